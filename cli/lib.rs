@@ -1,0 +1,2 @@
+//! The shared front end of `rbuild` and `rcompose`: reports, progress, exit codes.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! `rcompose`.
+fn main() {}
