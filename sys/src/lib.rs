@@ -1,2 +1,13 @@
 //! System calls behind safe functions: the only crate of the workspace with `unsafe`.
+//!
+//! Failures are [`SysError`]: the call with its arguments and the kernel's answer. What was being
+//! attempted, and for whom, is added by the callers.
 #![allow(unsafe_code)] // this crate exists to hold the system calls that no safe crate offers
+
+mod call;
+mod error;
+pub mod root_dir;
+
+pub use call::Call;
+pub use error::{Result, SysError};
+pub use root_dir::RootDir;

@@ -1,0 +1,165 @@
+//! Looking at the tree: metadata, listings, contents, extended attributes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::place::{Place, open_beneath};
+use super::{FileKind, Metadata, RootDir};
+use crate::error::Result;
+use crate::{Call, SysError};
+
+/// One name of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    pub name: OsString,
+    pub kind: FileKind,
+}
+
+impl RootDir {
+    pub fn metadata(&self, path: impl AsRef<Path>) -> Result<Metadata> {
+        stat(&self.place(path.as_ref())?)
+    }
+
+    /// The metadata of what `path` leads to when its last component is a symbolic link.
+    pub fn metadata_follow(&self, path: impl AsRef<Path>) -> Result<Metadata> {
+        let fd = open_beneath(self, path.as_ref(), OFlags::PATH)?;
+        stat_fd(&fd)
+    }
+
+    /// Opens a regular file for reading, following symbolic links inside the root. Anything else
+    /// is refused before it is opened, because opening a device or a pipe has effects.
+    pub fn open_file(&self, path: impl AsRef<Path>) -> Result<File> {
+        let path = path.as_ref();
+        reopen_regular(open_beneath(self, path, OFlags::PATH)?, path)
+    }
+
+    /// As [`RootDir::open_file`], but a symbolic link in the last component is refused.
+    pub fn open_file_nofollow(&self, path: impl AsRef<Path>) -> Result<File> {
+        let path = path.as_ref();
+        reopen_regular(open_beneath(self, path, OFlags::PATH | OFlags::NOFOLLOW)?, path)
+    }
+
+    pub fn read_link(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        let place = self.place(path.as_ref())?;
+        rustix::fs::readlinkat(&place, place.name.as_os_str(), Vec::new())
+            .map(|target| PathBuf::from(OsString::from_vec(target.into_bytes())))
+            .map_err(|errno| SysError::new(place.call("readlinkat"), errno))
+    }
+
+    /// The names in a directory, in the order of their bytes. Follows symbolic links.
+    pub fn read_dir(&self, path: impl AsRef<Path>) -> Result<Vec<DirEntry>> {
+        let fd = open_beneath(self, path.as_ref(), OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut entries = list(&fd)?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// The extended attributes of the file itself, symbolic links included.
+    pub fn xattrs(&self, path: impl AsRef<Path>) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let place = self.place(path.as_ref())?;
+        let path = place.proc_path();
+        let names = match growing(|buffer| rustix::fs::llistxattr(&path, buffer)) {
+            Ok(names) => names,
+            Err(Errno::NOTSUP) => return Ok(BTreeMap::new()),
+            Err(errno) => return Err(SysError::new(place.call("llistxattr"), errno)),
+        };
+        let mut attributes = BTreeMap::new();
+        for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+            match growing(|buffer| rustix::fs::lgetxattr(&path, name, buffer)) {
+                Ok(value) => drop(attributes.insert(name.to_vec(), value)),
+                Err(Errno::NODATA) => {} // removed since it was listed
+                Err(errno) => {
+                    let call = place.call("lgetxattr").path(OsString::from_vec(name.to_vec()));
+                    return Err(SysError::new(call, errno));
+                }
+            }
+        }
+        Ok(attributes)
+    }
+}
+
+/// Calls `read` with a buffer that grows until the answer fits.
+fn growing(
+    mut read: impl FnMut(&mut [u8]) -> std::result::Result<usize, Errno>,
+) -> std::result::Result<Vec<u8>, Errno> {
+    let mut small = [0; 512];
+    match read(&mut small) {
+        Ok(length) => return Ok(small[..length].to_vec()),
+        Err(Errno::RANGE) => {}
+        Err(errno) => return Err(errno),
+    }
+    let mut buffer = vec![0; 4096];
+    loop {
+        match read(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            // The kernel's own limit on names and values is 64 KiB.
+            Err(Errno::RANGE) if buffer.len() < 1 << 20 => buffer.resize(buffer.len() * 2, 0),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+fn stat(place: &Place<'_>) -> Result<Metadata> {
+    rustix::fs::statat(place, place.name.as_os_str(), AtFlags::SYMLINK_NOFOLLOW)
+        .map(|stat| Metadata::from(&stat))
+        .map_err(|errno| SysError::new(place.call("fstatat"), errno))
+}
+
+pub(super) fn stat_fd(fd: &OwnedFd) -> Result<Metadata> {
+    rustix::fs::fstat(fd)
+        .map(|stat| Metadata::from(&stat))
+        .map_err(|errno| SysError::new(Call::new("fstat").fd(fd), errno))
+}
+
+/// The kernel's name of the file a descriptor (also an `O_PATH` one) stands for.
+pub(super) fn proc_path_of(fd: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
+
+fn reopen_regular(fd: OwnedFd, path: &Path) -> Result<File> {
+    let refuse = |errno| {
+        Err(SysError::new(Call::new("open").fd(&fd).text("O_RDONLY, regular file only"), errno))
+    };
+    match stat_fd(&fd)?.kind {
+        FileKind::File => {}
+        FileKind::Dir => return refuse(Errno::ISDIR),
+        FileKind::Symlink => return refuse(Errno::LOOP),
+        _ => return refuse(Errno::INVAL),
+    }
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::open(proc_path_of(&fd), flags, Mode::empty())
+        .map(File::from)
+        .map_err(|errno| SysError::new(Call::new("open").path(path).text("O_RDONLY"), errno))
+}
+
+pub(super) fn list(fd: &OwnedFd) -> Result<Vec<DirEntry>> {
+    let failed = |errno| SysError::new(Call::new("getdents64").fd(fd), errno);
+    let mut entries = Vec::new();
+    for entry in rustix::fs::Dir::read_from(fd).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let kind = match FileKind::from_type(entry.file_type()) {
+            Some(kind) => kind,
+            None => match rustix::fs::statat(fd, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => Metadata::from(&stat).kind,
+                Err(Errno::NOENT) => continue,
+                Err(errno) => return Err(failed(errno)),
+            },
+        };
+        entries.push(DirEntry { name: OsString::from_vec(name.to_vec()), kind });
+    }
+    Ok(entries)
+}
