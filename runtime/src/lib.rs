@@ -1,2 +1,28 @@
-//! Runs a locked-down process tree in a root filesystem. Knows no images and no services.
+//! Runs a locked-down process tree in a root filesystem.
+//!
+//! [`Zygote::start`] forks a helper before any thread exists; [`Zygote::spawn`] starts a
+//! [`ContainerSpec`] in it and returns a [`Container`]; [`Container::wait`] gives its
+//! [`ExitStatus`]. When this process dies, however it dies, the zygote and everything it
+//! started die with it, and their mounts vanish with the zygote's mount namespace.
+//!
+//! This crate knows no images, layers, Dockerfiles or services. See `docs/decisions/0004`.
 #![forbid(unsafe_code)]
+
+mod bytes;
+mod capabilities;
+mod container;
+mod engine;
+mod error;
+pub mod etc;
+mod spec;
+pub mod user;
+mod zygote;
+
+pub use capabilities::{Capability, CapabilitySet};
+pub use container::{Container, ExitStatus, Outcome, Stdio};
+pub use engine::{EngineId, reconcile};
+pub use error::{RuntimeError, StartFailure};
+pub use spec::{
+    ContainerSpec, EtcFiles, Limits, Mount, MountSource, NetworkMode, Rootfs, Seccomp, Ulimit,
+};
+pub use zygote::Zygote;
