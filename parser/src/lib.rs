@@ -9,8 +9,12 @@
 
 pub mod ast;
 mod error;
+pub mod expand;
 pub mod mount;
+pub mod pattern;
 mod span;
+pub mod suggest;
+pub mod word;
 
 pub use ast::{Dockerfile, Instruction, InstructionKind, Stage, Word};
 pub use error::{ErrorKind, ParseError, ParseErrors};

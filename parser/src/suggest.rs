@@ -7,10 +7,7 @@ const MAX_DISTANCE: usize = 2;
 ///
 /// `None` when nothing is near, and when `name` is itself a candidate: then the error is
 /// about something else.
-pub fn suggest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best = None;
     let mut best_distance = MAX_DISTANCE + 1;
     for candidate in candidates {

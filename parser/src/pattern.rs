@@ -1,0 +1,182 @@
+//! Shell patterns of `${v#p}`, `${v%p}` and `${v/p/r}`: `*`, `?` and escapes, no bracket expressions.
+//!
+//! BuildKit translates them to regular expressions; these match the same texts, in particular `*` and `?`
+//! never match a newline. Matching keeps the set of reachable positions, so no pattern is slow.
+
+/// What one place of a pattern matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    Char(char),
+    /// `?`
+    Any,
+    /// `*`
+    Star,
+}
+
+/// A backslash before something that needs none; `None` is the end of the pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid escape '\\{}'", .0.unwrap_or(char::REPLACEMENT_CHARACTER))]
+pub struct InvalidEscape(pub Option<char>);
+
+/// A parsed pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(Vec<Token>);
+
+/// Which of the possible matches is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    Shortest,
+    Longest,
+}
+
+impl Pattern {
+    pub fn parse(pattern: &str) -> Result<Pattern, InvalidEscape> {
+        let mut tokens = Vec::new();
+        let mut chars = pattern.chars().peekable();
+        while let Some(next) = chars.next() {
+            tokens.push(match next {
+                '*' => Token::Star,
+                '?' => Token::Any,
+                '\\' => match chars.peek() {
+                    // Escaped for the sake of the `${…}` around the pattern, not of the pattern.
+                    Some('}' | '/') => continue,
+                    _ => match chars.next() {
+                        Some(escaped @ ('*' | '?' | '\\')) => Token::Char(escaped),
+                        other => return Err(InvalidEscape(other)),
+                    },
+                },
+                _ => Token::Char(next),
+            });
+        }
+        Ok(Pattern(tokens))
+    }
+
+    pub fn tokens(&self) -> &[Token] {
+        &self.0
+    }
+
+    /// `value` without the part at its start that matches.
+    pub fn trim_prefix(&self, value: &str, length: Length) -> String {
+        let value: Vec<char> = value.chars().collect();
+        let end = match_length(&self.0, &value, length).unwrap_or(0);
+        value[end..].iter().collect()
+    }
+
+    /// `value` without the part at its end that matches.
+    pub fn trim_suffix(&self, value: &str, length: Length) -> String {
+        let tokens: Vec<Token> = self.0.iter().rev().copied().collect();
+        let value: Vec<char> = value.chars().rev().collect();
+        let end = match_length(&tokens, &value, length).unwrap_or(0);
+        value[end..].iter().rev().collect()
+    }
+
+    /// The leftmost longest match replaced by the text as it is.
+    pub fn replace_first(&self, value: &str, replacement: &str) -> String {
+        let chars: Vec<char> = value.chars().collect();
+        for start in 0..=chars.len() {
+            if let Some(length) = match_length(&self.0, &chars[start..], Length::Longest) {
+                let before = chars[..start].iter().copied();
+                let after = chars[start + length..].iter().copied();
+                return before.chain(replacement.chars()).chain(after).collect();
+            }
+        }
+        value.to_owned()
+    }
+
+    /// Every match replaced. An empty match counts unless it directly follows another match. As in BuildKit (Go's
+    /// `ReplaceAllString`), `$0` in the replacement is the matched text, other `$name`s are empty, `$$` is `$`.
+    pub fn replace_all(&self, value: &str, replacement: &str) -> String {
+        let chars: Vec<char> = value.chars().collect();
+        let mut replaced = String::new();
+        let (mut at, mut last_end) = (0, None);
+        while at <= chars.len() {
+            let length = match_length(&self.0, &chars[at..], Length::Longest);
+            match length {
+                Some(length) if length > 0 || last_end != Some(at) => {
+                    let matched: String = chars[at..at + length].iter().collect();
+                    fill_template(replacement, &matched, &mut replaced);
+                    last_end = Some(at + length);
+                }
+                _ => {}
+            }
+            match length {
+                Some(length) if length > 0 => at += length,
+                _ => {
+                    replaced.extend(chars.get(at));
+                    at += 1;
+                }
+            }
+        }
+        replaced
+    }
+}
+
+/// How many characters at the start of `value` match.
+fn match_length(tokens: &[Token], value: &[char], length: Length) -> Option<usize> {
+    if !tokens.contains(&Token::Star) {
+        let fits = |(token, found): (&Token, &char)| match token {
+            Token::Char(wanted) => wanted == found,
+            _ => *found != '\n',
+        };
+        let long_enough = value.len() >= tokens.len();
+        return (long_enough && tokens.iter().zip(value).all(fits)).then_some(tokens.len());
+    }
+    // reached[i]: the tokens so far can match exactly value[..i].
+    let mut reached = vec![false; value.len() + 1];
+    reached[0] = true;
+    for token in tokens {
+        match token {
+            Token::Star => {
+                for at in 0..value.len() {
+                    reached[at + 1] |= reached[at] && value[at] != '\n';
+                }
+            }
+            Token::Any => step(&mut reached, |at| value[at] != '\n'),
+            Token::Char(wanted) => step(&mut reached, |at| value[at] == *wanted),
+        }
+    }
+    match length {
+        Length::Shortest => reached.iter().position(|reached| *reached),
+        Length::Longest => reached.iter().rposition(|reached| *reached),
+    }
+}
+
+/// Every reached position moves one on, where the character there is accepted.
+fn step(reached: &mut [bool], accepts: impl Fn(usize) -> bool) {
+    for at in (1..reached.len()).rev() {
+        reached[at] = reached[at - 1] && accepts(at - 1);
+    }
+    reached[0] = false;
+}
+
+/// Appends a replacement text in Go's template syntax.
+fn fill_template(template: &str, matched: &str, out: &mut String) {
+    let mut rest = template;
+    while let Some(dollar) = rest.find('$') {
+        out.push_str(&rest[..dollar]);
+        rest = &rest[dollar + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+            continue;
+        }
+        let (braced, from) = match rest.strip_prefix('{') {
+            Some(inside) => (true, inside),
+            None => (false, rest),
+        };
+        let word = |c: char| c == '_' || c.is_alphanumeric();
+        let end = from.find(|c| !word(c)).unwrap_or(from.len());
+        let name = &from[..end];
+        let after = if braced { from[end..].strip_prefix('}') } else { Some(&from[end..]) };
+        match after {
+            Some(after) if !name.is_empty() => {
+                if name == "0" {
+                    out.push_str(matched);
+                }
+                rest = after;
+            }
+            _ => out.push('$'),
+        }
+    }
+    out.push_str(rest);
+}
