@@ -1,2 +1,10 @@
-//! The shared front end of `rbuild` and `rcompose`: reports, progress, exit codes.
+//! The shared front end of `rbuild` and `rcompose`: reports of errors, progress, results, exit
+//! statuses. The only crate that prints.
 #![forbid(unsafe_code)]
+
+pub mod environment;
+pub mod exit;
+pub mod output;
+pub mod report;
+
+pub use exit::Exit;

@@ -1,1 +1,8 @@
-//! End-to-end tests of the binaries.
+//! End-to-end tests of the binaries and of the repository itself.
+//!
+//! One binary, so that it links once. Every test has its own store below a temporary directory.
+//! Tests that need root are skipped with a printed reason when they cannot run.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod support;
+mod tidy;

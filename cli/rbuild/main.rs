@@ -1,2 +1,22 @@
-//! `rbuild`.
-fn main() {}
+//! `rbuild`: builds OCI images from Dockerfiles and runs them.
+
+mod args;
+mod commands;
+
+use std::process::ExitCode;
+
+use args::{Args, ArgsError};
+use cli::Exit;
+use cli::report::{self, Report};
+
+fn main() -> ExitCode {
+    let exit = match Args::parse(std::env::args_os()) {
+        Ok(args) => commands::run(args.command),
+        Err(ArgsError::Clap(err)) => report::usage(&err),
+        Err(ArgsError::Refused(flag)) => {
+            Report::error(flag.to_string()).hint(flag.hint()).print();
+            Exit::Failure
+        }
+    };
+    exit.into()
+}

@@ -1,0 +1,364 @@
+//! The command line as it was typed. Nothing is looked up or checked against the system here;
+//! each command resolves its own arguments into a request.
+
+mod refused;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+pub(crate) use refused::RefusedFlag;
+
+/// Builds OCI images from Dockerfiles and runs them, without a daemon.
+#[derive(Debug, Parser)]
+#[command(name = "rbuild", version, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Why the command line was not understood.
+#[derive(Debug)]
+pub(crate) enum ArgsError {
+    /// Clap's own error, help and version included.
+    Clap(Box<clap::Error>),
+    Refused(RefusedFlag),
+}
+
+impl Args {
+    /// Reads the command line; docker's flags that are not supported yet are refused by name.
+    pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, ArgsError> {
+        let command = refused::declare(Args::command());
+        let matches = command.try_get_matches_from(words).map_err(boxed)?;
+        if let Some(flag) = refused::find(&matches) {
+            return Err(ArgsError::Refused(flag));
+        }
+        Args::from_arg_matches(&matches).map_err(boxed)
+    }
+}
+
+fn boxed(error: clap::Error) -> ArgsError {
+    ArgsError::Clap(Box::new(error))
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build an image from a Dockerfile
+    Build(Box<BuildArgs>),
+    /// Print the syntax tree of a Dockerfile
+    Parse(ParseArgs),
+    /// List images
+    Images(ImagesArgs),
+    /// Show an image's configuration as JSON
+    Inspect(InspectArgs),
+    /// Show the steps an image was built by
+    History(HistoryArgs),
+    /// Give an image another name
+    Tag(TagArgs),
+    /// Remove images
+    Rmi(RmiArgs),
+    /// Load images from an archive
+    Load(LoadArgs),
+    /// Save images to an archive
+    Save(SaveArgs),
+    /// Make an image of a tar archive of a root filesystem
+    Import(ImportArgs),
+    /// Run a command in a new container
+    Run(Box<RunArgs>),
+    /// Recompute every digest and size in the store
+    Check,
+    /// Show the version
+    Version,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BuildArgs {
+    /// Directory with the build context, or `-` for a tar archive or Dockerfile on stdin
+    #[arg(value_name = "PATH | -")]
+    pub(crate) context: PathBuf,
+    /// Dockerfile (default: `PATH/Dockerfile`), or `-` for stdin
+    #[arg(short, long)]
+    pub(crate) file: Option<PathBuf>,
+    /// Name the image (`name:tag`); may be repeated
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) tag: Vec<String>,
+    /// Stage to build (default: the last one)
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) target: Option<String>,
+    /// Set a build argument; without a value it is taken from the environment
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub(crate) build_args: Vec<String>,
+    /// Add a label to the image
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// Platform to build for; only this machine's own platform is supported
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+    /// Do not use the cache
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Do not use the cache for these stages
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub(crate) no_cache_filter: Vec<String>,
+    /// How to show progress (default: $BUILDKIT_PROGRESS, else auto)
+    #[arg(long, value_name = "MODE")]
+    pub(crate) progress: Option<ProgressMode>,
+    /// Give RUN steps a secret: `id=ID[,src=FILE|env=NAME]`
+    #[arg(long = "secret", value_name = "SPEC")]
+    pub(crate) secrets: Vec<String>,
+    /// Add a line to /etc/hosts of RUN steps
+    #[arg(long = "add-host", value_name = "HOST:IP")]
+    pub(crate) add_hosts: Vec<String>,
+    /// Network of RUN steps: `host`, `none` or `default`
+    #[arg(long, value_name = "MODE")]
+    pub(crate) network: Option<String>,
+    /// Size of /dev/shm in RUN steps
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) shm_size: Option<String>,
+    /// Limits of RUN steps: `name=soft[:hard]`
+    #[arg(long = "ulimit", value_name = "LIMIT")]
+    pub(crate) ulimits: Vec<String>,
+    /// Another source of files: `name=DIR` or `name=oci-layout://DIR`
+    #[arg(long = "build-context", value_name = "NAME=SOURCE")]
+    pub(crate) build_contexts: Vec<String>,
+    /// Write the image ID to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iidfile: Option<PathBuf>,
+    /// Write what was built to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metadata_file: Option<PathBuf>,
+    /// Has no effect: images always go into the store
+    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "BOOL")]
+    pub(crate) load: Option<Option<bool>>,
+    /// Also write the result: `type=oci|docker|tar|local[,dest=PATH]`
+    #[arg(short, long = "output", value_name = "SPEC")]
+    pub(crate) outputs: Vec<String>,
+    /// Show no progress, print the image ID
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Has no effect: no step leaves a container behind
+    #[arg(long, num_args = 0..=1, require_equals = true, hide = true)]
+    pub(crate) rm: Option<Option<bool>>,
+    /// Has no effect: no step leaves a container behind
+    #[arg(long, num_args = 0..=1, require_equals = true, hide = true)]
+    pub(crate) force_rm: Option<Option<bool>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// `tty` when stderr is a terminal, else `plain`
+    Auto,
+    /// Live, rewriting its lines
+    Tty,
+    /// A line for each event
+    Plain,
+    /// Only errors
+    Quiet,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ParseArgs {
+    /// Dockerfile, or `-` for stdin
+    pub(crate) file: PathBuf,
+    #[arg(long, value_enum, default_value = "json")]
+    pub(crate) format: TreeFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TreeFormat {
+    /// The syntax tree with the position of every part
+    Json,
+    /// One line for each instruction, as BuildKit's parser dumps it
+    Sexpr,
+}
+
+/// The only other format: Go templates are refused by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListFormat {
+    Table,
+    Json,
+}
+
+fn list_format(text: &str) -> Result<ListFormat, String> {
+    match text {
+        "table" => Ok(ListFormat::Table),
+        "json" => Ok(ListFormat::Json),
+        _ if text.contains("{{") => Err("Go templates are not supported; use `json`".to_owned()),
+        _ => Err("expected `table` or `json`".to_owned()),
+    }
+}
+
+fn json_only(text: &str) -> Result<(), String> {
+    match text {
+        "json" => Ok(()),
+        _ if text.contains("{{") => Err("Go templates are not supported; use `json`".to_owned()),
+        _ => Err("expected `json`".to_owned()),
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImagesArgs {
+    /// Only images of this repository, or this name with its tag
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub(crate) name: Option<String>,
+    /// `table` or `json` (one object a line)
+    #[arg(long, default_value = "table", value_parser = list_format)]
+    pub(crate) format: ListFormat,
+    /// Print image IDs only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Do not shorten IDs
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    /// Show manifest digests
+    #[arg(long)]
+    pub(crate) digests: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InspectArgs {
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// `json`
+    #[arg(short, long, value_parser = json_only)]
+    pub(crate) format: Option<()>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct HistoryArgs {
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// `table` or `json` (one object a line)
+    #[arg(long, default_value = "table", value_parser = list_format)]
+    pub(crate) format: ListFormat,
+    /// Print image IDs only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Do not shorten the steps
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    /// Sizes in units and times as ages (`--human=false`: bytes and dates)
+    #[arg(short = 'H', long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    pub(crate) human: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TagArgs {
+    /// Name or ID
+    #[arg(value_name = "IMAGE")]
+    pub(crate) source: String,
+    #[arg(value_name = "NAME")]
+    pub(crate) target: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RmiArgs {
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Remove all names of an image given by ID; absent images are no error
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LoadArgs {
+    /// Archive (default: stdin)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Print nothing on success
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ArchiveKind {
+    /// An OCI image layout in a tar archive
+    Oci,
+    /// The same layout with docker's manifest.json beside it
+    Docker,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SaveArgs {
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Archive (default: stdout)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[arg(long, value_enum, default_value = "docker")]
+    pub(crate) format: ArchiveKind,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImportArgs {
+    /// Tar archive, compressed or not, or `-` for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Apply a Dockerfile instruction to the configuration: CMD, ENV, …
+    #[arg(short, long = "change", value_name = "INSTRUCTION")]
+    pub(crate) changes: Vec<String>,
+    /// Text of the image's history entry
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    /// Platform of the programs in the archive (default: this machine's)
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunArgs {
+    /// Name or ID of the image
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// Program and arguments instead of the image's CMD
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+    /// Remove the container when it ends (required: containers are not kept yet)
+    #[arg(long)]
+    pub(crate) rm: bool,
+    /// Keep stdin open
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+    /// Give the container a terminal
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+    /// Set an environment variable; without a value it is taken from the environment
+    #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// Read environment variables from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+    /// Working directory
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// User, as name or number: `user[:group]`
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+    /// Program instead of the image's ENTRYPOINT
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) entrypoint: Option<String>,
+    /// Show a directory of this machine in the container: `SOURCE:TARGET[:ro]`
+    #[arg(short, long = "volume", value_name = "SPEC")]
+    pub(crate) volumes: Vec<String>,
+    /// `host` (default until networks exist) or `none`
+    #[arg(long, alias = "net", value_name = "MODE")]
+    pub(crate) network: Option<String>,
+    /// Host name in the container
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+    /// Add a line to /etc/hosts
+    #[arg(long = "add-host", value_name = "HOST:IP")]
+    pub(crate) add_hosts: Vec<String>,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) shm_size: Option<String>,
+    /// Limits: `name=soft[:hard]`
+    #[arg(long = "ulimit", value_name = "LIMIT")]
+    pub(crate) ulimits: Vec<String>,
+    /// Mount the root filesystem read-only
+    #[arg(long)]
+    pub(crate) read_only: bool,
+}

@@ -1,0 +1,193 @@
+//! Flags of docker's command line that cannot be honoured yet. They are known by name, so that the
+//! answer is a reason and never "unexpected argument" or, worse, silence.
+
+use std::fmt;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+/// A flag the user gave and which is not supported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusedFlag {
+    command: &'static str,
+    flag: &'static Flag,
+}
+
+impl fmt::Display for RefusedFlag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`rbuild {} --{}` is not supported", self.command, self.flag.name)
+    }
+}
+
+impl RefusedFlag {
+    pub(crate) fn hint(&self) -> &'static str {
+        self.flag.hint
+    }
+}
+
+#[derive(Debug)]
+struct Flag {
+    name: &'static str,
+    short: Option<char>,
+    takes: Takes,
+    hint: &'static str,
+}
+
+/// What follows the flag on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    Value,
+    /// A switch. `--flag=false` asks for what happens anyway, so it is accepted.
+    Switch,
+    /// As `Switch`, but it may also carry a specification: `--provenance=mode=max`.
+    SwitchOrValue,
+}
+
+const fn value(name: &'static str, hint: &'static str) -> Flag {
+    Flag { name, short: None, takes: Takes::Value, hint }
+}
+
+const fn switch(name: &'static str, hint: &'static str) -> Flag {
+    Flag { name, short: None, takes: Takes::Switch, hint }
+}
+
+const REGISTRY: &str = "registries are not supported yet; use `rbuild load` and `rbuild save`";
+const LOCAL_CACHE: &str =
+    "the cache of the store is always used; it cannot be imported or exported yet";
+const ATTESTATIONS: &str = "attestations are not made yet";
+const LIMITS: &str = "resource limits of RUN steps are not supported yet";
+const CLASSIC: &str = "this flag belongs to docker's classic builder";
+const DETACHED: &str = "containers run in the foreground and are not kept yet";
+const NETWORKS: &str = "networks are not supported yet; `--network host` and `none` are";
+const CONTAINER_LIMITS: &str = "resource limits of containers are not supported yet";
+const HARDENING: &str = "containers always have docker's default confinement for now";
+
+const BUILD: &[Flag] = &[
+    value("allow", "no entitlement can be granted yet"),
+    value("annotation", "use `--label` to describe the image"),
+    value("attest", ATTESTATIONS),
+    value("builder", "there is no daemon to choose: the build runs in this process"),
+    value("cache-from", LOCAL_CACHE),
+    value("cache-to", LOCAL_CACHE),
+    value("call", "use `rbuild parse` to look at a Dockerfile"),
+    value("cgroup-parent", LIMITS),
+    switch("check", "use `rbuild parse` to check the syntax of a Dockerfile"),
+    switch("compress", CLASSIC),
+    value("cpu-period", LIMITS),
+    value("cpu-quota", LIMITS),
+    Flag { name: "cpu-shares", short: Some('c'), takes: Takes::Value, hint: LIMITS },
+    value("cpuset-cpus", LIMITS),
+    value("cpuset-mems", LIMITS),
+    Flag { name: "debug", short: Some('D'), takes: Takes::Switch, hint: "use `--progress plain`" },
+    switch("disable-content-trust", REGISTRY),
+    value("isolation", "RUN steps always run in namespaces of their own"),
+    Flag { name: "memory", short: Some('m'), takes: Takes::Value, hint: LIMITS },
+    value("memory-swap", LIMITS),
+    value("policy", "source policies are not supported yet"),
+    Flag { name: "provenance", short: None, takes: Takes::SwitchOrValue, hint: ATTESTATIONS },
+    switch("pull", REGISTRY),
+    switch("push", REGISTRY),
+    Flag { name: "sbom", short: None, takes: Takes::SwitchOrValue, hint: ATTESTATIONS },
+    value("security-opt", HARDENING),
+    switch("squash", CLASSIC),
+    value("ssh", "agents cannot be forwarded yet; use `--secret` for a key"),
+];
+
+const RUN: &[Flag] = &[
+    value("cap-add", HARDENING),
+    value("cap-drop", HARDENING),
+    value("cidfile", DETACHED),
+    value("cgroup-parent", CONTAINER_LIMITS),
+    value("cpus", CONTAINER_LIMITS),
+    value("cpu-shares", CONTAINER_LIMITS),
+    value("cpuset-cpus", CONTAINER_LIMITS),
+    Flag { name: "detach", short: Some('d'), takes: Takes::Switch, hint: DETACHED },
+    value("device", HARDENING),
+    value("dns", NETWORKS),
+    value("gpus", HARDENING),
+    value("health-cmd", DETACHED),
+    switch("init", "the command itself is PID 1"),
+    value("ip", NETWORKS),
+    value("ipc", "containers always have an IPC namespace of their own for now"),
+    Flag { name: "label", short: Some('l'), takes: Takes::Value, hint: DETACHED },
+    Flag { name: "memory", short: Some('m'), takes: Takes::Value, hint: CONTAINER_LIMITS },
+    value("mount", "use `--volume SOURCE:TARGET`"),
+    value("name", DETACHED),
+    value("pid", "containers always have a PID namespace of their own for now"),
+    value("pids-limit", CONTAINER_LIMITS),
+    value("platform", "only images of this machine's platform can run"),
+    switch("privileged", HARDENING),
+    Flag { name: "publish", short: Some('p'), takes: Takes::Value, hint: NETWORKS },
+    Flag { name: "publish-all", short: Some('P'), takes: Takes::Switch, hint: NETWORKS },
+    value("pull", REGISTRY),
+    value("restart", DETACHED),
+    value("security-opt", HARDENING),
+    value("stop-signal", DETACHED),
+    value("sysctl", "kernel settings of containers are not supported yet"),
+    value("tmpfs", "temporary filesystems are not supported yet"),
+    value("userns", "user namespaces are not supported yet"),
+    value("volumes-from", DETACHED),
+];
+
+const IMAGES: &[Flag] = &[
+    Flag {
+        name: "all",
+        short: Some('a'),
+        takes: Takes::Switch,
+        hint: "steps leave no intermediate images: the list is always complete",
+    },
+    Flag { name: "filter", short: Some('f'), takes: Takes::Value, hint: "give a name instead" },
+    switch("tree", "images of several platforms are not supported yet"),
+];
+
+const LOAD: &[Flag] = &[value("platform", "only this machine's platform is loaded")];
+const SAVE: &[Flag] = &[value("platform", "images have one platform here")];
+const RMI: &[Flag] = &[
+    switch("no-prune", "removing a name removes nothing else"),
+    value("platform", "images have one platform here"),
+];
+
+const COMMANDS: &[(&str, &[Flag])] = &[
+    ("build", BUILD),
+    ("run", RUN),
+    ("images", IMAGES),
+    ("load", LOAD),
+    ("save", SAVE),
+    ("rmi", RMI),
+];
+
+/// Adds the refused flags to their commands, hidden from the help.
+pub(super) fn declare(mut root: Command) -> Command {
+    for (name, flags) in COMMANDS {
+        root = root.mut_subcommand(name, |command| command.args(flags.iter().map(argument)));
+    }
+    root
+}
+
+fn argument(flag: &Flag) -> Arg {
+    let mut arg = Arg::new(flag.name).long(flag.name).hide(true).action(ArgAction::Append);
+    if let Some(short) = flag.short {
+        arg = arg.short(short);
+    }
+    match flag.takes {
+        Takes::Value => arg.num_args(1),
+        Takes::Switch | Takes::SwitchOrValue => {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+        }
+    }
+}
+
+/// The first refused flag among the arguments.
+pub(super) fn find(matches: &ArgMatches) -> Option<RefusedFlag> {
+    let (given, matches) = matches.subcommand()?;
+    let (command, flags) = COMMANDS.iter().find(|(name, _)| *name == given)?;
+    flags.iter().find(|flag| asks_for(flag, matches)).map(|flag| RefusedFlag { command, flag })
+}
+
+fn asks_for(flag: &Flag, matches: &ArgMatches) -> bool {
+    if matches.value_source(flag.name) != Some(ValueSource::CommandLine) {
+        return false;
+    }
+    let mut values = matches.get_many::<String>(flag.name).into_iter().flatten();
+    flag.takes == Takes::Value || values.any(|value| !matches!(value.as_str(), "false" | "0"))
+}

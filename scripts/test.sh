@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Installs what the tests need (Debian or Ubuntu) and runs all of them. As root the privileged
+# tests run too; as another user they are skipped, each with its reason.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/packages.sh
+
+need cc gcc
+need make make
+need busybox busybox-static
+need skopeo skopeo
+need_rust
+
+exec cargo test --workspace --locked "$@"
