@@ -4,9 +4,16 @@
 //! attempted, and for whom, is added by the callers.
 #![allow(unsafe_code)] // this crate exists to hold the system calls that no safe crate offers
 
+pub mod bpf;
 mod call;
+pub mod clone;
 mod error;
+pub mod interface;
+pub mod keyring;
+pub mod mount;
 pub mod root_dir;
+pub mod seccomp;
+pub mod signal;
 
 pub use call::Call;
 pub use error::{Result, SysError};

@@ -67,6 +67,12 @@ impl RootDir {
         place::open_beneath(&self.0, path.as_ref(), OFlags::PATH | OFlags::DIRECTORY).map(RootDir)
     }
 
+    /// A descriptor that stands for whatever is at `path` without opening it (`O_PATH`), symbolic
+    /// links followed inside this root: what a mount needs as its source or target.
+    pub fn place_fd(&self, path: impl AsRef<Path>) -> Result<OwnedFd> {
+        place::open_beneath(&self.0, path.as_ref(), OFlags::PATH)
+    }
+
     /// The directory called by the last component of `path`; a symbolic link there is an error.
     pub fn subdir_nofollow(&self, path: impl AsRef<Path>) -> Result<RootDir> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;

@@ -1,0 +1,30 @@
+//! Installs a system call filter.
+use crate::{Call, Result, SysError};
+
+/// One classic BPF instruction, as the kernel reads it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    pub code: u16,
+    pub jump_true: u8,
+    pub jump_false: u8,
+    pub k: u32,
+}
+
+/// Filters this process's system calls from now on, for good. Needs CAP_SYS_ADMIN or
+/// no_new_privs; the kernel checks the program.
+pub fn install(program: &[Instruction]) -> Result<()> {
+    let call = || Call::new("seccomp").text(format_args!("{} instructions", program.len()));
+    let len = u16::try_from(program.len())
+        .map_err(|_| SysError::new(call(), rustix::io::Errno::INVAL))?;
+    let filter = libc::sock_fprog { len, filter: program.as_ptr().cast_mut().cast() };
+    // SAFETY: `Instruction` has the layout of `sock_filter`; the kernel only reads `len` of them
+    // while the slice is borrowed.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter)
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    Err(SysError::new(call(), std::io::Error::last_os_error()))
+}
