@@ -1,2 +1,17 @@
 //! Dockerfile and build context to an image in the store.
+//!
+//! `Dockerfile → parser → plan (stages, steps with every word expanded; no I/O) → solve (keys, cache, execution)
+//! → commit → export`.
 #![forbid(unsafe_code)]
+
+mod error;
+pub mod plan;
+pub mod progress;
+pub mod request;
+pub mod step;
+
+pub use error::BuildError;
+pub use plan::{BuildPlan, PlannedStage};
+pub use progress::{BuildEvent, Progress};
+pub use request::BuildRequest;
+pub use step::{PlannedStep, Source, StageId, Step};

@@ -1,0 +1,85 @@
+//! What happens during a build, as data. Only the front end draws.
+
+use std::time::Duration;
+
+use parser::Span;
+
+/// Receives events from many threads at once; must not block for long.
+pub trait Progress: Send + Sync {
+    fn event(&self, event: BuildEvent);
+}
+
+/// Ignores everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn event(&self, _event: BuildEvent) {}
+}
+
+/// Numbers the steps of one build in the order they appear, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProgressId(pub u64);
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum BuildEvent {
+    /// What the build is going to do: steps, not counting internal ones.
+    Planned {
+        steps: usize,
+    },
+    /// Work begins. `name` is `[stage 2/5] RUN make` or `[internal] load build context`.
+    StepStarted {
+        id: ProgressId,
+        name: String,
+    },
+    /// Output of the process.
+    StepLog {
+        id: ProgressId,
+        stream: LogStream,
+        bytes: Vec<u8>,
+    },
+    /// How far a step is: `done` of `total` bytes or files, where `what` says which.
+    StepProgress {
+        id: ProgressId,
+        what: String,
+        done: u64,
+        total: Option<u64>,
+    },
+    /// Why the cache did not have the step: `file app/main.rs changed`.
+    Miss {
+        id: ProgressId,
+        reason: String,
+    },
+    StepCached {
+        id: ProgressId,
+    },
+    StepDone {
+        id: ProgressId,
+        elapsed: Duration,
+    },
+    StepFailed {
+        id: ProgressId,
+        elapsed: Duration,
+        error: String,
+    },
+    /// The build ended before this step did.
+    StepCancelled {
+        id: ProgressId,
+    },
+    Warning(Warning),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStream {
+    Stdout,
+    Stderr,
+}
+
+/// Something to tell that is no error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Name of the build check (`UndefinedVar`); absent for what is not a check.
+    pub rule: Option<&'static str>,
+    pub message: String,
+    pub span: Option<Span>,
+}

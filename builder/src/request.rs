@@ -1,0 +1,176 @@
+//! What the caller asks to build. Filled by the front end; nothing here reads the environment.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+/// One build. Every field is set by the caller: there is no `Default`.
+#[derive(Clone, Debug)]
+pub struct BuildRequest {
+    pub dockerfile: SourceText,
+    pub context: ContextSource,
+    /// `<Dockerfile>.dockerignore` or `.dockerignore`, whichever applies.
+    pub dockerignore: Option<SourceText>,
+    /// `--target`; the last stage when absent.
+    pub target: Option<String>,
+    /// `--build-arg`, values resolved (`K` without a value in the environment is left out).
+    /// `SOURCE_DATE_EPOCH` of the environment comes in here too, as with docker.
+    pub build_args: BTreeMap<String, String>,
+    /// `--label`: set on the image after everything the Dockerfile says.
+    pub labels: BTreeMap<String, String>,
+    /// `--platform` as typed; the host's when empty.
+    pub platforms: Vec<String>,
+    pub tags: Vec<String>,
+    pub no_cache: NoCache,
+    pub secrets: Vec<Secret>,
+    pub add_hosts: Vec<ExtraHost>,
+    pub network: NetworkMode,
+    /// Bytes of `/dev/shm` in RUN; the runtime's default when absent.
+    pub shm_size: Option<u64>,
+    pub ulimits: Vec<Ulimit>,
+    /// `--build-context`, by name as typed.
+    pub named_contexts: BTreeMap<String, NamedContext>,
+    pub outputs: Vec<Output>,
+    /// Steps that run at once; the number of CPUs when absent.
+    pub jobs: Option<NonZeroUsize>,
+    /// When the build began: `created` of the image unless SOURCE_DATE_EPOCH is given.
+    pub now: SystemTime,
+}
+
+/// A text and the name to show in messages about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceText {
+    pub name: String,
+    pub text: Vec<u8>,
+}
+
+/// Where COPY and ADD take their files from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContextSource {
+    /// A directory of this machine.
+    Dir(PathBuf),
+    /// No files (`rbuild build -`).
+    Empty,
+}
+
+/// `--no-cache` and `--no-cache-filter`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoCache {
+    /// Use the cache everywhere.
+    None,
+    All,
+    /// Run these stages again.
+    Stages(Vec<String>),
+}
+
+/// `--secret`
+#[derive(Clone)]
+pub struct Secret {
+    pub id: String,
+    pub source: SecretSource,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The value of a secret; never shown, never part of a cache key.
+#[derive(Clone)]
+pub enum SecretSource {
+    File(PathBuf),
+    /// Taken from the environment by the front end.
+    Value(Vec<u8>),
+}
+
+impl std::fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SecretSource::File(path) => f.debug_tuple("File").field(path).finish(),
+            SecretSource::Value(_) => f.write_str("Value(…)"),
+        }
+    }
+}
+
+/// `--add-host`: one line of `/etc/hosts` in RUN.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExtraHost {
+    pub host: String,
+    pub address: IpAddr,
+}
+
+/// The network of RUN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkMode {
+    Default,
+    Host,
+    None,
+}
+
+/// `--ulimit NAME=SOFT[:HARD]`; -1 is unlimited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ulimit {
+    pub name: String,
+    pub soft: i64,
+    pub hard: i64,
+}
+
+/// `--build-context NAME=VALUE`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedContext {
+    Dir(PathBuf),
+    /// `oci-layout://PATH[:TAG][@DIGEST]`
+    OciLayout {
+        path: PathBuf,
+        tag: Option<String>,
+        digest: Option<String>,
+    },
+    /// `docker-image://REFERENCE`
+    Image(String),
+}
+
+/// `--output`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// An OCI image layout.
+    Oci(ImageOutput),
+    /// What `docker load` reads.
+    Docker(ImageOutput),
+    /// The root file system as a tar archive.
+    Tar(Destination),
+    /// The root file system as files.
+    Local(PathBuf),
+}
+
+/// How an image is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageOutput {
+    pub dest: Destination,
+    /// `tar=false`: a directory instead of an archive.
+    pub as_directory: bool,
+    /// `name=`: the names in the archive, besides the tags of the request.
+    pub names: Vec<String>,
+    pub compression: LayerCompression,
+    /// `rewrite-timestamp=true`: file times of the layers are clamped to SOURCE_DATE_EPOCH.
+    pub rewrite_timestamp: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    Stdout,
+    Path(PathBuf),
+}
+
+/// `compression=` and `compression-level=`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerCompression {
+    Uncompressed,
+    Gzip { level: Option<u32> },
+    Zstd { level: Option<i32> },
+}
