@@ -3,8 +3,11 @@
 
 pub mod config;
 pub mod digest;
+pub mod id_map;
+pub mod layer;
 pub mod platform;
 pub mod reference;
+pub mod tree;
 
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig};
 pub use digest::{ChainId, DiffId, Digest, Hasher, HashingReader, HashingWriter};

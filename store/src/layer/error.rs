@@ -1,0 +1,34 @@
+//! [`LayerError`]: what can be wrong with a layer.
+
+use std::io;
+
+use sys::SysError;
+
+use crate::tree::TreeError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    #[error("cannot read the layer archive")]
+    Read { source: io::Error },
+    #[error("cannot write the layer archive")]
+    Write { source: io::Error },
+    #[error("cannot read `{path}` for the layer")]
+    ReadFile { path: String, source: io::Error },
+    #[error("`{path}` changed while it was read: expected {expected} bytes")]
+    SizeChanged { path: String, expected: u64 },
+    #[error("entry `{path}` of the layer archive {problem}")]
+    Entry { path: String, problem: String },
+    #[error("layer index is damaged: {problem}")]
+    Index { problem: &'static str },
+    #[error("cannot unpack `{path}`")]
+    Unpack { path: String, source: SysError },
+    #[error("cannot look at `{path}`")]
+    Scan { path: String, source: SysError },
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+/// Bytes of a path as text for a message.
+pub(crate) fn show(path: &[u8]) -> String {
+    path.escape_ascii().to_string()
+}
