@@ -4,7 +4,9 @@
 //! → commit → export`.
 #![forbid(unsafe_code)]
 
+pub mod context;
 mod error;
+pub mod glob;
 pub mod plan;
 pub mod progress;
 pub mod request;

@@ -1,0 +1,3 @@
+//! The files a build is given.
+
+pub mod ignore;
