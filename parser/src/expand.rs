@@ -349,7 +349,7 @@ impl Evaluator<'_> {
             }
             '?' if missing => fail(ExpandErrorKind::Empty { name: name.clone(), message: word }),
             '-' | '?' => Ok(value.unwrap_or_default()),
-            '#' | '%' => {
+            '#' | '%' if !colon => {
                 let doubled = word.strip_prefix(sign);
                 let length = if doubled.is_some() { Length::Longest } else { Length::Shortest };
                 let pattern = parse_pattern(variable, doubled.unwrap_or(&word))?;

@@ -71,11 +71,22 @@ impl PathPattern {
         }
     }
 
-    /// The regular expression, where one is needed.
-    #[cfg(test)]
-    fn expression(&self) -> Option<String> {
-        let (kind, expression) = translate(&self.cleaned);
-        (kind == Kind::Regex).then_some(expression)
+    /// How it matches, in patternmatcher's words: `exact`, `prefix`, `suffix` or `regexp`.
+    pub fn kind(&self) -> &'static str {
+        match self.form {
+            Form::Exact => "exact",
+            Form::Prefix(_) => "prefix",
+            Form::Suffix(_) => "suffix",
+            Form::Regex(_) => "regexp",
+        }
+    }
+
+    /// The regular expression in Go's syntax; empty where none is needed.
+    pub fn expression(&self) -> String {
+        match translate(&self.cleaned) {
+            (Kind::Regex, expression) => expression,
+            _ => String::new(),
+        }
     }
 }
 
