@@ -4,6 +4,7 @@
 //! → commit → export`.
 #![forbid(unsafe_code)]
 
+pub mod chmod;
 pub mod context;
 mod error;
 pub mod glob;
