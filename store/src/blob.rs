@@ -1,0 +1,187 @@
+//! Blobs: bytes named by their digest, in `images/blobs/sha256`.
+//!
+//! A blob is written to a file in `temp/` and renamed when its digest is known (or checked), so what has a
+//! digest for a name has that digest. A blob that exists already is not written again.
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use crate::digest::{Digest, HashingWriter};
+use crate::error::{Result, StoreError, io_error};
+use crate::lease::Held;
+use crate::lock::LockName;
+use crate::open::{Store, remove_any};
+
+/// No document (manifest, index, configuration) may be larger: they are read into memory.
+pub const DOCUMENT_LIMIT: u64 = 8 << 20;
+
+/// Digest and size of a stored blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobInfo {
+    pub digest: Digest,
+    pub size: u64,
+}
+
+/// A blob being written. Dropped without [`BlobWriter::finish`], it leaves nothing.
+#[derive(Debug)]
+pub struct BlobWriter {
+    store: Store,
+    path: PathBuf,
+    file: Option<HashingWriter<File>>,
+}
+
+impl Store {
+    /// Stores everything `reader` yields.
+    pub fn put_blob(&self, reader: &mut dyn Read) -> Result<BlobInfo> {
+        let mut writer = self.blob_writer()?;
+        copy_into(reader, &mut writer)?;
+        writer.finish()
+    }
+
+    /// Stores what `reader` yields if it is the blob with that digest and size, else nothing.
+    /// Reads nothing if the blob is there already.
+    pub fn put_verified(&self, digest: Digest, size: u64, reader: &mut dyn Read) -> Result<()> {
+        if self.hold(Held::Blob(digest))? {
+            return Ok(());
+        }
+        let mut writer = self.blob_writer()?;
+        // One byte more than announced is enough to know that it is wrong.
+        copy_into(&mut reader.take(size.saturating_add(1)), &mut writer)?;
+        writer.finish_as(digest, size)
+    }
+
+    /// Stores `bytes`.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<BlobInfo> {
+        let info = BlobInfo { digest: Digest::of(bytes), size: bytes.len() as u64 };
+        self.put_verified(info.digest, info.size, &mut &bytes[..])?;
+        Ok(info)
+    }
+
+    /// A blob to be written piece by piece.
+    pub fn blob_writer(&self) -> Result<BlobWriter> {
+        let path = self.temp_path()?;
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = file.map_err(io_error("create", &path))?;
+        Ok(BlobWriter { store: self.clone(), path, file: Some(HashingWriter::new(file)) })
+    }
+
+    /// Whether the blob is there now. To rely on it, [`Store::hold`] it.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob_path(digest).exists()
+    }
+
+    pub fn open_blob(&self, digest: &Digest) -> Result<File> {
+        let path = self.blob_path(digest);
+        File::open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::BlobMissing { digest: *digest },
+            _ => io_error("open the blob", &path)(error),
+        })
+    }
+
+    pub fn blob_size(&self, digest: &Digest) -> Result<u64> {
+        let file = self.open_blob(digest)?;
+        let metadata = file.metadata().map_err(io_error("look at", &self.blob_path(digest)))?;
+        Ok(metadata.len())
+    }
+
+    /// The bytes of a document, checked against its digest.
+    pub fn read_document(&self, what: &'static str, digest: &Digest) -> Result<Vec<u8>> {
+        let path = self.blob_path(digest);
+        let file = self.open_blob(digest)?;
+        let size = file.metadata().map_err(io_error("look at", &path))?.len();
+        if size > DOCUMENT_LIMIT {
+            let (digest, limit) = (*digest, DOCUMENT_LIMIT);
+            return Err(StoreError::DocumentTooLarge { what, digest, size, limit });
+        }
+        let mut bytes = Vec::with_capacity(size as usize);
+        let mut file = file.take(DOCUMENT_LIMIT);
+        file.read_to_end(&mut bytes).map_err(io_error("read the blob", &path))?;
+        let actual = Digest::of(&bytes);
+        if actual != *digest {
+            return Err(StoreError::BlobCorrupt { expected: *digest, actual });
+        }
+        Ok(bytes)
+    }
+
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        let mut path = self.sub("images/blobs/sha256");
+        path.push(digest.hex());
+        path
+    }
+}
+
+impl BlobWriter {
+    /// Makes the blob visible under whatever digest it has.
+    pub fn finish(mut self) -> Result<BlobInfo> {
+        let (digest, size) = self.close()?;
+        self.publish(digest)?;
+        Ok(BlobInfo { digest, size })
+    }
+
+    /// Makes the blob visible if it has this digest and size.
+    pub fn finish_as(mut self, expected: Digest, expected_size: u64) -> Result<()> {
+        let (digest, size) = self.close()?;
+        if size != expected_size {
+            let (digest, expected) = (expected, expected_size);
+            return Err(StoreError::BlobSize { digest, expected, actual: size });
+        }
+        if digest != expected {
+            return Err(StoreError::BlobCorrupt { expected, actual: digest });
+        }
+        self.publish(digest)
+    }
+
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.file.as_ref().map_or(0, HashingWriter::size)
+    }
+
+    fn close(&mut self) -> Result<(Digest, u64)> {
+        let file = self.file.take().expect("a blob is finished once");
+        let (_file, digest, size) = file.finish();
+        Ok((digest, size))
+    }
+
+    fn publish(&self, digest: Digest) -> Result<()> {
+        let held = Held::Blob(digest);
+        let path = self.store.blob_path(&digest);
+        self.store.session()?.hold(held.clone())?;
+        self.store.mark_unsynced(&held)?;
+        let _sweep = self.store.lock_shared(LockName::Sweep)?;
+        fs::rename(&self.path, &path).map_err(io_error("store the blob", &path))
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.file {
+            Some(file) => file.write(bytes),
+            None => Err(io::Error::other("the blob is finished")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        // After a rename there is nothing left. A failure leaves it to the next to open the store.
+        let _ = remove_any(&self.path);
+    }
+}
+
+/// Copies in large pieces and tells a failing source from a failing disk.
+fn copy_into(reader: &mut dyn Read, writer: &mut BlobWriter) -> Result<()> {
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let read = match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(StoreError::BlobSource { source }),
+        };
+        writer.write_all(&buffer[..read]).map_err(io_error("write", &writer.path.clone()))?;
+    }
+}

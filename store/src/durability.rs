@@ -1,0 +1,80 @@
+//! What survives a loss of power.
+//!
+//! Renaming makes everything safe against a killed process, but a file renamed and not synced may be empty
+//! after a power failure. Syncing each file would cost a build more than the build; so each blob and snapshot
+//! gets a marker in `unsynced/` before it becomes visible, one `syncfs` before an image gets its names covers
+//! all of them, and the markers go. Markers found after a reboot name what cannot be trusted: it is removed.
+use std::fs::{self, File};
+use std::path::Path;
+
+use crate::digest::Digest;
+use crate::error::{Result, io_error};
+use crate::lease::{self, Held};
+use crate::open::{Store, remove_any};
+use crate::snapshot::SnapshotId;
+
+impl Store {
+    /// Makes everything stored so far survive a loss of power. Costs nothing if nothing is new.
+    pub fn sync(&self) -> Result<()> {
+        let dir = self.sub("unsynced");
+        let markers = markers(&dir)?;
+        if markers.is_empty() {
+            return Ok(());
+        }
+        let root = File::open(self.root()).map_err(io_error("open", self.root()))?;
+        rustix::fs::syncfs(&root).map_err(|errno| io_error("sync", self.root())(errno.into()))?;
+        for marker in markers {
+            remove_any(&dir.join(marker))?;
+        }
+        Ok(())
+    }
+
+    /// To be called before `held` becomes visible.
+    pub(crate) fn mark_unsynced(&self, held: &Held) -> Result<()> {
+        let path = self.sub("unsynced").join(marker_name(held));
+        File::create(&path).map_err(io_error("create the marker", &path)).map(drop)
+    }
+
+    /// Removes what was made before the last reboot and never synced.
+    pub(crate) fn distrust_other_boots(&self) -> Result<()> {
+        let dir = self.sub("unsynced");
+        let boot = lease::boot_id();
+        let old: Vec<_> =
+            markers(&dir)?.into_iter().filter(|name| !name.starts_with(&boot)).collect();
+        for name in old {
+            match parse_marker(&name) {
+                Some(Held::Blob(digest)) => remove_any(&self.blob_path(&digest))?,
+                Some(Held::Snapshot(id)) => self.remove_snapshot(&id)?,
+                None => {}
+            }
+            remove_any(&dir.join(name))?;
+        }
+        Ok(())
+    }
+}
+
+fn markers(dir: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(dir).map_err(io_error("list", dir))?;
+    let name = |entry: std::io::Result<fs::DirEntry>| -> Result<String> {
+        let entry = entry.map_err(io_error("list", dir))?;
+        Ok(entry.file_name().to_string_lossy().into_owned())
+    };
+    entries.map(name).collect()
+}
+
+fn marker_name(held: &Held) -> String {
+    let boot = lease::boot_id();
+    match held {
+        Held::Blob(digest) => format!("{boot}.blob.{}", digest.hex()),
+        Held::Snapshot(id) => format!("{boot}.snapshot.{id}"),
+    }
+}
+
+fn parse_marker(name: &str) -> Option<Held> {
+    let (_boot, thing) = name.split_once('.')?;
+    match thing.split_once('.')? {
+        ("blob", hex) => Digest::from_hex(hex).ok().map(Held::Blob),
+        ("snapshot", id) => SnapshotId::parse(id).map(Held::Snapshot),
+        _ => None,
+    }
+}

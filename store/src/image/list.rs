@@ -1,0 +1,113 @@
+//! Summaries of all images, and the history of one.
+use super::{Image, names};
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::layer::EntryKind;
+use crate::open::Store;
+use crate::platform::Platform;
+use crate::reference::Reference;
+
+/// A line of `images`: an image with all its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageSummary {
+    pub id: Digest,
+    /// Digest of the manifest.
+    pub manifest: Digest,
+    /// Empty for an image that lost its names.
+    pub names: Vec<Reference>,
+    pub platform: Platform,
+    /// RFC 3339, as the image says.
+    pub created: Option<String>,
+    /// Bytes of all its blobs.
+    pub size: u64,
+    pub layers: usize,
+}
+
+/// A line of `history`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryEntry {
+    pub created: Option<String>,
+    pub created_by: String,
+    pub comment: String,
+    /// Bytes of the layer's files; none where the step made no layer.
+    pub size: Option<u64>,
+}
+
+impl Store {
+    /// Every image, the newest first. One that cannot be read is left out; `validate` tells why.
+    pub fn images(&self) -> Result<Vec<ImageSummary>> {
+        let index = self.read_index()?;
+        let mut images: Vec<ImageSummary> = Vec::new();
+        for entry in &index.manifests {
+            let name = names::name_of(entry);
+            if let Some(known) = images.iter_mut().find(|image| image.manifest == entry.digest) {
+                known.names.extend(name);
+                continue;
+            }
+            if let Ok(image) = self.load_image(None, entry, &Platform::host()) {
+                images.push(summary(&image, entry.digest, name));
+            }
+        }
+        images.iter_mut().for_each(|image| image.names.sort());
+        images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.names.cmp(&b.names)));
+        Ok(images)
+    }
+
+    /// All names that lead to the image.
+    pub fn names_of(&self, image: &Image) -> Result<Vec<Reference>> {
+        let index = self.read_index()?;
+        let of_image = index.manifests.iter().filter(|e| e.digest == image.descriptor.digest);
+        let mut names: Vec<_> = of_image.filter_map(names::name_of).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// How the image came about, the newest step first.
+    pub fn history(&self, image: &Image) -> Result<Vec<HistoryEntry>> {
+        let mut layers = image.layers().into_iter();
+        let mut entries = Vec::new();
+        for line in &image.config.history {
+            let layer = if line.empty_layer { None } else { layers.next() };
+            let size = match layer {
+                Some(layer) => Some(self.files_size(&layer)?),
+                None => None,
+            };
+            entries.push(HistoryEntry {
+                created: line.created.clone(),
+                created_by: line.created_by.clone(),
+                comment: line.comment.clone(),
+                size,
+            });
+        }
+        // Layers that the history does not mention.
+        for layer in layers {
+            let size = Some(self.files_size(&layer)?);
+            let (created_by, comment) = ("<missing>".to_owned(), String::new());
+            entries.push(HistoryEntry { created: None, created_by, comment, size });
+        }
+        entries.reverse();
+        Ok(entries)
+    }
+
+    fn files_size(&self, layer: &super::ImageLayer) -> Result<u64> {
+        let index = self.layer_index(&layer.descriptor, layer.diff_id)?;
+        let size = |kind: &EntryKind| match kind {
+            EntryKind::File { size, .. } => *size,
+            _ => 0,
+        };
+        Ok(index.iter().map(|entry| size(&entry.kind)).sum())
+    }
+}
+
+fn summary(image: &Image, manifest: Digest, name: Option<Reference>) -> ImageSummary {
+    let layers: u64 = image.manifest.layers.iter().map(|layer| layer.size).sum();
+    ImageSummary {
+        id: image.id(),
+        manifest,
+        names: name.into_iter().collect(),
+        platform: image.platform(),
+        created: image.config.created.clone(),
+        size: layers + image.manifest.config.size + image.descriptor.size,
+        layers: image.manifest.layers.len(),
+    }
+}

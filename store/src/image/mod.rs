@@ -1,0 +1,69 @@
+//! Images: names, manifests and configurations seen together.
+//!
+//! | file         | what                                                     |
+//! |--------------|----------------------------------------------------------|
+//! | `names.rs`   | `images/index.json`: which names lead to which manifest  |
+//! | `resolve.rs` | name or ID → [`Image`]; choice of platform               |
+//! | `list.rs`    | summaries and history                                    |
+//! | `put.rs`     | new images, from a configuration and layers              |
+//! | `untag.rs`   | removing names and images                                |
+mod list;
+pub(crate) mod names;
+mod put;
+mod resolve;
+mod untag;
+
+use crate::config::ImageConfig;
+use crate::descriptor::Descriptor;
+use crate::digest::{ChainId, DiffId, Digest};
+use crate::manifest::Manifest;
+use crate::platform::Platform;
+use crate::reference::Reference;
+
+pub use list::{HistoryEntry, ImageSummary};
+pub use put::NewImage;
+pub use untag::Removed;
+
+/// An image of one platform, with its documents read and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The name it was asked for by; none if by ID.
+    pub reference: Option<Reference>,
+    /// Describes the manifest.
+    pub descriptor: Descriptor,
+    pub manifest: Manifest,
+    pub config: ImageConfig,
+}
+
+/// A layer of an image: how it is stored, and what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageLayer {
+    pub descriptor: Descriptor,
+    pub diff_id: DiffId,
+    /// The stack that this layer is the top of.
+    pub chain_id: ChainId,
+}
+
+impl Image {
+    /// The digest of the configuration.
+    pub fn id(&self) -> Digest {
+        self.manifest.config.digest
+    }
+
+    pub fn platform(&self) -> Platform {
+        self.config.platform()
+    }
+
+    /// Bottom first.
+    pub fn layers(&self) -> Vec<ImageLayer> {
+        let mut parent = None;
+        let pairs = self.manifest.layers.iter().zip(&self.config.rootfs.diff_ids);
+        pairs
+            .map(|(descriptor, diff_id)| {
+                let chain_id = ChainId::on(parent, *diff_id);
+                parent = Some(chain_id);
+                ImageLayer { descriptor: descriptor.clone(), diff_id: *diff_id, chain_id }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,69 @@
+//! New images, from a configuration and layers that are stored already.
+use std::collections::BTreeMap;
+
+use super::{Image, names};
+use crate::config::ImageConfig;
+use crate::descriptor::Descriptor;
+use crate::error::{Result, StoreError};
+use crate::lease::Held;
+use crate::manifest::Manifest;
+use crate::media_type;
+use crate::open::Store;
+use crate::reference::Reference;
+
+/// What [`Store::put_image`] makes an image of.
+#[derive(Clone, Debug)]
+pub struct NewImage<'a> {
+    pub config: &'a ImageConfig,
+    /// Bottom first, as many as `config.rootfs.diff_ids`; each a blob of the store.
+    pub layers: &'a [Descriptor],
+    /// Annotations of the manifest.
+    pub annotations: &'a BTreeMap<String, String>,
+    pub names: &'a [Reference],
+}
+
+impl Store {
+    /// Writes configuration and manifest, makes everything durable and then gives the image its names, all
+    /// at once. An image without names is listed as such until it is removed.
+    pub fn put_image(&self, new: &NewImage<'_>) -> Result<Image> {
+        let config_bytes = new.config.to_bytes();
+        let config = Descriptor::of(media_type::IMAGE_CONFIG, &config_bytes);
+        let mut manifest = Manifest::new(config, new.layers.to_vec());
+        manifest.annotations = new.annotations.clone();
+        let manifest_bytes = manifest.to_bytes();
+        let mut descriptor = Descriptor::of(media_type::IMAGE_MANIFEST, &manifest_bytes);
+        descriptor.platform = Some(new.config.platform());
+        let (layers, diff_ids) = (new.layers.len(), new.config.rootfs.diff_ids.len());
+        if layers != diff_ids {
+            let manifest = descriptor.digest;
+            return Err(StoreError::LayerCount { manifest, layers, diff_ids });
+        }
+        for layer in new.layers {
+            if !self.hold(Held::Blob(layer.digest))? {
+                return Err(StoreError::BlobMissing { digest: layer.digest });
+            }
+        }
+        self.put_bytes(&config_bytes)?;
+        self.put_bytes(&manifest_bytes)?;
+        self.add_names(&descriptor, new.names)?;
+        let reference = new.names.first().cloned();
+        Ok(Image { reference, descriptor, manifest, config: new.config.clone() })
+    }
+
+    /// One more name for the image that `source` (a name or an ID) means.
+    pub fn tag(&self, source: &str, name: &Reference) -> Result<Image> {
+        let image = self.resolve(source)?;
+        self.add_names(&image.descriptor, std::slice::from_ref(&name.without_digest()))?;
+        Ok(image)
+    }
+
+    /// Makes what is stored durable and lets `names` lead to the manifest. Its blobs must be held.
+    pub(crate) fn add_names(&self, manifest: &Descriptor, names: &[Reference]) -> Result<()> {
+        self.sync()?;
+        let manifest = Descriptor { annotations: BTreeMap::new(), ..manifest.clone() };
+        self.update_index(|index| {
+            names::assign(index, &manifest, names);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,199 @@
+//! From a name or an ID to an [`Image`].
+use super::{Image, names};
+use crate::config::ImageConfig;
+use crate::descriptor::Descriptor;
+use crate::digest::Digest;
+use crate::error::{Result, StoreError};
+use crate::lease::Held;
+use crate::manifest::{Index, Manifest};
+use crate::media_type;
+use crate::open::Store;
+use crate::platform::Platform;
+use crate::reference::Reference;
+
+/// Indexes in indexes in indexes are more than anyone needs.
+const MAX_NESTING: usize = 4;
+
+impl Store {
+    /// The image that `text` means on this machine: a name, an ID or the beginning of one.
+    pub fn resolve(&self, text: &str) -> Result<Image> {
+        self.resolve_for(text, &Platform::host())
+    }
+
+    /// As [`Store::resolve`], for another platform.
+    pub fn resolve_for(&self, text: &str, platform: &Platform) -> Result<Image> {
+        let index = self.read_index()?;
+        if let Ok(name) = text.parse::<Reference>()
+            && let Some(entry) = find_by_name(&index, &name)
+        {
+            return self.load_image(Some(name), entry, platform);
+        }
+        let entry = self.find_by_id(&index, text)?;
+        self.load_image(None, &entry, platform)
+    }
+
+    /// The image of that name for this machine, if there is one.
+    pub fn image(&self, name: &Reference) -> Result<Option<Image>> {
+        let index = self.read_index()?;
+        match find_by_name(&index, name) {
+            Some(entry) => self.load_image(Some(name.clone()), entry, &Platform::host()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Holds all blobs of an image. False if some are missing.
+    pub fn hold_image(&self, image: &Image) -> Result<bool> {
+        let mut complete = self.hold(Held::Blob(image.descriptor.digest))?;
+        for descriptor in std::iter::once(&image.manifest.config).chain(&image.manifest.layers) {
+            complete &= self.hold(Held::Blob(descriptor.digest))?;
+        }
+        Ok(complete)
+    }
+
+    /// Reads and checks the documents of the image that `descriptor` leads to.
+    pub(crate) fn load_image(
+        &self,
+        reference: Option<Reference>,
+        descriptor: &Descriptor,
+        platform: &Platform,
+    ) -> Result<Image> {
+        let descriptor = self.choose_platform(descriptor, platform)?;
+        let manifest = self.read_manifest(&descriptor)?;
+        let config = self.read_config(&manifest)?;
+        Ok(Image { reference, descriptor, manifest, config })
+    }
+
+    pub(crate) fn read_manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        let digest = descriptor.digest;
+        let manifest: Manifest = self.read_json("manifest", &digest)?;
+        if manifest.schema_version != 2 {
+            let version = manifest.schema_version;
+            return Err(StoreError::DocumentVersion { what: "manifest", digest, version });
+        }
+        Ok(manifest)
+    }
+
+    /// The configuration of a manifest, which must describe as many layers.
+    pub(crate) fn read_config(&self, manifest: &Manifest) -> Result<ImageConfig> {
+        let config: ImageConfig = self.read_json("image configuration", &manifest.config.digest)?;
+        let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
+        if layers != diff_ids {
+            let manifest = Digest::of(&manifest.to_bytes());
+            return Err(StoreError::LayerCount { manifest, layers, diff_ids });
+        }
+        Ok(config)
+    }
+
+    /// The descriptor of the one manifest for `platform` that `descriptor` is or leads to.
+    pub(crate) fn choose_platform(
+        &self,
+        descriptor: &Descriptor,
+        platform: &Platform,
+    ) -> Result<Descriptor> {
+        let mut current = descriptor.clone();
+        for _ in 0..MAX_NESTING {
+            if !self.is_index(&current)? {
+                return Ok(current);
+            }
+            let index: Index = self.read_json("image index", &current.digest)?;
+            current = choose(&index, platform, descriptor.digest)?;
+        }
+        Err(StoreError::MediaType {
+            media_type: current.media_type,
+            digest: current.digest,
+            expected: "the media type of a manifest",
+        })
+    }
+
+    fn is_index(&self, descriptor: &Descriptor) -> Result<bool> {
+        if !descriptor.media_type.is_empty() {
+            return Ok(media_type::is_index(&descriptor.media_type));
+        }
+        let document: serde_json::Value = self.read_json("manifest", &descriptor.digest)?;
+        Ok(document.get("manifests").is_some())
+    }
+
+    pub(crate) fn read_json<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &'static str,
+        digest: &Digest,
+    ) -> Result<T> {
+        let bytes = self.read_document(what, digest)?;
+        serde_json::from_slice(&bytes).map_err(|source| StoreError::BlobDocument {
+            what,
+            digest: *digest,
+            source,
+        })
+    }
+
+    /// The entry whose image ID (or manifest digest) begins with `text`.
+    pub(crate) fn find_by_id(&self, index: &Index, text: &str) -> Result<Descriptor> {
+        let not_found = || StoreError::ImageNotFound { name: text.to_owned() };
+        let prefix = text.strip_prefix("sha256:").unwrap_or(text);
+        let is_hex = |b: u8| b.is_ascii_digit() || matches!(b, b'a'..=b'f');
+        if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(is_hex) {
+            return Err(not_found());
+        }
+        let mut found: Vec<(Digest, &Descriptor)> = Vec::new();
+        for entry in &index.manifests {
+            // An image that cannot be read is no reason not to find another.
+            let Ok(id) = self.id_of(entry) else { continue };
+            let matches = id.hex().starts_with(prefix) || entry.digest.hex().starts_with(prefix);
+            if matches && found.iter().all(|(other, _)| *other != id) {
+                found.push((id, entry));
+            }
+        }
+        match found.as_slice() {
+            [] => Err(not_found()),
+            [(_, entry)] => Ok((*entry).clone()),
+            several => Err(StoreError::AmbiguousId {
+                prefix: text.to_owned(),
+                candidates: several.iter().map(|(id, _)| *id).collect(),
+            }),
+        }
+    }
+
+    /// The ID of the image that an entry of the index leads to on this machine.
+    pub(crate) fn id_of(&self, entry: &Descriptor) -> Result<Digest> {
+        let manifest = self.choose_platform(entry, &Platform::host())?;
+        Ok(self.read_manifest(&manifest)?.config.digest)
+    }
+}
+
+/// By name and tag; where the name has a digest, by name and manifest digest.
+fn find_by_name<'a>(index: &'a Index, name: &Reference) -> Option<&'a Descriptor> {
+    let Some(digest) = name.digest() else { return names::find(index, name) };
+    let same_name = |entry: &Descriptor| {
+        names::name_of(entry).is_some_and(|entry_name| {
+            entry_name.name() == name.name()
+                && name.tag().is_none_or(|tag| entry_name.tag() == Some(tag))
+        })
+    };
+    let by_digest = |entry: &&Descriptor| entry.digest == digest && same_name(entry);
+    names::find(index, name).or_else(|| index.manifests.iter().find(by_digest))
+}
+
+/// Of several that run on `platform`, one with exactly its variant is preferred, then the first.
+fn choose(index: &Index, platform: &Platform, digest: Digest) -> Result<Descriptor> {
+    let images: Vec<&Descriptor> =
+        index.manifests.iter().filter(|entry| !is_attestation(entry)).collect();
+    let runs = |entry: &&&Descriptor| match &entry.platform {
+        Some(offered) => offered.runs_on(platform),
+        None => images.len() == 1,
+    };
+    let exact = |entry: &&&Descriptor| {
+        entry.platform.as_ref().is_some_and(|p| p.normalized() == platform.normalized())
+    };
+    let chosen = images.iter().find(exact).or_else(|| images.iter().find(runs));
+    chosen.map(|entry| (*entry).clone()).ok_or_else(|| StoreError::NoPlatform {
+        digest,
+        wanted: platform.clone(),
+        offered: images.iter().filter_map(|entry| entry.platform.clone()).collect(),
+    })
+}
+
+/// BuildKit lists its provenance beside the images.
+fn is_attestation(entry: &Descriptor) -> bool {
+    entry.annotations.contains_key("vnd.docker.reference.type")
+        || entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown")
+}

@@ -1,0 +1,294 @@
+//! Leases: what must not be collected although no image names it (yet).
+//!
+//! Two kinds of files in `leases/`, both with a line for each thing held (`blob <hex>`, `snapshot <id>`):
+//!
+//! - A *session* belongs to a [`Store`](crate::Store) handle that has written or used something. It is named
+//!   after its owner (pid, start time, boot, a random number) and locked with `flock` as long as the owner
+//!   lives, in whichever pid namespace; whoever can lock it knows that the owner is dead. The same name
+//!   starts the names of the owner's files in `temp/`.
+//! - A *named lease* (`keep.<name>`) outlives its maker: a container's. Its existence is the claim.
+//!
+//! Everything the store makes or finds for a caller is written into the session first and made visible, or
+//! checked for existence, afterwards; garbage collection looks at what exists first and reads the leases
+//! afterwards (`gc`). So nothing can vanish between being found and being used.
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::digest::Digest;
+use crate::error::{Result, StoreError, io_error};
+use crate::snapshot::SnapshotId;
+
+/// Something a lease protects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Held {
+    Blob(Digest),
+    Snapshot(SnapshotId),
+}
+
+/// What a living process holds.
+#[derive(Debug)]
+pub(crate) struct Session {
+    owner: String,
+    path: PathBuf,
+    file: File,
+    held: Mutex<HashSet<Held>>,
+    temps: AtomicU64,
+}
+
+const NAMED: &str = "keep.";
+const UNFINISHED: &str = "new.";
+
+impl Session {
+    pub(crate) fn begin(leases: &Path) -> Result<Session> {
+        let owner = owner_name();
+        let unfinished = leases.join(format!("{UNFINISHED}{owner}"));
+        let path = leases.join(&owner);
+        // Whoever cleans up may lock and remove the file before we have locked it: then once more.
+        for _ in 0..100 {
+            let file = OpenOptions::new().create(true).append(true).open(&unfinished);
+            let file = file.map_err(io_error("create the lease", &unfinished))?;
+            if file.try_lock().is_err() {
+                continue;
+            }
+            match fs::rename(&unfinished, &path) {
+                Ok(()) => {
+                    let (held, temps) = (Mutex::default(), AtomicU64::new(0));
+                    return Ok(Session { owner, path, file, held, temps });
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(io_error("create the lease", &path)(error)),
+            }
+        }
+        let raced = io::Error::other("another process removes it again and again");
+        Err(io_error("create the lease", &path)(raced))
+    }
+
+    /// Writes down that `held` is in use. Says nothing about whether it exists.
+    pub(crate) fn hold(&self, held: Held) -> Result<()> {
+        let mut known = self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if known.contains(&held) {
+            return Ok(());
+        }
+        let line = line_of(&held);
+        (&self.file).write_all(line.as_bytes()).map_err(io_error("write the lease", &self.path))?;
+        known.insert(held);
+        Ok(())
+    }
+
+    /// A name in `temp/` that is this session's alone.
+    pub(crate) fn temp_name(&self) -> String {
+        format!("{}.{}", self.owner, self.temps.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // If this fails, the next to open the store finds the lock released and removes the file.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Creates or replaces the named lease. `name` is the caller's: a container's ID, say.
+pub(crate) fn keep(leases: &Path, temp: &Path, name: &str, held: &[Held]) -> Result<()> {
+    let path = named_path(leases, name)?;
+    let text: String = held.iter().map(line_of).collect();
+    fs::write(temp, text).map_err(io_error("write the lease", temp))?;
+    fs::rename(temp, &path).map_err(io_error("create the lease", &path))
+}
+
+/// Ends the named lease, if there is one.
+pub(crate) fn release(leases: &Path, name: &str) -> Result<()> {
+    let path = named_path(leases, name)?;
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error("remove the lease", &path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The named leases with what they hold.
+pub(crate) fn named(leases: &Path) -> Result<Vec<(String, Vec<Held>)>> {
+    let mut found = Vec::new();
+    for name in names_in(leases)? {
+        if let Some(short) = name.strip_prefix(NAMED) {
+            found.push((short.to_owned(), read(&leases.join(&name), short)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Everything any living owner or named lease holds.
+pub(crate) fn all_held(leases: &Path) -> Result<HashSet<Held>> {
+    let mut all = HashSet::new();
+    for name in names_in(leases)? {
+        let path = leases.join(&name);
+        if name.starts_with(NAMED) || is_alive(&path)? {
+            all.extend(read(&path, &name)?);
+        }
+    }
+    Ok(all)
+}
+
+/// The owners that live. Session files of dead ones are removed.
+pub(crate) fn living_owners(leases: &Path) -> Result<HashSet<String>> {
+    let mut living = HashSet::new();
+    for name in names_in(leases)? {
+        let path = leases.join(&name);
+        if name.starts_with(NAMED) {
+            continue;
+        }
+        if is_alive(&path)? {
+            living.insert(name.strip_prefix(UNFINISHED).unwrap_or(&name).to_owned());
+        } else {
+            remove_dead(&path)?;
+        }
+    }
+    Ok(living)
+}
+
+/// The session that owns a name in `temp/`.
+pub(crate) fn owner_of_temp(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// A session is alive as long as its owner holds the lock. A file that is gone was a dead one's.
+fn is_alive(path: &Path) -> Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(io_error("open the lease", path)(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(fs::TryLockError::WouldBlock) => Ok(true),
+        Err(fs::TryLockError::Error(error)) => Err(io_error("lock the lease", path)(error)),
+    }
+}
+
+fn remove_dead(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error("remove the lease", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read(path: &Path, name: &str) -> Result<Vec<Held>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error("read the lease", path)(error)),
+    };
+    // A last line without its end is still being written; its writer has not looked for the thing yet.
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+    complete.lines().map(|line| parse_line(name, line)).collect()
+}
+
+fn parse_line(name: &str, line: &str) -> Result<Held> {
+    let held = match line.split_once(' ') {
+        Some(("blob", hex)) => Digest::from_hex(hex).ok().map(Held::Blob),
+        Some(("snapshot", id)) => SnapshotId::parse(id).map(Held::Snapshot),
+        _ => None,
+    };
+    held.ok_or_else(|| StoreError::Lease { name: name.to_owned(), line: line.to_owned() })
+}
+
+fn line_of(held: &Held) -> String {
+    match held {
+        Held::Blob(digest) => format!("blob {}\n", digest.hex()),
+        Held::Snapshot(id) => format!("snapshot {id}\n"),
+    }
+}
+
+fn named_path(leases: &Path, name: &str) -> Result<PathBuf> {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.is_empty() || name.len() > 128 || !name.chars().all(good) {
+        return Err(StoreError::LeaseName { text: name.to_owned() });
+    }
+    Ok(leases.join(format!("{NAMED}{name}")))
+}
+
+fn names_in(dir: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(dir).map_err(io_error("list", dir))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(io_error("list", dir))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}
+
+fn owner_name() -> String {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name in parentheses may contain anything; the start time is the 20th field after it.
+    let after_name = stat.rfind(')').map_or("", |end| &stat[end + 1..]);
+    let start = after_name.split_whitespace().nth(19).unwrap_or("0");
+    format!("{}-{start}-{}-{:08x}", std::process::id(), boot_id(), random() as u32)
+}
+
+/// Eight digits that differ from one boot of the machine to the next.
+pub(crate) fn boot_id() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let short: String = id.chars().filter(char::is_ascii_hexdigit).take(8).collect();
+    if short.len() == 8 { short } else { "00000000".to_owned() }
+}
+
+/// Random enough for names: the standard library's hash keys, which the kernel's generator seeds.
+pub(crate) fn random() -> u64 {
+    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    hasher.write_u128(now.map_or(0, |now| now.as_nanos()));
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_alive_until_dropped_and_its_lease_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = Session::begin(dir.path()).unwrap();
+        let held = [Held::Blob(Digest::of(b"x")), Held::Snapshot(SnapshotId::random())];
+        for _ in 0..2 {
+            held.iter().for_each(|held| session.hold(held.clone()).unwrap());
+        }
+        assert_eq!(all_held(dir.path()).unwrap(), held.iter().cloned().collect());
+        let temp = session.temp_name();
+        assert!(living_owners(dir.path()).unwrap().contains(owner_of_temp(&temp)));
+        drop(session);
+        assert!(living_owners(dir.path()).unwrap().is_empty());
+        assert!(names_in(dir.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_file_of_a_dead_owner_holds_nothing_and_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = line_of(&Held::Blob(Digest::of(b"x")));
+        fs::write(dir.path().join("1-2-abcdabcd-00000000"), line).unwrap();
+        assert!(all_held(dir.path()).unwrap().is_empty());
+        living_owners(dir.path()).unwrap();
+        assert!(names_in(dir.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn named_leases_stay_until_released() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = [Held::Blob(Digest::of(b"x"))];
+        keep(dir.path(), &dir.path().join("t"), "c1", &held).unwrap();
+        living_owners(dir.path()).unwrap();
+        assert_eq!(named(dir.path()).unwrap(), [("c1".to_owned(), held.to_vec())]);
+        assert!(keep(dir.path(), &dir.path().join("t"), "../x", &held).is_err());
+        release(dir.path(), "c1").unwrap();
+        release(dir.path(), "c1").unwrap();
+        assert!(all_held(dir.path()).unwrap().is_empty());
+    }
+}

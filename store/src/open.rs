@@ -1,0 +1,255 @@
+//! [`Store`]: opening a store, its layout on disk, and cleaning up after owners that died.
+//!
+//! ```text
+//! schema.json                 {"schema": 1}
+//! images/                     an OCI image layout: oci-layout, index.json, blobs/sha256/<hex>
+//! snapshots/fs/<id>/          an unpacked layer, in overlayfs' form
+//! snapshots/empty/            a lower directory with nothing in it
+//! snapshots/chains/<hex>      chain ID → snapshot id
+//! snapshots/merged/<hex>      a stack of snapshots → the snapshot that stands for it
+//! cache/indexes/<hex>         diff ID → layer index
+//! cache/forms/<hex>.<form>    diff ID → descriptor of its compressed form
+//! leases/  locks/             see `lease`, `lock`
+//! temp/<owner>.<n>            unfinished things, named after their owner's lease
+//! unsynced/<boot>.<thing>     made since the last sync: distrusted after a reboot (`durability`)
+//! containers/ networks/ volumes/   made by who needs them
+//! ```
+//!
+//! Nothing in a store is an absolute path or an inode number, so it may be copied or moved as a whole.
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{ChainId, DiffId};
+use crate::error::{Result, StoreError, io_error};
+use crate::layer::LayerIndex;
+use crate::lease::{self, Held, Session};
+use crate::lock::{Lock, LockName};
+use crate::snapshot::{OverlaySnapshotter, Snapshotter};
+
+const SCHEMA: u64 = 1;
+const DIRECTORIES: [&str; 12] = [
+    "images/blobs/sha256",
+    "snapshots/fs",
+    "snapshots/empty",
+    "snapshots/chains",
+    "snapshots/merged",
+    "cache/indexes",
+    "cache/forms",
+    "leases",
+    "locks",
+    "temp",
+    "unsynced",
+    "images",
+];
+const OCI_LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
+
+/// A handle on a store. Cheap to clone; all clones share one lease session.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    root: PathBuf,
+    state: PathBuf,
+    session: Mutex<Option<Arc<Session>>>,
+    /// One mutex for each stack being unpacked, so that concurrent callers unpack it once.
+    pub(crate) unpacking: Mutex<HashMap<ChainId, Arc<Mutex<()>>>>,
+    pub(crate) indexes: Mutex<HashMap<DiffId, Arc<LayerIndex>>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Schema {
+    schema: u64,
+}
+
+impl Store {
+    /// Opens the store at `root`, creating it if need be, and removes what dead owners left behind.
+    /// `state` is the directory for what does not outlive a reboot.
+    pub fn open(root: &Path, state: &Path) -> Result<Store> {
+        fs::create_dir_all(root).map_err(io_error("create the store", root))?;
+        let root = root.canonicalize().map_err(io_error("find the store", root))?;
+        match fs::read(root.join("schema.json")) {
+            Ok(bytes) => check_schema(&root, &bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create_layout(&root)?,
+            Err(error) => return Err(io_error("read", &root.join("schema.json"))(error)),
+        }
+        let store = Store {
+            inner: Arc::new(Inner {
+                root,
+                state: state.to_owned(),
+                session: Mutex::default(),
+                unpacking: Mutex::default(),
+                indexes: Mutex::default(),
+            }),
+        };
+        store.remove_leftovers()?;
+        store.distrust_other_boots()?;
+        Ok(store)
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.inner.root
+    }
+
+    /// Where what does not outlive a reboot is kept.
+    pub fn state(&self) -> &Path {
+        &self.inner.state
+    }
+
+    /// A directory for definitions or records of the caller: `containers`, `cache/steps`. Made if need be.
+    pub fn directory(&self, name: &str) -> Result<PathBuf> {
+        let path = self.root().join(name);
+        fs::create_dir_all(&path).map_err(io_error("create the directory", &path))?;
+        Ok(path)
+    }
+
+    /// Makes and keeps the unpacked layers.
+    pub fn snapshotter(&self) -> Arc<dyn Snapshotter> {
+        Arc::new(OverlaySnapshotter::new(self.clone()))
+    }
+
+    /// Writes `held` into this handle's lease and says whether it exists. If so, it stays at least as long
+    /// as this handle.
+    pub fn hold(&self, held: Held) -> Result<bool> {
+        self.session()?.hold(held.clone())?;
+        let _sweep = self.lock_shared(LockName::Sweep)?;
+        let path = match &held {
+            Held::Blob(digest) => self.blob_path(digest),
+            Held::Snapshot(id) => self.snapshot_path(id),
+        };
+        path.try_exists().map_err(io_error("look for", &path))
+    }
+
+    /// Creates or replaces a lease that outlives this process, until [`Store::release`].
+    pub fn keep(&self, name: &str, held: &[Held]) -> Result<()> {
+        lease::keep(&self.sub("leases"), &self.temp_path()?, name, held)
+    }
+
+    /// Ends the lease `name`; it is no error if there is none.
+    pub fn release(&self, name: &str) -> Result<()> {
+        lease::release(&self.sub("leases"), name)
+    }
+
+    /// The leases made with [`Store::keep`].
+    pub fn kept(&self) -> Result<Vec<(String, Vec<Held>)>> {
+        lease::named(&self.sub("leases"))
+    }
+
+    /// A path in the store's file system for the caller's temporary file or directory. Removed by the next
+    /// one who opens the store after this process died; the caller removes or renames it otherwise.
+    pub fn temp_path(&self) -> Result<PathBuf> {
+        Ok(self.sub("temp").join(self.session()?.temp_name()))
+    }
+
+    pub(crate) fn session(&self) -> Result<Arc<Session>> {
+        let mut slot = self.inner.session.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(session) = &*slot {
+            return Ok(session.clone());
+        }
+        let session = Arc::new(Session::begin(&self.sub("leases"))?);
+        *slot = Some(session.clone());
+        Ok(session)
+    }
+
+    pub(crate) fn lock_shared(&self, name: LockName) -> Result<Lock> {
+        Lock::shared(&self.sub("locks"), name)
+    }
+
+    pub(crate) fn lock_exclusive(&self, name: LockName) -> Result<Lock> {
+        Lock::exclusive(&self.sub("locks"), name)
+    }
+
+    pub(crate) fn sub(&self, path: &str) -> PathBuf {
+        self.inner.root.join(path)
+    }
+
+    /// Writes `bytes` to `path` so that a reader sees the old or the new content.
+    pub(crate) fn replace_file(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let temp = self.temp_path()?;
+        fs::write(&temp, bytes).map_err(io_error("write", &temp))?;
+        fs::rename(&temp, path).map_err(io_error("replace", path))
+    }
+
+    fn remove_leftovers(&self) -> Result<()> {
+        // First what is there, then who lives: an owner's lease exists before its first file does.
+        let temp = self.sub("temp");
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&temp).map_err(io_error("list", &temp))? {
+            let entry = entry.map_err(io_error("list", &temp))?;
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        let living = lease::living_owners(&self.sub("leases"))?;
+        for name in names {
+            if !living.contains(lease::owner_of_temp(&name)) {
+                remove_any(&temp.join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file or a whole directory; it is no error if it is gone.
+pub(crate) fn remove_any(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_schema(root: &Path, bytes: &[u8]) -> Result<()> {
+    let path = root.join("schema.json");
+    let schema: Schema = serde_json::from_slice(bytes).map_err(|source| StoreError::Document {
+        what: "store description",
+        path,
+        source,
+    })?;
+    if schema.schema == SCHEMA {
+        return Ok(());
+    }
+    Err(StoreError::Schema { root: root.to_owned(), found: schema.schema, known: SCHEMA })
+}
+
+/// Every step may be repeated and be done by several at once; the schema file comes last.
+fn create_layout(root: &Path) -> Result<()> {
+    for name in DIRECTORIES {
+        let path = root.join(name);
+        fs::create_dir_all(&path).map_err(io_error("create the directory", &path))?;
+    }
+    let empty_index = crate::manifest::Index::new(Vec::new()).to_bytes();
+    create_file(root, "images/oci-layout", OCI_LAYOUT.as_bytes())?;
+    create_file(root, "images/index.json", &empty_index)?;
+    let schema = serde_json::to_vec(&Schema { schema: SCHEMA }).expect("a number serialises");
+    create_file(root, "schema.json", &schema)
+}
+
+/// Creates a complete file, unless there is one already.
+fn create_file(root: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = root.join(name);
+    loop {
+        let temp = root.join("temp").join(format!("layout.{:016x}", lease::random()));
+        fs::write(&temp, bytes).map_err(io_error("write", &temp))?;
+        let linked = fs::hard_link(&temp, &path);
+        remove_any(&temp)?;
+        match linked {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            // Another one who opens the new store took our file for a leftover.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io_error("create", &path)(error)),
+        }
+    }
+}

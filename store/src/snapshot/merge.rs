@@ -1,0 +1,168 @@
+//! Several snapshots as one: what the kernel's limit on lower directories asks for.
+//!
+//! The merged snapshot is the bottom of its stack, so it has no whiteouts and no opaque directories. Files
+//! are hard links to those of the snapshots (which never change), directories take their attributes from the
+//! topmost snapshot that has them.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sys::RootDir;
+use sys::root_dir::{FileKind, Metadata, NodeKind};
+
+use super::{SnapshotId, overlay};
+use crate::digest::Digest;
+use crate::error::{Result, io_error, sys_error};
+use crate::lease::Held;
+use crate::open::{Store, remove_any};
+
+const OPAQUE: [&[u8]; 2] = [b"trusted.overlay.opaque", b"user.overlay.opaque"];
+const OVERLAY_PREFIXES: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
+
+/// The snapshot that stands for `stack` (bottom first), made now or found.
+pub(super) fn merged(store: &Store, stack: &[SnapshotId]) -> Result<SnapshotId> {
+    let names: Vec<&str> = stack.iter().map(SnapshotId::as_str).collect();
+    let key = Digest::of(names.join(" ").as_bytes()).hex();
+    let record = store.sub("snapshots/merged").join(key);
+    if let Some(id) = store.read_id(&record)?
+        && store.hold(Held::Snapshot(id.clone()))?
+    {
+        return Ok(id);
+    }
+    let target = store.temp_path()?;
+    let result = merge_into(store, stack, &target).and_then(|()| {
+        let id = SnapshotId::random();
+        overlay::publish(store, &target, &id)?;
+        store.replace_file(&record, id.as_str().as_bytes())?;
+        Ok(id)
+    });
+    if result.is_err() {
+        // The error being reported matters more than what is left for the next to open the store.
+        let _ = remove_any(&target);
+    }
+    result
+}
+
+fn merge_into(store: &Store, stack: &[SnapshotId], target: &Path) -> Result<()> {
+    fs::create_dir(target).map_err(io_error("create the directory", target))?;
+    let merged = RootDir::open(target).map_err(sys_error("open the merged snapshot"))?;
+    for id in stack {
+        let path = store.snapshot_path(id);
+        let layer = Layer {
+            dir: RootDir::open(&path).map_err(sys_error("open the snapshot to merge"))?,
+            path,
+            merged: &merged,
+            merged_path: target,
+        };
+        layer.merge_directory(Path::new(""))?;
+    }
+    Ok(())
+}
+
+/// One snapshot on its way into the merged directory.
+struct Layer<'a> {
+    dir: RootDir,
+    path: PathBuf,
+    merged: &'a RootDir,
+    merged_path: &'a Path,
+}
+
+impl Layer<'_> {
+    fn merge_directory(&self, path: &Path) -> Result<()> {
+        let act = "merge snapshots";
+        for child in self.dir.read_dir(path).map_err(sys_error(act))? {
+            let child_path = path.join(&child.name);
+            let metadata = self.dir.metadata(&child_path).map_err(sys_error(act))?;
+            if metadata.kind == FileKind::Dir {
+                self.enter_directory(&child_path)?;
+                self.merge_directory(&child_path)?;
+            } else {
+                self.replace_node(&child_path, &metadata)?;
+            }
+        }
+        // Last, because adding to a directory changes its time.
+        copy_attributes(&self.dir, path, self.merged, path)
+    }
+
+    /// Makes sure that the merged directory has this one, emptied if it is opaque here.
+    fn enter_directory(&self, path: &Path) -> Result<()> {
+        let act = "merge snapshots";
+        let existing = self.merged.metadata(path).ok();
+        let xattrs = self.dir.xattrs(path).map_err(sys_error(act))?;
+        let opaque = OPAQUE.iter().any(|name| xattrs.get(*name).is_some_and(|value| value == b"y"));
+        let stays = existing.is_some_and(|m| m.kind == FileKind::Dir) && !opaque;
+        if !stays {
+            self.clear(path)?;
+            self.merged.create_dir(path, 0o755).map_err(sys_error(act))?;
+        }
+        Ok(())
+    }
+
+    fn replace_node(&self, path: &Path, metadata: &Metadata) -> Result<()> {
+        self.clear(path)?;
+        if metadata.is_overlay_whiteout() {
+            return Ok(());
+        }
+        // The names of snapshots' entries are joined to directories that only this crate writes; nothing
+        // in the last component is followed.
+        let (from, to) = (self.path.join(path), self.merged_path.join(path));
+        match fs::hard_link(&from, &to) {
+            Ok(()) => Ok(()),
+            // Too many links, or a file system that has none.
+            Err(_) => self.copy_node(path, metadata),
+        }
+    }
+
+    fn copy_node(&self, path: &Path, metadata: &Metadata) -> Result<()> {
+        let act = "copy into the merged snapshot";
+        let node = |kind| self.merged.mknod(path, kind, metadata.mode).map_err(sys_error(act));
+        let (major, minor) = (metadata.rdev_major(), metadata.rdev_minor());
+        match metadata.kind {
+            FileKind::File => {
+                let mut from = self.dir.open_file_nofollow(path).map_err(sys_error(act))?;
+                let created = self.merged.create_file(path, metadata.mode);
+                let mut to = created.map_err(sys_error(act))?;
+                std::io::copy(&mut from, &mut to).map_err(io_error(act, path))?;
+            }
+            FileKind::Symlink => {
+                let target = self.dir.read_link(path).map_err(sys_error(act))?;
+                self.merged.symlink(target, path).map_err(sys_error(act))?;
+            }
+            FileKind::Fifo => node(NodeKind::Fifo)?,
+            FileKind::Socket => node(NodeKind::Socket)?,
+            FileKind::CharDevice => node(NodeKind::CharDevice { major, minor })?,
+            FileKind::BlockDevice => node(NodeKind::BlockDevice { major, minor })?,
+            FileKind::Dir => {}
+        }
+        copy_attributes(&self.dir, path, self.merged, path)
+    }
+
+    fn clear(&self, path: &Path) -> Result<()> {
+        match self.merged.remove_tree(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(sys_error("merge snapshots")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Owner, mode, extended attributes (without overlayfs' own) and time.
+pub(super) fn copy_attributes(
+    from: &RootDir,
+    source: &Path,
+    to: &RootDir,
+    target: &Path,
+) -> Result<()> {
+    let act = "copy attributes between snapshots";
+    let metadata = from.metadata(source).map_err(sys_error(act))?;
+    to.set_owner(target, metadata.uid, metadata.gid).map_err(sys_error(act))?;
+    if metadata.kind != FileKind::Symlink {
+        to.set_mode(target, metadata.mode).map_err(sys_error(act))?;
+    }
+    for (name, value) in from.xattrs(source).map_err(sys_error(act))? {
+        if !OVERLAY_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            to.set_xattr(target, &name, &value).map_err(sys_error(act))?;
+        }
+    }
+    to.set_mtime(target, metadata.mtime).map_err(sys_error(act))
+}

@@ -1,0 +1,186 @@
+//! Snapshots: unpacked layers, and directories that are becoming one.
+//!
+//! A snapshot is the content of *one* layer in overlayfs' form (whiteouts are 0:0 character devices, opaque
+//! directories carry an attribute); a stack of them, bottom first, is a file system. Snapshots never change
+//! once committed. This crate mounts nothing: it says what to mount ([`RootfsMount`]).
+mod merge;
+mod overlay;
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sys::RootDir;
+
+pub use overlay::OverlaySnapshotter;
+
+use crate::digest::ChainId;
+use crate::error::{Result, StoreError, io_error};
+use crate::lease::{self, Held};
+use crate::open::{Store, remove_any};
+
+/// Makes and keeps snapshots. Stacks are given bottom first.
+pub trait Snapshotter: Send + Sync + fmt::Debug {
+    /// An empty directory above `parents`, to be written to and then committed or discarded.
+    fn prepare(&self, parents: &[SnapshotId]) -> Result<ActiveSnapshot>;
+    /// What was written becomes a snapshot.
+    fn commit(&self, active: ActiveSnapshot) -> Result<SnapshotId>;
+    /// What was written goes away. Dropping the active snapshot does the same, without reporting errors.
+    fn discard(&self, active: ActiveSnapshot) -> Result<()>;
+    /// The stack as a read-only file system.
+    fn view(&self, stack: &[SnapshotId]) -> Result<RootfsMount>;
+    /// The content of one snapshot by itself.
+    fn dir(&self, id: &SnapshotId) -> Result<RootDir>;
+    /// Removes a snapshot that nothing uses.
+    fn remove(&self, id: &SnapshotId) -> Result<()>;
+}
+
+/// Name of a snapshot: short and without meaning.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SnapshotId(String);
+
+/// What to mount to see a file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootfsMount {
+    Overlay {
+        /// Top first, at most as many as the kernel takes, at least one.
+        lowers: Vec<PathBuf>,
+        /// None for a read-only view, which then has at least two lowers.
+        upper: Option<PathBuf>,
+        work: Option<PathBuf>,
+        /// Nothing needs to reach the disk when it is unmounted.
+        volatile: bool,
+    },
+    Directory {
+        path: PathBuf,
+        read_only: bool,
+    },
+}
+
+/// A snapshot in the making. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct ActiveSnapshot {
+    /// What to mount for a process that writes.
+    pub mount: RootfsMount,
+    /// Where what is written ends up. Can be written to directly, in overlayfs' form, while not mounted.
+    pub upper: RootDir,
+    /// The directory in `temp/` that holds `upper` and what mounting it needs.
+    base: PathBuf,
+    upper_path: PathBuf,
+}
+
+impl ActiveSnapshot {
+    pub fn upper_path(&self) -> &std::path::Path {
+        &self.upper_path
+    }
+}
+
+impl Drop for ActiveSnapshot {
+    fn drop(&mut self) {
+        // A failure leaves it to the next to open the store after this process ended.
+        let _ = remove_any(&self.base);
+    }
+}
+
+impl SnapshotId {
+    pub(crate) fn random() -> SnapshotId {
+        const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let mut bits = lease::random();
+        let letter = |_| {
+            let letter = LETTERS[(bits & 31) as usize];
+            bits >>= 5;
+            char::from(letter)
+        };
+        SnapshotId((0..10).map(letter).collect())
+    }
+
+    /// A name that can be one.
+    pub fn parse(text: &str) -> Option<SnapshotId> {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        (!text.is_empty() && text.len() <= 32 && text.bytes().all(good))
+            .then(|| SnapshotId(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for SnapshotId {
+    type Error = StoreError;
+
+    fn try_from(text: String) -> Result<SnapshotId> {
+        SnapshotId::parse(&text).ok_or(StoreError::SnapshotName { text })
+    }
+}
+
+impl From<SnapshotId> for String {
+    fn from(id: SnapshotId) -> String {
+        id.0
+    }
+}
+
+impl Store {
+    /// The snapshot known for a stack of layers, held by this handle.
+    pub fn snapshot_of_chain(&self, chain: ChainId) -> Result<Option<SnapshotId>> {
+        let Some(id) = self.read_id(&self.chain_path(chain))? else { return Ok(None) };
+        Ok(self.hold(Held::Snapshot(id.clone()))?.then_some(id))
+    }
+
+    /// Records that `id` is the topmost snapshot of the stack `chain`.
+    pub fn set_snapshot_of_chain(&self, chain: ChainId, id: &SnapshotId) -> Result<()> {
+        self.replace_file(&self.chain_path(chain), id.as_str().as_bytes())
+    }
+
+    /// Whether the snapshot is there now. To rely on it, [`Store::hold`] it.
+    pub fn has_snapshot(&self, id: &SnapshotId) -> bool {
+        self.snapshot_path(id).exists()
+    }
+
+    /// All snapshots there are.
+    pub fn snapshots(&self) -> Result<Vec<SnapshotId>> {
+        let dir = self.sub("snapshots/fs");
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(io_error("list", &dir))? {
+            let entry = entry.map_err(io_error("list", &dir))?;
+            ids.extend(SnapshotId::parse(&entry.file_name().to_string_lossy()));
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    pub(crate) fn snapshot_path(&self, id: &SnapshotId) -> PathBuf {
+        self.sub("snapshots/fs").join(id.as_str())
+    }
+
+    pub(crate) fn chain_path(&self, chain: ChainId) -> PathBuf {
+        self.sub("snapshots/chains").join(chain.digest().hex())
+    }
+
+    /// A file that holds a snapshot's name; none if it is not there or not whole.
+    pub(crate) fn read_id(&self, path: &std::path::Path) -> Result<Option<SnapshotId>> {
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(SnapshotId::parse(&text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", path)(error)),
+        }
+    }
+
+    /// Takes the snapshot out of sight at once and then removes it.
+    pub(crate) fn remove_snapshot(&self, id: &SnapshotId) -> Result<()> {
+        let temp = self.temp_path()?;
+        match fs::rename(self.snapshot_path(id), &temp) {
+            Ok(()) => remove_any(&temp),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(io_error("remove the snapshot", &self.snapshot_path(id))(error)),
+        }
+    }
+}

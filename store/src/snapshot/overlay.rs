@@ -1,0 +1,116 @@
+//! Snapshots as overlayfs takes them: each a directory, stacked by the kernel.
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use sys::RootDir;
+
+use super::{ActiveSnapshot, RootfsMount, SnapshotId, Snapshotter, merge};
+use crate::error::{Result, StoreError, io_error, sys_error};
+use crate::lease::Held;
+use crate::lock::LockName;
+use crate::open::Store;
+
+/// The kernel's own limit (`OVL_MAX_STACK`).
+const MAX_LOWERS: usize = 500;
+
+/// The upper directory of a mount becomes the next snapshot by being renamed.
+#[derive(Clone, Debug)]
+pub struct OverlaySnapshotter {
+    store: Store,
+    max_lowers: usize,
+}
+
+impl OverlaySnapshotter {
+    pub fn new(store: Store) -> OverlaySnapshotter {
+        OverlaySnapshotter::with_limit(store, MAX_LOWERS)
+    }
+
+    /// Stacks deeper than `max_lowers` (at least 2) are flattened from below.
+    pub fn with_limit(store: Store, max_lowers: usize) -> OverlaySnapshotter {
+        OverlaySnapshotter { store, max_lowers: max_lowers.max(2) }
+    }
+
+    /// The directories of a stack, top first.
+    fn lowers(&self, stack: &[SnapshotId], least: usize) -> Result<Vec<PathBuf>> {
+        let mut stack = stack.to_vec();
+        for id in &stack {
+            self.hold(id)?;
+        }
+        // Always the same number from below, so that a stack growing by one reuses what was merged before.
+        while stack.len() > self.max_lowers {
+            let deepest = (self.max_lowers / 2).max(2);
+            let merged = merge::merged(&self.store, &stack[..deepest])?;
+            stack.splice(..deepest, [merged]);
+        }
+        let mut lowers: Vec<_> =
+            stack.iter().rev().map(|id| self.store.snapshot_path(id)).collect();
+        while lowers.len() < least {
+            lowers.push(self.store.sub("snapshots/empty"));
+        }
+        Ok(lowers)
+    }
+
+    fn hold(&self, id: &SnapshotId) -> Result<()> {
+        if self.store.hold(Held::Snapshot(id.clone()))? {
+            return Ok(());
+        }
+        Err(StoreError::SnapshotMissing { id: id.clone() })
+    }
+}
+
+impl Snapshotter for OverlaySnapshotter {
+    fn prepare(&self, parents: &[SnapshotId]) -> Result<ActiveSnapshot> {
+        let lowers = self.lowers(parents, 1)?;
+        let base = self.store.temp_path()?;
+        let (upper_path, work) = (base.join("upper"), base.join("work"));
+        for dir in [&base, &upper_path, &work] {
+            let created = DirBuilder::new().mode(0o755).create(dir);
+            created.map_err(io_error("create the directory", dir))?;
+        }
+        let upper = RootDir::open(&upper_path).map_err(sys_error("open the new snapshot"))?;
+        let below = RootDir::open(&lowers[0]).map_err(sys_error("open the snapshot below"))?;
+        merge::copy_attributes(&below, Path::new(""), &upper, Path::new(""))?;
+        let mount = RootfsMount::Overlay {
+            lowers,
+            upper: Some(upper_path.clone()),
+            work: Some(work),
+            volatile: true,
+        };
+        Ok(ActiveSnapshot { mount, upper, base, upper_path })
+    }
+
+    fn commit(&self, active: ActiveSnapshot) -> Result<SnapshotId> {
+        let id = SnapshotId::random();
+        publish(&self.store, &active.upper_path, &id)?;
+        Ok(id)
+    }
+
+    fn discard(&self, active: ActiveSnapshot) -> Result<()> {
+        crate::open::remove_any(&active.base)
+    }
+
+    fn view(&self, stack: &[SnapshotId]) -> Result<RootfsMount> {
+        // Without an upper directory the kernel wants two lower ones.
+        let lowers = self.lowers(stack, 2)?;
+        Ok(RootfsMount::Overlay { lowers, upper: None, work: None, volatile: false })
+    }
+
+    fn dir(&self, id: &SnapshotId) -> Result<RootDir> {
+        self.hold(id)?;
+        RootDir::open(self.store.snapshot_path(id)).map_err(sys_error("open the snapshot"))
+    }
+
+    fn remove(&self, id: &SnapshotId) -> Result<()> {
+        self.store.remove_snapshot(id)
+    }
+}
+
+/// Makes a finished directory visible as the snapshot `id`.
+pub(super) fn publish(store: &Store, dir: &Path, id: &SnapshotId) -> Result<()> {
+    let held = Held::Snapshot(id.clone());
+    store.session()?.hold(held.clone())?;
+    store.mark_unsynced(&held)?;
+    let _sweep = store.lock_shared(LockName::Sweep)?;
+    fs::rename(dir, store.snapshot_path(id)).map_err(io_error("store the snapshot", dir))
+}
