@@ -14,6 +14,8 @@ pub enum LayerError {
     Write { source: io::Error },
     #[error("cannot read `{path}` for the layer")]
     ReadFile { path: String, source: io::Error },
+    #[error("cannot write `{path}`")]
+    WriteFile { path: String, source: io::Error },
     #[error("`{path}` changed while it was read: expected {expected} bytes")]
     SizeChanged { path: String, expected: u64 },
     #[error("entry `{path}` of the layer archive {problem}")]

@@ -122,7 +122,7 @@ pub fn compare_paths(a: &[u8], b: &[u8]) -> Ordering {
     rank(a).cmp(&rank(b))
 }
 
-fn is_below(path: &[u8], directory: &[u8]) -> bool {
+pub(crate) fn is_below(path: &[u8], directory: &[u8]) -> bool {
     if directory.is_empty() {
         return !path.is_empty();
     }

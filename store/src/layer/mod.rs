@@ -5,13 +5,35 @@
 //! | `entry.rs`    | one path of a layer                                                     |
 //! | `index.rs`    | the sorted entries of a layer, answering without unpacking              |
 //! | `content.rs`  | the digest of a file's bytes that cache keys use                        |
+//! | `read.rs`     | archive → members, every field checked                                  |
+//! | `write.rs`    | entries → archive, deterministic                                        |
+//! | `collect.rs`  | members → index: where they land, what replaces what                      |
+//! | `apply.rs`    | archive → unpacked directory                                            |
+//! | `diff.rs`     | upper directory of an overlay → entries, archive                        |
+//! | `compress.rs` | gzip, zstd; reading also xz and bzip2                                   |
+//! | `xattr.rs`    | which extended attributes belong to an image                            |
+//! | `tar_format/` | the format itself                                                       |
 
+pub mod apply;
+mod collect;
+pub mod compress;
 pub mod content;
+pub mod diff;
 pub mod entry;
 pub mod error;
 pub mod index;
+pub mod read;
+mod tar_format;
+pub mod write;
+mod xattr;
 
+pub use apply::{WhiteoutForm, apply};
+pub use collect::index_layer;
+pub use compress::{Compression, compressor, decompressor};
 pub use content::ContentDigest;
+pub use diff::{scan, write_layer};
 pub use entry::{Entry, EntryKind};
 pub use error::LayerError;
 pub use index::{Child, LayerIndex, compare_paths};
+pub use read::{Member, Whiteouts, read_layer};
+pub use write::LayerWriter;

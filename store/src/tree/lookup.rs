@@ -43,7 +43,7 @@ impl Tree {
         Ok(names.into_iter().map(|(name, entry)| (OsString::from_vec(name), entry)).collect())
     }
 
-    pub(super) fn lookup_bytes(&self, path: &[u8]) -> Option<TreeEntry> {
+    pub(crate) fn lookup_bytes(&self, path: &[u8]) -> Option<TreeEntry> {
         let mut implied = path.is_empty();
         for (number, layer) in self.layers.iter().enumerate().rev() {
             let opaque = match verdict(&layer.index, path) {

@@ -17,6 +17,8 @@ mod content;
 mod lookup;
 mod resolve;
 
+pub(crate) use resolve::resolve_with;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;

@@ -1,0 +1,138 @@
+//! Compressing layers, and reading whatever compression an archive comes in.
+
+use std::io::{self, BufReader, Read, Write};
+
+use flate2::GzBuilder;
+
+/// The form of a layer's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compression {
+    None,
+    /// Level 0 to 9.
+    Gzip {
+        level: u32,
+    },
+    /// Level 1 to 22.
+    Zstd {
+        level: i32,
+    },
+}
+
+/// How an archive's first bytes say it is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Detected {
+    Plain,
+    Gzip,
+    Zstd,
+    Xz,
+    Bzip2,
+}
+
+impl Compression {
+    /// What `docker save` and registries expect.
+    pub const GZIP: Compression = Compression::Gzip { level: 6 };
+    pub const ZSTD: Compression = Compression::Zstd { level: 3 };
+}
+
+impl Detected {
+    /// From the first bytes; six are enough.
+    pub fn of(start: &[u8]) -> Detected {
+        match start {
+            [0x1f, 0x8b, ..] => Detected::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Detected::Zstd,
+            // A zstd stream may begin with a skippable frame.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Detected::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Detected::Xz,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Detected::Bzip2,
+            _ => Detected::Plain,
+        }
+    }
+}
+
+/// Reads the plain bytes of an archive, whichever way it is compressed.
+pub fn decompressor<'a>(reader: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    Ok(detect(reader)?.1)
+}
+
+/// As [`decompressor`], telling what was found.
+pub fn detect<'a>(
+    mut reader: impl Read + Send + 'a,
+) -> io::Result<(Detected, Box<dyn Read + Send + 'a>)> {
+    let mut start = Vec::with_capacity(6);
+    reader.by_ref().take(6).read_to_end(&mut start)?;
+    let detected = Detected::of(&start);
+    let whole = BufReader::with_capacity(128 << 10, io::Cursor::new(start).chain(reader));
+    let plain: Box<dyn Read + Send + 'a> = match detected {
+        Detected::Plain => Box::new(whole),
+        // One member after the other: parallel compressors write many.
+        Detected::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
+        Detected::Zstd => Box::new(zstd::Decoder::with_buffer(whole)?),
+        Detected::Xz => Box::new(lzma_rust2::XzReader::new(whole, true)),
+        Detected::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
+    };
+    Ok((detected, plain))
+}
+
+/// A writer that compresses; the bytes depend on the content and the settings only.
+pub struct Compressor<W: Write>(Inner<W>);
+
+enum Inner<W: Write> {
+    Plain(W),
+    Gzip(flate2::write::GzEncoder<W>),
+    Zstd(zstd::Encoder<'static, W>),
+}
+
+pub fn compressor<W: Write>(writer: W, compression: Compression) -> io::Result<Compressor<W>> {
+    Ok(Compressor(match compression {
+        Compression::None => Inner::Plain(writer),
+        Compression::Gzip { level } => {
+            // No name, no time; 255: made on no particular system.
+            let header = GzBuilder::new().mtime(0).operating_system(255);
+            Inner::Gzip(header.write(writer, flate2::Compression::new(level.min(9))))
+        }
+        Compression::Zstd { level } => {
+            let mut encoder = zstd::Encoder::new(writer, level)?;
+            encoder.include_checksum(true)?;
+            Inner::Zstd(encoder)
+        }
+    }))
+}
+
+impl<W: Write> Compressor<W> {
+    /// Writes what is buffered and the end mark. Returns the writer, which is not flushed.
+    pub fn finish(self) -> io::Result<W> {
+        match self.0 {
+            Inner::Plain(writer) => Ok(writer),
+            Inner::Gzip(encoder) => encoder.finish(),
+            Inner::Zstd(encoder) => encoder.finish(),
+        }
+    }
+}
+
+impl<W: Write> Write for Compressor<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Inner::Plain(writer) => writer.write(bytes),
+            Inner::Gzip(encoder) => encoder.write(bytes),
+            Inner::Zstd(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Inner::Plain(writer) => writer.flush(),
+            Inner::Gzip(encoder) => encoder.flush(),
+            Inner::Zstd(encoder) => encoder.flush(),
+        }
+    }
+}
+
+impl<W: Write> std::fmt::Debug for Compressor<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match &self.0 {
+            Inner::Plain(_) => "Compressor(plain)",
+            Inner::Gzip(_) => "Compressor(gzip)",
+            Inner::Zstd(_) => "Compressor(zstd)",
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! [`LayerWriter`]: layer archives whose bytes depend on the entries and nothing else.
+//!
+//! POSIX headers; PAX records only for what a header cannot hold; whole-second times, no access
+//! times, no user names; entries in the order of [`compare_paths`], so parents first, and a hard
+//! link after the file it names. Two zero blocks end the archive.
+
+use std::cmp::Ordering;
+use std::io::{self, Read, Write};
+
+use super::content::ContentHasher;
+use super::entry::{Entry, EntryKind, join, split_parent};
+use super::error::show;
+use super::tar_format::header::{Fields, flag, pax_header};
+use super::tar_format::{BLOCK, padding};
+use super::{LayerError, LayerIndex, compare_paths, xattr};
+
+/// Writes one layer and keeps its index, with content digests and offsets.
+#[derive(Debug)]
+pub struct LayerWriter<W> {
+    sink: W,
+    position: u64,
+    entries: Vec<Entry>,
+    buffer: Vec<u8>,
+}
+
+const ZEROS: [u8; BLOCK] = [0; BLOCK];
+const BUFFER: usize = 256 << 10;
+
+impl<W: Write> LayerWriter<W> {
+    pub fn new(sink: W) -> LayerWriter<W> {
+        LayerWriter { sink, position: 0, entries: Vec::new(), buffer: Vec::new() }
+    }
+
+    /// Appends an entry; a file comes with a reader of exactly its size. Entries must come in the
+    /// order of [`compare_paths`].
+    pub fn append(
+        &mut self,
+        entry: &Entry,
+        content: Option<&mut dyn Read>,
+    ) -> Result<(), LayerError> {
+        self.check(entry)?;
+        let mut written = entry.clone();
+        written.xattrs = xattr::for_image(written.xattrs);
+        match &entry.kind {
+            EntryKind::File { size, .. } => {
+                self.header(&entry.path, &written, *size)?;
+                let offset = Some(self.position);
+                let digest = Some(self.content(&entry.path, *size, content)?);
+                written.kind = EntryKind::File { size: *size, digest, offset };
+            }
+            EntryKind::Dir { opaque } => {
+                let path = if entry.path.is_empty() { b"." } else { entry.path.as_slice() };
+                self.header(&[path, b"/"].concat(), &written, 0)?;
+                if *opaque {
+                    self.marker(&join(&entry.path, b".wh..wh..opq"))?;
+                }
+            }
+            EntryKind::Whiteout => {
+                let (parent, name) = split_parent(&entry.path).unwrap_or_default();
+                self.marker(&join(parent, &[b".wh.", name].concat()))?;
+            }
+            _ => self.header(&entry.path, &written, 0)?,
+        }
+        self.entries.push(written);
+        Ok(())
+    }
+
+    /// Ends the archive. Returns the sink, which is not flushed, and what was written.
+    pub fn finish(mut self) -> Result<(W, LayerIndex), LayerError> {
+        self.put(&ZEROS)?;
+        self.put(&ZEROS)?;
+        Ok((self.sink, LayerIndex::new(self.entries)))
+    }
+
+    /// Bytes written so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn check(&self, entry: &Entry) -> Result<(), LayerError> {
+        let refuse = |problem: &str| Err(damaged(&entry.path, problem));
+        if let Some(last) = self.entries.last()
+            && compare_paths(&last.path, &entry.path) != Ordering::Less
+        {
+            return refuse("is out of order");
+        }
+        if entry.path.contains(&0) {
+            return refuse("has a NUL byte in its name");
+        }
+        // Readers would take it for a deletion.
+        if entry.path.split(|&byte| byte == b'/').any(|name| name.starts_with(b".wh.")) {
+            return refuse("has a name starting with `.wh.`, which layers reserve for deletions");
+        }
+        match &entry.kind {
+            EntryKind::Dir { .. } => Ok(()),
+            _ if entry.path.is_empty() => refuse("must be a directory"),
+            EntryKind::CharDevice { major: 0, minor: 0 } => refuse("is device 0:0"),
+            EntryKind::Hardlink { target } => {
+                let written = self
+                    .entries
+                    .binary_search_by(|entry| compare_paths(&entry.path, target))
+                    .is_ok_and(|found| {
+                        let kind = &self.entries[found].kind;
+                        !matches!(
+                            kind,
+                            EntryKind::Dir { .. }
+                                | EntryKind::Hardlink { .. }
+                                | EntryKind::Whiteout
+                        )
+                    });
+                if written { Ok(()) } else { refuse("links to a file that does not precede it") }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn header(&mut self, path: &[u8], entry: &Entry, size: u64) -> Result<(), LayerError> {
+        let none = (flag::FILE, b"".as_slice(), (0, 0));
+        let (type_flag, link, device) = match &entry.kind {
+            EntryKind::Dir { .. } => (flag::DIR, none.1, none.2),
+            EntryKind::File { .. } | EntryKind::Whiteout => none,
+            EntryKind::Symlink { target } => (flag::SYMLINK, target.as_slice(), none.2),
+            EntryKind::Hardlink { target } => (flag::HARDLINK, target.as_slice(), none.2),
+            EntryKind::CharDevice { major, minor } => (flag::CHAR_DEVICE, none.1, (*major, *minor)),
+            EntryKind::BlockDevice { major, minor } => {
+                (flag::BLOCK_DEVICE, none.1, (*major, *minor))
+            }
+            EntryKind::Fifo => (flag::FIFO, none.1, none.2),
+        };
+        let fields = Fields {
+            path,
+            link,
+            type_flag,
+            mode: entry.mode & 0o7777,
+            uid: entry.uid,
+            gid: entry.gid,
+            size,
+            mtime: entry.mtime,
+            device,
+        };
+        self.extended_header(&fields, entry)
+    }
+
+    fn extended_header(&mut self, fields: &Fields<'_>, entry: &Entry) -> Result<(), LayerError> {
+        let (block, mut records) = fields.encode();
+        // All names of a file share its attributes; the first one carries them.
+        if !matches!(entry.kind, EntryKind::Hardlink { .. }) {
+            for (name, value) in &entry.xattrs {
+                if name.contains(&b'=') {
+                    let problem = format!(
+                        "has the extended attribute `{}`: layers cannot hold a `=` in its name",
+                        show(name)
+                    );
+                    return Err(damaged(&entry.path, problem));
+                }
+                records.push(&[b"SCHILY.xattr.", name.as_slice()].concat(), value);
+            }
+        }
+        if !records.is_empty() {
+            let bytes = records.encode();
+            self.put(&pax_header(fields.path, bytes.len()))?;
+            self.put(&bytes)?;
+            self.pad(bytes.len() as u64)?;
+        }
+        self.put(&block)
+    }
+
+    /// An empty file whose name is the message.
+    fn marker(&mut self, path: &[u8]) -> Result<(), LayerError> {
+        let kind = EntryKind::File { size: 0, digest: None, offset: None };
+        self.header(path, &Entry::new(path, kind, 0), 0)
+    }
+
+    fn content(
+        &mut self,
+        path: &[u8],
+        size: u64,
+        content: Option<&mut dyn Read>,
+    ) -> Result<super::ContentDigest, LayerError> {
+        let changed = || LayerError::SizeChanged { path: show(path), expected: size };
+        let read_error = |source| LayerError::ReadFile { path: show(path), source };
+        let mut hasher = ContentHasher::default();
+        let mut empty = io::empty();
+        let content = content.unwrap_or(&mut empty);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(BUFFER, 0);
+        let mut left = size;
+        loop {
+            let count = match content.read(&mut buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(read_error(source)),
+            };
+            if count == 0 {
+                break;
+            }
+            left = left.checked_sub(count as u64).ok_or_else(changed)?;
+            hasher.update(&buffer[..count]);
+            self.put(&buffer[..count])?;
+        }
+        self.buffer = buffer;
+        if left > 0 {
+            return Err(changed());
+        }
+        self.pad(size)?;
+        Ok(hasher.finish())
+    }
+
+    fn pad(&mut self, size: u64) -> Result<(), LayerError> {
+        let length = usize::try_from(padding(size)).unwrap_or(0);
+        self.put(&ZEROS[..length])
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), LayerError> {
+        self.sink.write_all(bytes).map_err(|source| LayerError::Write { source })?;
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+fn damaged(path: &[u8], problem: impl Into<String>) -> LayerError {
+    LayerError::Entry { path: show(path), problem: problem.into() }
+}
