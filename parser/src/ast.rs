@@ -303,4 +303,6 @@ pub enum WarningKind {
     EmptyContinuation { line: String },
     /// An ONBUILD trigger that no child build could run.
     BrokenTrigger { error: String },
+    /// A flag that means nothing where it stands: those of HEALTHCHECK NONE.
+    IgnoredFlag { flag: String },
 }

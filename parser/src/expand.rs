@@ -142,6 +142,27 @@ pub fn expand_for_display(text: &str, escape: char, env: &dyn Lookup) -> String 
     expanded.map_or_else(|_| text.to_owned(), |expanded| expanded.value)
 }
 
+/// The words of a line as a shell would cut it, quotes, escapes and unset variables as written.
+pub(crate) fn raw_words(text: &str) -> Result<Vec<String>, ExpandError> {
+    heredoc_words(text, Quotes::Keep, true)
+}
+
+/// The words of a here-document delimiter: escapes go, unset variables stay.
+pub(crate) fn delimiter_words(text: &str, keep_quotes: bool) -> Result<Vec<String>, ExpandError> {
+    let quotes = if keep_quotes { Quotes::Keep } else { Quotes::Strip };
+    heredoc_words(text, quotes, false)
+}
+
+fn heredoc_words(
+    text: &str,
+    quotes: Quotes,
+    keep_escapes: bool,
+) -> Result<Vec<String>, ExpandError> {
+    let rules = Rules { escape: '\\', quotes, keep_escapes, keep_unset: true };
+    let no_variables = BTreeMap::new();
+    evaluate(text, Span::default(), rules, &no_variables).map(|expanded| expanded.words)
+}
+
 fn evaluate(
     text: &str,
     base_span: Span,

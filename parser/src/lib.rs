@@ -7,13 +7,27 @@
 //! [`parse`] reports all errors of a file at once.
 #![forbid(unsafe_code)]
 
+mod argument;
 pub mod ast;
+pub mod check;
+pub mod directive;
+pub mod duration;
 mod error;
 pub mod expand;
+pub mod expose;
+pub mod flag;
+pub mod heredoc;
+mod instruction;
+pub mod keyword;
+mod line;
 pub mod mount;
 pub mod pattern;
+pub mod sexpr;
 mod span;
+mod stages;
+mod string_array;
 pub mod suggest;
+pub mod syntax;
 pub mod word;
 
 pub use ast::{Dockerfile, Instruction, InstructionKind, Stage, Word};
@@ -22,12 +36,25 @@ pub use span::{Position, Source, Span, Spanned};
 
 /// Parses a whole Dockerfile. On failure every error of the file is returned, in source order.
 pub fn parse(text: impl AsRef<[u8]>) -> Result<Dockerfile, ParseErrors> {
-    let _ = text.as_ref();
-    Err(ParseErrors::default())
+    stages::dockerfile(syntax::read(decode(text.as_ref())?))
 }
 
 /// Parses the trigger text an image carries in its `OnBuild` list: instructions without a FROM.
 pub fn parse_trigger(text: impl AsRef<[u8]>) -> Result<Vec<Instruction>, ParseErrors> {
-    let _ = text.as_ref();
-    Err(ParseErrors::default())
+    stages::trigger(syntax::read(decode(text.as_ref())?))
+}
+
+/// The text as UTF-8, without NUL bytes.
+fn decode(bytes: &[u8]) -> Result<&str, ParseErrors> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        let span = Span::new(at, at + error.error_len().unwrap_or(bytes.len() - at));
+        ParseErrors { errors: vec![ParseError::new(ErrorKind::NotUtf8, span)] }
+    })?;
+    match text.find('\0') {
+        Some(at) => Err(ParseErrors {
+            errors: vec![ParseError::new(ErrorKind::Nul, Span::new(at, at + 1))],
+        }),
+        None => Ok(text),
+    }
 }

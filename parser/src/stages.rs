@@ -1,0 +1,87 @@
+//! Nodes to stages: what stands before the first FROM, and what belongs to which stage.
+
+use crate::ast::{Directives, Dockerfile, Instruction, InstructionKind, Stage};
+use crate::check::CheckOptions;
+use crate::directive::Directive;
+use crate::error::{ErrorKind, ParseError, ParseErrors};
+use crate::instruction::{self, Findings, Typed};
+use crate::keyword::Keyword;
+use crate::span::Spanned;
+use crate::syntax::{Node, Syntax};
+
+/// Reads all nodes of a file.
+pub(crate) fn dockerfile(syntax: Syntax) -> Result<Dockerfile, ParseErrors> {
+    let mut findings = Findings { errors: syntax.errors, warnings: syntax.warnings };
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut global_args = Vec::new();
+    let mut in_stage = false;
+    for node in &syntax.nodes {
+        let keyword = Keyword::parse(&node.keyword.value);
+        let is_stray = !in_stage && !matches!(keyword, None | Some(Keyword::Arg | Keyword::From));
+        if is_stray && !findings.errors.iter().any(is_no_stage) {
+            findings.errors.push(no_stage(node));
+        }
+        in_stage |= keyword == Some(Keyword::From);
+        match (instruction::read(node, &mut findings), stages.last_mut()) {
+            (Some(Typed::Stage(stage)), _) => stages.push(*stage),
+            (Some(Typed::Instruction(instruction)), Some(stage)) => {
+                stage.instructions.push(*instruction)
+            }
+            (Some(Typed::Instruction(instruction)), None) => {
+                if matches!(instruction.kind, InstructionKind::Arg(_)) {
+                    global_args.push(*instruction);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    if stages.is_empty() && findings.errors.is_empty() {
+        let span = syntax.nodes.last().map(|node| node.span).unwrap_or_default();
+        findings.errors.push(ParseError::new(ErrorKind::NoStages, span));
+    }
+    let directives = directives(&syntax.directives, syntax.escape, &mut findings);
+    ParseErrors::check(findings.errors)?;
+    let mut warnings = findings.warnings;
+    warnings.sort_by_key(|warning| warning.span);
+    Ok(Dockerfile { directives, global_args, stages, warnings })
+}
+
+/// Reads the instructions of a trigger.
+pub(crate) fn trigger(syntax: Syntax) -> Result<Vec<Instruction>, ParseErrors> {
+    let mut findings = Findings { errors: syntax.errors, warnings: syntax.warnings };
+    let mut instructions = Vec::new();
+    for node in &syntax.nodes {
+        if let Some(kind) = instruction::forbidden_trigger(node) {
+            findings.errors.push(ParseError::new(kind, node.keyword.span));
+        } else if let Some(Typed::Instruction(instruction)) = instruction::read(node, &mut findings)
+        {
+            instructions.push(*instruction);
+        }
+    }
+    ParseErrors::check(findings.errors)?;
+    Ok(instructions)
+}
+
+fn is_no_stage(error: &ParseError) -> bool {
+    matches!(error.kind, ErrorKind::NoStage { .. })
+}
+
+fn no_stage(node: &Node) -> ParseError {
+    let instruction = node.keyword.value.to_uppercase();
+    ParseError::new(ErrorKind::NoStage { instruction }, node.keyword.span)
+}
+
+fn directives(found: &[Directive], escape: char, findings: &mut Findings) -> Directives {
+    let value = |name: &str| -> Option<Spanned<String>> {
+        found
+            .iter()
+            .find(|directive| directive.name == name)
+            .map(|directive| directive.value.clone())
+    };
+    let check = value("check");
+    if let Some(Err(kind)) = check.as_ref().map(|check| CheckOptions::parse(&check.value)) {
+        let span = check.as_ref().map(|check| check.span).unwrap_or_default();
+        findings.errors.push(ParseError::new(kind, span));
+    }
+    Directives { syntax: value("syntax"), escape, check }
+}
