@@ -5,6 +5,7 @@
 pub mod environment;
 pub mod exit;
 pub mod output;
+pub mod progress;
 pub mod report;
 
 pub use exit::Exit;

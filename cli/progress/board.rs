@@ -1,0 +1,229 @@
+//! The state of a build as its events tell it: steps, their last output, totals. Draws nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use builder::progress::{BuildEvent, ProgressId, Warning};
+
+use super::Outcome;
+use super::terminal_text::printable;
+
+/// Lines of output remembered for each step.
+const TAIL: usize = 20;
+
+#[derive(Debug)]
+pub(super) struct Board {
+    started: Instant,
+    planned: usize,
+    completed: usize,
+    running: BTreeMap<ProgressId, Step>,
+    /// Steps that ended since the last [`Board::take_finished`].
+    finished: Vec<Finished>,
+    failed: Vec<FailedStep>,
+    warnings: Vec<Warning>,
+}
+
+/// A step in progress.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) name: String,
+    pub(super) started: Instant,
+    /// `transferring context: 12 of 40`
+    pub(super) note: Option<String>,
+    tail: Tail,
+}
+
+impl Step {
+    /// The last `count` lines of output.
+    pub(super) fn last_lines(&self, count: usize) -> impl Iterator<Item = &str> {
+        let skip = self.tail.lines.len().saturating_sub(count);
+        self.tail.lines.iter().skip(skip).map(String::as_str)
+    }
+}
+
+/// A step that ended, for one last line about it.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) name: String,
+    pub(super) end: End,
+    pub(super) elapsed: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Done,
+    Cached,
+    Failed,
+    Cancelled,
+}
+
+/// A failed step with the last lines it wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedStep {
+    pub name: String,
+    pub output: Vec<String>,
+}
+
+impl Board {
+    pub(super) fn new(now: Instant) -> Board {
+        Board {
+            started: now,
+            planned: 0,
+            completed: 0,
+            running: BTreeMap::new(),
+            finished: Vec::new(),
+            failed: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn apply(&mut self, event: BuildEvent, now: Instant) {
+        match event {
+            BuildEvent::Planned { steps } => self.planned = steps,
+            BuildEvent::StepStarted { id, name } => {
+                let step = Step { name, started: now, note: None, tail: Tail::default() };
+                self.running.insert(id, step);
+            }
+            BuildEvent::StepLog { id, bytes, .. } => {
+                if let Some(step) = self.running.get_mut(&id) {
+                    step.tail.write(&bytes);
+                }
+            }
+            BuildEvent::StepProgress { id, what, done, total } => {
+                if let Some(step) = self.running.get_mut(&id) {
+                    step.note = Some(amount(&what, done, total));
+                }
+            }
+            BuildEvent::Miss { .. } => {}
+            BuildEvent::StepCached { id } => self.end(id, End::Cached, Duration::ZERO),
+            BuildEvent::StepDone { id, elapsed } => self.end(id, End::Done, elapsed),
+            BuildEvent::StepFailed { id, elapsed, .. } => self.end(id, End::Failed, elapsed),
+            BuildEvent::StepCancelled { id } => {
+                let elapsed = self.running.get(&id).map_or(Duration::ZERO, |s| now - s.started);
+                self.end(id, End::Cancelled, elapsed);
+            }
+            BuildEvent::Warning(warning) => {
+                if !self.warnings.contains(&warning) {
+                    self.warnings.push(warning);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, id: ProgressId, end: End, elapsed: Duration) {
+        let Some(step) = self.running.remove(&id) else { return };
+        // `Planned` does not count internal steps.
+        if end != End::Cancelled && !step.name.starts_with("[internal]") {
+            self.completed += 1;
+        }
+        if end == End::Failed {
+            self.failed
+                .push(FailedStep { name: step.name.clone(), output: step.tail.into_lines() });
+        }
+        self.finished.push(Finished { name: step.name, end, elapsed });
+    }
+
+    pub(super) fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// Steps ended and steps known so far.
+    pub(super) fn totals(&self) -> (usize, usize) {
+        (self.completed, self.planned.max(self.completed))
+    }
+
+    pub(super) fn running(&self) -> impl ExactSizeIterator<Item = &Step> {
+        self.running.values()
+    }
+
+    pub(super) fn take_finished(&mut self) -> Vec<Finished> {
+        std::mem::take(&mut self.finished)
+    }
+
+    pub(super) fn take_outcome(&mut self) -> Outcome {
+        Outcome {
+            failed: std::mem::take(&mut self.failed),
+            warnings: std::mem::take(&mut self.warnings),
+        }
+    }
+}
+
+/// `loading context: 12 of 40`
+pub(super) fn amount(what: &str, done: u64, total: Option<u64>) -> String {
+    match total {
+        Some(total) => format!("{what}: {done} of {total}"),
+        None => format!("{what}: {done}"),
+    }
+}
+
+/// The last lines of a byte stream.
+#[derive(Debug, Default)]
+struct Tail {
+    lines: VecDeque<String>,
+    /// The line that has no end yet is shown, but not complete.
+    partial: Vec<u8>,
+    partial_shown: bool,
+}
+
+impl Tail {
+    fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.partial.extend_from_slice(piece);
+            self.show_partial();
+            if piece.ends_with(b"\n") {
+                self.partial.clear();
+                self.partial_shown = false;
+            }
+        }
+    }
+
+    fn show_partial(&mut self) {
+        if self.partial_shown {
+            self.lines.pop_back();
+        }
+        self.lines.push_back(printable(&self.partial));
+        self.partial_shown = true;
+        if self.lines.len() > TAIL {
+            self.lines.pop_front();
+        }
+    }
+
+    fn into_lines(self) -> Vec<String> {
+        self.lines.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_keeps_the_last_lines_and_joins_pieces() {
+        let mut tail = Tail::default();
+        for number in 0..30 {
+            tail.write(format!("line {number}\npar").as_bytes());
+            tail.write(b"tial\n");
+        }
+        let lines = tail.into_lines();
+        assert_eq!(lines.len(), TAIL);
+        assert_eq!(lines[TAIL - 1], "partial");
+        assert_eq!(lines[TAIL - 2], "line 29");
+    }
+
+    #[test]
+    fn a_failed_step_leaves_its_last_output() {
+        let now = Instant::now();
+        let mut board = Board::new(now);
+        let id = ProgressId(1);
+        board.apply(BuildEvent::StepStarted { id, name: "[1/1] RUN false".to_owned() }, now);
+        let bytes = b"no\n".to_vec();
+        let stream = builder::progress::LogStream::Stderr;
+        board.apply(BuildEvent::StepLog { id, stream, bytes }, now);
+        let error = "exit code: 1".to_owned();
+        board.apply(BuildEvent::StepFailed { id, elapsed: Duration::ZERO, error }, now);
+        let failed = board.take_outcome().failed;
+        let expected =
+            FailedStep { name: "[1/1] RUN false".to_owned(), output: vec!["no".to_owned()] };
+        assert_eq!(failed, [expected]);
+    }
+}
