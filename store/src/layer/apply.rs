@@ -32,7 +32,7 @@ pub enum WhiteoutForm {
 
 /// Unpacks an uncompressed layer archive into `target`, which is empty (`Overlay`) or holds the
 /// unpacked `parents` (`Remove`). Directories the layer does not list get the attributes they have
-/// in `parents`. Nothing outside of `target` is touched, whatever the archive says.
+/// in `parents`; the root stays as it is unless the layer lists it. Nothing outside of `target` is touched, whatever the archive says.
 pub fn apply(
     reader: impl Read,
     target: &RootDir,
@@ -48,7 +48,7 @@ pub fn apply(
         dirs: HashSet::new(),
         inherited: BTreeMap::new(),
     };
-    applier.ensure_dir(b"", 0)?;
+    applier.dirs.insert(Vec::new());
     read_layer(reader, Whiteouts::Interpret, &mut |member, content| match member {
         Member::Whiteout { path } => applier.collector.whiteout(&path),
         Member::Opaque { path } => applier.collector.opaque(&path),
@@ -146,9 +146,7 @@ impl Applier<'_> {
             .map(<[u8]>::to_vec)
             .collect();
         for dir in missing {
-            if !dir.is_empty() {
-                self.make_room(&dir, true)?;
-            }
+            self.make_room(&dir, true)?;
             let attributes = self.collector.inherited_dir(&dir).unwrap_or_else(|| {
                 let mut entry = Entry::default_dir(dir.clone());
                 entry.mtime = mtime;

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::io::{Read, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use sys::RootDir;
 use sys::root_dir::{FileKind, Metadata};
+use sys::{RootDir, SysError};
 
-use super::entry::{Entry, EntryKind, Xattrs, join};
+use super::entry::{Entry, EntryKind, Xattrs, join, split_parent};
 use super::error::show;
-use super::{LayerError, LayerIndex, LayerWriter, xattr};
+use super::{LayerError, LayerIndex, LayerWriter, compare_paths, xattr};
 use crate::id_map::{IdMap, Owner};
 use crate::tree::Tree;
 
@@ -21,10 +21,13 @@ use crate::tree::Tree;
 /// of what the parents do not have are dropped: overlayfs marks every new directory opaque.
 /// Content digests are still unknown; [`write_layer`] computes them.
 pub fn scan(upper: &RootDir, parents: &Tree, id_map: IdMap) -> Result<LayerIndex, LayerError> {
-    let mut scan = Scan { parents, id_map, entries: Vec::new(), inodes: HashMap::new() };
-    scan.root(upper)?;
-    scan.directory(upper, b"")?;
-    Ok(LayerIndex::new(scan.entries))
+    let mut scan = Scan { upper, parents, id_map, found: Vec::new() };
+    scan.root()?;
+    let mut directories = vec![Vec::new()];
+    while let Some(path) = directories.pop() {
+        scan.directory(&path, &mut directories)?;
+    }
+    Ok(LayerIndex::new(link_names(scan.found)))
 }
 
 /// Writes the entries of an index with the files' bytes from the directory they were found in.
@@ -39,7 +42,7 @@ pub fn write_layer<W: Write>(
             writer.append(entry, None)?;
             continue;
         }
-        let (parent, _) = super::entry::split_parent(&entry.path).unwrap_or_default();
+        let (parent, _) = split_parent(&entry.path).unwrap_or_default();
         let scan_error = |source| LayerError::Scan { path: show(&entry.path), source };
         let handle = match open.take() {
             Some((path, handle)) if path == parent => handle,
@@ -53,34 +56,40 @@ pub fn write_layer<W: Write>(
 }
 
 struct Scan<'a> {
+    upper: &'a RootDir,
     parents: &'a Tree,
     id_map: IdMap,
-    entries: Vec<Entry>,
-    /// The first name of each file that has several.
-    inodes: HashMap<(u64, u64), Vec<u8>>,
+    found: Vec<Found>,
+}
+
+struct Found {
+    entry: Entry,
+    /// Device and inode of a file with several names.
+    inode: Option<(u64, u64)>,
 }
 
 impl Scan<'_> {
-    fn root(&mut self, upper: &RootDir) -> Result<(), LayerError> {
+    fn root(&mut self) -> Result<(), LayerError> {
         let failed = |source| LayerError::Scan { path: "/".to_owned(), source };
-        let metadata = upper.metadata("").map_err(failed)?;
-        let xattrs = upper.xattrs("").map_err(failed)?;
+        let metadata = self.upper.metadata("").map_err(failed)?;
+        let xattrs = self.upper.xattrs("").map_err(failed)?;
         let entry = self.entry(Vec::new(), EntryKind::Dir { opaque: false }, &metadata, xattrs);
         let known = self.parents.lookup_bytes(b"").map(|found| found.entry);
         let known = known.unwrap_or_else(|| Entry::default_dir(""));
         let same = (known.mode, known.uid, known.gid) == (entry.mode, entry.uid, entry.gid)
             && known.xattrs == entry.xattrs;
         if !same {
-            self.entries.push(entry);
+            self.found.push(Found { entry, inode: None });
         }
         Ok(())
     }
 
-    /// Goes through a directory in the order of the index, so that the first name of a file is
-    /// always the same one.
-    fn directory(&mut self, dir: &RootDir, path: &[u8]) -> Result<(), LayerError> {
-        let listed = dir.read_dir("");
-        for child in listed.map_err(|source| LayerError::Scan { path: show(path), source })? {
+    /// One directory; those in it are left to the caller. Each is opened by its path, so that the
+    /// depth of a tree costs neither descriptors nor stack.
+    fn directory(&mut self, path: &[u8], deeper: &mut Vec<Vec<u8>>) -> Result<(), LayerError> {
+        let failed = |source| LayerError::Scan { path: show(path), source };
+        let dir = self.upper.subdir_nofollow(as_path(path)).map_err(failed)?;
+        for child in dir.read_dir("").map_err(failed)? {
             let child_path = join(path, child.name.as_bytes());
             let failed = |source| LayerError::Scan { path: show(&child_path), source };
             let metadata = dir.metadata(&child.name).map_err(failed)?;
@@ -89,59 +98,51 @@ impl Scan<'_> {
             }
             let xattrs = dir.xattrs(&child.name).map_err(failed)?;
             refuse_redirects(&child_path, &xattrs)?;
-            let Some(kind) = self.kind(dir, &child_path, &metadata, &xattrs)? else { continue };
-            let entry = self.entry(child_path.clone(), kind, &metadata, xattrs);
-            self.entries.push(entry);
+            let kind = self.kind(&dir, &child_path, &metadata, &xattrs).map_err(failed)?;
+            let Some(kind) = kind else { continue };
             if metadata.kind == FileKind::Dir {
-                let subdir = dir.subdir_nofollow(&child.name).map_err(failed)?;
-                self.directory(&subdir, &child_path)?;
+                deeper.push(child_path.clone());
             }
+            // Overlayfs makes all its whiteouts names of one device.
+            let single = matches!(kind, EntryKind::Dir { .. } | EntryKind::Whiteout);
+            let several = !single && metadata.nlink > 1;
+            let inode = several.then_some((metadata.dev, metadata.ino));
+            let entry = self.entry(child_path.clone(), kind, &metadata, xattrs);
+            self.found.push(Found { entry, inode });
         }
         Ok(())
     }
 
+    /// What is on disk, other names of a file not yet recognised. `None`: nothing for a layer.
     fn kind(
-        &mut self,
+        &self,
         dir: &RootDir,
         path: &[u8],
         metadata: &Metadata,
         xattrs: &Xattrs,
-    ) -> Result<Option<EntryKind>, LayerError> {
-        if metadata.is_overlay_whiteout() {
-            let hides = self.parents.lookup_bytes(path).is_some();
-            return Ok(hides.then_some(EntryKind::Whiteout));
-        }
-        if metadata.kind == FileKind::Dir {
-            let marked = xattr::is_overlay_opaque(xattrs);
-            let opaque =
-                marked && self.parents.lookup_bytes(path).is_some_and(|found| found.entry.is_dir());
-            return Ok(Some(EntryKind::Dir { opaque }));
-        }
-        if metadata.nlink > 1 {
-            match self.inodes.entry((metadata.dev, metadata.ino)) {
-                Slot::Occupied(first) => {
-                    return Ok(Some(EntryKind::Hardlink { target: first.get().clone() }));
-                }
-                Slot::Vacant(slot) => drop(slot.insert(path.to_vec())),
-            }
-        }
+    ) -> Result<Option<EntryKind>, SysError> {
         let (major, minor) = (metadata.rdev_major(), metadata.rdev_minor());
-        Ok(match metadata.kind {
-            FileKind::File => {
-                Some(EntryKind::File { size: metadata.size, digest: None, offset: None })
+        Ok(Some(match metadata.kind {
+            FileKind::CharDevice if metadata.is_overlay_whiteout() => {
+                let hides = self.parents.lookup_bytes(path).is_some();
+                return Ok(hides.then_some(EntryKind::Whiteout));
             }
+            FileKind::Dir => {
+                let lower = || self.parents.lookup_bytes(path);
+                let hides = || lower().is_some_and(|found| found.entry.is_dir());
+                EntryKind::Dir { opaque: xattr::is_overlay_opaque(xattrs) && hides() }
+            }
+            FileKind::File => EntryKind::File { size: metadata.size, digest: None, offset: None },
             FileKind::Symlink => {
-                let name = super::entry::split_parent(path).map_or(path, |(_, name)| name);
-                let target = dir.read_link(as_path(name));
-                let target =
-                    target.map_err(|source| LayerError::Scan { path: show(path), source })?;
-                Some(EntryKind::Symlink { target: target.as_os_str().as_bytes().to_vec() })
+                let (_, name) = split_parent(path).unwrap_or_default();
+                let target = dir.read_link(as_path(name))?;
+                EntryKind::Symlink { target: target.into_os_string().into_vec() }
             }
-            FileKind::Fifo => Some(EntryKind::Fifo),
-            FileKind::CharDevice => Some(EntryKind::CharDevice { major, minor }),
-            FileKind::BlockDevice => Some(EntryKind::BlockDevice { major, minor }),
-            FileKind::Socket | FileKind::Dir => None,
-        })
+            FileKind::Fifo => EntryKind::Fifo,
+            FileKind::CharDevice => EntryKind::CharDevice { major, minor },
+            FileKind::BlockDevice => EntryKind::BlockDevice { major, minor },
+            FileKind::Socket => return Ok(None),
+        }))
     }
 
     fn entry(&self, path: Vec<u8>, kind: EntryKind, metadata: &Metadata, xattrs: Xattrs) -> Entry {
@@ -160,6 +161,25 @@ impl Scan<'_> {
             xattrs: xattr::for_image(xattrs),
         }
     }
+}
+
+/// Makes all names of a file but the first, in the order of the index, hard links to that one.
+fn link_names(mut found: Vec<Found>) -> Vec<Entry> {
+    found.sort_by(|a, b| compare_paths(&a.entry.path, &b.entry.path));
+    let mut first_names = HashMap::new();
+    let mut entries = Vec::with_capacity(found.len());
+    for Found { mut entry, inode } in found {
+        if let Some(inode) = inode {
+            match first_names.entry(inode) {
+                Slot::Vacant(slot) => drop(slot.insert(entry.path.clone())),
+                Slot::Occupied(first) => {
+                    entry.kind = EntryKind::Hardlink { target: first.get().clone() };
+                }
+            }
+        }
+        entries.push(entry);
+    }
+    entries
 }
 
 /// Our mounts never make these; a layer made from one would silently lack the data.

@@ -4,6 +4,7 @@
 //! |---------------|-------------------------------------------------------------------------|
 //! | `entry.rs`    | one path of a layer                                                     |
 //! | `index.rs`    | the sorted entries of a layer, answering without unpacking              |
+//! | `codec.rs`    | the stored form of an index                                             |
 //! | `content.rs`  | the digest of a file's bytes that cache keys use                        |
 //! | `read.rs`     | archive → members, every field checked                                  |
 //! | `write.rs`    | entries → archive, deterministic                                        |
@@ -15,6 +16,7 @@
 //! | `tar_format/` | the format itself                                                       |
 
 pub mod apply;
+mod codec;
 mod collect;
 pub mod compress;
 pub mod content;

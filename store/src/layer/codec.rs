@@ -1,0 +1,243 @@
+//! The stored form of a [`LayerIndex`]: compact, checked, read in one go.
+//!
+//! `MAGIC`, the number of entries, the entries (a path as the number of bytes shared with the one
+//! before and the rest; numbers as LEB128), then the BLAKE3 hash of all that. A new format gets a
+//! new magic, and an index that cannot be read is made again from its layer.
+
+use super::content::ContentDigest;
+use super::entry::{Entry, EntryKind, Xattrs};
+use super::{LayerError, LayerIndex};
+
+const MAGIC: &[u8; 8] = b"rbindex1";
+const HASH: usize = 32;
+
+impl LayerIndex {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64 + self.len() * 64);
+        out.extend_from_slice(MAGIC);
+        put_number(&mut out, self.len() as u64);
+        let mut last: &[u8] = b"";
+        for entry in self {
+            put_entry(&mut out, last, entry);
+            last = &entry.path;
+        }
+        let hash = blake3::hash(&out);
+        out.extend_from_slice(hash.as_bytes());
+        out
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<LayerIndex, LayerError> {
+        let damaged = |problem| LayerError::Index { problem };
+        let split = bytes.len().checked_sub(HASH).ok_or(damaged("it is cut short"))?;
+        let (body, hash) = bytes.split_at(split);
+        let body_after_magic = body.strip_prefix(MAGIC).ok_or(damaged("unknown format"))?;
+        if blake3::hash(body).as_bytes() != hash {
+            return Err(damaged("its checksum is wrong"));
+        }
+        let mut input = Input(body_after_magic);
+        input.index().ok_or(damaged("an entry makes no sense"))
+    }
+}
+
+fn put_entry(out: &mut Vec<u8>, last: &[u8], entry: &Entry) {
+    let shared = last.iter().zip(&entry.path).take_while(|(a, b)| a == b).count();
+    put_number(out, shared as u64);
+    put_bytes(out, &entry.path[shared..]);
+    put_kind(out, &entry.kind);
+    put_number(out, u64::from(entry.mode));
+    put_number(out, u64::from(entry.uid));
+    put_number(out, u64::from(entry.gid));
+    // The sign in the lowest bit, so that negative times stay short too.
+    put_number(out, ((entry.mtime << 1) ^ (entry.mtime >> 63)).cast_unsigned());
+    put_number(out, entry.xattrs.len() as u64);
+    for (name, value) in &entry.xattrs {
+        put_bytes(out, name);
+        put_bytes(out, value);
+    }
+}
+
+fn put_kind(out: &mut Vec<u8>, kind: &EntryKind) {
+    match kind {
+        EntryKind::Dir { opaque: false } => out.push(b'd'),
+        EntryKind::Dir { opaque: true } => out.push(b'o'),
+        EntryKind::File { size, digest, offset } => {
+            out.push(b'f');
+            put_number(out, *size);
+            // Zero: unknown.
+            put_number(out, offset.map_or(0, |offset| offset + 1));
+            match digest {
+                None => out.push(0),
+                Some(digest) => {
+                    out.push(1);
+                    out.extend_from_slice(digest.as_bytes());
+                }
+            }
+        }
+        EntryKind::Symlink { target } => {
+            out.push(b'l');
+            put_bytes(out, target);
+        }
+        EntryKind::Hardlink { target } => {
+            out.push(b'h');
+            put_bytes(out, target);
+        }
+        EntryKind::CharDevice { major, minor } => {
+            out.push(b'c');
+            put_number(out, u64::from(*major));
+            put_number(out, u64::from(*minor));
+        }
+        EntryKind::BlockDevice { major, minor } => {
+            out.push(b'b');
+            put_number(out, u64::from(*major));
+            put_number(out, u64::from(*minor));
+        }
+        EntryKind::Fifo => out.push(b'p'),
+        EntryKind::Whiteout => out.push(b'w'),
+    }
+}
+
+fn put_number(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+struct Input<'a>(&'a [u8]);
+
+impl Input<'_> {
+    fn index(&mut self) -> Option<LayerIndex> {
+        let count = usize::try_from(self.number()?).ok()?;
+        let mut entries = Vec::with_capacity(count.min(self.0.len()));
+        let mut last = Vec::new();
+        for _ in 0..count {
+            let entry = self.entry(&last)?;
+            last.clone_from(&entry.path);
+            entries.push(entry);
+        }
+        self.0.is_empty().then(|| LayerIndex::new(entries))
+    }
+
+    fn entry(&mut self, last: &[u8]) -> Option<Entry> {
+        let shared = usize::try_from(self.number()?).ok()?;
+        let path = [last.get(..shared)?, self.bytes()?].concat();
+        let kind = self.kind()?;
+        let mode = self.small()?;
+        let uid = self.small()?;
+        let gid = self.small()?;
+        let mtime = self.number()?;
+        let mtime = (mtime >> 1).cast_signed() ^ -(mtime & 1).cast_signed();
+        let mut xattrs = Xattrs::new();
+        for _ in 0..self.number()? {
+            xattrs.insert(self.bytes()?.to_vec(), self.bytes()?.to_vec());
+        }
+        Some(Entry { path, kind, mode, uid, gid, mtime, xattrs })
+    }
+
+    fn kind(&mut self) -> Option<EntryKind> {
+        Some(match self.byte()? {
+            b'd' => EntryKind::Dir { opaque: false },
+            b'o' => EntryKind::Dir { opaque: true },
+            b'f' => {
+                let size = self.number()?;
+                let offset = self.number()?.checked_sub(1);
+                let digest = match self.byte()? {
+                    0 => None,
+                    _ => Some(ContentDigest::from_bytes(self.take(HASH)?.try_into().ok()?)),
+                };
+                EntryKind::File { size, digest, offset }
+            }
+            b'l' => EntryKind::Symlink { target: self.bytes()?.to_vec() },
+            b'h' => EntryKind::Hardlink { target: self.bytes()?.to_vec() },
+            b'c' => EntryKind::CharDevice { major: self.small()?, minor: self.small()? },
+            b'b' => EntryKind::BlockDevice { major: self.small()?, minor: self.small()? },
+            b'p' => EntryKind::Fifo,
+            b'w' => EntryKind::Whiteout,
+            _ => return None,
+        })
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn small(&mut self) -> Option<u32> {
+        u32::try_from(self.number()?).ok()
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    fn bytes(&mut self) -> Option<&[u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        self.take(length)
+    }
+
+    fn take(&mut self, length: usize) -> Option<&[u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> LayerIndex {
+        let digest = Some(ContentDigest::of(b"x"));
+        let file = EntryKind::File { size: u64::MAX, digest, offset: Some(512) };
+        let mut first = Entry::new("a/b", file, 0o4755);
+        first.mtime = -5;
+        first.uid = u32::MAX - 1;
+        first.xattrs.insert(b"user.x".to_vec(), vec![0, 255]);
+        vec![
+            first,
+            Entry::new("a", EntryKind::Dir { opaque: true }, 0o1777),
+            Entry::new("", EntryKind::Dir { opaque: false }, 0o755),
+            Entry::new("a/c", EntryKind::Hardlink { target: b"a/b".to_vec() }, 0),
+            Entry::new("a/d", EntryKind::Symlink { target: vec![0xff, b'/'] }, 0o777),
+            Entry::new("e", EntryKind::CharDevice { major: 1, minor: 300 }, 0o600),
+            Entry::new("f", EntryKind::BlockDevice { major: 8, minor: 0 }, 0o600),
+            Entry::new("g", EntryKind::Fifo, 0o600),
+            Entry::new("h", EntryKind::File { size: 0, digest: None, offset: None }, 0),
+            Entry::whiteout("i"),
+        ]
+        .into_iter()
+        .collect()
+    }
+
+    #[test]
+    fn comes_back_as_it_was() {
+        let index = sample();
+        assert_eq!(LayerIndex::from_bytes(&index.to_bytes()).unwrap(), index);
+        let empty = LayerIndex::default();
+        assert_eq!(LayerIndex::from_bytes(&empty.to_bytes()).unwrap(), empty);
+    }
+
+    #[test]
+    fn every_damaged_byte_is_noticed() {
+        let bytes = sample().to_bytes();
+        for position in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[position] ^= 1;
+            assert!(LayerIndex::from_bytes(&damaged).is_err(), "byte {position}");
+            assert!(LayerIndex::from_bytes(&bytes[..position]).is_err(), "cut at {position}");
+        }
+    }
+}
