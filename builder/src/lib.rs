@@ -8,9 +8,15 @@ pub mod chmod;
 pub mod context;
 mod error;
 pub mod glob;
+mod healthcheck;
+mod history;
+mod image_config;
+mod named_context;
 pub mod plan;
 pub mod progress;
 pub mod request;
+mod scope;
+mod stage_graph;
 pub mod step;
 
 pub use error::BuildError;

@@ -58,7 +58,7 @@ pub struct RunStep {
     pub cwd: String,
     /// `user[:group]` as in the image; empty for root.
     pub user: String,
-    /// A here-document that starts with `#!`: `args` names it, below `/dev/pipes`.
+    /// A here-document that starts with `#!`: the shell in `args` starts it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<Script>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,26 +1,63 @@
 //! What can be wrong with a Dockerfile that parses.
 
-use parser::Span;
+use std::borrow::Cow;
+
+use parser::expand::ExpandError;
+use parser::expose::ExposeError;
+use parser::mount::MountError;
+use parser::{ErrorKind, ParseErrors, Span};
+use store::Platform;
 
 use super::BaseError;
 
 /// One error with its place.
-#[derive(Debug, thiserror::Error)]
-#[error("{kind}")]
+#[derive(Debug)]
 pub struct PlanError {
-    #[source]
     pub kind: PlanErrorKind,
     /// Absent when the error is about the request.
     pub span: Option<Span>,
 }
 
-impl PlanError {
-    pub fn new(kind: PlanErrorKind) -> PlanError {
+impl std::fmt::Display for PlanError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl std::error::Error for PlanError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.kind)
+    }
+}
+
+impl From<PlanErrorKind> for PlanError {
+    fn from(kind: PlanErrorKind) -> PlanError {
         PlanError { kind, span: None }
     }
+}
 
+impl PlanError {
+    pub fn at(span: Span, kind: PlanErrorKind) -> PlanError {
+        PlanError { kind, span: Some(span) }
+    }
+
+    /// What to try instead, as a sentence without full stop.
     pub fn hint(&self) -> Option<String> {
-        None
+        self.kind.hint().map(Cow::into_owned)
+    }
+}
+
+/// Gives an error its place, unless it knows a better one.
+pub(crate) trait ResultExt<T> {
+    fn at(self, span: Span) -> Result<T, PlanError>;
+}
+
+impl<T, E: Into<PlanError>> ResultExt<T> for Result<T, E> {
+    fn at(self, span: Span) -> Result<T, PlanError> {
+        self.map_err(|error| {
+            let error = error.into();
+            PlanError { span: error.span.or(Some(span)), ..error }
+        })
     }
 }
 
@@ -29,6 +66,103 @@ impl PlanError {
 pub enum PlanErrorKind {
     #[error("dockerfile contains no stages to build")]
     NoStages,
-    #[error("{name}: failed to resolve source metadata for {canonical}")]
-    Base { name: String, canonical: String, source: BaseError },
+    #[error("target stage {target:?} could not be found{}", did_you_mean(suggestion))]
+    TargetMissing { target: String, suggestion: Option<String> },
+    #[error("base name ({name}) should not be blank")]
+    BlankBase { name: String },
+    #[error(
+        "{name}: failed to resolve source metadata for {canonical}{}",
+        did_you_mean(suggestion)
+    )]
+    Base { name: String, canonical: String, suggestion: Option<String>, source: BaseError },
+    #[error("failed to parse stage name {name:?}: {source}")]
+    BaseName { name: String, source: BaseError },
+    #[error("empty platform value from expression {expression}")]
+    EmptyPlatform { expression: String },
+    #[error(
+        "failed to parse platform {expression}: {value:?}: cannot parse platform specifier: invalid argument"
+    )]
+    Platform { expression: String, value: String },
+    #[error("circular dependency detected on stage: {stage}")]
+    Circular { stage: String },
+    #[error("invalid stage index {index}")]
+    StageIndex { index: i64 },
+    #[error(
+        "cannot copy from stage {from:?}, it needs to be defined before current stage {stage:?}"
+    )]
+    CopyFromLater { from: String, stage: String },
+    #[error(
+        "cannot mount from stage {from:?} to {target:?}, stage needs to be defined before current command"
+    )]
+    MountFromLater { from: String, target: String },
+    #[error(
+        "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround"
+    )]
+    VariableInFrom,
+    #[error(transparent)]
+    Expand(#[from] ExpandError),
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    #[error(transparent)]
+    Expose(#[from] ExposeError),
+    #[error(transparent)]
+    Check(ErrorKind),
+    #[error("invalid mount target {target:?}")]
+    MountTarget { target: String },
+    #[error("invalid secret mount. one of source, target required")]
+    SecretWithoutName,
+    #[error("arguments are required: RUN has nothing to run")]
+    NothingToRun,
+    #[error("VOLUME specified can not be an empty string")]
+    EmptyVolume,
+    #[error("invalid signal: {signal}")]
+    InvalidSignal { signal: String },
+    #[error("{source}")]
+    Chmod { source: BaseError },
+    #[error("source can't be a URL for COPY")]
+    CopyUrl,
+    #[error("source can't be a git ref for COPY")]
+    CopyGit,
+    #[error("checksum can't be specified for multiple sources")]
+    ChecksumOfSeveral,
+    #[error("checksum requires HTTP(S) or Git sources")]
+    ChecksumOfLocal,
+    #[error("onbuild trigger should be a single expression: `{trigger}`")]
+    TriggerNotSingle { trigger: String },
+    #[error("invalid ONBUILD trigger `{trigger}` of the base image: {source}")]
+    Trigger { trigger: String, source: ParseErrors },
+    #[error("invalid SOURCE_DATE_EPOCH: {value}")]
+    Epoch { value: String },
+    #[error(
+        "RUN needs a machine of platform {platform}, this one is {host}: emulation is not supported yet"
+    )]
+    ForeignRun { platform: Platform, host: Platform },
+    #[error("lint violation found for rules: {rules}")]
+    Lint { rules: String },
+    /// Known, and planned for later.
+    #[error("{feature} is not supported yet")]
+    Unsupported { feature: String },
+    #[error("the syntax image `{image}` is not supported: only docker/dockerfile is built in")]
+    Syntax { image: String },
+}
+
+impl PlanErrorKind {
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            PlanErrorKind::Platform { .. } | PlanErrorKind::EmptyPlatform { .. } => {
+                Some("platforms look like linux/amd64 or linux/arm/v7".into())
+            }
+            PlanErrorKind::NothingToRun => Some("give RUN a command".into()),
+            PlanErrorKind::CopyUrl => Some("ADD takes URLs".into()),
+            PlanErrorKind::BlankBase { .. } => {
+                Some("give the ARG a default before the first FROM, or pass --build-arg".into())
+            }
+            PlanErrorKind::Mount(error) => error.hint().map(Cow::from),
+            _ => None,
+        }
+    }
+}
+
+fn did_you_mean(suggestion: &Option<String>) -> String {
+    suggestion.as_ref().map_or(String::new(), |name| format!(" (did you mean {name}?)"))
 }

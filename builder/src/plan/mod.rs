@@ -1,15 +1,38 @@
 //! From a parsed Dockerfile to the steps of every stage the target needs. Touches nothing: the configurations
 //! of base images come through [`BaseImages`].
+//!
+//! 1. global ARGs, FROM names and platforms are expanded (`global`)
+//! 2. names become edges between stages, mistakes are found ([`crate::stage_graph`])
+//! 3. base configurations are asked for, their ONBUILD triggers may add edges (`bases`)
+//! 4. each needed stage is planned, in the order of the file (`stage`, `run`, `copy`)
 
+mod bases;
+mod copy;
+mod display;
 mod error;
+mod global;
+mod mounts;
+pub(crate) mod path;
+mod run;
+mod stage;
+mod step_name;
+#[cfg(test)]
+pub(crate) mod tests;
+mod warnings;
+
+use std::collections::BTreeMap;
 
 use parser::{Dockerfile, Span};
 use store::{ImageConfig, Platform};
 
+pub(crate) use error::ResultExt;
 pub use error::{PlanError, PlanErrorKind};
 
+use crate::image_config;
 use crate::progress::Warning;
-use crate::request::BuildRequest;
+use crate::request::{BuildRequest, NoCache};
+use crate::scope::Variables;
+use crate::stage_graph::{self, GraphBase, StageGraph};
 use crate::step::{PlannedStep, StageId};
 
 /// Everything the build does, stages in an order in which each comes after those it reads from.
@@ -30,6 +53,8 @@ pub struct PlannedStage {
     /// The name in the Dockerfile, else `stage-N`; empty when the file has only one stage.
     pub name: String,
     pub base: Base,
+    /// What progress shows for getting the base image: `[build 1/5] FROM busybox`.
+    pub base_step: Option<String>,
     pub platform: Platform,
     /// `--no-cache`: its steps run even when the cache has them.
     pub no_cache: bool,
@@ -70,6 +95,124 @@ pub fn plan(
     platform: &Platform,
     images: &dyn BaseImages,
 ) -> Result<BuildPlan, PlanError> {
-    let _ = (dockerfile, request, platform, images);
-    Err(PlanError::new(PlanErrorKind::NoStages))
+    let mut warnings = warnings::of_file(dockerfile);
+    let context = global::resolve(dockerfile, request, platform, images, &mut warnings)?;
+    let names: Vec<String> = context.stages.iter().map(|stage| stage.base.clone()).collect();
+    let mut graph = stage_graph::build(dockerfile, &names, request)?;
+    let target = graph.target(request.target.as_deref())?;
+    let bases = bases::resolve(&context, &mut graph, target, &mut warnings)?;
+    let mut plan = plan_stages(&context, &graph, &bases, target, warnings)?;
+    warnings::check_unused_arguments(&context, &mut plan.warnings);
+    finish(&context, &mut plan);
+    warnings::fail_if_asked(dockerfile, &mut plan.warnings)?;
+    Ok(plan)
+}
+
+/// What is the same for all stages.
+struct Context<'a> {
+    dockerfile: &'a Dockerfile,
+    request: &'a BuildRequest,
+    images: &'a dyn BaseImages,
+    /// The machine that runs RUN.
+    host: Platform,
+    /// What the image is for.
+    platform: Platform,
+    /// Those of the request; SOURCE_DATE_EPOCH is a number in them.
+    build_args: BTreeMap<String, String>,
+    /// Platform arguments and the ARGs before the first FROM.
+    globals: Variables,
+    epoch: Option<i64>,
+    /// One for each FROM.
+    stages: Vec<ExpandedFrom>,
+}
+
+impl Context<'_> {
+    fn escape(&self) -> char {
+        self.dockerfile.directives.escape
+    }
+
+    fn stage_platform(&self, stage: usize) -> &Platform {
+        self.stages[stage].platform.as_ref().unwrap_or(&self.platform)
+    }
+}
+
+/// A FROM with its variables filled in.
+struct ExpandedFrom {
+    base: String,
+    /// `--platform`
+    platform: Option<Platform>,
+}
+
+fn plan_stages(
+    context: &Context<'_>,
+    graph: &StageGraph,
+    bases: &BTreeMap<usize, bases::StageBase>,
+    target: usize,
+    warnings: Vec<Warning>,
+) -> Result<BuildPlan, PlanError> {
+    let mut plan = BuildPlan {
+        stages: Vec::new(),
+        target: StageId(0),
+        platform: context.platform.clone(),
+        source_date_epoch: context.epoch,
+        warnings,
+    };
+    let mut done = Planned::default();
+    for (index, base) in bases {
+        let id = StageId(plan.stages.len());
+        let (stage, outcome) = stage::plan(context, graph, *index, base, &done)?;
+        plan.warnings.extend(outcome.warnings);
+        done.insert(*index, id, outcome.inherited);
+        plan.stages.push(stage);
+        if *index == target {
+            plan.target = id;
+        }
+    }
+    Ok(plan)
+}
+
+/// The stages that are planned, by their position in the file.
+#[derive(Default)]
+struct Planned(BTreeMap<usize, (StageId, stage::Inherited)>);
+
+impl Planned {
+    fn insert(&mut self, index: usize, id: StageId, inherited: stage::Inherited) {
+        self.0.insert(index, (id, inherited));
+    }
+
+    fn id(&self, index: usize) -> Option<StageId> {
+        self.0.get(&index).map(|(id, _)| *id)
+    }
+
+    fn inherited(&self, index: usize) -> Option<&stage::Inherited> {
+        self.0.get(&index).map(|(_, inherited)| inherited)
+    }
+
+    /// What a name stands for, once the stages before are planned; none for a stage that comes later.
+    fn base(&self, base: &GraphBase) -> Option<Base> {
+        Some(match base {
+            GraphBase::Scratch => Base::Scratch,
+            GraphBase::Stage(index) => Base::Stage(self.id(*index)?),
+            GraphBase::Image(name) => Base::Image(name.clone()),
+            GraphBase::Named(key) => Base::Named(key.clone()),
+        })
+    }
+}
+
+/// `--label` and `--platform` have the last word.
+fn finish(context: &Context<'_>, plan: &mut BuildPlan) {
+    let StageId(target) = plan.target;
+    let config = &mut plan.stages[target].config;
+    config.config.labels.extend(context.request.labels.clone());
+    if !context.request.platforms.is_empty() {
+        image_config::set_platform(config, &context.platform);
+    }
+}
+
+fn is_no_cache(request: &BuildRequest, stage: &str) -> bool {
+    match &request.no_cache {
+        NoCache::None => false,
+        NoCache::All => true,
+        NoCache::Stages(names) => names.iter().any(|name| name.eq_ignore_ascii_case(stage)),
+    }
 }

@@ -1,0 +1,292 @@
+//! COPY and ADD.
+
+use parser::ast::{self, Add, Copy, CopySource as AstSource, Instruction};
+use parser::{Word, expand};
+
+use super::stage::StagePlanner;
+use super::step_name::shown;
+use super::{PlanError, PlanErrorKind, ResultExt, path};
+use crate::glob;
+use crate::history::Layer;
+use crate::image_config;
+use crate::step::{CopySource, CopyStep, Source, Step};
+
+/// The flags both instructions have.
+struct Flags<'a> {
+    keyword: &'static str,
+    chown: Option<&'a Word>,
+    chmod: Option<&'a Word>,
+    excludes: &'a [Word],
+    link: bool,
+    parents: bool,
+    unpack: bool,
+    sources: &'a [AstSource],
+    dest: &'a Word,
+}
+
+/// A source path after expansion.
+struct Written {
+    text: String,
+    span: parser::Span,
+}
+
+impl StagePlanner<'_> {
+    pub(super) fn copy(&mut self, instruction: &Instruction, copy: &Copy) -> Result<(), PlanError> {
+        let flags = Flags {
+            keyword: "COPY",
+            chown: copy.chown.as_ref(),
+            chmod: copy.chmod.as_ref(),
+            excludes: &copy.excludes,
+            link: copy.link,
+            parents: copy.parents,
+            unpack: false,
+            sources: &copy.sources,
+            dest: &copy.dest,
+        };
+        let paths = self.paths(&copy.sources)?;
+        for written in &paths {
+            check_copy_source(&written.text).at(written.span)?;
+        }
+        let from = self.copy_source(instruction, copy)?;
+        self.plan_copy(instruction, &flags, paths, from)
+    }
+
+    pub(super) fn add(&mut self, instruction: &Instruction, add: &Add) -> Result<(), PlanError> {
+        let flags = Flags {
+            keyword: "ADD",
+            chown: add.chown.as_ref(),
+            chmod: add.chmod.as_ref(),
+            excludes: &add.excludes,
+            link: add.link,
+            parents: false,
+            unpack: add.unpack.unwrap_or(true),
+            sources: &add.sources,
+            dest: &add.dest,
+        };
+        let paths = self.paths(&add.sources)?;
+        self.check_checksum(add, &paths)?;
+        for written in &paths {
+            check_add_source(&written.text).at(written.span)?;
+        }
+        self.plan_copy(instruction, &flags, paths, Source::Context)
+    }
+
+    fn plan_copy(
+        &mut self,
+        instruction: &Instruction,
+        flags: &Flags<'_>,
+        paths: Vec<Written>,
+        from: Source,
+    ) -> Result<(), PlanError> {
+        let chown = self.flag(flags.chown)?;
+        let chmod = self.flag(flags.chmod)?;
+        if let (Some(mode), Some(word)) = (&chmod, flags.chmod) {
+            check_mode(mode).at(word.span)?;
+        }
+        if from == Source::Context {
+            let sources: Vec<String> = paths.iter().map(|written| written.text.clone()).collect();
+            self.warn_ignored(flags.keyword, &sources, instruction.span);
+        }
+        let excludes: Vec<String> =
+            flags.excludes.iter().map(|word| self.expand(word)).collect::<Result<_, _>>()?;
+        let dest = self.expand(flags.dest)?;
+        let inline = self.inline_files(flags.sources)?;
+        let history = history(flags, &chown, &chmod, &paths, &inline, &dest);
+        let files = paths.iter().map(|written| file_source(&written.text, flags.parents));
+        let step = CopyStep {
+            from,
+            sources: files.chain(inline).collect(),
+            dest: path::destination(&image_config::workdir(&self.config), &dest),
+            chown,
+            chmod,
+            link: flags.link,
+            excludes,
+            unpack: flags.unpack,
+            created: self.context.epoch,
+        };
+        let text = shown(&instruction.original, self.context.escape(), &self.scope);
+        self.push(Step::Copy(Box::new(step)), &text, instruction.span);
+        self.record(history, Layer::Made)
+    }
+
+    /// A flag that expands to nothing is as if it were not given.
+    fn flag(&mut self, word: Option<&Word>) -> Result<Option<String>, PlanError> {
+        match word {
+            Some(word) => Ok(Some(self.expand(word)?).filter(|value| !value.is_empty())),
+            None => Ok(None),
+        }
+    }
+
+    fn paths(&mut self, sources: &[AstSource]) -> Result<Vec<Written>, PlanError> {
+        let mut paths = Vec::new();
+        for source in sources {
+            if let AstSource::Path(word) = source {
+                paths.push(Written { text: self.expand(word)?, span: word.span });
+            }
+        }
+        Ok(paths)
+    }
+
+    fn inline_files(&mut self, sources: &[AstSource]) -> Result<Vec<CopySource>, PlanError> {
+        let mut files = Vec::new();
+        for source in sources {
+            if let AstSource::Heredoc(heredoc) = source {
+                let content = self.heredoc_content(heredoc)?;
+                files.push(CopySource::Inline { name: heredoc.name.clone(), content });
+            }
+        }
+        Ok(files)
+    }
+
+    fn heredoc_content(&mut self, heredoc: &ast::Heredoc) -> Result<String, PlanError> {
+        let body = heredoc.body();
+        if !heredoc.expand {
+            return Ok(body);
+        }
+        let expanded = expand::expand_heredoc(&body, heredoc.span, &self.scope)
+            .map_err(PlanErrorKind::from)
+            .at(heredoc.span)?;
+        self.warn_undefined(&expanded, heredoc.span);
+        Ok(expanded.value)
+    }
+
+    fn copy_source(&self, instruction: &Instruction, copy: &Copy) -> Result<Source, PlanError> {
+        let Some(from) = &copy.from else { return Ok(Source::Context) };
+        let references = self.graph.references(instruction, self.context.request)?;
+        let source = references.first().and_then(|reference| self.source(&reference.source));
+        source
+            .ok_or_else(|| PlanErrorKind::CopyFromLater {
+                from: from.text.clone(),
+                stage: self.name.to_owned(),
+            })
+            .at(from.span)
+    }
+
+    fn check_checksum(&mut self, add: &Add, paths: &[Written]) -> Result<(), PlanError> {
+        let Some(word) = &add.checksum else { return Ok(()) };
+        if self.expand(word)?.is_empty() {
+            return Ok(());
+        }
+        match paths {
+            [source] if is_url(&source.text) || is_git(&source.text) => Ok(()),
+            [_] => Err(PlanErrorKind::ChecksumOfLocal).at(word.span),
+            _ => Err(PlanErrorKind::ChecksumOfSeveral).at(word.span),
+        }
+    }
+}
+
+fn check_copy_source(source: &str) -> Result<(), PlanErrorKind> {
+    if is_git(source) {
+        return Err(PlanErrorKind::CopyGit);
+    }
+    if is_url(source) { Err(PlanErrorKind::CopyUrl) } else { Ok(()) }
+}
+
+fn check_add_source(source: &str) -> Result<(), PlanErrorKind> {
+    let feature = match source {
+        source if is_git(source) => "ADD of a git repository",
+        source if is_url(source) => "ADD of a URL",
+        _ => return Ok(()),
+    };
+    Err(PlanErrorKind::Unsupported { feature: feature.to_owned() })
+}
+
+fn is_url(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+/// `git://…`, `ssh://…`, `git@host:path`, and web addresses whose path ends in `.git`.
+fn is_git(source: &str) -> bool {
+    if let Some((scheme, rest)) = source.split_once("://") {
+        let path = rest.split(['#', '?']).next().unwrap_or_default();
+        return match scheme {
+            "git" | "ssh" => true,
+            "http" | "https" => path.ends_with(".git"),
+            _ => false,
+        };
+    }
+    let Some((user, rest)) = source.split_once('@') else { return false };
+    let is_word = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    is_word(user)
+        && rest.split_once(':').is_some_and(|(host, path)| is_word(host) && !path.is_empty())
+}
+
+fn file_source(source: &str, parents: bool) -> CopySource {
+    if !parents {
+        return CopySource::Path(path::clean(source));
+    }
+    let (root, pattern) = source.split_once("/./").unwrap_or(("/", source));
+    let (root, pattern) = (path::clean(root), path::clean(pattern));
+    let has_wildcards = glob::has_wildcards(&root) || glob::has_wildcards(&pattern);
+    let required = (!has_wildcards).then(|| path::clean(&format!("{root}{pattern}")));
+    let pattern = pattern.trim_start_matches('/').to_owned();
+    CopySource::Parents { root, pattern, required }
+}
+
+/// Octal up to 07777, or symbolic.
+fn check_mode(mode: &str) -> Result<(), PlanErrorKind> {
+    crate::chmod::Chmod::parse(mode)
+        .map(|_| ())
+        .map_err(|error| PlanErrorKind::Chmod { source: Box::new(error) })
+}
+
+/// `COPY --chown=1 a b /dest # buildkit`
+fn history(
+    flags: &Flags<'_>,
+    chown: &Option<String>,
+    chmod: &Option<String>,
+    paths: &[Written],
+    inline: &[CopySource],
+    dest: &str,
+) -> String {
+    let mut words = vec![flags.keyword.to_owned()];
+    words.extend(flags.parents.then(|| "--parents".to_owned()));
+    words.extend(chown.iter().map(|owner| format!("--chown={owner}")));
+    words.extend(chmod.iter().map(|mode| format!("--chmod={mode}")));
+    words.extend(paths.iter().map(|written| written.text.clone()));
+    words.extend(inline.iter().filter_map(|file| match file {
+        CopySource::Inline { name, .. } => Some(format!("<<{name}")),
+        _ => None,
+    }));
+    words.push(dest.to_owned());
+    format!("{} # buildkit", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_sources() {
+        for yes in [
+            "https://github.com/moby/buildkit.git",
+            "https://github.com/moby/buildkit.git#v0.10:docs",
+            "http://host/x.git?ref=main",
+            "git@github.com:moby/buildkit.git",
+            "git://host/x",
+            "ssh://git@host/x",
+        ] {
+            assert!(is_git(yes), "{yes}");
+        }
+        for no in
+            ["https://host/x.tar", "github.com/moby/buildkit", "a@b", "x:y", "./a", "dir/a@b:c"]
+        {
+            assert!(!is_git(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn parents_split_at_the_pivot() {
+        let parents = |root: &str, pattern: &str, required: Option<&str>| CopySource::Parents {
+            root: root.to_owned(),
+            pattern: pattern.to_owned(),
+            required: required.map(str::to_owned),
+        };
+        assert_eq!(file_source("a/b/c", true), parents("/", "a/b/c", Some("/a/b/c")));
+        assert_eq!(file_source("/a/./b/c", true), parents("/a", "b/c", Some("/a/b/c")));
+        assert_eq!(file_source("a/./b*/c", true), parents("/a", "b*/c", None));
+        assert_eq!(file_source("../a/", false), CopySource::Path("/a".to_owned()));
+    }
+}

@@ -1,0 +1,232 @@
+//! What is decided before the first FROM: arguments, base names, platforms, the time of the build.
+
+use std::collections::BTreeMap;
+
+use parser::ast::{ArgDecl, Dockerfile, From, InstructionKind};
+use parser::{Word, expand};
+use store::{Platform, Reference};
+
+use super::{BaseImages, Context, ExpandedFrom, PlanError, PlanErrorKind, ResultExt, warnings};
+use crate::named_context;
+use crate::progress::Warning;
+use crate::request::BuildRequest;
+use crate::scope::{self, Variables};
+
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+pub(super) fn resolve<'a>(
+    dockerfile: &'a Dockerfile,
+    request: &'a BuildRequest,
+    platform: &Platform,
+    images: &'a dyn BaseImages,
+    warnings: &mut Vec<Warning>,
+) -> Result<Context<'a>, PlanError> {
+    check_syntax(dockerfile, request)?;
+    let host = Platform::host().normalized();
+    let target_stage = target_stage(dockerfile, request)?;
+    let defaults = scope::platform_arguments(&host, platform, &target_stage, &request.build_args);
+    warnings::check_default_bases(dockerfile, &defaults, warnings);
+    let mut build_args = request.build_args.clone();
+    let mut globals = global_arguments(dockerfile, defaults, &build_args)?;
+    let epoch = epoch(dockerfile, request, &mut globals, &mut build_args)?;
+    let mut context = Context {
+        dockerfile,
+        request,
+        images,
+        host,
+        platform: platform.clone(),
+        build_args,
+        globals,
+        epoch,
+        stages: Vec::new(),
+    };
+    for stage in &dockerfile.stages {
+        let expanded = expand_from(&context, &stage.from, warnings).at(stage.span)?;
+        context.stages.push(expanded);
+    }
+    Ok(context)
+}
+
+/// TARGETSTAGE: `--target` as given, else the name of the last stage.
+fn target_stage(dockerfile: &Dockerfile, request: &BuildRequest) -> Result<String, PlanError> {
+    let last = dockerfile.stages.last().ok_or(PlanErrorKind::NoStages)?;
+    let last = last.from.name.as_ref().map(|name| name.value.clone());
+    let target = request.target.clone().filter(|target| !target.is_empty());
+    Ok(target.or(last).unwrap_or_default())
+}
+
+/// The values of the ARGs before the first FROM, which see the ones above them.
+pub(super) fn global_arguments(
+    dockerfile: &Dockerfile,
+    mut variables: Variables,
+    build_args: &BTreeMap<String, String>,
+) -> Result<Variables, PlanError> {
+    let escape = dockerfile.directives.escape;
+    for declaration in declarations(dockerfile) {
+        let name = declaration.name.text.as_str();
+        let value = match (build_args.get(name), &declaration.default) {
+            (Some(value), _) => Some(value.clone()),
+            (None, Some(default)) => {
+                let expanded = expand::expand(default, escape, &variables);
+                Some(expanded.map_err(PlanErrorKind::from).at(default.span)?.value)
+            }
+            (None, None) => None,
+        };
+        if let Some(value) = value {
+            variables.set(name, value);
+        }
+    }
+    Ok(variables)
+}
+
+/// The ARGs before the first FROM.
+pub(super) fn declarations(dockerfile: &Dockerfile) -> impl Iterator<Item = &ArgDecl> {
+    let kinds = dockerfile.global_args.iter().map(|instruction| &instruction.kind);
+    kinds.flat_map(|kind| match kind {
+        InstructionKind::Arg(declarations) => declarations.as_slice(),
+        _ => &[],
+    })
+}
+
+fn expand_from(
+    context: &Context<'_>,
+    from: &From,
+    warnings: &mut Vec<Warning>,
+) -> Result<ExpandedFrom, PlanError> {
+    let base = expand_global(context, &from.base, warnings)?;
+    if base.is_empty() {
+        return Err(PlanErrorKind::BlankBase { name: from.base.text.clone() }).at(from.base.span);
+    }
+    let platform = match &from.platform {
+        Some(word) => Some(expand_platform(context, from, word, warnings)?),
+        None => None,
+    };
+    Ok(ExpandedFrom { base, platform })
+}
+
+fn expand_platform(
+    context: &Context<'_>,
+    from: &From,
+    word: &Word,
+    warnings: &mut Vec<Warning>,
+) -> Result<Platform, PlanError> {
+    let value = expand_global(context, word, warnings)?;
+    let expression = word.text.clone();
+    if value.is_empty() {
+        return Err(PlanErrorKind::EmptyPlatform { expression }).at(word.span);
+    }
+    warnings::check_from_platform(&context.globals, from, word, &value, warnings);
+    value.parse().map_err(|_| PlanErrorKind::Platform { expression, value }).at(word.span)
+}
+
+fn expand_global(
+    context: &Context<'_>,
+    word: &Word,
+    warnings: &mut Vec<Warning>,
+) -> Result<String, PlanError> {
+    let expanded = expand::expand(word, context.escape(), &context.globals)
+        .map_err(PlanErrorKind::from)
+        .at(word.span)?;
+    warnings::check_from_arguments(context, &expanded.unmatched, word.span, warnings);
+    Ok(expanded.value)
+}
+
+/// SOURCE_DATE_EPOCH of the request, else of a global ARG. Where it names a source that has no time
+/// (a local context), there is none, and the argument is as if it were not set.
+fn epoch(
+    dockerfile: &Dockerfile,
+    request: &BuildRequest,
+    globals: &mut Variables,
+    build_args: &mut BTreeMap<String, String>,
+) -> Result<Option<i64>, PlanError> {
+    let given = build_args.get(EPOCH).cloned();
+    let default = || globals.get(EPOCH).filter(|value| !value.is_empty()).map(str::to_owned);
+    let Some(value) = given.or_else(default) else { return Ok(None) };
+    let seconds = epoch_seconds(dockerfile, request, &value)?;
+    match seconds {
+        Some(seconds) => {
+            if let Some(argument) = build_args.get_mut(EPOCH) {
+                *argument = seconds.to_string();
+            }
+            if globals.get(EPOCH).is_some() {
+                globals.set(EPOCH, seconds.to_string());
+            }
+        }
+        None => {
+            build_args.remove(EPOCH);
+            globals.remove(EPOCH);
+        }
+    }
+    Ok(seconds)
+}
+
+fn epoch_seconds(
+    dockerfile: &Dockerfile,
+    request: &BuildRequest,
+    value: &str,
+) -> Result<Option<i64>, PlanError> {
+    if value.is_empty() || value == "context" || named_context::find(request, value).is_some() {
+        return Ok(None);
+    }
+    if let Ok(seconds) = value.parse() {
+        return Ok(Some(seconds));
+    }
+    let is_name = |name: &parser::Spanned<String>| name.value.eq_ignore_ascii_case(value);
+    let stage =
+        dockerfile.stages.iter().find(|stage| stage.from.name.as_ref().is_some_and(is_name));
+    match stage {
+        Some(stage) => {
+            let feature = format!("taking SOURCE_DATE_EPOCH from stage `{value}`");
+            Err(PlanError::at(stage.span, PlanErrorKind::Unsupported { feature }))
+        }
+        None => Err(PlanErrorKind::Epoch { value: value.to_owned() }.into()),
+    }
+}
+
+/// `# syntax=` and BUILDKIT_SYNTAX: our front end is docker/dockerfile, whatever its version.
+fn check_syntax(dockerfile: &Dockerfile, request: &BuildRequest) -> Result<(), PlanError> {
+    if let Some(image) = request.build_args.get("BUILDKIT_SYNTAX") {
+        return match is_built_in(image) {
+            true => Ok(()),
+            false => Err(PlanErrorKind::Syntax { image: image.clone() }.into()),
+        };
+    }
+    match &dockerfile.directives.syntax {
+        Some(syntax) if !is_built_in(&syntax.value) => {
+            Err(PlanErrorKind::Syntax { image: syntax.value.clone() }).at(syntax.span)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_built_in(image: &str) -> bool {
+    // The first word is the image; what follows is for the front end.
+    let image = image.split_whitespace().next().unwrap_or_default();
+    if matches!(image, "" | "dockerfile.v0" | "dockerfile.v1") {
+        return true;
+    }
+    image.parse::<Reference>().is_ok_and(|reference| {
+        reference.domain() == "docker.io"
+            && matches!(reference.repository(), "docker/dockerfile" | "docker/dockerfile-upstream")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_dockers_front_end_is_built_in() {
+        for good in [
+            "docker/dockerfile:1",
+            "docker.io/docker/dockerfile:1.7-labs",
+            "docker/dockerfile-upstream:master",
+            "dockerfile.v0",
+        ] {
+            assert!(is_built_in(good), "{good}");
+        }
+        for bad in ["example.com/docker/dockerfile", "devthefuture/dockerfile-x", "docker/other"] {
+            assert!(!is_built_in(bad), "{bad}");
+        }
+    }
+}

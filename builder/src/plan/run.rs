@@ -1,0 +1,144 @@
+//! RUN.
+
+use parser::ast::{CommandForm, Heredoc, Instruction, Run, RunNetwork, RunSecurity};
+use parser::{Span, heredoc};
+
+use super::stage::StagePlanner;
+use super::step_name::{heredoc_summary, shown};
+use super::{PlanError, PlanErrorKind, ResultExt};
+use crate::history::{self, Layer};
+use crate::image_config;
+use crate::scope;
+use crate::step::{NetworkMode, RunStep, Script, Step};
+
+/// Where a here-document that starts with `#!` is found by the process.
+const SCRIPT_DIR: &str = "/dev/pipes";
+
+/// What a RUN starts.
+struct Command {
+    args: Vec<String>,
+    script: Option<Script>,
+    /// What progress adds to the instruction.
+    summary: Option<String>,
+}
+
+impl StagePlanner<'_> {
+    pub(super) fn run(&mut self, instruction: &Instruction, run: &Run) -> Result<(), PlanError> {
+        check_supported(run)?;
+        if !self.platform.runs_on(&self.context.host) {
+            let (platform, host) = (self.platform.clone(), self.context.host.clone());
+            return Err(PlanErrorKind::ForeignRun { platform, host }.into());
+        }
+        let command = self.command(&run.command);
+        if command.args.is_empty() {
+            return Err(PlanErrorKind::NothingToRun.into());
+        }
+        let mounts = self.mounts(run)?;
+        let request = self.context.request;
+        let history = history::run_text(&command.args, &self.scope.declared_values());
+        let mut text = shown(&instruction.original, self.context.escape(), &self.scope);
+        if let Some(summary) = &command.summary {
+            text.push_str(&format!(" ({summary})"));
+        }
+        let step = RunStep {
+            args: command.args,
+            env: self.scope.variables().to_env(),
+            proxy_env: scope::proxy_environment(&self.context.build_args),
+            cwd: image_config::workdir(&self.config),
+            user: self.config.config.user.clone(),
+            script: command.script,
+            mounts,
+            network: network(run, request.network),
+            hostname: self.context.build_args.get("BUILDKIT_SANDBOX_HOSTNAME").cloned(),
+            add_hosts: request.add_hosts.clone(),
+            shm_size: request.shm_size,
+            ulimits: request.ulimits.clone(),
+        };
+        self.push(Step::Run(Box::new(step)), &text, instruction.span);
+        self.record(history, Layer::Made)
+    }
+
+    fn command(&self, form: &CommandForm) -> Command {
+        let plain = |args| Command { args, script: None, summary: None };
+        match form {
+            CommandForm::Exec(args) => plain(args.clone()),
+            CommandForm::Shell { text, heredocs } if heredocs.is_empty() => {
+                plain(image_config::with_shell(&self.config, text))
+            }
+            CommandForm::Shell { text, heredocs } => self.heredoc_command(text, heredocs),
+        }
+    }
+
+    /// `RUN <<EOF` alone is a script: for the program in its `#!` line, else for the shell. With more
+    /// on the line the shell gets all of it, here-documents included.
+    fn heredoc_command(&self, text: &str, heredocs: &[Heredoc]) -> Command {
+        let [script] = heredocs else { return self.reassembled(text, heredocs) };
+        if !is_heredoc_alone(text) {
+            return self.reassembled(text, heredocs);
+        }
+        let content = script.body();
+        let summary = Some(heredoc_summary(&script.content));
+        if content.starts_with("#!") && self.config.os != "windows" {
+            let path = format!("{SCRIPT_DIR}/{}", script.name);
+            let args = image_config::with_shell(&self.config, &path);
+            let script = Script { name: script.name.clone(), content };
+            return Command { args, script: Some(script), summary };
+        }
+        Command { args: image_config::with_shell(&self.config, &content), script: None, summary }
+    }
+
+    fn reassembled(&self, text: &str, heredocs: &[Heredoc]) -> Command {
+        let mut text = text.to_owned();
+        for heredoc in heredocs {
+            text.push('\n');
+            text.push_str(&heredoc.content);
+            text.push_str(&heredoc.name);
+        }
+        let args = image_config::with_shell(&self.config, &text);
+        Command { args, script: None, summary: None }
+    }
+}
+
+fn network(run: &Run, default: NetworkMode) -> NetworkMode {
+    match run.network.as_ref().map(|network| network.value) {
+        None | Some(RunNetwork::Default) => default,
+        Some(RunNetwork::None) => NetworkMode::None,
+        Some(RunNetwork::Host) => NetworkMode::Host,
+    }
+}
+
+fn check_supported(run: &Run) -> Result<(), PlanError> {
+    if let Some(security) = &run.security
+        && security.value == RunSecurity::Insecure
+    {
+        return unsupported("RUN --security=insecure", security.span);
+    }
+    match run.devices.first() {
+        Some(device) => unsupported("RUN --device", device.span),
+        None => Ok(()),
+    }
+}
+
+fn unsupported(feature: &str, span: Span) -> Result<(), PlanError> {
+    Err(PlanErrorKind::Unsupported { feature: feature.to_owned() }).at(span)
+}
+
+/// `<<EOF`, `3<<-"A B"`: nothing but one here-document on the line.
+fn is_heredoc_alone(text: &str) -> bool {
+    heredoc::parse_word(text).is_ok_and(|opener| opener.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_only_a_heredoc() {
+        for yes in ["<<EOF", "3<<EOF", "<<-EOF", "<<'EOF'", "<<\"A B\""] {
+            assert!(is_heredoc_alone(yes), "{yes}");
+        }
+        for no in ["<<EOF sh", "cat <<EOF", "<<A <<B", "<<", "echo", "<<EOF > /x"] {
+            assert!(!is_heredoc_alone(no), "{no}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Plans of whole Dockerfiles: rules here, pictures in `fixtures/plan`.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use store::{ImageConfig, Platform};
+
+use super::{BaseError, BaseImages, BuildPlan, PlanError, plan};
+use crate::request::{BuildRequest, ContextSource, NetworkMode, NoCache, SourceText};
+
+/// A request for an empty Dockerfile.
+pub(crate) fn request() -> BuildRequest {
+    BuildRequest {
+        dockerfile: SourceText { name: "Dockerfile".to_owned(), text: Vec::new() },
+        context: ContextSource::Empty,
+        dockerignore: None,
+        target: None,
+        build_args: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        platforms: Vec::new(),
+        tags: Vec::new(),
+        no_cache: NoCache::None,
+        secrets: Vec::new(),
+        add_hosts: Vec::new(),
+        network: NetworkMode::Default,
+        shm_size: None,
+        ulimits: Vec::new(),
+        named_contexts: BTreeMap::new(),
+        outputs: Vec::new(),
+        jobs: None,
+        now: SystemTime::UNIX_EPOCH,
+    }
+}

@@ -1,0 +1,232 @@
+//! Checks of the file as a whole and of FROM.
+
+use std::collections::BTreeSet;
+
+use parser::ast::{Dockerfile, From, InstructionKind, Stage, WarningKind};
+use parser::suggest::suggest;
+use parser::{Span, Spanned, Word, expand};
+use store::{ImageConfig, Platform, Reference};
+
+use super::super::{Context, global};
+use super::{did_you_mean, rule};
+use crate::progress::Warning;
+use crate::scope::{self, Variables};
+
+/// What can be said without knowing any variable.
+pub(in crate::plan) fn of_file(dockerfile: &Dockerfile) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for warning in &dockerfile.warnings {
+        warnings.push(match &warning.kind {
+            WarningKind::EmptyContinuation { .. } => {
+                rule("NoEmptyContinuation", "Empty continuation line".to_owned(), warning.span)
+            }
+            WarningKind::IgnoredFlag { flag } => Warning {
+                rule: None,
+                message: format!("{flag} has no effect here and is ignored"),
+                span: Some(warning.span),
+            },
+            WarningKind::BrokenTrigger { error } => Warning {
+                rule: None,
+                message: format!("ONBUILD trigger will fail in every build that uses it: {error}"),
+                span: Some(warning.span),
+            },
+        });
+    }
+    stage_names(dockerfile, &mut warnings);
+    keyword_casing(dockerfile, &mut warnings);
+    for stage in &dockerfile.stages {
+        as_casing(stage, &mut warnings);
+        maintainers(stage, &mut warnings);
+    }
+    warnings
+}
+
+fn stage_names(dockerfile: &Dockerfile, warnings: &mut Vec<Warning>) {
+    let mut seen = BTreeSet::new();
+    for stage in &dockerfile.stages {
+        let Some(name) = &stage.from.name else { continue };
+        let name = name.value.as_str();
+        if matches!(name, "scratch" | "context") {
+            let message =
+                format!("Stage name should not use the same name as reserved stage {name:?}");
+            warnings.push(rule("ReservedStageName", message, stage.span));
+        }
+        if !seen.insert(name) {
+            let message = format!("Duplicate stage name {name:?}, stage names should be unique");
+            warnings.push(rule("DuplicateStageName", message, stage.span));
+        }
+    }
+}
+
+/// `from x as y` and `FROM x AS y`, not a mixture.
+fn as_casing(stage: &Stage, warnings: &mut Vec<Warning>) {
+    let Some(keyword) = &stage.from.as_keyword else { return };
+    let (from, keyword) = (stage.keyword.value.as_str(), keyword.value.as_str());
+    let matching = match casing(from) {
+        Some(Casing::Lower) => keyword == keyword.to_lowercase(),
+        Some(Casing::Upper) => keyword == keyword.to_uppercase(),
+        None => true,
+    };
+    if !matching {
+        let message = format!("'{keyword}' and '{from}' keywords' casing do not match");
+        warnings.push(rule("FromAsCasing", message, stage.span));
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Casing {
+    Lower,
+    Upper,
+}
+
+fn casing(keyword: &str) -> Option<Casing> {
+    if keyword == keyword.to_lowercase() {
+        Some(Casing::Lower)
+    } else if keyword == keyword.to_uppercase() {
+        Some(Casing::Upper)
+    } else {
+        None
+    }
+}
+
+/// All keywords in the case of the majority.
+fn keyword_casing(dockerfile: &Dockerfile, warnings: &mut Vec<Warning>) {
+    let keywords: Vec<(&Spanned<String>, Span)> = dockerfile
+        .stages
+        .iter()
+        .flat_map(|stage| {
+            let own = stage.instructions.iter().map(|own| (&own.keyword, own.span));
+            std::iter::once((&stage.keyword, stage.span)).chain(own)
+        })
+        .collect();
+    let count = |wanted: Casing| {
+        keywords.iter().filter(|(keyword, _)| casing(&keyword.value) == Some(wanted)).count()
+    };
+    let (majority, name) = match count(Casing::Lower) > count(Casing::Upper) {
+        true => (Casing::Lower, "lowercase"),
+        false => (Casing::Upper, "uppercase"),
+    };
+    for (keyword, span) in keywords {
+        if casing(&keyword.value) != Some(majority) {
+            let keyword = &keyword.value;
+            let message = format!(
+                "Command '{keyword}' should match the case of the command majority ({name})"
+            );
+            warnings.push(rule("ConsistentInstructionCasing", message, span));
+        }
+    }
+}
+
+fn maintainers(stage: &Stage, warnings: &mut Vec<Warning>) {
+    for instruction in &stage.instructions {
+        if matches!(instruction.kind, InstructionKind::Maintainer(_)) {
+            let message = "Maintainer instruction is deprecated in favor of using label";
+            warnings.push(rule("MaintainerDeprecated", message.to_owned(), instruction.span));
+        }
+    }
+}
+
+/// Every base name is a name also when no build argument is given.
+pub(in crate::plan) fn check_default_bases(
+    dockerfile: &Dockerfile,
+    defaults: &Variables,
+    warnings: &mut Vec<Warning>,
+) {
+    let none = Default::default();
+    let Ok(variables) = global::global_arguments(dockerfile, defaults.clone(), &none) else {
+        return; // the same mistake is an error in a moment
+    };
+    for stage in &dockerfile.stages {
+        let base = &stage.from.base;
+        let Ok(name) = expand::expand(base, dockerfile.directives.escape, &variables) else {
+            return;
+        };
+        if name.value.parse::<Reference>().is_err() {
+            let base = &base.text;
+            let message =
+                format!("Default value for ARG {base} results in empty or invalid base image name");
+            warnings.push(rule("InvalidDefaultArgInFrom", message, stage.span));
+        }
+    }
+}
+
+/// FROM sees the ARGs before it and the platform arguments, nothing else.
+pub(in crate::plan) fn check_from_arguments(
+    context: &Context<'_>,
+    unmatched: &BTreeSet<String>,
+    span: Span,
+    warnings: &mut Vec<Warning>,
+) {
+    let declared = global::declarations(context.dockerfile).map(|arg| arg.name.text.as_str());
+    let known: Vec<&str> = declared.chain(context.globals.names()).collect();
+    for name in unmatched.iter().filter(|name| !known.contains(&name.as_str())) {
+        let suggestion = did_you_mean("", suggest(name, known.iter().copied()));
+        let message = format!("FROM argument '{name}' is not declared{suggestion}");
+        warnings.push(rule("UndefinedArgInFrom", message, span));
+    }
+}
+
+pub(in crate::plan) fn check_from_platform(
+    globals: &Variables,
+    from: &From,
+    word: &Word,
+    value: &str,
+    warnings: &mut Vec<Warning>,
+) {
+    let text = word.text.as_str();
+    if matches!(text, "$TARGETPLATFORM" | "${TARGETPLATFORM}")
+        && globals.get("TARGETPLATFORM") == Some(value)
+    {
+        let message = format!(
+            "Setting platform to predefined {text} in FROM is redundant as this is the default behavior"
+        );
+        warnings.push(rule("RedundantTargetPlatform", message, word.span));
+    }
+    if text.contains('$') {
+        return;
+    }
+    let Ok(platform) = value.parse::<Platform>() else { return };
+    let name = from.name.as_ref().map_or("", |name| name.value.as_str());
+    if !name.contains(&platform.os) && !name.contains(&platform.architecture) {
+        let message = format!("FROM --platform flag should not use constant value {value:?}");
+        warnings.push(rule("FromPlatformFlagConstDisallowed", message, word.span));
+    }
+}
+
+pub(in crate::plan) fn check_base_platform(
+    name: &str,
+    config: &ImageConfig,
+    expected: &Platform,
+    span: Span,
+    warnings: &mut Vec<Warning>,
+) {
+    if config.os == expected.os && config.architecture == expected.architecture {
+        return;
+    }
+    let (actual, expected) = (config.platform().normalized(), expected.normalized());
+    let message = format!(
+        "Base image {name} was pulled with platform \"{actual}\", expected \"{expected}\" for current build"
+    );
+    warnings.push(rule("InvalidBaseImagePlatform", message, span));
+}
+
+/// A `--build-arg` nobody declares is most often a typing mistake.
+pub(in crate::plan) fn check_unused_arguments(context: &Context<'_>, warnings: &mut Vec<Warning>) {
+    let stages = context.dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
+    let instructions = context.dockerfile.global_args.iter().chain(stages);
+    let declared: BTreeSet<&str> = instructions
+        .filter_map(|instruction| match &instruction.kind {
+            InstructionKind::Arg(declarations) => Some(declarations),
+            _ => None,
+        })
+        .flatten()
+        .map(|declaration| declaration.name.text.as_str())
+        .collect();
+    let given = context.request.build_args.keys().map(String::as_str);
+    let unused: Vec<&str> =
+        given.filter(|name| !declared.contains(name) && !scope::is_predefined(name)).collect();
+    if !unused.is_empty() {
+        let message = format!("one or more build-args were not consumed: {}", unused.join(", "));
+        warnings.push(Warning { rule: None, message, span: None });
+    }
+}

@@ -1,0 +1,110 @@
+//! Plans of Dockerfiles without a store: the base images are made up.
+#![allow(dead_code, unreachable_pub)] // each test file uses a part
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use builder::plan::{BaseError, BaseImages, BuildPlan, plan};
+use builder::request::{
+    BuildRequest, ContextSource, NamedContext, NetworkMode, NoCache, SourceText,
+};
+use store::{History, ImageConfig, Platform};
+
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Images by familiar name; `busybox` and `alpine` exist in every tag.
+#[derive(Debug, Default)]
+pub struct FakeImages(pub BTreeMap<String, ImageConfig>);
+
+impl BaseImages for FakeImages {
+    fn image(&self, name: &str, platform: &Platform) -> Result<ImageConfig, BaseError> {
+        if let Some(config) = self.0.get(name) {
+            return Ok(config.clone());
+        }
+        match name.split(':').next() {
+            Some("busybox" | "alpine" | "docker.io/library/busybox") => Ok(busybox(platform)),
+            _ => Err("not found".into()),
+        }
+    }
+
+    fn named(&self, key: &str, _: &Platform) -> Result<Option<ImageConfig>, BaseError> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+pub fn busybox(platform: &Platform) -> ImageConfig {
+    let mut config = ImageConfig::empty(platform);
+    config.config.env = vec![PATH.to_owned()];
+    config.config.cmd = vec!["sh".to_owned()];
+    config
+        .history
+        .push(History { created_by: "busybox-static base".to_owned(), ..History::default() });
+    config
+}
+
+pub fn request(dockerfile: &[u8]) -> BuildRequest {
+    BuildRequest {
+        dockerfile: SourceText { name: "Dockerfile".to_owned(), text: dockerfile.to_vec() },
+        context: ContextSource::Empty,
+        dockerignore: None,
+        target: None,
+        build_args: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        platforms: Vec::new(),
+        tags: Vec::new(),
+        no_cache: NoCache::None,
+        secrets: Vec::new(),
+        add_hosts: Vec::new(),
+        network: NetworkMode::Default,
+        shm_size: None,
+        ulimits: Vec::new(),
+        named_contexts: BTreeMap::new(),
+        outputs: Vec::new(),
+        jobs: None,
+        now: SystemTime::UNIX_EPOCH,
+    }
+}
+
+/// Options in the words of BuildKit's front end: `build-arg:K`, `label:K`, `target`, `platform`, `context:K`.
+pub fn set_option(request: &mut BuildRequest, name: &str, value: &str) {
+    let value = value.to_owned();
+    match name.split_once(':').unwrap_or((name, "")) {
+        ("build-arg", key) => drop(request.build_args.insert(key.to_owned(), value)),
+        ("label", key) => drop(request.labels.insert(key.to_owned(), value)),
+        ("context", key) => {
+            let context = match value.strip_prefix("docker-image://") {
+                Some(image) => NamedContext::Image(image.to_owned()),
+                None => NamedContext::Dir(value.into()),
+            };
+            request.named_contexts.insert(key.to_owned(), context);
+        }
+        ("target", _) => request.target = Some(value),
+        ("platform", _) => request.platforms = value.split(',').map(str::to_owned).collect(),
+        ("no-cache", _) if value.is_empty() => request.no_cache = NoCache::All,
+        ("no-cache", _) => {
+            request.no_cache = NoCache::Stages(value.split(',').map(str::to_owned).collect());
+        }
+        ("shm-size", _) => request.shm_size = value.parse().ok(),
+        _ => {}
+    }
+}
+
+/// One plan for each platform of the request, or all errors as text.
+pub fn plans(request: &BuildRequest, images: &FakeImages) -> Result<Vec<BuildPlan>, String> {
+    let dockerfile = parser::parse(&request.dockerfile.text).map_err(|error| error.to_string())?;
+    let platforms = match request.platforms.as_slice() {
+        [] => vec![Platform::host().normalized()],
+        given => given.iter().map(|text| text.parse().expect("a platform")).collect(),
+    };
+    let plans = platforms.iter().map(|platform| plan(&dockerfile, request, platform, images));
+    plans.collect::<Result<_, _>>().map_err(|error| {
+        assert!(
+            error.span.is_none_or(|span| span.end <= request.dockerfile.text.len()),
+            "the place of `{error}` is outside the file"
+        );
+        match error.hint() {
+            Some(hint) => format!("{error}\nhint: {hint}"),
+            None => error.to_string(),
+        }
+    })
+}
