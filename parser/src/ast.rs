@@ -75,8 +75,8 @@ pub struct Instruction {
     /// The comment lines above, without `#`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub comments: Vec<String>,
-    /// The here-documents of the instruction, in source order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The here-documents of the instruction, in source order. JSON shows them where they are used.
+    #[serde(skip)]
     pub heredocs: Vec<Heredoc>,
 }
 

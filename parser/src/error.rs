@@ -1,6 +1,7 @@
 //! What can be wrong with a Dockerfile.
 
 use crate::span::Span;
+use crate::word::SyntaxError;
 
 /// One error with its place.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -153,7 +154,7 @@ pub enum ErrorKind {
     HealthcheckNoCommand,
     #[error("Unknown type {kind:?} in HEALTHCHECK (try CMD)")]
     HealthcheckKind { kind: String },
-    #[error("{cause}")]
+    #[error("invalid value for --{flag}: {cause}")]
     BadDuration { flag: &'static str, cause: String },
     #[error("Interval {flag:?} cannot be less than 1ms")]
     ShortInterval { flag: &'static str },
@@ -161,6 +162,10 @@ pub enum ErrorKind {
     BadRetries { value: String },
     #[error("--retries cannot be negative ({value})")]
     NegativeRetries { value: i64 },
+
+    // Words
+    #[error("failed to process {word:?}: {cause}")]
+    BadWord { word: String, cause: SyntaxError },
 
     // RUN --mount and --device
     #[error(transparent)]
@@ -183,7 +188,7 @@ impl ErrorKind {
             }
             ErrorKind::UnknownFlag { known, instruction, .. } => {
                 let known: Vec<String> = known.iter().map(|flag| format!("`--{flag}`")).collect();
-                return Some(format!("the flags of {instruction} are {}", known.join(", ")));
+                return Some(format!("the flags of {instruction}: {}", known.join(", ")));
             }
             ErrorKind::NotJson { instruction, suggestion } => {
                 return Some(format!("write `{instruction} {suggestion}`"));
@@ -221,6 +226,15 @@ impl ErrorKind {
             }
             ErrorKind::BadCheckOption { .. } => {
                 "the options are `skip=RULE,…`, `error=true` and `experimental=RULE,…`, separated by `;`"
+            }
+            ErrorKind::BadWord {
+                cause: SyntaxError::SingleQuote | SyntaxError::DoubleQuote,
+                ..
+            } => {
+                "escape a quote that belongs to the text; in COPY, ADD and VOLUME, names with spaces need the JSON form"
+            }
+            ErrorKind::VariableInFrom => {
+                "write `FROM $IMAGE AS alias` above and `--from=alias` here"
             }
             ErrorKind::Mount(error) => return error.hint(),
             _ => return None,

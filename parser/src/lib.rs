@@ -14,6 +14,7 @@ pub mod directive;
 pub mod duration;
 mod error;
 pub mod expand;
+mod expandable;
 pub mod expose;
 pub mod flag;
 pub mod heredoc;

@@ -11,7 +11,8 @@ use crate::syntax::{Node, Syntax};
 
 /// Reads all nodes of a file.
 pub(crate) fn dockerfile(syntax: Syntax) -> Result<Dockerfile, ParseErrors> {
-    let mut findings = Findings { errors: syntax.errors, warnings: syntax.warnings };
+    let mut findings =
+        Findings { escape: syntax.escape, errors: syntax.errors, warnings: syntax.warnings };
     let mut stages: Vec<Stage> = Vec::new();
     let mut global_args = Vec::new();
     let mut in_stage = false;
@@ -48,7 +49,8 @@ pub(crate) fn dockerfile(syntax: Syntax) -> Result<Dockerfile, ParseErrors> {
 
 /// Reads the instructions of a trigger.
 pub(crate) fn trigger(syntax: Syntax) -> Result<Vec<Instruction>, ParseErrors> {
-    let mut findings = Findings { errors: syntax.errors, warnings: syntax.warnings };
+    let mut findings =
+        Findings { escape: syntax.escape, errors: syntax.errors, warnings: syntax.warnings };
     let mut instructions = Vec::new();
     for node in &syntax.nodes {
         if let Some(kind) = instruction::forbidden_trigger(node) {

@@ -171,7 +171,7 @@ impl Reader<'_> {
             self.result.warnings.push(Warning { kind, span });
         }
         let comments = std::mem::take(&mut self.comments);
-        match node(&logical, 0, self.escape) {
+        match node(&logical, 0, self.escape, 0) {
             Err(error) => self.result.errors.push(error),
             Ok(mut node) => {
                 next = self.heredocs(&mut node, next);
@@ -243,8 +243,11 @@ fn can_hold_heredocs(node: &Node) -> bool {
     }
 }
 
-/// Cuts the joined line from a byte on.
-fn node(line: &Logical, start: usize, escape: char) -> Result<Node, ParseError> {
+/// How many ONBUILD may stand behind each other before the rest is left uncut (two are an error already).
+const MAX_TRIGGERS: usize = 8;
+
+/// Cuts the joined line from a byte on; `depth` ONBUILDs stand before it.
+fn node(line: &Logical, start: usize, escape: char, depth: usize) -> Result<Node, ParseError> {
     let is_whole = start == 0;
     let text = &line.text[start..];
     let start = start + (text.len() - text.trim_start().len());
@@ -256,7 +259,7 @@ fn node(line: &Logical, start: usize, escape: char) -> Result<Node, ParseError> 
     let (flags, rest) = argument::leading_flags(rest, rest_start);
     let rest = rest.trim();
     let rest_start = if rest.is_empty() { start + text.len() } else { offset_in(&line.text, rest) };
-    let cut = Cut { line, text: rest, start: rest_start, escape };
+    let cut = Cut { line, text: rest, start: rest_start, escape, depth };
     Ok(Node {
         keyword: Spanned::new(keyword.to_owned(), line.span(keyword_range)),
         flags: cut.words(flags),
@@ -279,6 +282,7 @@ struct Cut<'a> {
     text: &'a str,
     start: usize,
     escape: char,
+    depth: usize,
 }
 
 impl Cut<'_> {
@@ -324,9 +328,15 @@ impl Cut<'_> {
             )))),
             Env | Label => self.pairs(keyword),
             Healthcheck => self.health(),
-            Onbuild => Ok(Arguments::Trigger(Box::new(node(self.line, self.start, self.escape)?))),
+            Onbuild if self.depth == MAX_TRIGGERS => Ok(Arguments::Text(self.slice(self.text))),
+            Onbuild => self.trigger(),
             Maintainer | Stopsignal | User | Workdir => Ok(Arguments::Text(self.slice(self.text))),
         }
+    }
+
+    fn trigger(&self) -> Result<Arguments, ParseError> {
+        let trigger = node(self.line, self.start, self.escape, self.depth + 1)?;
+        Ok(Arguments::Trigger(Box::new(trigger)))
     }
 
     fn list(&self) -> Arguments {

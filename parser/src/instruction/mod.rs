@@ -12,6 +12,7 @@ pub(crate) use onbuild::forbidden as forbidden_trigger;
 
 use crate::ast::{Instruction, InstructionKind, Stage, Warning, Word};
 use crate::error::{ErrorKind, ParseError};
+use crate::expand::{self, ExpandErrorKind};
 use crate::flag::{FlagTable, Flags};
 use crate::keyword::Keyword;
 use crate::span::Span;
@@ -24,8 +25,9 @@ pub(crate) enum Typed {
 }
 
 /// Where errors and warnings go while nodes are read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Findings {
+    pub(crate) escape: char,
     pub(crate) errors: Vec<ParseError>,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -52,7 +54,26 @@ pub(crate) fn read(node: &Node, findings: &mut Findings) -> Option<Typed> {
     } else {
         kind(&mut request).map(|kind| Typed::Instruction(Box::new(instruction(node, kind))))
     };
+    match &typed {
+        Some(Typed::Stage(stage)) => check_words(&stage.expandable(), findings),
+        Some(Typed::Instruction(instruction)) => {
+            check_words(&instruction.kind.expandable(), findings)
+        }
+        None => {}
+    }
     typed.filter(|_| findings.errors.len() == errors_before)
+}
+
+/// Reports words that no variables could make valid. (BuildKit does so only for stages it builds.)
+fn check_words(words: &[&Word], findings: &mut Findings) {
+    let no_variables = std::collections::BTreeMap::new();
+    for word in words {
+        let Err(error) = expand::expand(word, findings.escape, &no_variables) else { continue };
+        if let ExpandErrorKind::Syntax(cause) = error.kind {
+            let kind = ErrorKind::BadWord { word: error.word, cause };
+            findings.errors.push(ParseError::new(kind, error.span));
+        }
+    }
 }
 
 fn kind(request: &mut Request<'_>) -> Option<InstructionKind> {

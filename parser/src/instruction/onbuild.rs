@@ -17,7 +17,8 @@ pub(super) fn onbuild(request: &mut Request<'_>) -> Option<Onbuild> {
         request.error(kind, trigger.keyword.span);
         return None;
     }
-    let mut inner = Findings::default();
+    let mut inner =
+        Findings { escape: request.findings.escape, errors: Vec::new(), warnings: Vec::new() };
     let typed = super::read(trigger, &mut inner);
     // Not an error of this file: no child build may ever come. BuildKit stays silent.
     for error in inner.errors {

@@ -1,5 +1,6 @@
 //! Reading recorded cases: `RBUILD_CASES` names their folder, else `../shared/cases` beside the workspace.
 #![allow(dead_code, unreachable_pub)] // each test file uses a part
+#![allow(clippy::print_stdout)] // tallies and skips are for people
 
 use std::path::{Path, PathBuf};
 
