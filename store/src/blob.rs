@@ -112,43 +112,65 @@ impl Store {
 
 impl BlobWriter {
     /// Makes the blob visible under whatever digest it has.
-    pub fn finish(mut self) -> Result<BlobInfo> {
-        let (digest, size) = self.close()?;
-        self.publish(digest)?;
-        Ok(BlobInfo { digest, size })
+    pub fn finish(self) -> Result<BlobInfo> {
+        self.seal().publish()
     }
 
     /// Makes the blob visible if it has this digest and size.
-    pub fn finish_as(mut self, expected: Digest, expected_size: u64) -> Result<()> {
-        let (digest, size) = self.close()?;
-        if size != expected_size {
-            let (digest, expected) = (expected, expected_size);
-            return Err(StoreError::BlobSize { digest, expected, actual: size });
-        }
-        if digest != expected {
-            return Err(StoreError::BlobCorrupt { expected, actual: digest });
-        }
-        self.publish(digest)
+    pub fn finish_as(self, digest: Digest, size: u64) -> Result<()> {
+        let sealed = self.seal();
+        sealed.check(digest, size)?;
+        sealed.publish().map(drop)
+    }
+
+    /// Ends the writing without making the blob visible yet.
+    pub(crate) fn seal(mut self) -> SealedBlob {
+        let file = self.file.take().expect("a blob is sealed once");
+        let (_file, digest, size) = file.finish();
+        SealedBlob { writer: self, info: BlobInfo { digest, size } }
     }
 
     /// Bytes written so far.
     pub fn size(&self) -> u64 {
         self.file.as_ref().map_or(0, HashingWriter::size)
     }
+}
 
-    fn close(&mut self) -> Result<(Digest, u64)> {
-        let file = self.file.take().expect("a blob is finished once");
-        let (_file, digest, size) = file.finish();
-        Ok((digest, size))
+/// A complete blob that nobody sees yet. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct SealedBlob {
+    writer: BlobWriter,
+    pub(crate) info: BlobInfo,
+}
+
+impl SealedBlob {
+    pub(crate) fn check(&self, expected: Digest, size: u64) -> Result<()> {
+        let BlobInfo { digest, size: actual } = self.info;
+        if size != actual {
+            return Err(StoreError::BlobSize { digest: expected, expected: size, actual });
+        }
+        if digest != expected {
+            return Err(StoreError::BlobCorrupt { expected, actual: digest });
+        }
+        Ok(())
     }
 
-    fn publish(&self, digest: Digest) -> Result<()> {
+    pub(crate) fn publish(&self) -> Result<BlobInfo> {
+        let BlobWriter { store, path: temp, .. } = &self.writer;
+        let digest = self.info.digest;
         let held = Held::Blob(digest);
-        let path = self.store.blob_path(&digest);
-        self.store.session()?.hold(held.clone())?;
-        self.store.mark_unsynced(&held)?;
-        let _sweep = self.store.lock_shared(LockName::Sweep)?;
-        fs::rename(&self.path, &path).map_err(io_error("store the blob", &path))
+        let path = store.blob_path(&digest);
+        store.session()?.hold(held.clone())?;
+        store.mark_unsynced(&held)?;
+        let _sweep = store.lock_shared(LockName::Sweep)?;
+        fs::rename(temp, &path).map_err(io_error("store the blob", &path))?;
+        Ok(self.info)
+    }
+
+    /// The bytes, for as long as it is not published.
+    pub(crate) fn open(&self) -> Result<File> {
+        let path = &self.writer.path;
+        File::open(path).map_err(io_error("open the new blob", path))
     }
 }
 
@@ -173,7 +195,7 @@ impl Drop for BlobWriter {
 }
 
 /// Copies in large pieces and tells a failing source from a failing disk.
-fn copy_into(reader: &mut dyn Read, writer: &mut BlobWriter) -> Result<()> {
+pub(crate) fn copy_into(reader: &mut dyn Read, writer: &mut BlobWriter) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         let read = match reader.read(&mut buffer) {

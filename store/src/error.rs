@@ -8,7 +8,7 @@ use crate::digest::{DiffId, Digest};
 use crate::platform::Platform;
 use crate::snapshot::SnapshotId;
 
-pub type Result<T> = std::result::Result<T, StoreError>;
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

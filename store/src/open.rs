@@ -7,7 +7,7 @@
 //! snapshots/empty/            a lower directory with nothing in it
 //! snapshots/chains/<hex>      chain ID → snapshot id
 //! snapshots/merged/<hex>      a stack of snapshots → the snapshot that stands for it
-//! cache/indexes/<hex>         diff ID → layer index
+//! cache/indexes/<hex>         chain ID → layer index
 //! cache/forms/<hex>.<form>    diff ID → descriptor of its compressed form
 //! leases/  locks/             see `lease`, `lock`
 //! temp/<owner>.<n>            unfinished things, named after their owner's lease
@@ -16,7 +16,6 @@
 //! ```
 //!
 //! Nothing in a store is an absolute path or an inode number, so it may be copied or moved as a whole.
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,9 +23,8 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{ChainId, DiffId};
 use crate::error::{Result, StoreError, io_error};
-use crate::layer::LayerIndex;
+use crate::layers::KnownLayers;
 use crate::lease::{self, Held, Session};
 use crate::lock::{Lock, LockName};
 use crate::snapshot::{OverlaySnapshotter, Snapshotter};
@@ -46,7 +44,7 @@ const DIRECTORIES: [&str; 12] = [
     "unsynced",
     "images",
 ];
-const OCI_LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
+pub(crate) const OCI_LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
 /// A handle on a store. Cheap to clone; all clones share one lease session.
 #[derive(Clone, Debug)]
@@ -59,9 +57,7 @@ pub(crate) struct Inner {
     root: PathBuf,
     state: PathBuf,
     session: Mutex<Option<Arc<Session>>>,
-    /// One mutex for each stack being unpacked, so that concurrent callers unpack it once.
-    pub(crate) unpacking: Mutex<HashMap<ChainId, Arc<Mutex<()>>>>,
-    pub(crate) indexes: Mutex<HashMap<DiffId, Arc<LayerIndex>>>,
+    pub(crate) layers: KnownLayers,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,8 +81,7 @@ impl Store {
                 root,
                 state: state.to_owned(),
                 session: Mutex::default(),
-                unpacking: Mutex::default(),
-                indexes: Mutex::default(),
+                layers: KnownLayers::default(),
             }),
         };
         store.remove_leftovers()?;

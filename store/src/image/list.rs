@@ -2,7 +2,7 @@
 use super::{Image, names};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::layer::EntryKind;
+use crate::layer::{EntryKind, LayerIndex};
 use crate::open::Store;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -64,14 +64,11 @@ impl Store {
 
     /// How the image came about, the newest step first.
     pub fn history(&self, image: &Image) -> Result<Vec<HistoryEntry>> {
-        let mut layers = image.layers().into_iter();
+        let mut layers = self.layer_indexes(image)?.into_iter();
         let mut entries = Vec::new();
         for line in &image.config.history {
             let layer = if line.empty_layer { None } else { layers.next() };
-            let size = match layer {
-                Some(layer) => Some(self.files_size(&layer)?),
-                None => None,
-            };
+            let size = layer.map(|index| files_size(&index));
             entries.push(HistoryEntry {
                 created: line.created.clone(),
                 created_by: line.created_by.clone(),
@@ -81,22 +78,21 @@ impl Store {
         }
         // Layers that the history does not mention.
         for layer in layers {
-            let size = Some(self.files_size(&layer)?);
+            let size = Some(files_size(&layer));
             let (created_by, comment) = ("<missing>".to_owned(), String::new());
             entries.push(HistoryEntry { created: None, created_by, comment, size });
         }
         entries.reverse();
         Ok(entries)
     }
+}
 
-    fn files_size(&self, layer: &super::ImageLayer) -> Result<u64> {
-        let index = self.layer_index(&layer.descriptor, layer.diff_id)?;
-        let size = |kind: &EntryKind| match kind {
-            EntryKind::File { size, .. } => *size,
-            _ => 0,
-        };
-        Ok(index.iter().map(|entry| size(&entry.kind)).sum())
-    }
+fn files_size(index: &LayerIndex) -> u64 {
+    let size = |kind: &EntryKind| match kind {
+        EntryKind::File { size, .. } => *size,
+        _ => 0,
+    };
+    index.iter().map(|entry| size(&entry.kind)).sum()
 }
 
 fn summary(image: &Image, manifest: Digest, name: Option<Reference>) -> ImageSummary {

@@ -3,7 +3,8 @@
 //! | file         | what                                                     |
 //! |--------------|----------------------------------------------------------|
 //! | `names.rs`   | `images/index.json`: which names lead to which manifest  |
-//! | `resolve.rs` | name or ID → [`Image`]; choice of platform               |
+//! | `resolve.rs` | name or ID → [`Image`]                                   |
+//! | `select.rs`  | the choice of a platform                                 |
 //! | `list.rs`    | summaries and history                                    |
 //! | `put.rs`     | new images, from a configuration and layers              |
 //! | `untag.rs`   | removing names and images                                |
@@ -11,6 +12,7 @@ mod list;
 pub(crate) mod names;
 mod put;
 mod resolve;
+pub(crate) mod select;
 mod untag;
 
 use crate::config::ImageConfig;

@@ -1,4 +1,5 @@
 //! From a name or an ID to an [`Image`].
+use super::select::{MAX_NESTING, choose, nested_too_deep};
 use super::{Image, names};
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
@@ -10,9 +11,6 @@ use crate::media_type;
 use crate::open::Store;
 use crate::platform::Platform;
 use crate::reference::Reference;
-
-/// Indexes in indexes in indexes are more than anyone needs.
-const MAX_NESTING: usize = 4;
 
 impl Store {
     /// The image that `text` means on this machine: a name, an ID or the beginning of one.
@@ -98,11 +96,7 @@ impl Store {
             let index: Index = self.read_json("image index", &current.digest)?;
             current = choose(&index, platform, descriptor.digest)?;
         }
-        Err(StoreError::MediaType {
-            media_type: current.media_type,
-            digest: current.digest,
-            expected: "the media type of a manifest",
-        })
+        Err(nested_too_deep(&current))
     }
 
     fn is_index(&self, descriptor: &Descriptor) -> Result<bool> {
@@ -171,29 +165,4 @@ fn find_by_name<'a>(index: &'a Index, name: &Reference) -> Option<&'a Descriptor
     };
     let by_digest = |entry: &&Descriptor| entry.digest == digest && same_name(entry);
     names::find(index, name).or_else(|| index.manifests.iter().find(by_digest))
-}
-
-/// Of several that run on `platform`, one with exactly its variant is preferred, then the first.
-fn choose(index: &Index, platform: &Platform, digest: Digest) -> Result<Descriptor> {
-    let images: Vec<&Descriptor> =
-        index.manifests.iter().filter(|entry| !is_attestation(entry)).collect();
-    let runs = |entry: &&&Descriptor| match &entry.platform {
-        Some(offered) => offered.runs_on(platform),
-        None => images.len() == 1,
-    };
-    let exact = |entry: &&&Descriptor| {
-        entry.platform.as_ref().is_some_and(|p| p.normalized() == platform.normalized())
-    };
-    let chosen = images.iter().find(exact).or_else(|| images.iter().find(runs));
-    chosen.map(|entry| (*entry).clone()).ok_or_else(|| StoreError::NoPlatform {
-        digest,
-        wanted: platform.clone(),
-        offered: images.iter().filter_map(|entry| entry.platform.clone()).collect(),
-    })
-}
-
-/// BuildKit lists its provenance beside the images.
-fn is_attestation(entry: &Descriptor) -> bool {
-    entry.annotations.contains_key("vnd.docker.reference.type")
-        || entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown")
 }

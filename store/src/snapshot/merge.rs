@@ -32,7 +32,8 @@ pub(super) fn merged(store: &Store, stack: &[SnapshotId]) -> Result<SnapshotId> 
     let result = merge_into(store, stack, &target).and_then(|()| {
         let id = SnapshotId::random();
         overlay::publish(store, &target, &id)?;
-        store.replace_file(&record, id.as_str().as_bytes())?;
+        // The parts too, so that garbage collection knows whom it serves.
+        store.replace_file(&record, format!("{id} {}", names.join(" ")).as_bytes())?;
         Ok(id)
     });
     if result.is_err() {

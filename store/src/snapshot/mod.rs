@@ -165,17 +165,18 @@ impl Store {
         self.sub("snapshots/chains").join(chain.digest().hex())
     }
 
-    /// A file that holds a snapshot's name; none if it is not there or not whole.
+    /// A record that begins with a snapshot's name; none if it is not there or not whole.
     pub(crate) fn read_id(&self, path: &std::path::Path) -> Result<Option<SnapshotId>> {
         match fs::read_to_string(path) {
-            Ok(text) => Ok(SnapshotId::parse(&text)),
+            Ok(text) => Ok(text.split_whitespace().next().and_then(SnapshotId::parse)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error("read", path)(error)),
         }
     }
 
-    /// Takes the snapshot out of sight at once and then removes it.
+    /// Forgets the snapshot, takes it out of sight at once and then removes it.
     pub(crate) fn remove_snapshot(&self, id: &SnapshotId) -> Result<()> {
+        self.forget_snapshots(&|other| other != id)?;
         let temp = self.temp_path()?;
         match fs::rename(self.snapshot_path(id), &temp) {
             Ok(()) => remove_any(&temp),

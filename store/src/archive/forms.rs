@@ -1,0 +1,172 @@
+//! The forms of a layer: plain, gzip, zstd. Made when an archive or a registry asks for one, and remembered
+//! in `cache/forms` by diff ID, so that a layer is compressed once.
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use crate::descriptor::Descriptor;
+use crate::digest::{DiffId, HashingReader};
+use crate::error::{Result, StoreError, io_error};
+use crate::image::{Image, ImageLayer};
+use crate::layer::{Compression, compressor};
+use crate::lease::Held;
+use crate::manifest::Manifest;
+use crate::media_type;
+use crate::open::Store;
+
+/// How a layer's bytes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerForm {
+    Plain,
+    Gzip { level: u32 },
+    Zstd { level: i32 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormOptions {
+    pub form: LayerForm,
+    /// Give layers that came compressed the wanted form too.
+    pub force: bool,
+}
+
+impl LayerForm {
+    pub const GZIP: LayerForm = LayerForm::Gzip { level: 6 };
+    pub const ZSTD: LayerForm = LayerForm::Zstd { level: 3 };
+
+    fn compression(self) -> Compression {
+        match self {
+            LayerForm::Plain => Compression::None,
+            LayerForm::Gzip { level } => Compression::Gzip { level },
+            LayerForm::Zstd { level } => Compression::Zstd { level },
+        }
+    }
+
+    /// In the family (OCI or Docker) of the form it is made from.
+    fn media_type(self, from: &str) -> &'static str {
+        let docker = from.starts_with("application/vnd.docker.");
+        match (self, docker) {
+            (LayerForm::Plain, false) => media_type::LAYER_TAR,
+            (LayerForm::Plain, true) => media_type::DOCKER_LAYER,
+            (LayerForm::Gzip { .. }, false) => media_type::LAYER_TAR_GZIP,
+            (LayerForm::Gzip { .. }, true) => media_type::DOCKER_LAYER_GZIP,
+            (LayerForm::Zstd { .. }, false) => media_type::LAYER_TAR_ZSTD,
+            (LayerForm::Zstd { .. }, true) => media_type::DOCKER_LAYER_ZSTD,
+        }
+    }
+
+    fn cache_suffix(self) -> String {
+        match self {
+            LayerForm::Plain => "tar".to_owned(),
+            LayerForm::Gzip { level } => format!("gzip-{level}"),
+            LayerForm::Zstd { level } => format!("zstd-{level}"),
+        }
+    }
+}
+
+impl Store {
+    /// The image with its layers in the wanted form: the manifest to export, whose blobs are in the store
+    /// and held. Unchanged, with its own bytes, where nothing had to be done.
+    pub fn with_layer_form(&self, image: &Image, options: FormOptions) -> Result<Image> {
+        let layers = self.convert_layers(&image.layers(), options)?;
+        if layers == image.manifest.layers {
+            return Ok(image.clone());
+        }
+        let manifest = Manifest { layers, ..image.manifest.clone() };
+        let bytes = manifest.to_bytes();
+        self.put_bytes(&bytes)?;
+        let mut descriptor = Descriptor::of(image.descriptor.media_type.clone(), &bytes);
+        descriptor.platform = Some(image.platform());
+        Ok(Image { descriptor, manifest, ..image.clone() })
+    }
+
+    /// All layers at once, on as many threads as there are processors.
+    fn convert_layers(
+        &self,
+        layers: &[ImageLayer],
+        options: FormOptions,
+    ) -> Result<Vec<Descriptor>> {
+        let results: Mutex<Vec<Option<Result<Descriptor>>>> =
+            Mutex::new(layers.iter().map(|_| None).collect());
+        let next = Mutex::new(0..layers.len());
+        let work = || {
+            loop {
+                let taken = next.lock().unwrap_or_else(|e| e.into_inner()).next();
+                let Some(number) = taken else { break };
+                let result = self.convert_layer(&layers[number], options);
+                results.lock().unwrap_or_else(|e| e.into_inner())[number] = Some(result);
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        std::thread::scope(|scope| {
+            for _ in 1..threads.min(layers.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let results = results.into_inner().unwrap_or_else(|e| e.into_inner());
+        results
+            .into_iter()
+            .map(|result| result.expect("every layer was taken by a thread"))
+            .collect()
+    }
+
+    fn convert_layer(&self, layer: &ImageLayer, options: FormOptions) -> Result<Descriptor> {
+        let (from, form) = (&layer.descriptor, options.form);
+        let wanted = form.media_type(&from.media_type);
+        let plain = media_type::is_plain_layer(&from.media_type);
+        if from.media_type == wanted || (!plain && !options.force) {
+            return Ok(from.clone());
+        }
+        if let Some(known) = self.known_form(layer.diff_id, form, wanted)? {
+            return Ok(known);
+        }
+        let made = self.make_form(layer, form, wanted)?;
+        let record = serde_json::to_vec(&made).expect("a descriptor serialises");
+        self.replace_file(&self.form_path(layer.diff_id, form), &record)?;
+        Ok(made)
+    }
+
+    fn known_form(
+        &self,
+        diff_id: DiffId,
+        form: LayerForm,
+        media_type: &str,
+    ) -> Result<Option<Descriptor>> {
+        let path = self.form_path(diff_id, form);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("read", &path)(error)),
+        };
+        // A record that is not whole is one that was never made.
+        let Ok(mut known) = serde_json::from_slice::<Descriptor>(&bytes) else { return Ok(None) };
+        known.media_type = media_type.to_owned();
+        Ok(self.hold(Held::Blob(known.digest))?.then_some(known))
+    }
+
+    fn make_form(
+        &self,
+        layer: &ImageLayer,
+        form: LayerForm,
+        media_type: &str,
+    ) -> Result<Descriptor> {
+        let diff_id = layer.diff_id;
+        let failed = |source| StoreError::Compress { diff_id, source };
+        let mut plain = HashingReader::new(self.open_layer(&layer.descriptor)?);
+        let mut encoder = compressor(self.blob_writer()?, form.compression()).map_err(failed)?;
+        io::copy(&mut plain, &mut encoder).map_err(failed)?;
+        let (_, actual, _) = plain.finish();
+        if actual != diff_id.0 {
+            let (digest, actual) = (layer.descriptor.digest, DiffId(actual));
+            return Err(StoreError::DiffId { digest, expected: diff_id, actual });
+        }
+        let info = encoder.finish().map_err(failed)?.finish()?;
+        let made = Descriptor::new(media_type, info.digest, info.size);
+        Ok(Descriptor { annotations: layer.descriptor.annotations.clone(), ..made })
+    }
+
+    fn form_path(&self, diff_id: DiffId, form: LayerForm) -> PathBuf {
+        self.sub("cache/forms").join(format!("{}.{}", diff_id.0.hex(), form.cache_suffix()))
+    }
+}

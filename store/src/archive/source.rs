@@ -1,0 +1,246 @@
+//! Where an archive's documents and blobs come from: a tar stream or the directory of an OCI layout.
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read};
+use std::path::Path;
+
+use sys::RootDir;
+
+use super::ArchiveError;
+use crate::blob::{DOCUMENT_LIMIT, SealedBlob, copy_into};
+use crate::digest::{Digest, HashingReader};
+use crate::error::{Result, StoreError, sys_error};
+use crate::lease::Held;
+use crate::open::Store;
+
+const MAX_LINKS: usize = 8;
+
+/// A blob of an archive, checked and ready to become visible.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    /// In the store already, and held.
+    Stored { digest: Digest, size: u64 },
+    /// The number of a blob written by this load.
+    New(usize),
+}
+
+/// An archive whose members can be asked for by name or digest.
+pub(super) trait Source {
+    /// A small file beside the blobs.
+    fn document(&mut self, name: &str) -> Result<Option<Vec<u8>>>;
+    /// The file of that name, whatever its digest.
+    fn file(&mut self, name: &str) -> Result<Option<Found>>;
+    /// Blobs written by this load.
+    fn written(&self) -> &[SealedBlob];
+}
+
+/// `blobs/sha256/<hex>`: where an OCI layout keeps a blob.
+pub(super) fn blob_name(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+/// A tar, read once from beginning to end; every file was stored on the way, invisibly.
+#[derive(Debug, Default)]
+pub(super) struct TarSource {
+    documents: BTreeMap<String, Vec<u8>>,
+    files: HashMap<String, Found>,
+    /// Links to other members, as `docker save` makes them for layers that images share.
+    links: HashMap<String, String>,
+    written: Vec<SealedBlob>,
+}
+
+impl TarSource {
+    pub(super) fn read(store: &Store, reader: impl Read) -> Result<TarSource> {
+        let mut source = TarSource::default();
+        let mut archive = tar::Archive::new(reader);
+        for entry in archive.entries().map_err(read_error)? {
+            source.take(store, entry.map_err(read_error)?)?;
+        }
+        // To the end, so that a compressed archive's check sum is looked at.
+        io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(read_error)?;
+        Ok(source)
+    }
+
+    fn take(&mut self, store: &Store, mut entry: tar::Entry<'_, impl Read>) -> Result<()> {
+        let name = clean_name(&entry.path_bytes());
+        let kind = entry.header().entry_type();
+        if kind.is_symlink() || kind.is_hard_link() {
+            let target = entry.link_name_bytes().unwrap_or_default();
+            let base = if kind.is_symlink() { parent(&name) } else { "" };
+            self.links.insert(name.clone(), join_names(base, &clean_name(&target)));
+            return Ok(());
+        }
+        if !kind.is_file() && !kind.is_contiguous() && !kind.is_gnu_sparse() {
+            return Ok(());
+        }
+        if self.documents.contains_key(&name) || self.files.contains_key(&name) {
+            return Err(ArchiveError::Duplicate { name }.into());
+        }
+        if is_document(&name) {
+            let bytes = read_limited(&name, &mut entry)?;
+            self.documents.insert(name, bytes);
+            return Ok(());
+        }
+        let found = self.store_file(store, &name, &mut entry)?;
+        self.files.insert(name, found);
+        Ok(())
+    }
+
+    fn store_file(&mut self, store: &Store, name: &str, content: &mut dyn Read) -> Result<Found> {
+        let expected = digest_of_name(name);
+        if let Some(digest) = expected
+            && store.hold(Held::Blob(digest))?
+        {
+            let mut reader = HashingReader::new(content);
+            io::copy(&mut reader, &mut io::sink()).map_err(read_error)?;
+            let (_, actual, size) = reader.finish();
+            return match actual == digest {
+                true => Ok(Found::Stored { digest, size }),
+                false => Err(ArchiveError::Corrupt { name: name.to_owned(), actual }.into()),
+            };
+        }
+        let sealed = store_content(store, content)?;
+        let actual = sealed.info.digest;
+        if expected.is_some_and(|expected| expected != actual) {
+            return Err(ArchiveError::Corrupt { name: name.to_owned(), actual }.into());
+        }
+        self.written.push(sealed);
+        Ok(Found::New(self.written.len() - 1))
+    }
+
+    /// Follows links from member to member.
+    fn resolve(&self, name: &str) -> Result<String> {
+        let mut current = clean_name(name.as_bytes());
+        for _ in 0..MAX_LINKS {
+            match self.links.get(&current) {
+                Some(target) => current = target.clone(),
+                None => return Ok(current),
+            }
+        }
+        Err(ArchiveError::Link { name: name.to_owned() }.into())
+    }
+}
+
+impl Source for TarSource {
+    fn document(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.documents.get(&self.resolve(name)?).cloned())
+    }
+
+    fn file(&mut self, name: &str) -> Result<Option<Found>> {
+        Ok(self.files.get(&self.resolve(name)?).cloned())
+    }
+
+    fn written(&self) -> &[SealedBlob] {
+        &self.written
+    }
+}
+
+/// A directory with an OCI layout; blobs are read when asked for.
+#[derive(Debug)]
+pub(super) struct DirSource {
+    store: Store,
+    dir: RootDir,
+    files: HashMap<String, Found>,
+    written: Vec<SealedBlob>,
+}
+
+impl DirSource {
+    pub(super) fn open(store: &Store, path: &Path) -> Result<DirSource> {
+        let dir = RootDir::open(path).map_err(sys_error("open the image layout"))?;
+        Ok(DirSource { store: store.clone(), dir, files: HashMap::new(), written: Vec::new() })
+    }
+
+    fn open_file(&self, name: &str) -> Result<Option<std::fs::File>> {
+        match self.dir.open_file(name) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(sys_error("read the image layout")(error)),
+        }
+    }
+}
+
+impl Source for DirSource {
+    fn document(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some(mut file) = self.open_file(name)? else { return Ok(None) };
+        read_limited(name, &mut file).map(Some)
+    }
+
+    fn file(&mut self, name: &str) -> Result<Option<Found>> {
+        if let Some(found) = self.files.get(name) {
+            return Ok(Some(found.clone()));
+        }
+        let expected = digest_of_name(name);
+        if let Some(digest) = expected
+            && self.store.hold(Held::Blob(digest))?
+        {
+            let size = self.store.blob_size(&digest)?;
+            return Ok(Some(Found::Stored { digest, size }));
+        }
+        let Some(mut file) = self.open_file(name)? else { return Ok(None) };
+        let sealed = store_content(&self.store, &mut file)?;
+        let actual = sealed.info.digest;
+        if expected.is_some_and(|expected| expected != actual) {
+            return Err(ArchiveError::Corrupt { name: name.to_owned(), actual }.into());
+        }
+        self.written.push(sealed);
+        let found = Found::New(self.written.len() - 1);
+        self.files.insert(name.to_owned(), found.clone());
+        Ok(Some(found))
+    }
+
+    fn written(&self) -> &[SealedBlob] {
+        &self.written
+    }
+}
+
+fn store_content(store: &Store, content: &mut dyn Read) -> Result<SealedBlob> {
+    let mut writer = store.blob_writer()?;
+    match copy_into(content, &mut writer) {
+        Ok(()) => Ok(writer.seal()),
+        Err(StoreError::BlobSource { source }) => Err(ArchiveError::Read { source }.into()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The files at the top of an archive that describe it.
+fn is_document(name: &str) -> bool {
+    matches!(name, "index.json" | "oci-layout" | "manifest.json" | "repositories")
+}
+
+fn digest_of_name(name: &str) -> Option<Digest> {
+    Digest::from_hex(name.strip_prefix("blobs/sha256/")?).ok()
+}
+
+fn read_limited(name: &str, reader: &mut dyn Read) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(DOCUMENT_LIMIT + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    if bytes.len() as u64 > DOCUMENT_LIMIT {
+        let (name, limit) = (name.to_owned(), DOCUMENT_LIMIT);
+        return Err(ArchiveError::TooLarge { name, limit }.into());
+    }
+    Ok(bytes)
+}
+
+pub(super) fn read_error(source: io::Error) -> StoreError {
+    ArchiveError::Read { source }.into()
+}
+
+/// Without `.`, empty components and what `..` takes back. Names are only ever compared, never opened.
+fn clean_name(name: &[u8]) -> String {
+    join_names("", &String::from_utf8_lossy(name))
+}
+
+fn join_names(base: &str, name: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in base.split('/').chain(name.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn parent(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(parent, _)| parent)
+}

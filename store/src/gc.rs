@@ -1,0 +1,276 @@
+//! Garbage collection: what no image, lease or cache record leads to goes.
+//!
+//! | root                                  | keeps                                                        |
+//! |---------------------------------------|--------------------------------------------------------------|
+//! | entries of `images/index.json`        | manifests, configurations, layers, the layers' snapshots     |
+//! | leases of living processes, named ones | the blobs and snapshots they list                           |
+//! | cache records (asked of the caller)   | the blobs and snapshots they list                            |
+//! | a kept layer                          | its other forms (`cache/forms`), its index                   |
+//! | kept snapshots                        | a merged snapshot that stands for a stack of them            |
+//!
+//! Why nothing can vanish under someone's hands: whoever makes or finds something writes it into their lease
+//! *first* and publishes it, or checks that it exists, *afterwards* under the shared `sweep` lock. Collection
+//! holds that lock exclusively while it lists what exists, then reads the roots, then moves garbage out of
+//! sight by renaming it into `temp/`. So for every thing either the lease was there to be read, or its owner
+//! looks afterwards and finds the thing gone. Deleting the renamed things takes long and needs no lock; killed
+//! in the middle, the next to open the store goes on with it. References are removed before what they refer
+//! to.
+//!
+//! Other tools may read `images/` at any time. One that writes there holds no lease: do not prune meanwhile.
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::descriptor::Descriptor;
+use crate::digest::{ChainId, DiffId, Digest};
+use crate::error::{Result, StoreError, io_error};
+use crate::image::names;
+use crate::image::select::MAX_NESTING;
+use crate::lease::{self, Held};
+use crate::lock::LockName;
+use crate::manifest::Index;
+use crate::open::{Store, remove_any};
+use crate::snapshot::SnapshotId;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PruneOptions {
+    /// Also forget images that lost their names and that no container uses.
+    pub unnamed_images: bool,
+}
+
+/// What a collection removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    pub images: Vec<Digest>,
+    pub blobs: Vec<Digest>,
+    pub snapshots: Vec<SnapshotId>,
+    /// Bytes of the blobs and of the snapshots' files.
+    pub bytes: u64,
+}
+
+/// Everything reachable.
+#[derive(Debug, Default)]
+struct Live {
+    blobs: HashSet<Digest>,
+    diff_ids: HashSet<DiffId>,
+    chains: HashSet<ChainId>,
+    snapshots: HashSet<SnapshotId>,
+}
+
+impl Store {
+    /// Removes what nothing leads to. `cache_roots` tells what the caller's cache records lead to; it is called
+    /// while nothing new can become visible.
+    pub fn prune(
+        &self,
+        options: PruneOptions,
+        cache_roots: &mut dyn FnMut() -> Result<Vec<Held>>,
+    ) -> Result<Pruned> {
+        let images = if options.unnamed_images { self.forget_unnamed()? } else { Vec::new() };
+        let mut pruned = Pruned { images, ..Pruned::default() };
+        let mut garbage = Vec::new();
+        self.session()?;
+        {
+            let _sweep = self.lock_exclusive(LockName::Sweep)?;
+            let (blobs, snapshots) = (self.blobs()?, self.snapshots()?);
+            let mut live = Live::default();
+            live.hold(lease::all_held(&self.sub("leases"))?);
+            live.hold(cache_roots()?);
+            self.mark_images(&mut live)?;
+            self.mark_chains(&mut live)?;
+            self.mark_merged(&mut live)?;
+            self.sweep_forms(&mut live)?;
+            self.sweep_indexes(&live)?;
+            pruned.blobs = blobs.into_iter().filter(|b| !live.blobs.contains(b)).collect();
+            pruned.snapshots =
+                snapshots.into_iter().filter(|s| !live.snapshots.contains(s)).collect();
+            self.forget_snapshots(&|id| live.snapshots.contains(id))?;
+            let blob_paths = pruned.blobs.iter().map(|blob| self.blob_path(blob));
+            let snapshot_paths = pruned.snapshots.iter().map(|id| self.snapshot_path(id));
+            for path in blob_paths.chain(snapshot_paths) {
+                garbage.push(self.set_aside(&path)?);
+            }
+        }
+        for path in garbage {
+            pruned.bytes += size_below(&path)?;
+            remove_any(&path)?;
+        }
+        Ok(pruned)
+    }
+
+    /// All blobs there are.
+    pub fn blobs(&self) -> Result<Vec<Digest>> {
+        let names = self.file_names("images/blobs/sha256")?;
+        let mut blobs: Vec<_> =
+            names.iter().filter_map(|name| Digest::from_hex(name).ok()).collect();
+        blobs.sort();
+        Ok(blobs)
+    }
+
+    pub(crate) fn file_names(&self, sub: &str) -> Result<Vec<String>> {
+        let dir = self.sub(sub);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(io_error("list", &dir))? {
+            let entry = entry.map_err(io_error("list", &dir))?;
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes the records that lead to snapshots that are not to be kept.
+    pub(crate) fn forget_snapshots(&self, keep: &dyn Fn(&SnapshotId) -> bool) -> Result<()> {
+        for dir in ["snapshots/chains", "snapshots/merged"] {
+            for name in self.file_names(dir)? {
+                let path = self.sub(dir).join(name);
+                if !self.read_id(&path)?.is_some_and(|id| keep(&id)) {
+                    remove_any(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_unnamed(&self) -> Result<Vec<Digest>> {
+        let in_use: HashSet<Held> = self.kept()?.into_iter().flat_map(|(_, held)| held).collect();
+        self.update_index(|index| {
+            let mut forgotten = Vec::new();
+            index.manifests.retain(|entry| {
+                let used = in_use.contains(&Held::Blob(entry.digest));
+                let keep = used || names::name_of(entry).is_some();
+                if !keep {
+                    forgotten.push(self.id_of(entry).unwrap_or(entry.digest));
+                }
+                keep
+            });
+            Ok(forgotten)
+        })
+    }
+
+    fn mark_images(&self, live: &mut Live) -> Result<()> {
+        for entry in self.read_index()?.manifests {
+            self.mark_manifest(&entry, live, MAX_NESTING)?;
+        }
+        Ok(())
+    }
+
+    /// A manifest that is missing leads nowhere; one that is damaged stops the collection, because what it
+    /// leads to is unknown.
+    fn mark_manifest(&self, entry: &Descriptor, live: &mut Live, depth: usize) -> Result<()> {
+        live.blobs.insert(entry.digest);
+        if depth == 0 || !self.has_blob(&entry.digest) {
+            return Ok(());
+        }
+        let document: serde_json::Value = self.read_json("manifest", &entry.digest)?;
+        if document.get("manifests").is_some() {
+            let index: Index = self.read_json("image index", &entry.digest)?;
+            return index
+                .manifests
+                .iter()
+                .try_for_each(|nested| self.mark_manifest(nested, live, depth - 1));
+        }
+        let manifest = self.read_manifest(entry)?;
+        live.blobs.insert(manifest.config.digest);
+        live.blobs.extend(manifest.layers.iter().map(|layer| layer.digest));
+        if self.has_blob(&manifest.config.digest)
+            && let Ok(config) = self.read_config(&manifest)
+        {
+            let mut chain = None;
+            for diff_id in config.rootfs.diff_ids {
+                let next = ChainId::on(chain, diff_id);
+                live.diff_ids.insert(diff_id);
+                live.chains.insert(next);
+                chain = Some(next);
+            }
+        }
+        Ok(())
+    }
+
+    fn mark_chains(&self, live: &mut Live) -> Result<()> {
+        for chain in live.chains.clone() {
+            live.snapshots.extend(self.read_id(&self.chain_path(chain))?);
+        }
+        Ok(())
+    }
+
+    fn mark_merged(&self, live: &mut Live) -> Result<()> {
+        // A merged snapshot may itself be part of another.
+        loop {
+            let before = live.snapshots.len();
+            for name in self.file_names("snapshots/merged")? {
+                let path = self.sub("snapshots/merged").join(name);
+                let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+                let ids: Vec<_> = text.split_whitespace().filter_map(SnapshotId::parse).collect();
+                if let [merged, parts @ ..] = ids.as_slice()
+                    && parts.iter().all(|part| live.snapshots.contains(part))
+                {
+                    live.snapshots.insert(merged.clone());
+                }
+            }
+            if live.snapshots.len() == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Other forms of layers that stay, stay too.
+    fn sweep_forms(&self, live: &mut Live) -> Result<()> {
+        for name in self.file_names("cache/forms")? {
+            let path = self.sub("cache/forms").join(&name);
+            let hex = name.split('.').next().unwrap_or("");
+            let diff_id = Digest::from_hex(hex).ok().map(DiffId);
+            let wanted =
+                diff_id.is_some_and(|id| live.diff_ids.contains(&id) || live.blobs.contains(&id.0));
+            let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+            match serde_json::from_slice::<Descriptor>(&bytes) {
+                Ok(form) if wanted => drop(live.blobs.insert(form.digest)),
+                _ => remove_any(&path)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_indexes(&self, live: &Live) -> Result<()> {
+        let chains: HashSet<String> = live.chains.iter().map(|c| c.digest().hex()).collect();
+        for name in self.file_names("cache/indexes")? {
+            let chain_record = self.sub("snapshots/chains").join(&name);
+            let unpacked = self.read_id(&chain_record)?;
+            if !chains.contains(&name) && !unpacked.is_some_and(|id| live.snapshots.contains(&id)) {
+                remove_any(&self.sub("cache/indexes").join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves garbage out of sight.
+    fn set_aside(&self, path: &Path) -> Result<PathBuf> {
+        let aside = self.temp_path()?;
+        fs::rename(path, &aside).map_err(io_error("remove", path))?;
+        Ok(aside)
+    }
+}
+
+impl Live {
+    fn hold(&mut self, held: impl IntoIterator<Item = Held>) {
+        for held in held {
+            match held {
+                Held::Blob(digest) => drop(self.blobs.insert(digest)),
+                Held::Snapshot(id) => drop(self.snapshots.insert(id)),
+            }
+        }
+    }
+}
+
+/// Bytes of a file, or of all files below a directory.
+fn size_below(path: &Path) -> Result<u64> {
+    let mut total = 0;
+    for entry in walkdir::WalkDir::new(path) {
+        let entry = entry.map_err(|error| walk_error(path, error))?;
+        let metadata = entry.metadata().map_err(|error| walk_error(path, error))?;
+        total += if metadata.is_file() { metadata.len() } else { 0 };
+    }
+    Ok(total)
+}
+
+fn walk_error(path: &Path, error: walkdir::Error) -> StoreError {
+    io_error("look through", path)(error.into())
+}

@@ -1,0 +1,135 @@
+//! Images: every entry leads to what it says, in the sizes it says, and the layers unpack to their diff IDs.
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use super::{ProblemKind, Report};
+use crate::descriptor::Descriptor;
+use crate::digest::{DiffId, Digest, HashingReader};
+use crate::error::{Result, StoreError};
+use crate::image::names;
+use crate::image::select::MAX_NESTING;
+use crate::layer::LayerError;
+use crate::manifest::Index;
+use crate::open::Store;
+
+impl Store {
+    pub(super) fn check_images(&self, report: &mut Report) -> Result<()> {
+        let index = match self.read_index() {
+            Ok(index) => index,
+            Err(error) => {
+                report.check::<()>("images/index.json", Err(error));
+                return Ok(());
+            }
+        };
+        let mut names_seen = HashSet::new();
+        let mut diff_ids = HashMap::new();
+        for entry in &index.manifests {
+            let name = names::name_of(entry);
+            let object = match &name {
+                Some(name) => format!("image {}", name.familiar()),
+                None => format!("image {}", entry.digest),
+            };
+            if name.is_some_and(|name| !names_seen.insert(name)) {
+                report.add(&object, ProblemKind::DuplicateName);
+            }
+            self.check_manifest(&object, entry, report, &mut diff_ids, MAX_NESTING);
+        }
+        Ok(())
+    }
+
+    fn check_manifest(
+        &self,
+        object: &str,
+        entry: &Descriptor,
+        report: &mut Report,
+        diff_ids: &mut HashMap<Digest, DiffId>,
+        depth: usize,
+    ) {
+        if report.check(object, self.check_size(entry)).is_none() {
+            return;
+        }
+        let read = self.read_json::<serde_json::Value>("manifest", &entry.digest);
+        let Some(document) = report.check(object, read) else { return };
+        if document.get("manifests").is_some() && depth > 0 {
+            let index = self.read_json::<Index>("image index", &entry.digest);
+            for nested in report.check(object, index).iter().flat_map(|index| &index.manifests) {
+                // Of an index, only the images for this machine need be here.
+                if self.has_blob(&nested.digest) {
+                    self.check_manifest(object, nested, report, diff_ids, depth - 1);
+                }
+            }
+            return;
+        }
+        let Some(manifest) = report.check(object, self.read_manifest(entry)) else { return };
+        report.check(object, self.check_size(&manifest.config));
+        for layer in &manifest.layers {
+            report.check(object, self.check_size(layer));
+        }
+        let Some(config) = report.check(object, self.read_config(&manifest)) else { return };
+        for (layer, expected) in manifest.layers.iter().zip(config.rootfs.diff_ids) {
+            if self.has_blob(&layer.digest) {
+                report.check(object, self.check_diff_id(layer, expected, diff_ids));
+            }
+        }
+    }
+
+    pub(super) fn check_forms(&self, report: &mut Report) -> Result<()> {
+        const DIR: &str = "cache/forms";
+        let mut diff_ids = HashMap::new();
+        for name in self.file_names(DIR)? {
+            let object = format!("{DIR}/{name}");
+            let diff_id = name.split('.').next().and_then(|hex| Digest::from_hex(hex).ok());
+            let Some(diff_id) = diff_id.map(DiffId) else {
+                report.add(object, ProblemKind::StrayName);
+                continue;
+            };
+            let form = std::fs::read(self.sub(&object)).ok();
+            let form = form.and_then(|bytes| serde_json::from_slice::<Descriptor>(&bytes).ok());
+            let Some(form) = form else {
+                report.add(object, ProblemKind::Record);
+                continue;
+            };
+            // A form that was collected or distrusted is made again.
+            if self.has_blob(&form.digest) {
+                report.check(&object, self.check_size(&form));
+                report.check(&object, self.check_diff_id(&form, diff_id, &mut diff_ids));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_size(&self, descriptor: &Descriptor) -> Result<()> {
+        let actual = self.blob_size(&descriptor.digest)?;
+        let (digest, expected) = (descriptor.digest, descriptor.size);
+        if actual == expected {
+            return Ok(());
+        }
+        Err(StoreError::BlobSize { digest, expected, actual })
+    }
+
+    /// Layers that images share are read once.
+    fn check_diff_id(
+        &self,
+        layer: &Descriptor,
+        expected: DiffId,
+        known: &mut HashMap<Digest, DiffId>,
+    ) -> Result<()> {
+        let digest = layer.digest;
+        let actual = match known.get(&digest) {
+            Some(actual) => *actual,
+            None => {
+                let mut reader = HashingReader::new(self.open_layer(layer)?);
+                io::copy(&mut reader, &mut io::sink()).map_err(|source| StoreError::Layer {
+                    digest,
+                    source: LayerError::Read { source },
+                })?;
+                DiffId(reader.finish().1)
+            }
+        };
+        known.insert(digest, actual);
+        if actual == expected {
+            return Ok(());
+        }
+        Err(StoreError::DiffId { digest, expected, actual })
+    }
+}

@@ -1,0 +1,158 @@
+//! Checking a whole store by recomputing everything it claims.
+//!
+//! | part            | claim                                                                        |
+//! |-----------------|------------------------------------------------------------------------------|
+//! | blobs           | each has the digest that is its name                                         |
+//! | images          | each entry leads to documents and layers of the stated sizes; diff IDs match |
+//! | snapshots       | each record leads to a snapshot that contains what the layer index says      |
+//! | layer indexes   | each is what reading the layer gives                                         |
+//! | forms           | each compressed form unpacks to its diff ID                                  |
+//! | leases, temp    | everything unfinished has a living owner; named leases hold what exists      |
+//!
+//! Nothing is repaired. A report of a store in use may name things that appear or vanish meanwhile.
+mod images;
+mod snapshots;
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+
+use crate::digest::{Digest, HashingReader};
+use crate::error::{Result, StoreError, io_error};
+use crate::lease::{self, Held};
+use crate::open::Store;
+
+/// Something a store claims that is not so.
+#[derive(Debug)]
+pub struct Problem {
+    /// What it is about: a path in the store, or an image.
+    pub object: String,
+    pub kind: ProblemKind,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProblemKind {
+    #[error("{0}")]
+    Broken(Box<StoreError>),
+    #[error("not a name that can be here")]
+    StrayName,
+    #[error("the content has digest {actual}")]
+    Content { actual: Digest },
+    #[error("{what} `{name}` is missing")]
+    Missing { what: &'static str, name: String },
+    #[error("two entries have this name")]
+    DuplicateName,
+    #[error("its owner is dead")]
+    DeadOwner,
+    #[error("the stored layer index is damaged or not that of the layer")]
+    LayerIndex,
+    #[error("`{path}` {problem}")]
+    SnapshotContent { path: String, problem: &'static str },
+    #[error("the record is not readable")]
+    Record,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.object, self.kind)?;
+        if let ProblemKind::Broken(error) = &self.kind {
+            let mut source = std::error::Error::source(&**error);
+            while let Some(cause) = source {
+                write!(f, ": {cause}")?;
+                source = cause.source();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Problems found so far.
+#[derive(Debug, Default)]
+struct Report {
+    problems: Vec<Problem>,
+}
+
+impl Store {
+    /// Recomputes every digest and follows every reference. Empty means valid.
+    pub fn validate(&self) -> Result<Vec<Problem>> {
+        let mut report = Report::default();
+        self.check_layout(&mut report)?;
+        self.check_blobs(&mut report)?;
+        self.check_images(&mut report)?;
+        self.check_forms(&mut report)?;
+        self.check_snapshots(&mut report)?;
+        self.check_leases(&mut report)?;
+        Ok(report.problems)
+    }
+
+    fn check_layout(&self, report: &mut Report) -> Result<()> {
+        let path = self.sub("images/oci-layout");
+        let bytes = std::fs::read(&path).map_err(io_error("read", &path))?;
+        let layout: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
+        if layout.and_then(|l| l.get("imageLayoutVersion").cloned()) != Some("1.0.0".into()) {
+            report.add("images/oci-layout", ProblemKind::Record);
+        }
+        Ok(())
+    }
+
+    fn check_blobs(&self, report: &mut Report) -> Result<()> {
+        const DIR: &str = "images/blobs/sha256";
+        for name in self.file_names(DIR)? {
+            let object = format!("{DIR}/{name}");
+            let Ok(expected) = Digest::from_hex(&name) else {
+                report.add(object, ProblemKind::StrayName);
+                continue;
+            };
+            let path = self.sub(&object);
+            // It may have been collected since it was listed.
+            let Ok(file) = File::open(&path) else { continue };
+            let mut reader = HashingReader::new(file);
+            io::copy(&mut reader, &mut io::sink()).map_err(io_error("read the blob", &path))?;
+            let (_, actual, _) = reader.finish();
+            if actual != expected {
+                report.add(object, ProblemKind::Content { actual });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_leases(&self, report: &mut Report) -> Result<()> {
+        for (name, held) in self.kept()? {
+            for held in held {
+                let missing = match &held {
+                    Held::Blob(digest) if !self.has_blob(digest) => ("blob", digest.to_string()),
+                    Held::Snapshot(id) if !self.has_snapshot(id) => ("snapshot", id.to_string()),
+                    _ => continue,
+                };
+                let (what, missing) = missing;
+                let kind = ProblemKind::Missing { what, name: missing };
+                report.add(format!("lease {name}"), kind);
+            }
+        }
+        let names = self.file_names("temp")?;
+        let living = lease::living_owners(&self.sub("leases"))?;
+        for name in names {
+            if !living.contains(lease::owner_of_temp(&name)) {
+                report.add(format!("temp/{name}"), ProblemKind::DeadOwner);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn add(&mut self, object: impl Into<String>, kind: ProblemKind) {
+        self.problems.push(Problem { object: object.into(), kind });
+    }
+
+    /// Notes an error as a problem of `object`.
+    fn check<T>(&mut self, object: &str, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.add(object, ProblemKind::Broken(Box::new(error)));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Snapshots and layer indexes: what is unpacked is what the layer says.
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+
+use sys::root_dir::{FileKind, Metadata};
+use sys::{RootDir, SysError};
+
+use super::{ProblemKind, Report};
+use crate::digest::Digest;
+use crate::error::{Result, sys_error};
+use crate::image::{Image, names};
+use crate::layer::{ContentDigest, Entry, EntryKind, LayerIndex, index_layer};
+use crate::open::Store;
+use crate::platform::Platform;
+use crate::snapshot::SnapshotId;
+use crate::tree::{Tree, TreeContent, TreeLayer};
+
+impl Store {
+    pub(super) fn check_snapshots(&self, report: &mut Report) -> Result<()> {
+        self.check_records(report)?;
+        let Ok(index) = self.read_index() else { return Ok(()) };
+        let mut checked = HashSet::new();
+        for entry in &index.manifests {
+            let Ok(image) = self.load_image(None, entry, &Platform::host()) else { continue };
+            let name = names::name_of(entry).map(|name| name.familiar());
+            let object = format!("image {}", name.unwrap_or_else(|| entry.digest.to_string()));
+            self.check_layers(&object, &image, report, &mut checked)?;
+        }
+        Ok(())
+    }
+
+    /// Every record has a good name and leads to a snapshot.
+    fn check_records(&self, report: &mut Report) -> Result<()> {
+        for dir in ["snapshots/chains", "snapshots/merged"] {
+            for name in self.file_names(dir)? {
+                let object = format!("{dir}/{name}");
+                if Digest::from_hex(&name).is_err() {
+                    report.add(&object, ProblemKind::StrayName);
+                    continue;
+                }
+                match self.read_id(&self.sub(&object))? {
+                    None => report.add(object, ProblemKind::Record),
+                    Some(id) if !self.has_snapshot(&id) => {
+                        let kind = ProblemKind::Missing { what: "snapshot", name: id.to_string() };
+                        report.add(object, kind);
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        for name in self.file_names("snapshots/fs")? {
+            if SnapshotId::parse(&name).is_none() {
+                report.add(format!("snapshots/fs/{name}"), ProblemKind::StrayName);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_layers(
+        &self,
+        object: &str,
+        image: &Image,
+        report: &mut Report,
+        checked: &mut HashSet<crate::digest::ChainId>,
+    ) -> Result<()> {
+        let mut tree = Tree::default();
+        for layer in image.layers() {
+            let Ok(reader) = self.open_layer(&layer.descriptor) else { return Ok(()) };
+            // A damaged layer has been reported as such.
+            let Ok(index) = index_layer(reader, &tree) else { return Ok(()) };
+            let index = std::sync::Arc::new(index);
+            if checked.insert(layer.chain_id) {
+                let path = self.index_path(layer.chain_id);
+                if let Ok(bytes) = std::fs::read(&path)
+                    && LayerIndex::from_bytes(&bytes).ok().as_ref() != Some(&*index)
+                {
+                    let name = layer.chain_id.digest().hex();
+                    report.add(format!("cache/indexes/{name}"), ProblemKind::LayerIndex);
+                }
+                if let Some(id) = self.read_id(&self.chain_path(layer.chain_id))?
+                    && self.has_snapshot(&id)
+                {
+                    let dir = RootDir::open(self.snapshot_path(&id));
+                    let dir = dir.map_err(sys_error("open the snapshot"))?;
+                    check_content(&format!("{object}, snapshot {id}"), &dir, &index, report)?;
+                }
+            }
+            tree = tree.with_layer(TreeLayer::new(index, TreeContent::Unavailable));
+        }
+        Ok(())
+    }
+}
+
+/// Everything the index lists is there as it says, and nothing but directories is there besides.
+fn check_content(
+    object: &str,
+    dir: &RootDir,
+    index: &LayerIndex,
+    report: &mut Report,
+) -> Result<()> {
+    for entry in index {
+        if let Some(problem) = problem_of(dir, entry, index) {
+            let path = entry.as_path().display().to_string();
+            report.add(object, ProblemKind::SnapshotContent { path, problem });
+        }
+    }
+    let mut pending = vec![std::path::PathBuf::new()];
+    while let Some(parent) = pending.pop() {
+        for child in dir.read_dir(&parent).map_err(sys_error("list the snapshot"))? {
+            let path = parent.join(&child.name);
+            if child.kind == FileKind::Dir {
+                pending.push(path);
+            } else if index.get(path.as_os_str().as_encoded_bytes()).is_none() {
+                let (path, problem) = (path.display().to_string(), "is not in the layer");
+                report.add(object, ProblemKind::SnapshotContent { path, problem });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn problem_of(dir: &RootDir, entry: &Entry, index: &LayerIndex) -> Option<&'static str> {
+    let path = entry.as_path();
+    let Ok(metadata) = dir.metadata(path) else { return Some("is missing") };
+    let as_told = match &entry.kind {
+        EntryKind::Dir { .. } => metadata.kind == FileKind::Dir,
+        EntryKind::File { size, .. } => metadata.kind == FileKind::File && metadata.size == *size,
+        EntryKind::Symlink { target } => {
+            let found = dir.read_link(path).ok();
+            found.is_some_and(|found| found.as_os_str().as_encoded_bytes() == target)
+        }
+        EntryKind::Hardlink { target } => return hard_link_problem(dir, target, &metadata, index),
+        EntryKind::CharDevice { major, minor } => {
+            metadata.kind == FileKind::CharDevice && numbers(&metadata) == (*major, *minor)
+        }
+        EntryKind::BlockDevice { major, minor } => {
+            metadata.kind == FileKind::BlockDevice && numbers(&metadata) == (*major, *minor)
+        }
+        EntryKind::Fifo => metadata.kind == FileKind::Fifo,
+        EntryKind::Whiteout => {
+            return (!metadata.is_overlay_whiteout()).then_some("is not deleted");
+        }
+    };
+    if !as_told {
+        return Some("is not what the layer says");
+    }
+    if (metadata.uid, metadata.gid) != (entry.uid, entry.gid) {
+        return Some("has another owner than the layer says");
+    }
+    if metadata.kind != FileKind::Symlink && metadata.mode != entry.mode {
+        return Some("has another mode than the layer says");
+    }
+    content_problem(dir, path, entry)
+}
+
+fn content_problem(dir: &RootDir, path: &Path, entry: &Entry) -> Option<&'static str> {
+    let EntryKind::File { digest: Some(expected), .. } = &entry.kind else { return None };
+    let actual = dir
+        .open_file_nofollow(path)
+        .map_err(SysError::into)
+        .and_then(|file: std::fs::File| -> io::Result<_> { ContentDigest::of_reader(file) });
+    match actual {
+        Ok(actual) if actual == *expected => None,
+        Ok(_) => Some("has other content than the layer"),
+        Err(_) => Some("cannot be read"),
+    }
+}
+
+fn hard_link_problem(
+    dir: &RootDir,
+    target: &[u8],
+    metadata: &Metadata,
+    index: &LayerIndex,
+) -> Option<&'static str> {
+    let same = index
+        .get(target)
+        .and_then(|entry| dir.metadata(entry.as_path()).ok())
+        .is_some_and(|other| (other.dev, other.ino) == (metadata.dev, metadata.ino));
+    (!same).then_some("is not the same file as its hard link")
+}
+
+fn numbers(metadata: &Metadata) -> (u32, u32) {
+    (metadata.rdev_major(), metadata.rdev_minor())
+}
