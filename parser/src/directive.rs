@@ -32,7 +32,7 @@ const NAMES: [&str; 3] = ["syntax", "escape", "check"];
 
 /// The directives of a text. They end at the first line that is none; a repeated one is an error.
 pub fn directives(text: &str) -> (Vec<Directive>, Vec<ParseError>) {
-    read(text, "#", 0)
+    read(text, "#", 0, true)
 }
 
 /// The `syntax` directive in any of its forms: `# syntax=`, `// syntax=`, `{"syntax": …}`, each also after a `#!` line.
@@ -47,7 +47,7 @@ pub fn detect_check(text: &str) -> Option<Directive> {
 
 fn find(text: &str, comment: &str, name: &str) -> Option<Directive> {
     let skipped = usize::from(has_shebang(text));
-    read(text, comment, skipped).0.into_iter().find(|directive| directive.name == name)
+    read(text, comment, skipped, false).0.into_iter().find(|directive| directive.name == name)
 }
 
 fn has_shebang(text: &str) -> bool {
@@ -66,11 +66,18 @@ fn json_syntax(text: &str) -> Option<Directive> {
     Some(Directive { name: "syntax".to_owned(), value: Spanned::new(value, span), line })
 }
 
-fn read(text: &str, comment: &str, skip: usize) -> (Vec<Directive>, Vec<ParseError>) {
+/// Indented directives count for `escape` only, as in BuildKit.
+fn read(
+    text: &str,
+    comment: &str,
+    skip: usize,
+    indented: bool,
+) -> (Vec<Directive>, Vec<ParseError>) {
     let mut found: Vec<Directive> = Vec::new();
     let mut errors = Vec::new();
     for (index, line) in physical_lines(text).iter().enumerate().skip(skip) {
-        let content = line.text(text).trim_start();
+        let content = line.text(text);
+        let content = if indented { content.trim_start() } else { content };
         let Ok((_, (name, value))) = directive(comment, content) else { break };
         let name = name.to_ascii_lowercase();
         if !NAMES.contains(&name.as_str()) {

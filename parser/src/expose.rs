@@ -53,7 +53,7 @@ fn ports(spec: &str) -> Result<Vec<String>, ExposeCause> {
     let protocol = match protocol.to_lowercase().as_str() {
         "" => "tcp".to_owned(),
         "tcp" | "udp" | "sctp" => protocol.to_lowercase(),
-        other => return Err(ExposeCause::Protocol(other.to_owned())),
+        _ => return Err(ExposeCause::Protocol(protocol.to_owned())),
     };
     check_address(address)?;
     let (first, last) =
@@ -92,10 +92,11 @@ fn number(text: &str) -> Result<u16, RangeError> {
     if text.is_empty() {
         return Err(RangeError::Empty);
     }
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(RangeError::Syntax);
     }
-    text.parse().map_err(|_| RangeError::OutOfRange)
+    digits.parse().map_err(|_| RangeError::OutOfRange)
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ pub(crate) fn openers(
             continue;
         }
         let Some(next) = words.peek().filter(|_| is_bare_opener(word)) else { continue };
-        let opener = parse_word(&format!("{word}{next}")).unwrap_or_default();
+        let opener = parse_word(&format!("{word} {next}")).unwrap_or_default();
         if let Some(opener) = opener.filter(&closes) {
             openers.push(opener);
             words.next();
@@ -137,6 +137,7 @@ mod tests {
     fn lines_open_several() {
         assert_eq!(names("RUN 3<<A cat <<-'B c' x"), ["A", "B c"]);
         assert_eq!(names("RUN cat <<  EOF > x"), ["EOF"]);
+        assert_eq!(names("RUN cat << -EOF"), ["-EOF"]);
         assert_eq!(names("RUN '<<EOF' \"<<E\""), Vec::<String>::new());
         assert_eq!(names("RUN echo $((1 << 2))"), Vec::<String>::new());
         assert_eq!(names("RUN echo \" <<EOF"), Vec::<String>::new());

@@ -6,7 +6,6 @@ use crate::directive::Directive;
 use crate::error::{ErrorKind, ParseError, ParseErrors};
 use crate::instruction::{self, Findings, Typed};
 use crate::keyword::Keyword;
-use crate::span::Spanned;
 use crate::syntax::{Node, Syntax};
 
 /// Reads all nodes of a file.
@@ -40,7 +39,7 @@ pub(crate) fn dockerfile(syntax: Syntax) -> Result<Dockerfile, ParseErrors> {
         let span = syntax.nodes.last().map(|node| node.span).unwrap_or_default();
         findings.errors.push(ParseError::new(ErrorKind::NoStages, span));
     }
-    let directives = directives(&syntax.directives, syntax.escape, &mut findings);
+    let directives = directives(syntax.syntax, syntax.check, syntax.escape, &mut findings);
     ParseErrors::check(findings.errors)?;
     let mut warnings = findings.warnings;
     warnings.sort_by_key(|warning| warning.span);
@@ -73,17 +72,17 @@ fn no_stage(node: &Node) -> ParseError {
     ParseError::new(ErrorKind::NoStage { instruction }, node.keyword.span)
 }
 
-fn directives(found: &[Directive], escape: char, findings: &mut Findings) -> Directives {
-    let value = |name: &str| -> Option<Spanned<String>> {
-        found
-            .iter()
-            .find(|directive| directive.name == name)
-            .map(|directive| directive.value.clone())
-    };
-    let check = value("check");
-    if let Some(Err(kind)) = check.as_ref().map(|check| CheckOptions::parse(&check.value)) {
-        let span = check.as_ref().map(|check| check.span).unwrap_or_default();
-        findings.errors.push(ParseError::new(kind, span));
+fn directives(
+    syntax: Option<Directive>,
+    check: Option<Directive>,
+    escape: char,
+    findings: &mut Findings,
+) -> Directives {
+    let check = check.map(|directive| directive.value);
+    if let Some(check) = &check
+        && let Err(kind) = CheckOptions::parse(&check.value)
+    {
+        findings.errors.push(ParseError::new(kind, check.span));
     }
-    Directives { syntax: value("syntax"), escape, check }
+    Directives { syntax: syntax.map(|directive| directive.value), escape, check }
 }

@@ -317,17 +317,31 @@ fn cases_instruction_flags() {
         ("str1", FlagKind::Text),
         ("str2", FlagKind::Text),
         ("bool1", FlagKind::Bool),
+        ("bool2", FlagKind::Bool),
         ("strs", FlagKind::List),
     ];
     run_table("instruction_flags", &[], |case| {
+        for name in case["declared"].as_object().expect("declared").keys() {
+            assert!(TABLE.iter().any(|(known, _)| known == name), "the table lacks {name}");
+        }
         let words: Vec<Word> =
             strings(case, "args").iter().map(|arg| Word::new(arg, Span::default())).collect();
         let (flags, errors) = Flags::read("RUN", TABLE, &words);
         same(errors.is_empty(), case["ok"] == true)?;
         for (name, expected) in case["values"].as_object().expect("values") {
-            let text = flags.text(name).map(|word| word.text);
-            let expected = expected.as_str().map_or_else(|| expected.to_string(), str::to_owned);
-            same(text, Some(expected))?;
+            match expected {
+                Value::Bool(expected) => same(flags.bool(name).unwrap_or(false), *expected)?,
+                Value::Array(_) => {
+                    let found: Vec<String> =
+                        flags.list(name).into_iter().map(|word| word.text).collect();
+                    same(&Value::from(found), expected)?;
+                }
+                // An empty value counts as not given.
+                _ => same(
+                    flags.text(name).map_or(String::new(), |word| word.text).as_str(),
+                    expected.as_str().unwrap_or_default(),
+                )?,
+            }
         }
         Ok(())
     });

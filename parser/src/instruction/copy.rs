@@ -76,7 +76,7 @@ fn sources_and_dest(request: &mut Request<'_>) -> Option<(Vec<CopySource>, Word)
         }
         // `<< NAME` is one here-document in two words.
         let next = sources.peek().filter(|_| heredoc::is_bare_opener(&word.text));
-        match next.and_then(|next| inline_file(request, &format!("{}{}", word.text, next.text))) {
+        match next.and_then(|next| inline_file(request, &format!("{} {}", word.text, next.text))) {
             Some(heredoc) => {
                 found.push(heredoc);
                 sources.next();

@@ -1,15 +1,16 @@
 //! `RUN --mount` and `RUN --device` values: comma-separated fields, typed.
 
-use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag};
-use nom::character::complete::char;
-use nom::combinator::{all_consuming, map, value};
-use nom::multi::{fold_many0, separated_list1};
-use nom::sequence::delimited;
-use nom::{IResult, Parser};
+mod device;
+mod error;
+mod value;
+
+pub use device::{Device, parse_device};
+pub use error::MountError;
+
 use serde::Serialize;
 
 use crate::suggest::suggest;
+use value::{bad_value, boolean, fields, number, size, unknown_key};
 
 /// One mount of a RUN, after expansion. Empty values count as not given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,80 +53,6 @@ pub enum Sharing {
     Locked,
 }
 
-/// `RUN --device=NAME[,required]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Device {
-    pub name: String,
-    pub required: bool,
-}
-
-/// Why a mount or device is refused. The texts are BuildKit's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MountError {
-    #[error("failed to parse csv mounts: bad quotes in `{value}`")]
-    Csv { value: String },
-    #[error("invalid field '{field}' must be a key=value pair")]
-    NoValue { field: String },
-    #[error("unexpected key '{key}' in '{field}'{}", did_you_mean(suggestion))]
-    UnknownKey {
-        key: String,
-        field: String,
-        suggestion: Option<&'static str>,
-        known: &'static [&'static str],
-    },
-    #[error("unexpected key '{key}' for mount type '{kind}'")]
-    WrongKey { key: String, kind: MountKind },
-    #[error("'from' doesn't support variable expansion, define alias stage instead")]
-    VariableInFrom,
-    #[error("unsupported mount type {value:?}{}", did_you_mean(suggestion))]
-    UnknownKind { value: String, suggestion: Option<&'static str> },
-    #[error("unsupported sharing value {value:?}{}", did_you_mean(suggestion))]
-    UnknownSharing { value: String, suggestion: Option<&'static str> },
-    #[error("invalid value for {key}: {value}")]
-    BadValue { key: String, value: String },
-    #[error("invalid value {value} for {key}")]
-    BadNumber { key: &'static str, value: String },
-    #[error("{key} not allowed for \"{kind}\" type mounts")]
-    NotAllowed { key: &'static str, kind: MountKind },
-    #[error("secret mount should not have a from")]
-    SecretFrom,
-    #[error("secret mount should not define sharing")]
-    SecretSharing,
-    #[error("invalid secret mount. one of source, target required")]
-    SecretUnnamed,
-    #[error("both source and id can't be set")]
-    SecretTwice,
-    #[error("invalid cache sharing set for {kind} mount")]
-    SharingWithoutCache { kind: MountKind },
-    #[error("device name already set to {name}")]
-    RepeatedDevice { name: String },
-}
-
-fn did_you_mean(suggestion: &Option<&'static str>) -> String {
-    suggestion.map(|name| format!(" (did you mean {name}?)")).unwrap_or_default()
-}
-
-impl MountError {
-    pub fn hint(&self) -> Option<String> {
-        let list = |names: &[&str]| {
-            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        };
-        match self {
-            MountError::UnknownKey { known, .. } => Some(format!("the keys are {}", list(known))),
-            MountError::UnknownKind { .. } => {
-                Some(format!("the mount types are {}", list(&KINDS.map(|(name, _)| name))))
-            }
-            MountError::UnknownSharing { .. } => {
-                Some(format!("the sharing modes are {}", list(&SHARINGS.map(|(name, _)| name))))
-            }
-            MountError::VariableInFrom => {
-                Some("name a stage, `FROM $IMAGE AS alias`, and mount from it".to_owned())
-            }
-            _ => None,
-        }
-    }
-}
-
 const KINDS: [(&str, MountKind); 5] = [
     ("bind", MountKind::Bind),
     ("cache", MountKind::Cache),
@@ -137,7 +64,7 @@ const KINDS: [(&str, MountKind); 5] = [
 const SHARINGS: [(&str, Sharing); 3] =
     [("shared", Sharing::Shared), ("private", Sharing::Private), ("locked", Sharing::Locked)];
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "type",
     "from",
     "source",
@@ -155,10 +82,9 @@ const KEYS: [&str; 18] = [
     "destination",
     "ro",
     "rw",
+    "readwrite",
     "env",
 ];
-
-const DEVICE_KEYS: [&str; 2] = ["name", "required"];
 
 impl std::fmt::Display for MountKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -316,35 +242,6 @@ impl Draft {
     }
 }
 
-/// Reads the value of `--device`.
-pub fn parse_device(value: &str) -> Result<Device, MountError> {
-    let mut name = String::new();
-    let mut required = false;
-    for field in fields(value)? {
-        let (key, value) = match field.split_once('=') {
-            Some((key, value)) => (key.to_lowercase(), Some(value)),
-            None => (field.to_lowercase(), None),
-        };
-        match (key.as_str(), value) {
-            ("required", None) => required = true,
-            ("required", Some(value)) => required = boolean("required", value)?,
-            ("name", Some(_)) if !name.is_empty() => {
-                return Err(MountError::RepeatedDevice { name });
-            }
-            ("name", Some(value)) => name = value.to_owned(),
-            _ if name.is_empty() => name.clone_from(&field),
-            (_, None) => return Err(MountError::NoValue { field }),
-            (key, Some(_)) => return Err(unknown_key(key, &field, &DEVICE_KEYS)),
-        }
-    }
-    Ok(Device { name, required })
-}
-
-fn unknown_key(key: &str, field: &str, known: &'static [&'static str]) -> MountError {
-    let suggestion = suggest(key, known.iter().copied());
-    MountError::UnknownKey { key: key.to_owned(), field: field.to_owned(), suggestion, known }
-}
-
 fn kind(value: &str) -> Result<MountKind, MountError> {
     let lower = value.to_lowercase();
     let found = KINDS.iter().find(|(name, _)| *name == lower);
@@ -363,67 +260,6 @@ fn sharing(value: &str) -> Result<Sharing, MountError> {
         MountError::UnknownSharing { value: value.to_owned(), suggestion }
     };
     found.map(|(_, sharing)| *sharing).ok_or_else(unknown)
-}
-
-fn bad_value(key: &str, value: &str) -> MountError {
-    MountError::BadValue { key: key.to_owned(), value: value.to_owned() }
-}
-
-fn boolean(key: &str, value: &str) -> Result<bool, MountError> {
-    match value {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
-        _ => Err(bad_value(key, value)),
-    }
-}
-
-fn number(key: &'static str, value: &str, radix: u32) -> Result<u32, MountError> {
-    let digits = !value.is_empty() && value.chars().all(|c| c.is_digit(radix));
-    let number = u32::from_str_radix(value, radix).ok().filter(|_| digits);
-    number.ok_or_else(|| MountError::BadNumber { key, value: value.to_owned() })
-}
-
-/// `64m`, `1.5 GiB`, `100`: powers of 1024.
-fn size(value: &str) -> Option<u64> {
-    let digits = value.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ')? + 1;
-    let (number, suffix) = value.split_at(digits);
-    let number: f64 = number.trim_end().parse().ok().filter(|number: &f64| *number >= 0.0)?;
-    let suffix = suffix.to_lowercase();
-    let power = match suffix.strip_suffix("ib").or(suffix.strip_suffix('b')).unwrap_or(&suffix) {
-        "" if suffix != "ib" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        "p" => 5,
-        _ => return None,
-    };
-    Some((number * 1024f64.powi(power)) as u64)
-}
-
-/// Comma-separated fields; one may be in double quotes, a quote inside being doubled.
-fn fields(value: &str) -> Result<Vec<String>, MountError> {
-    let csv = |cause: &str| MountError::Csv { value: cause.to_owned() };
-    if value.is_empty() {
-        return Err(csv(value));
-    }
-    match all_consuming(separated_list1(char(','), alt((quoted_field, plain_field)))).parse(value) {
-        Ok((_, fields)) => Ok(fields),
-        Err(_) => Err(csv(value)),
-    }
-}
-
-fn quoted_field(input: &str) -> IResult<&str, String> {
-    let piece = alt((is_not("\""), value("\"", tag("\"\""))));
-    let text = fold_many0(piece, String::new, |text, piece: &str| text + piece);
-    delimited(char('"'), text, char('"')).parse(input)
-}
-
-fn plain_field(input: &str) -> IResult<&str, String> {
-    map(nom::combinator::opt(is_not(",\"")), |text: Option<&str>| {
-        text.unwrap_or_default().to_owned()
-    })
-    .parse(input)
 }
 
 #[cfg(test)]
@@ -475,34 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn quotes_hold_commas() {
-        assert_eq!(fields("a=1,\"b=2,\"\"3\"\"\",").expect("fields"), ["a=1", "b=2,\"3\"", ""]);
-        assert!(fields("a\"b").is_err());
-        assert!(fields("\"a").is_err());
-    }
-
-    #[test]
     fn without_variables_all_is_checked() {
         assert!(check("type=cache,target=$X,sharing=$Y").is_ok());
         assert_eq!(check("from=$X,type=$Y"), Err(MountError::VariableInFrom));
         assert!(check("type=foo").is_err());
-    }
-
-    #[test]
-    fn devices_have_a_name() {
-        assert_eq!(
-            parse_device("vendor/x=a,required"),
-            Ok(Device { name: "vendor/x=a".into(), required: true })
-        );
-        assert!(parse_device("a,b").is_err());
-    }
-
-    #[test]
-    fn sizes_are_powers_of_1024() {
-        assert_eq!(size("1.5k"), Some(1536));
-        assert_eq!(size("2 GiB"), Some(2 << 30));
-        assert_eq!(size("7b"), Some(7));
-        assert_eq!(size("x"), None);
-        assert_eq!(size("1kk"), None);
     }
 }
