@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Read, Write};
 
-use flate2::GzBuilder;
+use super::gzip::ParallelGzip;
 
 /// The form of a layer's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,18 +78,14 @@ pub struct Compressor<W: Write>(Inner<W>);
 
 enum Inner<W: Write> {
     Plain(W),
-    Gzip(flate2::write::GzEncoder<W>),
+    Gzip(ParallelGzip<W>),
     Zstd(zstd::Encoder<'static, W>),
 }
 
 pub fn compressor<W: Write>(writer: W, compression: Compression) -> io::Result<Compressor<W>> {
     Ok(Compressor(match compression {
         Compression::None => Inner::Plain(writer),
-        Compression::Gzip { level } => {
-            // No name, no time; 255: made on no particular system.
-            let header = GzBuilder::new().mtime(0).operating_system(255);
-            Inner::Gzip(header.write(writer, flate2::Compression::new(level.min(9))))
-        }
+        Compression::Gzip { level } => Inner::Gzip(ParallelGzip::new(writer, level)?),
         Compression::Zstd { level } => {
             let mut encoder = zstd::Encoder::new(writer, level)?;
             encoder.include_checksum(true)?;

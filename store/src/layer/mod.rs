@@ -12,6 +12,7 @@
 //! | `apply.rs`    | archive → unpacked directory                                            |
 //! | `diff.rs`     | upper directory of an overlay → entries, archive                        |
 //! | `compress.rs` | gzip, zstd; reading also xz and bzip2                                   |
+//! | `gzip.rs`     | gzip on all cores, the same bytes on any number of them                 |
 //! | `xattr.rs`    | which extended attributes belong to an image                            |
 //! | `tar_format/` | the format itself                                                       |
 
@@ -23,6 +24,7 @@ pub mod content;
 pub mod diff;
 pub mod entry;
 pub mod error;
+mod gzip;
 pub mod index;
 pub mod read;
 mod tar_format;

@@ -346,10 +346,15 @@ impl Extended {
             return Err("has no name".to_owned());
         }
         let time = self.records.seconds("mtime")?;
+        // A symbolic link has no mode of its own; the kernel always shows this one.
+        let mode = match kind {
+            EntryKind::Symlink { .. } => 0o777,
+            _ => u32::try_from(self.header().mode()? & 0o7777).unwrap_or(0),
+        };
         Ok(Entry {
             path,
             kind,
-            mode: u32::try_from(self.header().mode()? & 0o7777).unwrap_or(0),
+            mode,
             uid: self.owner("uid", self.header().uid())?,
             gid: self.owner("gid", self.header().gid())?,
             mtime: time.map_or_else(|| self.header().mtime(), Ok)?,

@@ -41,6 +41,9 @@ impl<W: Write> LayerWriter<W> {
         self.check(entry)?;
         let mut written = entry.clone();
         written.xattrs = xattr::for_image(written.xattrs);
+        if written.is_symlink() {
+            written.mode = 0o777; // as the kernel shows them all
+        }
         match &entry.kind {
             EntryKind::File { size, .. } => {
                 self.header(&entry.path, &written, *size)?;

@@ -12,8 +12,8 @@ use crate::layer::{Entry, EntryKind, LayerIndex};
 
 /// What one layer says about a path, given that all layers above said nothing final.
 enum Verdict<'a> {
-    /// This entry.
-    Here(&'a Entry),
+    /// This entry; `hidden`: the layers below have nothing in common with it.
+    Here { entry: &'a Entry, hidden: bool },
     /// A directory, described further down if anywhere.
     Implied { opaque: bool },
     /// Nothing; `opaque`: and nothing below this layer counts.
@@ -47,8 +47,10 @@ impl Tree {
         let mut implied = path.is_empty();
         for (number, layer) in self.layers.iter().enumerate().rev() {
             let opaque = match verdict(&layer.index, path) {
-                Verdict::Here(entry) if implied && !entry.is_dir() => break,
-                Verdict::Here(entry) => return Some(found(&layer.index, number, entry, path)),
+                Verdict::Here { entry, .. } if implied && !entry.is_dir() => break,
+                Verdict::Here { entry, .. } => {
+                    return Some(found(&layer.index, number, entry, path));
+                }
                 Verdict::Gone => break,
                 Verdict::Silent { opaque } => opaque,
                 Verdict::Implied { opaque } => {
@@ -68,8 +70,8 @@ impl Tree {
         let mut names: BTreeMap<Vec<u8>, Option<TreeEntry>> = BTreeMap::new();
         for (number, layer) in self.layers.iter().enumerate().rev() {
             let (readable, last) = match verdict(&layer.index, directory) {
-                Verdict::Here(entry) => match entry.kind {
-                    EntryKind::Dir { opaque } => (true, opaque),
+                Verdict::Here { entry, hidden } => match entry.kind {
+                    EntryKind::Dir { opaque } => (true, opaque || hidden),
                     _ => (false, true),
                 },
                 Verdict::Implied { opaque } => (true, opaque),
@@ -119,7 +121,7 @@ fn verdict<'a>(index: &'a LayerIndex, path: &[u8]) -> Verdict<'a> {
     }
     match index.get(path) {
         Some(Entry { kind: EntryKind::Whiteout, .. }) => Verdict::Gone,
-        Some(entry) => Verdict::Here(entry),
+        Some(entry) => Verdict::Here { entry, hidden },
         None if index.below(path).is_empty() => Verdict::Silent { opaque: hidden },
         None => Verdict::Implied { opaque: hidden },
     }

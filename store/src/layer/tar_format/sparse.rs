@@ -53,7 +53,7 @@ pub(crate) fn from_records(records: &Records) -> Result<PaxSparse, Problem> {
             .map(|(_, value)| decimal(value))
             .collect::<Result<_, _>>()?,
     };
-    if numbers.len() % 2 != 0 {
+    if !numbers.len().is_multiple_of(2) {
         return Err(damaged());
     }
     Ok(PaxSparse::Map(SparseMap { chunks: pairs(&numbers), size }))

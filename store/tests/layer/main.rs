@@ -1,0 +1,11 @@
+//! Layers on real directories: round trips, hostile archives, other programs' archives.
+//!
+//! These make devices, owners and trusted attributes, so they need root and say so otherwise.
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // helpers of tests count as tests
+
+mod gnu_tar;
+mod hostile;
+mod merge;
+mod round_trip;
+mod support;
+mod trees;
