@@ -1,5 +1,7 @@
 //! Here-documents: which a line opens, and their bodies in the lines after it.
 
+use std::collections::HashMap;
+
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till};
 use nom::character::complete::digit0;
@@ -61,9 +63,6 @@ pub(crate) fn openers(
     line: &str,
     closes: impl Fn(&Opener) -> bool,
 ) -> Result<Vec<Opener>, ErrorKind> {
-    if !line.contains("<<") {
-        return Ok(Vec::new());
-    }
     let words = expand::raw_words(line).unwrap_or_default();
     let mut openers = Vec::new();
     let mut words = words.iter().peekable();
@@ -82,8 +81,30 @@ pub(crate) fn openers(
     Ok(openers)
 }
 
+/// Where each line stands last, to tell quickly whether a delimiter is still to come.
+pub(crate) struct Closers<'a> {
+    exact: HashMap<&'a str, usize>,
+    without_tabs: HashMap<&'a str, usize>,
+}
+
+impl<'a> Closers<'a> {
+    pub(crate) fn new(source: &'a str, lines: &[Physical]) -> Closers<'a> {
+        let texts = || lines.iter().enumerate().map(|(at, line)| (line.text(source), at));
+        Closers {
+            exact: texts().collect(),
+            without_tabs: texts().map(|(text, at)| (text.trim_start_matches('\t'), at)).collect(),
+        }
+    }
+
+    /// Whether a line from an index on ends the here-document.
+    pub(crate) fn any_from(&self, at: usize, opener: &Opener) -> bool {
+        let lines = if opener.chomp { &self.without_tabs } else { &self.exact };
+        lines.get(opener.name.as_str()).is_some_and(|last| *last >= at)
+    }
+}
+
 /// Whether a line ends the here-document.
-pub(crate) fn is_terminator(line: &str, opener: &Opener) -> bool {
+fn is_terminator(line: &str, opener: &Opener) -> bool {
     let line = if opener.chomp { line.trim_start_matches('\t') } else { line };
     line == opener.name
 }

@@ -1,5 +1,7 @@
 //! From lines to nodes: comments, here-documents, limits.
 
+use std::cell::OnceCell;
+
 use super::{Arguments, Node, Syntax, cut};
 use crate::ast::{Warning, WarningKind};
 use crate::directive;
@@ -18,6 +20,7 @@ pub fn read(source: &str) -> Syntax {
         lines: &lines,
         escape: '\\',
         comments: Vec::new(),
+        closers: OnceCell::new(),
         result: Syntax {
             nodes: Vec::new(),
             directives,
@@ -46,6 +49,7 @@ struct Reader<'a> {
     lines: &'a [Physical],
     escape: char,
     comments: Vec<String>,
+    closers: OnceCell<heredoc::Closers<'a>>,
     result: Syntax,
 }
 
@@ -114,13 +118,11 @@ impl Reader<'_> {
     }
 
     fn heredocs(&mut self, node: &mut Node, mut next: usize) -> usize {
-        if !can_hold_heredocs(node) {
+        if !can_hold_heredocs(node) || !node.original.contains("<<") {
             return next;
         }
-        let later = &self.lines[next..];
-        let closes = |opener: &_| {
-            later.iter().any(|line| heredoc::is_terminator(line.text(self.source), opener))
-        };
+        let closers = self.closers.get_or_init(|| heredoc::Closers::new(self.source, self.lines));
+        let closes = |opener: &_| closers.any_from(next, opener);
         let openers = match heredoc::openers(&node.original, closes) {
             Ok(openers) => openers,
             Err(kind) => {
