@@ -306,3 +306,27 @@ pub enum WarningKind {
     /// A flag that means nothing where it stands: those of HEALTHCHECK NONE.
     IgnoredFlag { flag: String },
 }
+
+impl WarningKind {
+    /// The build check that says so, where it is one.
+    pub fn rule(&self) -> Option<&'static str> {
+        match self {
+            WarningKind::EmptyContinuation { .. } => Some("NoEmptyContinuation"),
+            WarningKind::BrokenTrigger { .. } | WarningKind::IgnoredFlag { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Display for WarningKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            WarningKind::EmptyContinuation { line } => {
+                write!(f, "empty continuation line found in: {line}")
+            }
+            WarningKind::BrokenTrigger { error } => {
+                write!(f, "no build can run this trigger: {error}")
+            }
+            WarningKind::IgnoredFlag { flag } => write!(f, "`{flag}` means nothing here"),
+        }
+    }
+}

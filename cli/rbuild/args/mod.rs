@@ -66,8 +66,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Run a command in a new container
     Run(Box<RunArgs>),
-    /// Recompute every digest and size in the store
-    Check,
+    /// The store as a whole
+    System(SystemArgs),
     /// Show the version
     Version,
 }
@@ -241,6 +241,18 @@ pub(crate) struct HistoryArgs {
     /// Sizes in units and times as ages (`--human=false`: bytes and dates)
     #[arg(short = 'H', long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
     pub(crate) human: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SystemArgs {
+    #[command(subcommand)]
+    pub(crate) command: SystemCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SystemCommand {
+    /// Recompute every digest and size in the store
+    Check,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,20 +1,67 @@
 //! One file for each command: resolves the arguments, calls a library, shows the result.
 
+mod age;
+mod dockerfile;
+mod history;
+mod images;
+mod inspect;
+mod load;
+mod parse;
+mod rmi;
+mod save;
+mod system;
+mod tag;
 mod version;
 
+use anyhow::Result;
 use cli::Exit;
+use cli::environment::Environment;
 use cli::report::Report;
+use store::{Digest, Store, StoreError};
 
 use crate::args::Command;
 
 /// Runs a command; a failure is reported here.
 pub(crate) fn run(command: Command) -> Exit {
+    let environment = Environment::process();
     let result = match command {
+        Command::Parse(args) => parse::run(&args),
+        Command::Images(args) => images::run(&args, &environment),
+        Command::Inspect(args) => inspect::run(&args, &environment),
+        Command::History(args) => history::run(&args, &environment),
+        Command::Tag(args) => tag::run(&args, &environment),
+        Command::Rmi(args) => rmi::run(&args, &environment),
+        Command::Load(args) => load::run(&args, &environment),
+        Command::Save(args) => save::run(&args, &environment),
+        Command::System(args) => system::run(&args, &environment),
         Command::Version => version::run(),
         _ => Err(anyhow::anyhow!("not connected yet")),
     };
     result.unwrap_or_else(|err| {
-        Report::of(err.as_ref()).print();
+        report_of(&err).print();
         Exit::Failure
     })
+}
+
+/// The store the environment names, made on first use.
+fn open_store(environment: &Environment) -> Result<Store> {
+    let locations = environment.locations();
+    Ok(Store::open(&locations.root, &locations.state)?)
+}
+
+/// A report with the hint of whichever error in the chain has one.
+fn report_of(error: &anyhow::Error) -> Report {
+    let report = Report::of(error.as_ref());
+    let hint = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>()?.hint());
+    match hint {
+        Some(hint) => report.hint(hint),
+        None => report,
+    }
+}
+
+/// The first 12 digits of an image ID, as docker shows it.
+fn short_id(id: Digest) -> String {
+    let text = id.to_string();
+    let hex = text.split_once(':').map_or(text.as_str(), |(_, hex)| hex);
+    hex.chars().take(12).collect()
 }

@@ -9,6 +9,8 @@
 //! hint: did you mean `builder`?
 //! ```
 
+pub mod dockerfile;
+
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
