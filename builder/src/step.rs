@@ -172,7 +172,7 @@ pub struct CopyStep {
     pub link: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub excludes: Vec<String>,
-    /// Archives are unpacked (ADD).
+    /// Archives among the paths are unpacked (ADD); here-documents never are.
     pub unpack: bool,
     /// Times of what is written, in seconds (SOURCE_DATE_EPOCH); the source's when absent.
     #[serde(skip_serializing_if = "Option::is_none")]

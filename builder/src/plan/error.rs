@@ -77,12 +77,13 @@ pub enum PlanErrorKind {
     Base { name: String, canonical: String, suggestion: Option<String>, source: BaseError },
     #[error("failed to parse stage name {name:?}: {source}")]
     BaseName { name: String, source: BaseError },
-    #[error("empty platform value from expression {expression}")]
-    EmptyPlatform { expression: String },
+    #[error("empty platform value from expression {expression}{}", did_you_mean(suggestion))]
+    EmptyPlatform { expression: String, suggestion: Option<String> },
     #[error(
-        "failed to parse platform {expression}: {value:?}: cannot parse platform specifier: invalid argument"
+        "failed to parse platform {expression}: {value:?}: cannot parse platform specifier: invalid argument{}",
+        did_you_mean(suggestion)
     )]
-    Platform { expression: String, value: String },
+    Platform { expression: String, value: String, suggestion: Option<String> },
     #[error("circular dependency detected on stage: {stage}")]
     Circular { stage: String },
     #[error("invalid stage index {index}")]

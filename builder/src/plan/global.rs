@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use parser::ast::{ArgDecl, Dockerfile, From, InstructionKind};
-use parser::{Word, expand};
+use parser::ast::{ArgDecl, Dockerfile, InstructionKind, Stage};
+use parser::expand::{self, Expanded};
+use parser::suggest::suggest;
+use parser::{Span, Word};
 use store::{Platform, Reference};
 
 use super::{BaseImages, Context, ExpandedFrom, PlanError, PlanErrorKind, ResultExt, warnings};
@@ -41,7 +43,7 @@ pub(super) fn resolve<'a>(
         stages: Vec::new(),
     };
     for stage in &dockerfile.stages {
-        let expanded = expand_from(&context, &stage.from, warnings).at(stage.span)?;
+        let expanded = expand_from(&context, stage, warnings).at(stage.span)?;
         context.stages.push(expanded);
     }
     Ok(context)
@@ -90,45 +92,52 @@ pub(super) fn declarations(dockerfile: &Dockerfile) -> impl Iterator<Item = &Arg
 
 fn expand_from(
     context: &Context<'_>,
-    from: &From,
+    stage: &Stage,
     warnings: &mut Vec<Warning>,
 ) -> Result<ExpandedFrom, PlanError> {
-    let base = expand_global(context, &from.base, warnings)?;
+    let before = warnings.len();
+    let from = &stage.from;
+    let base = expand_global(context, &from.base, stage.span, warnings)?.value;
     if base.is_empty() {
         return Err(PlanErrorKind::BlankBase { name: from.base.text.clone() }).at(from.base.span);
     }
     let platform = match &from.platform {
-        Some(word) => Some(expand_platform(context, from, word, warnings)?),
+        Some(word) => Some(expand_platform(context, stage, word, warnings)?),
         None => None,
     };
+    warnings::skip_by_comments(&stage.comments, before, warnings);
     Ok(ExpandedFrom { base, platform })
 }
 
 fn expand_platform(
     context: &Context<'_>,
-    from: &From,
+    stage: &Stage,
     word: &Word,
     warnings: &mut Vec<Warning>,
 ) -> Result<Platform, PlanError> {
-    let value = expand_global(context, word, warnings)?;
+    let Expanded { value, unmatched, .. } = expand_global(context, word, stage.span, warnings)?;
     let expression = word.text.clone();
+    let known = || context.globals.names();
+    let suggestion = unmatched.iter().find_map(|name| suggest(name, known())).map(str::to_owned);
     if value.is_empty() {
-        return Err(PlanErrorKind::EmptyPlatform { expression }).at(word.span);
+        return Err(PlanErrorKind::EmptyPlatform { expression, suggestion }).at(word.span);
     }
-    warnings::check_from_platform(&context.globals, from, word, &value, warnings);
-    value.parse().map_err(|_| PlanErrorKind::Platform { expression, value }).at(word.span)
+    warnings::check_from_platform(&context.globals, stage, word, &value, warnings);
+    let parsed = value.parse();
+    parsed.map_err(|_| PlanErrorKind::Platform { expression, value, suggestion }).at(word.span)
 }
 
 fn expand_global(
     context: &Context<'_>,
     word: &Word,
+    stage: Span,
     warnings: &mut Vec<Warning>,
-) -> Result<String, PlanError> {
+) -> Result<Expanded, PlanError> {
     let expanded = expand::expand(word, context.escape(), &context.globals)
         .map_err(PlanErrorKind::from)
         .at(word.span)?;
-    warnings::check_from_arguments(context, &expanded.unmatched, word.span, warnings);
-    Ok(expanded.value)
+    warnings::check_from_arguments(context, &expanded.unmatched, stage, warnings);
+    Ok(expanded)
 }
 
 /// SOURCE_DATE_EPOCH of the request, else of a global ARG. Where it names a source that has no time

@@ -95,7 +95,7 @@ pub fn plan(
     platform: &Platform,
     images: &dyn BaseImages,
 ) -> Result<BuildPlan, PlanError> {
-    let mut warnings = warnings::of_file(dockerfile);
+    let mut warnings = warnings::of_file(dockerfile, request);
     let context = global::resolve(dockerfile, request, platform, images, &mut warnings)?;
     let names: Vec<String> = context.stages.iter().map(|stage| stage.base.clone()).collect();
     let mut graph = stage_graph::build(dockerfile, &names, request)?;
@@ -104,7 +104,7 @@ pub fn plan(
     let mut plan = plan_stages(&context, &graph, &bases, target, warnings)?;
     warnings::check_unused_arguments(&context, &mut plan.warnings);
     finish(&context, &mut plan);
-    warnings::fail_if_asked(dockerfile, &mut plan.warnings)?;
+    warnings::fail_if_asked(dockerfile, request, &mut plan.warnings)?;
     Ok(plan)
 }
 

@@ -67,7 +67,8 @@ pub(super) fn plan(
     let planned_base = planned_base.at(stage.span)?;
     let own: &[Instruction] = if node.replaced { &[] } else { &stage.instructions };
     let shown_name = if is_alone(context, graph) { "" } else { node.name.as_str() };
-    let total = count_steps(&planned_base, own) + base.triggers.len();
+    let from_outside = matches!(planned_base, Base::Image(_) | Base::Named(_));
+    let total = usize::from(from_outside) + count_steps(&base.triggers) + count_steps(own);
     let platform = stage_platform(context, &node.base, index);
     let prefix = (context.request.platforms.len() > 1).then(|| platform.to_string());
     let mut planner = StagePlanner {
@@ -126,13 +127,12 @@ fn stage_platform<'a>(context: &'a Context<'_>, base: &GraphBase, index: usize) 
     }
 }
 
-fn count_steps(base: &Base, instructions: &[Instruction]) -> usize {
-    let from_outside = matches!(base, Base::Image(_) | Base::Named(_));
+fn count_steps(instructions: &[Instruction]) -> usize {
     let steps = instructions.iter().filter(|instruction| {
         use InstructionKind::{Add, Copy, Run, Workdir};
         matches!(instruction.kind, Add(_) | Copy(_) | Run(_) | Workdir(_))
     });
-    usize::from(from_outside) + steps.count()
+    steps.count()
 }
 
 impl StagePlanner<'_> {
@@ -174,8 +174,10 @@ impl StagePlanner<'_> {
     ) -> Result<(), PlanError> {
         self.trigger_of = trigger_of;
         for instruction in instructions {
+            let before = self.warnings.len();
             let applied = self.apply(instruction);
             applied.at(instruction.span).map_err(|error| self.moved(error))?;
+            warnings::skip_by_comments(&instruction.comments, before, &mut self.warnings);
         }
         self.trigger_of = None;
         Ok(())

@@ -1,11 +1,8 @@
-//! Plans of whole Dockerfiles: rules here, pictures in `fixtures/plan`.
+//! A request for unit tests. Plans of whole Dockerfiles are compared in `builder/tests/plan.rs`.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use store::{ImageConfig, Platform};
-
-use super::{BaseError, BaseImages, BuildPlan, PlanError, plan};
 use crate::request::{BuildRequest, ContextSource, NetworkMode, NoCache, SourceText};
 
 /// A request for an empty Dockerfile.

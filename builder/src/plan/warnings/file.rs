@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use parser::ast::{Dockerfile, From, InstructionKind, Stage, WarningKind};
+use parser::ast::{Dockerfile, Instruction, InstructionKind, Stage, WarningKind};
 use parser::suggest::suggest;
 use parser::{Span, Spanned, Word, expand};
 use store::{ImageConfig, Platform, Reference};
 
 use super::super::{Context, global};
-use super::{did_you_mean, rule};
+use super::{did_you_mean, rule, skip_by_comments};
 use crate::progress::Warning;
+use crate::request::BuildRequest;
 use crate::scope::{self, Variables};
 
 /// What can be said without knowing any variable.
-pub(in crate::plan) fn of_file(dockerfile: &Dockerfile) -> Vec<Warning> {
+pub(in crate::plan) fn of_file(dockerfile: &Dockerfile, request: &BuildRequest) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for warning in &dockerfile.warnings {
         warnings.push(match &warning.kind {
@@ -32,29 +33,42 @@ pub(in crate::plan) fn of_file(dockerfile: &Dockerfile) -> Vec<Warning> {
             },
         });
     }
-    stage_names(dockerfile, &mut warnings);
-    keyword_casing(dockerfile, &mut warnings);
+    let mut names = BTreeSet::new();
     for stage in &dockerfile.stages {
+        let from = warnings.len();
+        stage_name(stage, request, &mut names, &mut warnings);
         as_casing(stage, &mut warnings);
-        maintainers(stage, &mut warnings);
+        skip_by_comments(&stage.comments, from, &mut warnings);
+        for instruction in &stage.instructions {
+            let from = warnings.len();
+            maintainer(instruction, &mut warnings);
+            skip_by_comments(&instruction.comments, from, &mut warnings);
+        }
     }
+    keyword_casing(dockerfile, &mut warnings);
     warnings
 }
 
-fn stage_names(dockerfile: &Dockerfile, warnings: &mut Vec<Warning>) {
-    let mut seen = BTreeSet::new();
-    for stage in &dockerfile.stages {
-        let Some(name) = &stage.from.name else { continue };
-        let name = name.value.as_str();
-        if matches!(name, "scratch" | "context") {
-            let message =
-                format!("Stage name should not use the same name as reserved stage {name:?}");
-            warnings.push(rule("ReservedStageName", message, stage.span));
-        }
-        if !seen.insert(name) {
-            let message = format!("Duplicate stage name {name:?}, stage names should be unique");
-            warnings.push(rule("DuplicateStageName", message, stage.span));
-        }
+fn stage_name<'a>(
+    stage: &'a Stage,
+    request: &BuildRequest,
+    seen: &mut BTreeSet<&'a str>,
+    warnings: &mut Vec<Warning>,
+) {
+    let Some(Spanned { value: name, span }) = &stage.from.name else { return };
+    let typed = request.dockerfile.text.get(span.start..span.end).unwrap_or_default();
+    let typed = String::from_utf8_lossy(typed);
+    if typed.to_lowercase() == *name && typed != *name {
+        let message = format!("Stage name '{typed}' should be lowercase");
+        warnings.push(rule("StageNameCasing", message, stage.span));
+    }
+    if matches!(name.as_str(), "scratch" | "context") {
+        let message = format!("Stage name should not use the same name as reserved stage {name:?}");
+        warnings.push(rule("ReservedStageName", message, stage.span));
+    }
+    if !seen.insert(name) {
+        let message = format!("Duplicate stage name {name:?}, stage names should be unique");
+        warnings.push(rule("DuplicateStageName", message, stage.span));
     }
 }
 
@@ -117,12 +131,10 @@ fn keyword_casing(dockerfile: &Dockerfile, warnings: &mut Vec<Warning>) {
     }
 }
 
-fn maintainers(stage: &Stage, warnings: &mut Vec<Warning>) {
-    for instruction in &stage.instructions {
-        if matches!(instruction.kind, InstructionKind::Maintainer(_)) {
-            let message = "Maintainer instruction is deprecated in favor of using label";
-            warnings.push(rule("MaintainerDeprecated", message.to_owned(), instruction.span));
-        }
+fn maintainer(instruction: &Instruction, warnings: &mut Vec<Warning>) {
+    if matches!(instruction.kind, InstructionKind::Maintainer(_)) {
+        let message = "Maintainer instruction is deprecated in favor of using label";
+        warnings.push(rule("MaintainerDeprecated", message.to_owned(), instruction.span));
     }
 }
 
@@ -141,7 +153,11 @@ pub(in crate::plan) fn check_default_bases(
         let Ok(name) = expand::expand(base, dockerfile.directives.escape, &variables) else {
             return;
         };
-        if name.value.parse::<Reference>().is_err() {
+        let is_stage = |stage: &Stage| {
+            let named = stage.from.name.as_ref();
+            named.is_some_and(|stage| stage.value == name.value.to_lowercase())
+        };
+        if name.value.parse::<Reference>().is_err() && !dockerfile.stages.iter().any(is_stage) {
             let base = &base.text;
             let message =
                 format!("Default value for ARG {base} results in empty or invalid base image name");
@@ -168,7 +184,7 @@ pub(in crate::plan) fn check_from_arguments(
 
 pub(in crate::plan) fn check_from_platform(
     globals: &Variables,
-    from: &From,
+    stage: &Stage,
     word: &Word,
     value: &str,
     warnings: &mut Vec<Warning>,
@@ -180,16 +196,16 @@ pub(in crate::plan) fn check_from_platform(
         let message = format!(
             "Setting platform to predefined {text} in FROM is redundant as this is the default behavior"
         );
-        warnings.push(rule("RedundantTargetPlatform", message, word.span));
+        warnings.push(rule("RedundantTargetPlatform", message, stage.span));
     }
     if text.contains('$') {
         return;
     }
     let Ok(platform) = value.parse::<Platform>() else { return };
-    let name = from.name.as_ref().map_or("", |name| name.value.as_str());
+    let name = stage.from.name.as_ref().map_or("", |name| name.value.as_str());
     if !name.contains(&platform.os) && !name.contains(&platform.architecture) {
         let message = format!("FROM --platform flag should not use constant value {value:?}");
-        warnings.push(rule("FromPlatformFlagConstDisallowed", message, word.span));
+        warnings.push(rule("FromPlatformFlagConstDisallowed", message, stage.span));
     }
 }
 

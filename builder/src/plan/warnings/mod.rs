@@ -16,24 +16,27 @@ pub(super) use stage::{
     check_undefined, relative_workdir,
 };
 
-use super::{PlanError, PlanErrorKind, ResultExt};
+use super::{PlanError, PlanErrorKind};
 use crate::progress::Warning;
+use crate::request::BuildRequest;
 
 fn rule(name: &'static str, message: String, span: Span) -> Warning {
     Warning { rule: Some(name), message, span: Some(span) }
 }
 
-/// `# check=`: drops the rules to skip; with `error=true` those that remain fail the build.
+/// `# check=` and BUILDKIT_DOCKERFILE_CHECK: drops the rules to skip; with `error=true` those that remain
+/// fail the build.
 pub(super) fn fail_if_asked(
     dockerfile: &Dockerfile,
+    request: &BuildRequest,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), PlanError> {
-    let Some(check) = &dockerfile.directives.check else { return Ok(()) };
-    let options = CheckOptions::parse(&check.value).map_err(PlanErrorKind::Check).at(check.span)?;
-    let is_skipped = |name: &str| {
-        options.skip.iter().any(|skip| skip.eq_ignore_ascii_case(name) || skip == "all")
-    };
-    warnings.retain(|warning| !warning.rule.is_some_and(is_skipped));
+    let directive = dockerfile.directives.check.as_ref();
+    let given = request.build_args.get("BUILDKIT_DOCKERFILE_CHECK");
+    let Some(text) = given.or(directive.map(|check| &check.value)) else { return Ok(()) };
+    let place = |kind| PlanError { kind, span: directive.map(|check| check.span) };
+    let options = CheckOptions::parse(text).map_err(PlanErrorKind::Check).map_err(place)?;
+    warnings.retain(|warning| !skips(&options, warning));
     let mut rules: Vec<&str> = Vec::new();
     for name in warnings.iter().filter_map(|warning| warning.rule) {
         if !rules.contains(&name) {
@@ -41,9 +44,30 @@ pub(super) fn fail_if_asked(
         }
     }
     if options.error && !rules.is_empty() {
-        return Err(PlanErrorKind::Lint { rules: rules.join(", ") }).at(check.span);
+        return Err(place(PlanErrorKind::Lint { rules: rules.join(", ") }));
     }
     Ok(())
+}
+
+fn skips(options: &CheckOptions, warning: &Warning) -> bool {
+    warning.rule.is_some_and(|rule| {
+        options.skip.iter().any(|skip| skip.eq_ignore_ascii_case(rule) || skip == "all")
+    })
+}
+
+/// `# check=skip=RULE // why` above an instruction: drops its warnings, those from position `from` on.
+pub(super) fn skip_by_comments(comments: &[String], from: usize, warnings: &mut Vec<Warning>) {
+    for comment in comments {
+        let Some((name, value)) = comment.split_once('=') else { continue };
+        if !name.trim().eq_ignore_ascii_case("check") {
+            continue;
+        }
+        let value = value.split_once(" //").map_or(value, |(value, _)| value);
+        let Ok(options) = CheckOptions::parse(value.trim()) else { continue };
+        let kept: Vec<Warning> =
+            warnings.drain(from..).filter(|warning| !skips(&options, warning)).collect();
+        warnings.extend(kept);
+    }
 }
 
 fn did_you_mean(prefix: &str, suggestion: Option<&str>) -> String {

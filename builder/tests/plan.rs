@@ -1,0 +1,69 @@
+//! Golden plans: `fixtures/plan/NAME/{Dockerfile,plan.txt}`. `UPDATE_FIXTURES=1` writes them anew.
+//!
+//! Lines `#: option=value` of the Dockerfile set options of the request: `build-arg:K`, `target`, `platform`, …
+
+mod planning;
+
+use std::path::{Path, PathBuf};
+
+use planning::{FakeImages, busybox, plans, request, set_option};
+use store::Platform;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/plan")
+}
+
+/// An image with triggers, a user, a directory and a shell.
+fn images() -> FakeImages {
+    let mut images = FakeImages::default();
+    let platform: Platform = "linux/amd64".parse().unwrap();
+    let mut onbuild = busybox(&platform);
+    onbuild.config.on_build =
+        ["ARG BUILDER=none", "COPY --from=tools /bin/tool /bin/", "RUN echo $BUILDER"]
+            .map(str::to_owned)
+            .to_vec();
+    images.0.insert("onbuild".to_owned(), onbuild);
+    let mut furnished = busybox(&platform);
+    furnished.config.env.extend(["LANG=C".to_owned(), "EMPTY".to_owned()]);
+    furnished.config.user = "app".to_owned();
+    furnished.config.working_dir = "/srv".to_owned();
+    furnished.config.shell = ["/bin/bash", "-ec"].map(str::to_owned).to_vec();
+    furnished.config.entrypoint = vec!["/init".to_owned()];
+    images.0.insert("furnished".to_owned(), furnished);
+    images
+}
+
+fn planned(text: &str) -> String {
+    let mut request = request(text.as_bytes());
+    for line in text.lines() {
+        if let Some((name, value)) = line.strip_prefix("#: ").and_then(|line| line.split_once('='))
+        {
+            set_option(&mut request, name, value);
+        }
+    }
+    match plans(&request, &images()) {
+        Ok(plans) => plans.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        Err(error) => format!("error: {error}\n"),
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // the switch of the golden tests
+fn plans_are_as_recorded() {
+    let update = std::env::var_os("UPDATE_FIXTURES").is_some();
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    let mut different = Vec::new();
+    for case in &cases {
+        let text = std::fs::read_to_string(case.join("Dockerfile")).unwrap();
+        let (found, file) = (planned(&text), case.join("plan.txt"));
+        if update {
+            std::fs::write(&file, &found).unwrap();
+        } else if std::fs::read_to_string(&file).unwrap_or_default() != found {
+            different.push(format!("{}:\n{found}", case.display()));
+        }
+    }
+    assert!(!cases.is_empty());
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
