@@ -3,7 +3,7 @@
 //! A blob is written to a file in `temp/` and renamed when its digest is known (or checked), so what has a
 //! digest for a name has that digest. A blob that exists already is not written again.
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::PathBuf;
 
 use crate::digest::{Digest, HashingWriter};
@@ -27,7 +27,7 @@ pub struct BlobInfo {
 pub struct BlobWriter {
     store: Store,
     path: PathBuf,
-    file: Option<HashingWriter<File>>,
+    file: Option<HashingWriter<BufWriter<File>>>,
 }
 
 impl Store {
@@ -62,7 +62,11 @@ impl Store {
         let path = self.temp_path()?;
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file.map_err(io_error("create", &path))?;
-        Ok(BlobWriter { store: self.clone(), path, file: Some(HashingWriter::new(file)) })
+        Ok(BlobWriter {
+            store: self.clone(),
+            path,
+            file: Some(HashingWriter::new(BufWriter::new(file))),
+        })
     }
 
     /// Whether the blob is there now. To rely on it, [`Store::hold`] it.
@@ -113,21 +117,22 @@ impl Store {
 impl BlobWriter {
     /// Makes the blob visible under whatever digest it has.
     pub fn finish(self) -> Result<BlobInfo> {
-        self.seal().publish()
+        self.seal()?.publish()
     }
 
     /// Makes the blob visible if it has this digest and size.
     pub fn finish_as(self, digest: Digest, size: u64) -> Result<()> {
-        let sealed = self.seal();
+        let sealed = self.seal()?;
         sealed.check(digest, size)?;
         sealed.publish().map(drop)
     }
 
     /// Ends the writing without making the blob visible yet.
-    pub(crate) fn seal(mut self) -> SealedBlob {
+    pub(crate) fn seal(mut self) -> Result<SealedBlob> {
         let file = self.file.take().expect("a blob is sealed once");
-        let (_file, digest, size) = file.finish();
-        SealedBlob { writer: self, info: BlobInfo { digest, size } }
+        let (mut file, digest, size) = file.finish();
+        file.flush().map_err(io_error("write", &self.path))?;
+        Ok(SealedBlob { writer: self, info: BlobInfo { digest, size } })
     }
 
     /// Bytes written so far.

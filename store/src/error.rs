@@ -43,7 +43,7 @@ pub enum StoreError {
     #[error("image {id} is in use by {}", users.join(", "))]
     InUse { id: Digest, users: Vec<String> },
     #[error("image {digest} is for {}, not for {wanted}", list(offered))]
-    NoPlatform { digest: Digest, wanted: Platform, offered: Vec<Platform> },
+    NoPlatform { digest: Digest, wanted: Box<Platform>, offered: Vec<Platform> },
     #[error("manifest {manifest} lists {layers} layers, but its configuration {diff_ids}")]
     LayerCount { manifest: Digest, layers: usize, diff_ids: usize },
     #[error("`{media_type}` of {digest} is not {expected}")]

@@ -36,7 +36,7 @@ impl Store {
         if let Some(source) = tee.write_error.take() {
             return Err(super::ArchiveError::Write { source }.into());
         }
-        let sealed = tee.writer.seal();
+        let sealed = tee.writer.seal()?;
         let digest = sealed.info.digest;
         let index = index.map_err(|source| StoreError::Layer { digest, source })?;
         let info = sealed.publish()?;

@@ -58,8 +58,7 @@ impl Store {
         let selected =
             |entry: &Descriptor| name.is_none_or(|name| load_oci::is_called(entry, name));
         let index = load_oci::read_index(&mut *source)?.ok_or(ArchiveError::NotAnImage)?;
-        let offered: Vec<String> =
-            index.manifests.iter().map(|entry| load_oci::label(entry)).collect();
+        let offered: Vec<String> = index.manifests.iter().map(load_oci::label).collect();
         let mut entries: Vec<_> = index.manifests.iter().filter(|entry| selected(entry)).collect();
         entries.dedup_by_key(|entry| entry.digest);
         let shown = path.display().to_string();

@@ -66,7 +66,8 @@ impl TarSource {
         if kind.is_symlink() || kind.is_hard_link() {
             let target = entry.link_name_bytes().unwrap_or_default();
             let base = if kind.is_symlink() { parent(&name) } else { "" };
-            self.links.insert(name.clone(), join_names(base, &clean_name(&target)));
+            let target = join_names(base, &String::from_utf8_lossy(&target));
+            self.links.insert(name, target);
             return Ok(());
         }
         if !kind.is_file() && !kind.is_contiguous() && !kind.is_gnu_sparse() {
@@ -195,7 +196,7 @@ impl Source for DirSource {
 fn store_content(store: &Store, content: &mut dyn Read) -> Result<SealedBlob> {
     let mut writer = store.blob_writer()?;
     match copy_into(content, &mut writer) {
-        Ok(()) => Ok(writer.seal()),
+        Ok(()) => writer.seal(),
         Err(StoreError::BlobSource { source }) => Err(ArchiveError::Read { source }.into()),
         Err(error) => Err(error),
     }

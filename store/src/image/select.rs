@@ -30,7 +30,7 @@ pub(crate) fn choose(index: &Index, platform: &Platform, digest: Digest) -> Resu
     let chosen = images.iter().find(exact).or_else(|| images.iter().find(runs));
     chosen.map(|entry| (*entry).clone()).ok_or_else(|| StoreError::NoPlatform {
         digest,
-        wanted: platform.clone(),
+        wanted: Box::new(platform.clone()),
         offered: images.iter().filter_map(|entry| entry.platform.clone()).collect(),
     })
 }

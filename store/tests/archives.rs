@@ -1,0 +1,337 @@
+//! Archives: written, read back, damaged, foreign.
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+
+use store::archive::ArchiveError;
+use store::{
+    ArchiveKind, ContainerConfig, Digest, FormOptions, ImageToSave, ImportOptions, LayerForm,
+    Platform, Store, StoreError, media_type,
+};
+
+use crate::support::{assert_valid, image, reference, sandbox};
+
+const GZIP: FormOptions = FormOptions { form: LayerForm::GZIP, force: false };
+const PLAIN: FormOptions = FormOptions { form: LayerForm::Plain, force: false };
+
+fn save(store: &Store, names: &[&str], kind: ArchiveKind, options: FormOptions) -> Vec<u8> {
+    let images: Vec<_> = names
+        .iter()
+        .map(|name| ImageToSave {
+            image: store.resolve(name).unwrap(),
+            names: vec![reference(name)],
+        })
+        .collect();
+    let mut bytes = Vec::new();
+    store.save(&images, kind, options, &mut bytes).unwrap();
+    bytes
+}
+
+/// A tar of files given by name.
+fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, *bytes).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+fn files_of(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(tar).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().to_string_lossy().into_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        if !name.ends_with('/') {
+            files.insert(name, bytes);
+        }
+    }
+    files
+}
+
+fn tar_of_map(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    let files: Vec<_> =
+        files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    tar_of(&files)
+}
+
+fn archive_error(result: store::error::Result<Vec<store::LoadedImage>>) -> ArchiveError {
+    match result.unwrap_err() {
+        StoreError::Archive(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_oci_archive_loads_as_the_same_image() {
+    let from = sandbox();
+    let made = image(&from.store, &["app:v1", "other"], &[&[("a", "1")], &[("b", "2")]]);
+    let image =
+        ImageToSave { image: made.clone(), names: vec![reference("app:v1"), reference("other")] };
+    let mut bytes = Vec::new();
+    let images = std::slice::from_ref(&image);
+    let written = from.store.save(images, ArchiveKind::Oci, GZIP, &mut bytes).unwrap();
+    assert_ne!(written[0].digest, made.descriptor.digest);
+
+    let to = sandbox();
+    let loaded = to.store.load(bytes.as_slice()).unwrap();
+    assert_eq!(loaded.len(), 1);
+    assert_eq!((loaded[0].id, &loaded[0].manifest.digest), (made.id(), &written[0].digest));
+    assert_eq!(loaded[0].names, image.names);
+    let found = to.store.resolve("other").unwrap();
+    assert_eq!(found.config, made.config);
+    assert!(found.manifest.layers.iter().all(|l| l.media_type == media_type::LAYER_TAR_GZIP));
+    to.store.unpack(&found).unwrap();
+    assert_valid(&to.store);
+    assert_valid(&from.store);
+    // Saved from there, it is the same archive: compressed layers stay what they are.
+    let mut again = Vec::new();
+    let image = ImageToSave { image: found, names: image.names.clone() };
+    to.store.save(&[image], ArchiveKind::Oci, GZIP, &mut again).unwrap();
+    assert_eq!(bytes, again);
+    // And in one go by whoever compresses it for the first time.
+    assert_eq!(save(&from.store, &["app:v1"], ArchiveKind::Oci, GZIP), {
+        let other = sandbox();
+        self::image(&other.store, &["app:v1"], &[&[("a", "1")], &[("b", "2")]]);
+        save(&other.store, &["app:v1"], ArchiveKind::Oci, GZIP)
+    });
+}
+
+#[test]
+fn a_layer_is_compressed_once() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let made = image(store, &["app"], &[&[("a", "1")]]);
+    let first = store.with_layer_form(&made, GZIP).unwrap();
+    let compressed = first.manifest.layers[0].digest;
+    let path = store.blob_path(&compressed);
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    assert_eq!(store.with_layer_form(&made, GZIP).unwrap(), first);
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+    // Forced back to plain, and to zstd.
+    let plain = FormOptions { form: LayerForm::Plain, force: true };
+    let back = store.with_layer_form(&first, plain).unwrap();
+    assert_eq!(back.manifest, made.manifest);
+    let zstd = FormOptions { form: LayerForm::ZSTD, force: true };
+    let zstd = store.with_layer_form(&first, zstd).unwrap();
+    assert_eq!(zstd.manifest.layers[0].media_type, media_type::LAYER_TAR_ZSTD);
+    assert_eq!(store.with_layer_form(&zstd, GZIP).unwrap(), zstd);
+    // Lost, it is made again.
+    fs::remove_file(&path).unwrap();
+    assert_eq!(store.with_layer_form(&made, GZIP).unwrap(), first);
+    assert!(path.exists());
+    assert_valid(store);
+}
+
+#[test]
+fn a_docker_archive_has_both_forms_of_documents() {
+    let from = sandbox();
+    let made = image(&from.store, &["app"], &[&[("a", "1")]]);
+    image(&from.store, &["app2"], &[&[("a", "1")], &[("b", "1")]]);
+    let bytes = save(&from.store, &["app", "app2"], ArchiveKind::Docker, PLAIN);
+    let mut files = files_of(&bytes);
+    assert_eq!(files.len(), 3 + 2 * 2 + 2, "shared blobs are written once");
+    // What docker itself wrote until version 24 has manifest.json only.
+    for name in ["index.json", "oci-layout"] {
+        files.remove(name).unwrap();
+    }
+    files.retain(|name, bytes| {
+        !(name.starts_with("blobs") && bytes.starts_with(b"{\"schemaVersion"))
+    });
+    let to = sandbox();
+    let loaded = to.store.load(tar_of_map(&files).as_slice()).unwrap();
+    assert_eq!(loaded.len(), 2);
+    assert_eq!((loaded[0].id, &loaded[0].names), (made.id(), &vec![reference("app")]));
+    to.store.unpack(&to.store.resolve("app2").unwrap()).unwrap();
+    assert_valid(&to.store);
+}
+
+/// Layers under their old names, one a link to another image's, the configuration named by its digest.
+#[test]
+fn old_docker_archives_with_links_load() {
+    let from = sandbox();
+    let made = image(&from.store, &["app"], &[&[("a", "1")], &[("a", "1")]]);
+    let layer = fs::read(from.store.blob_path(&made.manifest.layers[0].digest)).unwrap();
+    let config = made.config.to_bytes();
+    let manifest = format!(
+        r#"[{{"Config":"{}.json","RepoTags":["app:old"],"Layers":["x/layer.tar","y/layer.tar"]}}]"#,
+        made.id().hex()
+    );
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, name, bytes).unwrap();
+    };
+    add("./x/layer.tar", &layer);
+    add("x/VERSION", b"1.0");
+    add(&format!("{}.json", made.id().hex()), &config);
+    add("manifest.json", manifest.as_bytes());
+    let mut link = tar::Header::new_gnu();
+    link.set_entry_type(tar::EntryType::Symlink);
+    link.set_size(0);
+    archive.append_link(&mut link, "y/layer.tar", "../x/layer.tar").unwrap();
+    let bytes = archive.into_inner().unwrap();
+
+    let to = sandbox();
+    let loaded = to.store.load(bytes.as_slice()).unwrap();
+    assert_eq!((loaded[0].id, loaded[0].names[0].familiar().as_str()), (made.id(), "app:old"));
+    assert_valid(&to.store);
+}
+
+#[test]
+fn archives_may_be_compressed_and_layouts_directories() {
+    let from = sandbox();
+    let made = image(&from.store, &["app"], &[&[("a", "1")]]);
+    let bytes = save(&from.store, &["app"], ArchiveKind::Oci, GZIP);
+    for compression in [store::layer::Compression::GZIP, store::layer::Compression::ZSTD] {
+        let mut writer = store::layer::compressor(Vec::new(), compression).unwrap();
+        std::io::copy(&mut bytes.as_slice(), &mut writer).unwrap();
+        let compressed = writer.finish().unwrap();
+        let to = sandbox();
+        assert_eq!(to.store.load(compressed.as_slice()).unwrap()[0].id, made.id());
+        // Cut off, it is not loaded.
+        let cut = &compressed[..compressed.len() - 3];
+        assert!(matches!(archive_error(sandbox().store.load(cut)), ArchiveError::Read { .. }));
+    }
+    let to = sandbox();
+    let loaded = to.store.load_path(&from.store.root().join("images")).unwrap();
+    assert_eq!((loaded[0].id, &loaded[0].manifest.digest), (made.id(), &made.descriptor.digest));
+    assert_eq!(loaded[0].names, [reference("app")]);
+    assert_valid(&to.store);
+}
+
+#[test]
+fn one_image_of_a_layout_can_be_opened_without_listing_it() {
+    let from = sandbox();
+    let one = image(&from.store, &["app:one"], &[&[("a", "1")]]);
+    let path = from.store.root().join("images");
+    let to = sandbox();
+    assert_eq!(to.store.open_layout(&path, None).unwrap().id(), one.id());
+    let two = image(&from.store, &["app:two"], &[&[("a", "2")]]);
+    for name in ["app:two", "two", "docker.io/library/app:two", &two.descriptor.digest.to_string()]
+    {
+        assert_eq!(to.store.open_layout(&path, Some(name)).unwrap().id(), two.id(), "{name}");
+    }
+    let several = to.store.open_layout(&path, None).unwrap_err();
+    assert!(several.to_string().contains("app:one, app:two"), "{several}");
+    let unknown = to.store.open_layout(&path, Some("three")).unwrap_err();
+    assert!(unknown.to_string().contains("has no image `three`"), "{unknown}");
+    assert!(to.store.images().unwrap().is_empty());
+}
+
+#[test]
+fn nothing_of_a_damaged_archive_becomes_visible() {
+    let from = sandbox();
+    image(&from.store, &["app"], &[&[("a", "1")]]);
+    let good = files_of(&save(&from.store, &["app"], ArchiveKind::Oci, GZIP));
+    for name in good.keys() {
+        let to = sandbox();
+        let mut missing = good.clone();
+        missing.remove(name);
+        assert!(to.store.load(tar_of_map(&missing).as_slice()).is_err(), "without {name}");
+        let mut flipped = good.clone();
+        let bytes = flipped.get_mut(name).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x80;
+        assert!(to.store.load(tar_of_map(&flipped).as_slice()).is_err(), "{name} flipped");
+        let mut longer = good.clone();
+        longer.get_mut(name).unwrap().push(b'x');
+        assert!(to.store.load(tar_of_map(&longer).as_slice()).is_err(), "{name} longer");
+        assert!(to.store.blobs().unwrap().is_empty(), "{name}");
+        assert!(to.store.images().unwrap().is_empty(), "{name}");
+        assert_valid(&to.store);
+    }
+}
+
+#[test]
+fn other_tars_are_no_images() {
+    let store = &sandbox().store;
+    let other = tar_of(&[("etc/passwd", b"root")]);
+    assert!(matches!(archive_error(store.load(other.as_slice())), ArchiveError::NotAnImage));
+    let empty = tar_of(&[
+        ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#),
+        ("index.json", br#"{"schemaVersion":2,"manifests":[]}"#),
+    ]);
+    assert!(matches!(archive_error(store.load(empty.as_slice())), ArchiveError::Empty));
+    let old = tar_of(&[
+        ("oci-layout", br#"{"imageLayoutVersion":"2.0.0"}"#),
+        ("index.json", br#"{"schemaVersion":2,"manifests":[]}"#),
+    ]);
+    assert!(matches!(
+        archive_error(store.load(old.as_slice())),
+        ArchiveError::LayoutVersion { .. }
+    ));
+    assert!(store.load(&b"not a tar at all, whatever it may be"[..]).is_err());
+}
+
+/// An index with images for two machines, as a registry serves it and BuildKit writes it.
+#[test]
+fn of_a_nested_index_the_image_for_this_machine_is_taken() {
+    let from = sandbox();
+    let mine = image(&from.store, &["app"], &[&[("a", "1")]]);
+    let mut files = files_of(&save(&from.store, &["app"], ArchiveKind::Oci, PLAIN));
+    let blob = |bytes: &[u8]| (format!("blobs/sha256/{}", Digest::of(bytes).hex()), bytes.to_vec());
+    let nested = |architecture: &str| {
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"{index}","manifests":[
+            {{"mediaType":"{manifest}","digest":"{other}","size":7,"platform":{{"architecture":"s390x","os":"linux"}}}},
+            {{"mediaType":"{manifest}","digest":"{mine}","size":{size},"platform":{{"architecture":"{architecture}","os":"linux"}}}},
+            {{"mediaType":"{manifest}","digest":"{other}","size":7,"platform":{{"architecture":"unknown","os":"unknown"}},
+              "annotations":{{"vnd.docker.reference.type":"attestation-manifest"}}}}]}}"#,
+            index = media_type::IMAGE_INDEX,
+            manifest = media_type::IMAGE_MANIFEST,
+            other = Digest::of(b"absent!"),
+            mine = mine.descriptor.digest,
+            size = mine.descriptor.size,
+        )
+    };
+    let mut with = |architecture: &str| {
+        let document = nested(architecture);
+        let (name, bytes) = blob(document.as_bytes());
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{}","digest":"{}","size":{},
+            "annotations":{{"io.containerd.image.name":"docker.io/library/multi:1"}}}}]}}"#,
+            media_type::IMAGE_INDEX,
+            Digest::of(&bytes),
+            bytes.len()
+        );
+        files.insert(name, bytes);
+        files.insert("index.json".to_owned(), index.into_bytes());
+        tar_of_map(&files)
+    };
+    let to = sandbox();
+    let host = Platform::host().architecture;
+    let loaded = to.store.load(with(&host).as_slice()).unwrap();
+    assert_eq!((loaded[0].id, loaded[0].names[0].familiar().as_str()), (mine.id(), "multi:1"));
+    assert_valid(&to.store);
+    let refused = to.store.load(with("ppc64le").as_slice()).unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains("is for linux/s390x, linux/ppc64le, not for linux/"), "{text}");
+}
+
+#[test]
+fn a_root_file_system_becomes_an_image() {
+    let sandbox = sandbox();
+    let tar = tar_of(&[("bin/sh", b"#!"), ("etc/passwd", b"root:x:0:0::/:/bin/sh\n")]);
+    let options = ImportOptions {
+        names: vec![reference("base")],
+        platform: Platform::host(),
+        config: ContainerConfig { cmd: vec!["/bin/sh".to_owned()], ..Default::default() },
+        created: "2024-01-01T00:00:00Z".to_owned(),
+        message: "imported".to_owned(),
+    };
+    let made = sandbox.store.import(tar.as_slice(), &options).unwrap();
+    assert_eq!(made.config.rootfs.diff_ids[0].0, Digest::of(&tar));
+    assert_eq!(sandbox.store.unpack(&made).unwrap()[0].index.len(), 2);
+    assert_valid(&sandbox.store);
+    let hostile = tar_of(&[("a", b"1")]);
+    let hostile = String::from_utf8(hostile).unwrap().replacen('a', "\0", 1);
+    assert!(sandbox.store.import(hostile.as_bytes(), &options).is_err());
+    assert!(sandbox.store.import(&b"nonsense"[..], &options).is_err());
+    assert_eq!(sandbox.store.images().unwrap().len(), 1);
+}

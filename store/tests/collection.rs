@@ -1,0 +1,149 @@
+//! Garbage collection.
+use std::io::Write;
+
+use store::{Held, PruneOptions, Pruned, Store, StoreError};
+
+use crate::support::{assert_valid, image, layer, open, sandbox};
+
+const UNNAMED: PruneOptions = PruneOptions { unnamed_images: true };
+const ONLY_GARBAGE: PruneOptions = PruneOptions { unnamed_images: false };
+
+fn prune(store: &Store, options: PruneOptions) -> Pruned {
+    store.prune(options, &mut || Ok(Vec::new())).unwrap()
+}
+
+#[test]
+fn what_nothing_leads_to_goes_and_the_rest_stays() {
+    let sandbox = sandbox();
+    let root = sandbox.store.root().to_owned();
+    let kept = image(&sandbox.store, &["kept"], &[&[("a", "1")], &[("b", "2")]]);
+    let gone = image(&sandbox.store, &["gone"], &[&[("a", "1")], &[("c", "3")]]);
+    sandbox.store.unpack(&kept).unwrap();
+    sandbox.store.unpack(&gone).unwrap();
+    sandbox.store.untag("gone", false).unwrap();
+    // The handle that made it still holds it.
+    let other = open(&root);
+    assert_eq!(prune(&other, ONLY_GARBAGE), Pruned::default());
+    drop(sandbox.store);
+    let pruned = prune(&other, ONLY_GARBAGE);
+    // Configuration, manifest and one layer; the lower layer is shared.
+    assert_eq!((pruned.blobs.len(), pruned.snapshots.len()), (3, 1));
+    assert!(pruned.bytes > 0);
+    assert_valid(&other);
+    assert_eq!(other.unpack(&other.resolve("kept").unwrap()).unwrap().len(), 2);
+    assert_eq!(prune(&other, ONLY_GARBAGE), Pruned::default());
+}
+
+#[test]
+fn unnamed_images_go_when_asked_for() {
+    let sandbox = sandbox();
+    let root = sandbox.store.root().to_owned();
+    let old = image(&sandbox.store, &["app"], &[&[("a", "1")]]);
+    let used = image(&sandbox.store, &["app"], &[&[("a", "2")]]);
+    image(&sandbox.store, &["app"], &[&[("a", "3")]]);
+    drop(sandbox.store);
+    let store = open(&root);
+    store.keep("c1", &[Held::Blob(used.descriptor.digest)]).unwrap();
+    assert_eq!(prune(&store, ONLY_GARBAGE), Pruned::default());
+    assert_eq!(prune(&store, UNNAMED).images, [old.id()]);
+    assert_eq!(store.images().unwrap().len(), 2);
+    assert_valid(&store);
+}
+
+#[test]
+fn cache_records_and_named_leases_are_roots() {
+    let sandbox = sandbox();
+    let root = sandbox.store.root().to_owned();
+    let cached = layer(&sandbox.store, &[("a", "1")]).digest;
+    let leased = layer(&sandbox.store, &[("a", "2")]).digest;
+    let snapshotter = sandbox.store.snapshotter();
+    let snapshot = snapshotter.commit(snapshotter.prepare(&[]).unwrap()).unwrap();
+    sandbox.store.keep("build", &[Held::Blob(leased)]).unwrap();
+    drop((snapshotter, sandbox.store));
+    let store = open(&root);
+    let roots = vec![Held::Blob(cached), Held::Snapshot(snapshot)];
+    let pruned = store.prune(ONLY_GARBAGE, &mut || Ok(roots.clone())).unwrap();
+    assert_eq!(pruned, Pruned::default());
+    let pruned = prune(&store, ONLY_GARBAGE);
+    assert_eq!((pruned.blobs, pruned.snapshots.len()), (vec![cached], 1));
+    store.release("build").unwrap();
+    assert_eq!(prune(&store, ONLY_GARBAGE).blobs, [leased]);
+}
+
+#[test]
+fn compressed_forms_stay_with_their_layer() {
+    let sandbox = sandbox();
+    let root = sandbox.store.root().to_owned();
+    let made = image(&sandbox.store, &["app"], &[&[("a", "1")]]);
+    let options = store::FormOptions { form: store::LayerForm::GZIP, force: false };
+    let gzipped = sandbox.store.with_layer_form(&made, options).unwrap();
+    drop(sandbox.store);
+    let store = open(&root);
+    // The manifest that was exported goes, the compressed layer is what took time.
+    assert_eq!(prune(&store, ONLY_GARBAGE).blobs, [gzipped.descriptor.digest]);
+    assert!(store.has_blob(&gzipped.manifest.layers[0].digest));
+    store.untag("app", false).unwrap();
+    drop(store);
+    let store = open(&root);
+    assert_eq!(prune(&store, ONLY_GARBAGE).blobs.len(), 4);
+    assert!(store.blobs().unwrap().is_empty());
+    assert_valid(&store);
+}
+
+#[test]
+fn a_damaged_manifest_stops_the_collection() {
+    let sandbox = sandbox();
+    let made = image(&sandbox.store, &["app"], &[&[("a", "1")]]);
+    let path = sandbox.store.blob_path(&made.descriptor.digest);
+    std::fs::write(path, "{}").unwrap();
+    let error = sandbox.store.prune(UNNAMED, &mut || Ok(Vec::new())).unwrap_err();
+    assert!(matches!(error, StoreError::BlobCorrupt { .. }));
+}
+
+/// Builders and a collector at once: whoever was told that something exists can use it.
+#[test]
+fn nothing_vanishes_under_someone_who_holds_it() {
+    let sandbox = sandbox();
+    let root = sandbox.store.root();
+    std::thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            let store = open(root);
+            let mut collected = 0;
+            for _ in 0..150 {
+                collected += prune(&store, UNNAMED).blobs.len();
+            }
+            collected
+        });
+        for thread in 0..3 {
+            scope.spawn(move || {
+                for number in 0..60 {
+                    // A handle for each round, so that there is garbage to collect.
+                    let store = open(root);
+                    let content = format!("{}", number % 5);
+                    let name = format!("t{thread}");
+                    let made = image(&store, &[&name], &[&[("a", &content)]]);
+                    let found = store.resolve(&name).unwrap();
+                    assert!(store.hold_image(&found).unwrap());
+                    assert_eq!(found.id(), made.id());
+                    let layers = store.unpack(&found).unwrap();
+                    assert!(store.has_snapshot(&layers[0].snapshot));
+                    store.untag(&name, false).unwrap();
+                }
+            });
+        }
+        collector.join().unwrap();
+    });
+    prune(&open(root), UNNAMED);
+    assert_valid(&sandbox.store);
+}
+
+#[test]
+fn an_unfinished_blob_is_not_seen_and_leaves_nothing() {
+    let sandbox = sandbox();
+    let mut writer = sandbox.store.blob_writer().unwrap();
+    writer.write_all(b"half").unwrap();
+    assert!(sandbox.store.blobs().unwrap().is_empty());
+    assert!(open(sandbox.store.root()).blobs().unwrap().is_empty());
+    drop(writer);
+    assert!(sandbox.store.root().join("temp").read_dir().unwrap().next().is_none());
+}

@@ -1,0 +1,115 @@
+//! Every kind of damage is found.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use store::{Digest, Store, StoreError};
+
+use crate::support::{assert_valid, image, sandbox};
+
+fn problems(store: &Store) -> Vec<String> {
+    store.validate().unwrap().iter().map(ToString::to_string).collect()
+}
+
+fn flip_a_byte(path: &Path, position: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    let position = position % bytes.len();
+    bytes[position] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn files_in(dir: PathBuf) -> Vec<PathBuf> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn a_flipped_byte_is_found_in_every_blob() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    image(store, &["app"], &[&[("a", "hello")], &[("b", "world")]]);
+    let blobs = files_in(store.root().join("images/blobs/sha256"));
+    assert_eq!(blobs.len(), 4);
+    for blob in blobs {
+        let good = fs::read(&blob).unwrap();
+        for position in [0, 100, good.len() - 1] {
+            flip_a_byte(&blob, position);
+            let name = blob.file_name().unwrap().to_string_lossy().into_owned();
+            assert!(problems(store).iter().any(|p| p.contains(&name)), "{name} at {position}");
+            fs::write(&blob, &good).unwrap();
+        }
+        fs::write(&blob, &good[..good.len() - 1]).unwrap();
+        assert!(!problems(store).is_empty());
+        fs::remove_file(&blob).unwrap();
+        assert!(!problems(store).is_empty());
+        fs::write(&blob, &good).unwrap();
+        assert_valid(store);
+    }
+}
+
+#[test]
+fn a_blob_with_another_digest_is_refused() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let digest = Digest::of(b"good");
+    let wrong = store.put_verified(digest, 4, &mut &b"evil"[..]);
+    assert!(matches!(wrong, Err(StoreError::BlobCorrupt { .. })));
+    for (bytes, size) in [(&b"good"[..], 5), (b"good!", 4), (b"goo", 4)] {
+        let wrong = store.put_verified(digest, size, &mut { bytes });
+        assert!(matches!(wrong, Err(StoreError::BlobSize { .. })));
+    }
+    assert!(store.blobs().unwrap().is_empty());
+    store.put_verified(digest, 4, &mut &b"good"[..]).unwrap();
+    assert_eq!(store.read_document("test", &digest).unwrap(), b"good");
+    fs::write(store.blob_path(&digest), "evil").unwrap();
+    assert!(matches!(store.read_document("test", &digest), Err(StoreError::BlobCorrupt { .. })));
+}
+
+#[test]
+fn damaged_snapshots_and_indexes_are_found() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let made = image(store, &["app"], &[&[("d/", ""), ("d/a", "hello")]]);
+    let layers = store.unpack(&made).unwrap();
+    let snapshot = store.root().join("snapshots/fs").join(layers[0].snapshot.as_str());
+    assert_valid(store);
+
+    fs::write(snapshot.join("d/a"), "jello").unwrap();
+    assert!(problems(store)[0].contains("`d/a` has other content"));
+    fs::write(snapshot.join("d/a"), "hello!").unwrap();
+    assert!(problems(store)[0].contains("is not what the layer says"));
+    fs::remove_file(snapshot.join("d/a")).unwrap();
+    assert!(problems(store)[0].contains("is missing"));
+    fs::write(snapshot.join("d/a"), "hello").unwrap();
+    fs::write(snapshot.join("d/b"), "").unwrap();
+    assert!(problems(store)[0].contains("is not in the layer"));
+    fs::remove_file(snapshot.join("d/b")).unwrap();
+
+    let index = files_in(store.root().join("cache/indexes")).remove(0);
+    let good = fs::read(&index).unwrap();
+    flip_a_byte(&index, good.len() / 2);
+    assert_eq!(problems(store).len(), 1);
+    fs::write(&index, good).unwrap();
+
+    let record = files_in(store.root().join("snapshots/chains")).remove(0);
+    let good = fs::read(&record).unwrap();
+    fs::write(&record, "nothere").unwrap();
+    assert!(problems(store)[0].contains("is missing"));
+    fs::write(&record, "../../etc").unwrap();
+    assert!(problems(store)[0].contains("not readable"));
+    fs::write(&record, good).unwrap();
+    assert_valid(store);
+}
+
+#[test]
+fn a_damaged_index_of_images_is_found() {
+    let sandbox = sandbox();
+    image(&sandbox.store, &["app"], &[&[("a", "1")]]);
+    let path = sandbox.store.root().join("images/index.json");
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &good[..good.len() / 2]).unwrap();
+    assert!(!problems(&sandbox.store).is_empty());
+    assert!(sandbox.store.resolve("app").is_err());
+    fs::write(&path, good.replace("\"size\":", "\"size\":1")).unwrap();
+    assert!(!problems(&sandbox.store).is_empty());
+    fs::write(&path, good).unwrap();
+    assert_valid(&sandbox.store);
+}

@@ -1,0 +1,192 @@
+//! Unpacking and stacking layers.
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use store::snapshot::OverlaySnapshotter;
+use store::{RootfsMount, SnapshotId, Snapshotter, Store, StoreError};
+
+use crate::support::{assert_valid, image, open, sandbox};
+
+fn path_of(store: &Store, id: &SnapshotId) -> std::path::PathBuf {
+    store.root().join("snapshots/fs").join(id.as_str())
+}
+
+#[test]
+fn an_image_is_unpacked_once_whoever_asks() {
+    let sandbox = sandbox();
+    let made = image(
+        &sandbox.store,
+        &["app"],
+        &[&[("d/", ""), ("d/a", "1"), ("b", "x")], &[("!b", ""), ("d/c", "2")]],
+    );
+    let stores = [sandbox.store.clone(), sandbox.store.clone(), sandbox.store.clone()];
+    let results: Vec<Vec<SnapshotId>> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            stores.iter().map(|store| scope.spawn(|| store.unpack(&made).unwrap())).collect();
+        let ids =
+            |layers: Vec<store::StoredLayer>| layers.into_iter().map(|l| l.snapshot).collect();
+        threads.into_iter().map(|thread| ids(thread.join().unwrap())).collect()
+    });
+    assert!(results.iter().all(|ids| ids == &results[0]));
+    assert_eq!(sandbox.store.snapshots().unwrap().len(), 2);
+    let top = path_of(&sandbox.store, &results[0][1]);
+    assert_eq!(fs::read_to_string(top.join("d/c")).unwrap(), "2");
+    assert!(fs::symlink_metadata(top.join("b")).unwrap().file_type().is_char_device());
+    assert_valid(&sandbox.store);
+    // Another process finds the same.
+    let again = open(sandbox.store.root()).unpack(&made).unwrap();
+    assert_eq!(again[1].snapshot, results[0][1]);
+}
+
+#[test]
+fn the_tree_of_an_image_needs_no_unpacking() {
+    let sandbox = sandbox();
+    let made = image(&sandbox.store, &["app"], &[&[("d/", ""), ("d/a", "1")], &[("d/b", "2")]]);
+    let tree = sandbox.store.tree(&made).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut tree.open(Path::new("d/b")).unwrap(), &mut text).unwrap();
+    assert_eq!(text, "2");
+    assert_eq!(tree.read_dir(Path::new("d")).unwrap().len(), 2);
+    assert!(sandbox.store.snapshots().unwrap().is_empty());
+}
+
+#[test]
+fn a_wrong_diff_id_is_not_unpacked() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let mut made = image(store, &["app"], &[&[("a", "1")]]);
+    made.config.rootfs.diff_ids[0] = store::DiffId(store::Digest::of(b"other"));
+    assert!(matches!(store.unpack(&made), Err(StoreError::DiffId { .. })));
+    assert!(store.snapshots().unwrap().is_empty());
+    assert_valid(store);
+}
+
+#[test]
+fn what_is_written_above_a_stack_becomes_a_snapshot() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let base = image(store, &["app"], &[&[("a", "1")]]);
+    let parents: Vec<_> = store.unpack(&base).unwrap().into_iter().map(|l| l.snapshot).collect();
+    let root = path_of(store, &parents[0]);
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o1777)).unwrap();
+    let snapshotter = store.snapshotter();
+    let active = snapshotter.prepare(&parents).unwrap();
+    let RootfsMount::Overlay { lowers, upper, work, volatile } = active.mount.clone() else {
+        panic!("an overlay")
+    };
+    assert_eq!((lowers, volatile), (vec![root.clone()], true));
+    let upper = upper.unwrap();
+    assert_eq!(fs::metadata(&upper).unwrap().mode() & 0o7777, 0o1777);
+    fs::write(upper.join("b"), "2").unwrap();
+    // As overlayfs leaves it.
+    fs::create_dir(work.unwrap().join("work")).unwrap();
+    let id = snapshotter.commit(active).unwrap();
+    assert_eq!(fs::read_to_string(path_of(store, &id).join("b")).unwrap(), "2");
+    assert!(fs::read_dir(store.root().join("temp")).unwrap().next().is_none());
+    let dropped = snapshotter.prepare(&[parents[0].clone(), id.clone()]).unwrap();
+    drop(dropped);
+    snapshotter.discard(snapshotter.prepare(&[]).unwrap()).unwrap();
+    assert!(fs::read_dir(store.root().join("temp")).unwrap().next().is_none());
+    let gone = SnapshotId::parse("gone").unwrap();
+    assert!(matches!(snapshotter.prepare(&[gone]), Err(StoreError::SnapshotMissing { .. })));
+    snapshotter.remove(&id).unwrap();
+    assert!(!store.has_snapshot(&id));
+    assert_valid(store);
+}
+
+#[test]
+fn a_view_has_at_least_two_lowers() {
+    let sandbox = sandbox();
+    let snapshotter = sandbox.store.snapshotter();
+    for stack in [0, 1, 3] {
+        let ids: Vec<_> = (0..stack)
+            .map(|_| snapshotter.commit(snapshotter.prepare(&[]).unwrap()).unwrap())
+            .collect();
+        match snapshotter.view(&ids).unwrap() {
+            RootfsMount::Overlay { lowers, upper: None, work: None, .. } => {
+                assert_eq!(lowers.len(), stack.max(2));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The stack is flattened from below, in the same pieces while it grows.
+#[test]
+fn a_deep_stack_is_flattened() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let snapshotter = OverlaySnapshotter::with_limit(store.clone(), 6);
+    let mut stack: Vec<SnapshotId> = Vec::new();
+    for number in 0..20 {
+        let active = snapshotter.prepare(&stack).unwrap();
+        let RootfsMount::Overlay { lowers, upper, .. } = &active.mount else {
+            panic!("an overlay")
+        };
+        assert!(lowers.len() <= 6, "{number}");
+        let upper = upper.as_ref().unwrap();
+        fs::create_dir(upper.join("d")).unwrap();
+        fs::write(upper.join("d").join(format!("f{number}")), number.to_string()).unwrap();
+        fs::write(upper.join("same"), number.to_string()).unwrap();
+        stack.push(snapshotter.commit(active).unwrap());
+    }
+    let merged = fs::read_dir(store.root().join("snapshots/merged")).unwrap().count();
+    assert!(merged <= 20 / 2, "{merged} merged snapshots for 20 layers");
+    let before = store.snapshots().unwrap().len();
+    let RootfsMount::Overlay { lowers, .. } = snapshotter.view(&stack).unwrap() else { panic!() };
+    let seen: std::collections::BTreeSet<String> = lowers
+        .iter()
+        .flat_map(|lower| fs::read_dir(lower.join("d")).unwrap())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(seen.len(), 20);
+    assert_eq!(fs::read_to_string(lowers[0].join("same")).unwrap(), "19");
+    let _ = snapshotter.view(&stack).unwrap();
+    assert!(store.snapshots().unwrap().len() <= before + 1, "merged snapshots are reused");
+    assert_valid(store);
+}
+
+#[test]
+fn merging_honours_deletions_and_opaque_directories() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: whiteouts are devices, which only root can make");
+        return;
+    }
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let snapshotter = OverlaySnapshotter::with_limit(store.clone(), 2);
+    let unpack = |layers: &[&[(&str, &str)]]| -> Vec<SnapshotId> {
+        let made = image(store, &["x"], layers);
+        store.unpack(&made).unwrap().into_iter().map(|layer| layer.snapshot).collect()
+    };
+    let stack = unpack(&[
+        &[("gone", "1"), ("d/", ""), ("d/old", "1"), ("kind", "file"), ("stays", "1")],
+        &[("!gone", ""), ("!d", ""), ("kind/", ""), ("kind/now", "dir")],
+        &[("d/", ""), ("d/new", "3"), ("stays", "3")],
+    ]);
+    let RootfsMount::Overlay { lowers, .. } = snapshotter.view(&stack).unwrap() else { panic!() };
+    assert_eq!(lowers.len(), 2);
+    let bottom = &lowers[1];
+    assert!(!bottom.join("gone").exists());
+    assert!(!bottom.join("d").exists());
+    assert_eq!(fs::read_to_string(bottom.join("kind/now")).unwrap(), "dir");
+    assert_eq!(fs::read_to_string(bottom.join("stays")).unwrap(), "1");
+    assert_eq!(fs::read_to_string(lowers[0].join("stays")).unwrap(), "3");
+}
+
+/// A callback of a tree may outlive the handle it came from.
+#[test]
+fn layers_that_are_compressed_are_unpacked_when_read() {
+    let sandbox = sandbox();
+    let plain = image(&sandbox.store, &["app"], &[&[("a", "1")]]);
+    let options = store::FormOptions { form: store::LayerForm::GZIP, force: false };
+    let gzipped = sandbox.store.with_layer_form(&plain, options).unwrap();
+    assert_ne!(gzipped.manifest.layers[0].digest, plain.manifest.layers[0].digest);
+    let tree = Arc::new(open(sandbox.store.root()).tree(&gzipped).unwrap());
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut tree.open(Path::new("a")).unwrap(), &mut text).unwrap();
+    assert_eq!(text, "1");
+    assert_eq!(sandbox.store.snapshots().unwrap().len(), 1);
+}
