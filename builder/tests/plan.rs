@@ -22,14 +22,14 @@ fn images() -> FakeImages {
         ["ARG BUILDER=none", "COPY --from=tools /bin/tool /bin/", "RUN echo $BUILDER"]
             .map(str::to_owned)
             .to_vec();
-    images.0.insert("onbuild".to_owned(), onbuild);
+    images.known.insert("onbuild".to_owned(), onbuild);
     let mut furnished = busybox(&platform);
     furnished.config.env.extend(["LANG=C".to_owned(), "EMPTY".to_owned()]);
     furnished.config.user = "app".to_owned();
     furnished.config.working_dir = "/srv".to_owned();
     furnished.config.shell = ["/bin/bash", "-ec"].map(str::to_owned).to_vec();
     furnished.config.entrypoint = vec!["/init".to_owned()];
-    images.0.insert("furnished".to_owned(), furnished);
+    images.known.insert("furnished".to_owned(), furnished);
     images
 }
 

@@ -14,12 +14,19 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 
 /// Images by familiar name; `busybox` and `alpine` exist in every tag.
 #[derive(Debug, Default)]
-pub struct FakeImages(pub BTreeMap<String, ImageConfig>);
+pub struct FakeImages {
+    pub known: BTreeMap<String, ImageConfig>,
+    /// Every image there is a name for exists, with an empty configuration.
+    pub any: bool,
+}
 
 impl BaseImages for FakeImages {
     fn image(&self, name: &str, platform: &Platform) -> Result<ImageConfig, BaseError> {
-        if let Some(config) = self.0.get(name) {
+        if let Some(config) = self.known.get(name) {
             return Ok(config.clone());
+        }
+        if self.any {
+            return Ok(ImageConfig::empty(platform));
         }
         match name.split(':').next() {
             Some("busybox" | "alpine" | "docker.io/library/busybox") => Ok(busybox(platform)),
@@ -28,7 +35,7 @@ impl BaseImages for FakeImages {
     }
 
     fn named(&self, key: &str, _: &Platform) -> Result<Option<ImageConfig>, BaseError> {
-        Ok(self.0.get(key).cloned())
+        Ok(self.known.get(key).cloned())
     }
 }
 
