@@ -64,7 +64,7 @@ fn go_quote(text: &str) -> String {
 }
 
 /// Seconds since 1970 as `2015-10-21T07:28:00Z`.
-pub(crate) fn rfc3339(seconds: i64) -> String {
+pub fn rfc3339(seconds: i64) -> String {
     let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil_date(days);
     let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);

@@ -20,6 +20,7 @@ mod stage_graph;
 pub mod step;
 
 pub use error::BuildError;
+pub use history::rfc3339;
 pub use plan::{BuildPlan, PlannedStage};
 pub use progress::{BuildEvent, Progress};
 pub use request::BuildRequest;

@@ -284,7 +284,7 @@ pub(crate) struct LoadArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ArchiveKind {
+pub(crate) enum ArchiveFormat {
     /// An OCI image layout in a tar archive
     Oci,
     /// The same layout with docker's manifest.json beside it
@@ -299,7 +299,7 @@ pub(crate) struct SaveArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[arg(long, value_enum, default_value = "docker")]
-    pub(crate) format: ArchiveKind,
+    pub(crate) format: ArchiveFormat,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -309,9 +309,6 @@ pub(crate) struct ImportArgs {
     pub(crate) file: PathBuf,
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Apply a Dockerfile instruction to the configuration: CMD, ENV, …
-    #[arg(short, long = "change", value_name = "INSTRUCTION")]
-    pub(crate) changes: Vec<String>,
     /// Text of the image's history entry
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Option<String>,

@@ -147,6 +147,13 @@ const RMI: &[Flag] = &[
     value("platform", "images have one platform here"),
 ];
 
+const IMPORT: &[Flag] = &[Flag {
+    name: "change",
+    short: Some('c'),
+    takes: Takes::Value,
+    hint: "build a Dockerfile that starts from the imported image",
+}];
+
 const COMMANDS: &[(&str, &[Flag])] = &[
     ("build", BUILD),
     ("run", RUN),
@@ -154,6 +161,7 @@ const COMMANDS: &[(&str, &[Flag])] = &[
     ("load", LOAD),
     ("save", SAVE),
     ("rmi", RMI),
+    ("import", IMPORT),
 ];
 
 /// Adds the refused flags to their commands, hidden from the help.

@@ -8,7 +8,7 @@ use cli::{Exit, output};
 use serde_json::json;
 use store::HistoryEntry;
 
-use super::{age, open_store, short_id};
+use super::{open_store, short_id, times};
 use crate::args::{HistoryArgs, ListFormat};
 
 /// Docker shortens what made a layer to this many characters.
@@ -57,7 +57,7 @@ impl Line<'_> {
         let object = json!({
             "ID": self.id,
             "CreatedAt": self.entry.created,
-            "CreatedSince": age::since(self.entry.created.as_deref(), SystemTime::now()),
+            "CreatedSince": times::since(self.entry.created.as_deref(), SystemTime::now()),
             "CreatedBy": self.created_by(args),
             "Size": self.size(args),
             "Comment": self.entry.comment,
@@ -68,7 +68,7 @@ impl Line<'_> {
     fn created(&self, args: &HistoryArgs) -> String {
         let created = self.entry.created.as_deref();
         if args.human {
-            age::since(created, SystemTime::now())
+            times::since(created, SystemTime::now())
         } else {
             created.unwrap_or("N/A").to_owned()
         }

@@ -8,7 +8,7 @@ use cli::{Exit, output};
 use serde_json::json;
 use store::{Digest, ImageSummary, Reference};
 
-use super::{age, open_store, short_id};
+use super::{open_store, short_id, times};
 use crate::args::{ImagesArgs, ListFormat};
 
 /// A line of the list: an image under one of its names, or without any.
@@ -96,7 +96,7 @@ fn table(rows: &[Row<'_>], args: &ImagesArgs) -> String {
             row.repository(),
             row.tag(),
             row.id(args),
-            age::since(row.image.created.as_deref(), now),
+            times::since(row.image.created.as_deref(), now),
             output::size(row.image.size),
         ];
         if args.digests {
@@ -117,7 +117,7 @@ fn json_lines(rows: &[Row<'_>], args: &ImagesArgs) -> String {
             "ID": row.id(args),
             "Digest": row.image.manifest.to_string(),
             "CreatedAt": row.image.created,
-            "CreatedSince": age::since(row.image.created.as_deref(), now),
+            "CreatedSince": times::since(row.image.created.as_deref(), now),
             "Size": output::size(row.image.size),
         });
         format!("{object}\n")

@@ -30,6 +30,6 @@ fn show(image: &LoadedImage) -> io::Result<()> {
     if image.names.is_empty() {
         return output::line(&format!("Loaded image ID: {}", image.id));
     }
-    let names = image.names.iter();
-    names.map(|name| output::line(&format!("Loaded image: {}", name.familiar()))).collect()
+    let mut names = image.names.iter();
+    names.try_for_each(|name| output::line(&format!("Loaded image: {}", name.familiar())))
 }

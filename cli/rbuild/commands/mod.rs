@@ -1,9 +1,9 @@
 //! One file for each command: resolves the arguments, calls a library, shows the result.
 
-mod age;
 mod dockerfile;
 mod history;
 mod images;
+mod import;
 mod inspect;
 mod load;
 mod parse;
@@ -11,6 +11,7 @@ mod rmi;
 mod save;
 mod system;
 mod tag;
+mod times;
 mod version;
 
 use anyhow::Result;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Rmi(args) => rmi::run(&args, &environment),
         Command::Load(args) => load::run(&args, &environment),
         Command::Save(args) => save::run(&args, &environment),
+        Command::Import(args) => import::run(&args, &environment),
         Command::System(args) => system::run(&args, &environment),
         Command::Version => version::run(),
         _ => Err(anyhow::anyhow!("not connected yet")),

@@ -8,20 +8,24 @@ use anyhow::{Context, Result, bail};
 use cli::Exit;
 use cli::environment::Environment;
 use store::Store;
-use store::archive::{ImageToSave, LayerForm, SaveOptions};
+use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm};
 
 use super::open_store;
-use crate::args::{ArchiveKind, SaveArgs};
+use crate::args::{ArchiveFormat, SaveArgs};
 
 pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<Exit> {
     let store = open_store(environment)?;
     let images = images(&store, &args.images)?;
+    let kind = match args.format {
+        ArchiveFormat::Oci => ArchiveKind::Oci,
+        ArchiveFormat::Docker => ArchiveKind::Docker,
+    };
     match &args.output {
-        Some(path) if path.as_os_str() != "-" => to_file(&store, &images, args.format, path)?,
+        Some(path) if path.as_os_str() != "-" => to_file(&store, &images, kind, path)?,
         _ if io::stdout().is_terminal() => {
             bail!("refusing to write an archive to a terminal: give a file with `--output`")
         }
-        _ => write(&store, &images, args.format, &mut io::stdout().lock())?,
+        _ => write(&store, &images, kind, &mut io::stdout().lock())?,
     }
     Ok(Exit::Success)
 }
@@ -59,20 +63,14 @@ fn to_file(store: &Store, images: &[ImageToSave], kind: ArchiveKind, path: &Path
     written
 }
 
+/// Layers that are plain in the store are compressed on the way out.
 fn write(
     store: &Store,
     images: &[ImageToSave],
     kind: ArchiveKind,
     writer: &mut dyn Write,
 ) -> Result<()> {
-    match kind {
-        ArchiveKind::Oci => {
-            let options = SaveOptions { form: LayerForm::Gzip, force: false };
-            store.save_oci(images, &options, writer)?;
-        }
-        ArchiveKind::Docker => {
-            store.save_docker(images, writer)?;
-        }
-    }
+    let options = FormOptions { form: LayerForm::GZIP, force: false };
+    store.save(images, kind, options, writer)?;
     Ok(())
 }

@@ -2,6 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The time as images store it, in whole seconds.
+pub(super) fn rfc3339(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+    builder::rfc3339(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
 /// How long ago an RFC 3339 time was, as docker says it. What is no time is shown as it is.
 pub(super) fn since(created: Option<&str>, now: SystemTime) -> String {
     let Some(created) = created else { return "N/A".to_owned() };
@@ -85,6 +91,14 @@ mod tests {
         assert_eq!(unix_seconds("2024-02-29T12:00:00+02:00"), Some(1_709_200_800));
         for wrong in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00"] {
             assert_eq!(unix_seconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_they_are_read() {
+        for seconds in [0, 68_169_600, 1_709_164_800, 1_795_481_663, 4_102_444_799] {
+            let text = rfc3339(UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!(unix_seconds(&text), i64::try_from(seconds).ok(), "{text}");
         }
     }
 
