@@ -188,16 +188,16 @@ impl Store {
         if let Some(id) = self.snapshot_of_chain(layer.chain_id)? {
             return Ok(TreeContent::Dir(Arc::new(self.snapshotter().dir(&id)?)));
         }
+        let (store, image_of_layer) = (self.clone(), image.clone());
+        let unpack = Arc::new(move || -> Result<Arc<RootDir>, crate::tree::UnpackError> {
+            let layers = store.unpack(&image_of_layer)?;
+            Ok(Arc::new(store.snapshotter().dir(&layers[number].snapshot)?))
+        });
         if media_type::is_plain_layer(&layer.descriptor.media_type) {
             let file: File = self.open_blob(&layer.descriptor.digest)?;
-            return Ok(TreeContent::Blob(Arc::new(file)));
+            return Ok(TreeContent::BlobOrLazy(Arc::new(file), unpack));
         }
-        let (store, image) = (self.clone(), image.clone());
-        let unpack = move || -> Result<Arc<RootDir>, crate::tree::UnpackError> {
-            let layers = store.unpack(&image)?;
-            Ok(Arc::new(store.snapshotter().dir(&layers[number].snapshot)?))
-        };
-        Ok(TreeContent::Lazy(Arc::new(unpack)))
+        Ok(TreeContent::Lazy(unpack))
     }
 
     pub(crate) fn index_path(&self, chain: ChainId) -> PathBuf {

@@ -1,24 +1,20 @@
 //! Unpacking a layer into a directory.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use rustix::io::Errno;
-use sys::root_dir::{FileKind, NodeKind, Timestamp};
-use sys::{RootDir, SysError};
+use sys::RootDir;
+use sys::root_dir::{FileKind, NodeKind};
 
 use super::collect::{Collector, Placed, ancestors};
-use super::content::ContentHasher;
-use super::entry::{Entry, EntryKind, split_parent};
-use super::error::show;
+use super::disk::{Disk, as_path, unpack};
+use super::entry::{Entry, EntryKind, join, split_parent};
 use super::read::{Member, Whiteouts, read_layer};
 use super::xattr::OVERLAY_OPAQUE;
 use super::{LayerError, LayerIndex};
-use crate::id_map::{IdMap, Owner};
+use crate::id_map::IdMap;
 use crate::tree::Tree;
 
 /// How deletions appear on disk.
@@ -40,21 +36,50 @@ pub fn apply(
     form: WhiteoutForm,
     id_map: IdMap,
 ) -> Result<LayerIndex, LayerError> {
-    let mut applier = Applier {
-        disk: Disk { target, id_map, open: None, buffer: vec![0; 128 << 10] },
-        collector: Collector::new(parents),
-        parents,
-        form,
-        dirs: HashSet::new(),
-        inherited: BTreeMap::new(),
-    };
-    applier.dirs.insert(Vec::new());
-    read_layer(reader, Whiteouts::Interpret, &mut |member, content| match member {
-        Member::Whiteout { path } => applier.collector.whiteout(&path),
-        Member::Opaque { path } => applier.collector.opaque(&path),
-        Member::Entry(entry) => applier.entry(entry, content),
-    })?;
-    applier.finish()
+    let setting = Setting { target, parents, form, whiteouts: Whiteouts::Interpret, id_map };
+    setting.run(reader)
+}
+
+/// Unpacks an archive that is no layer (ADD of a local tar): names like `.wh.x` mean nothing here.
+/// `target` is an empty directory and `parents` the tree that the result will be laid over, so that
+/// a member below a symbolic link lands where the link leads.
+pub fn apply_archive(
+    reader: impl Read,
+    target: &RootDir,
+    parents: &Tree,
+    id_map: IdMap,
+) -> Result<LayerIndex, LayerError> {
+    let form = WhiteoutForm::Overlay;
+    let setting = Setting { target, parents, form, whiteouts: Whiteouts::Literal, id_map };
+    setting.run(reader)
+}
+
+struct Setting<'a> {
+    target: &'a RootDir,
+    parents: &'a Tree,
+    form: WhiteoutForm,
+    whiteouts: Whiteouts,
+    id_map: IdMap,
+}
+
+impl Setting<'_> {
+    fn run(self, reader: impl Read) -> Result<LayerIndex, LayerError> {
+        let Setting { target, parents, form, whiteouts, id_map } = self;
+        let mut applier = Applier {
+            disk: Disk { target, id_map, open: None, buffer: vec![0; 128 << 10] },
+            collector: Collector::new(parents),
+            parents,
+            form,
+            dirs: HashSet::from([Vec::new()]),
+            inherited: BTreeMap::new(),
+        };
+        read_layer(reader, whiteouts, &mut |member, content| match member {
+            Member::Whiteout { path } => applier.collector.whiteout(&path),
+            Member::Opaque { path } => applier.collector.opaque(&path),
+            Member::Entry(entry) => applier.entry(entry, content),
+        })?;
+        applier.finish()
+    }
 }
 
 struct Applier<'a> {
@@ -203,7 +228,7 @@ impl Applier<'_> {
     fn purge(&self, index: &LayerIndex, dir: &[u8]) -> Result<(), LayerError> {
         let listed = self.disk.target.read_dir(as_path(dir));
         for child in listed.map_err(|source| unpack(dir, source))? {
-            let path = super::entry::join(dir, child.name.as_bytes());
+            let path = join(dir, child.name.as_bytes());
             let ours = match index.get(&path) {
                 Some(entry) => !matches!(entry.kind, EntryKind::Whiteout),
                 None => !index.below(&path).is_empty(),
@@ -230,145 +255,4 @@ impl Applier<'_> {
         }
         Ok(())
     }
-}
-
-/// The tree being written.
-struct Disk<'a> {
-    target: &'a RootDir,
-    id_map: IdMap,
-    /// The directory written to last: entries of a directory come together.
-    open: Option<(Vec<u8>, RootDir)>,
-    buffer: Vec<u8>,
-}
-
-impl Disk<'_> {
-    /// Creates anything but a directory. Its parent exists; it does not.
-    fn create(&mut self, entry: &mut Entry, content: &mut dyn Read) -> Result<(), LayerError> {
-        let (parent, name) = split_parent(&entry.path).unwrap_or_default();
-        let name = as_path(name).to_owned();
-        self.enter(parent).map_err(|source| unpack(&entry.path, source))?;
-        let Some((_, dir)) = &self.open else { return Ok(()) };
-        let made = match &entry.kind {
-            EntryKind::File { .. } => return self.create_file(&name, entry, content),
-            EntryKind::Hardlink { target } => {
-                let linked = self.target.hard_link(as_path(target), entry.as_path());
-                return linked.map_err(|source| unpack(&entry.path, source));
-            }
-            EntryKind::Symlink { target } => dir.symlink(as_path(target), &name),
-            EntryKind::Fifo => dir.mknod(&name, NodeKind::Fifo, 0o600),
-            EntryKind::CharDevice { major, minor } => {
-                let kind = NodeKind::CharDevice { major: *major, minor: *minor };
-                dir.mknod(&name, kind, 0o600)
-            }
-            EntryKind::BlockDevice { major, minor } => {
-                let kind = NodeKind::BlockDevice { major: *major, minor: *minor };
-                dir.mknod(&name, kind, 0o600)
-            }
-            EntryKind::Dir { .. } | EntryKind::Whiteout => Ok(()),
-        };
-        made.and_then(|()| self.set_attributes(dir, &name, entry))
-            .map_err(|source| unpack(&entry.path, source))
-    }
-
-    fn create_file(
-        &mut self,
-        name: &Path,
-        entry: &mut Entry,
-        content: &mut dyn Read,
-    ) -> Result<(), LayerError> {
-        let Some((_, dir)) = &self.open else { return Ok(()) };
-        let created = dir.create_file(name, 0o600);
-        let mut file = created.map_err(|source| unpack(&entry.path, source))?;
-        let (size, digest) = copy(content, &mut file, &mut self.buffer, &entry.path)?;
-        if let EntryKind::File { size: expected, digest: known, .. } = &mut entry.kind {
-            if *expected != size {
-                let path = show(&entry.path);
-                return Err(LayerError::SizeChanged { path, expected: *expected });
-            }
-            *known = Some(digest);
-        }
-        drop(file);
-        self.set_attributes(dir, name, entry).map_err(|source| unpack(&entry.path, source))
-    }
-
-    fn create_dir(&mut self, path: &[u8]) -> Result<(), SysError> {
-        let Some((parent, name)) = split_parent(path) else { return Ok(()) };
-        self.enter(parent)?;
-        match &self.open {
-            Some((_, dir)) => dir.create_dir(as_path(name), 0o700),
-            None => Ok(()),
-        }
-    }
-
-    fn enter(&mut self, path: &[u8]) -> Result<(), SysError> {
-        if self.open.as_ref().is_some_and(|(open, _)| open == path) {
-            return Ok(());
-        }
-        self.open = Some((path.to_vec(), self.target.subdir_nofollow(as_path(path))?));
-        Ok(())
-    }
-
-    /// Owner first, because changing it clears setuid bits and capabilities; time last.
-    fn set_attributes(&self, dir: &RootDir, name: &Path, entry: &Entry) -> Result<(), SysError> {
-        let owner = self.id_map.to_disk(Owner { uid: entry.uid, gid: entry.gid });
-        dir.set_owner(name, owner.uid, owner.gid)?;
-        if !entry.is_symlink() {
-            dir.set_mode(name, entry.mode)?;
-        }
-        for (attribute, value) in &entry.xattrs {
-            dir.set_xattr(name, attribute, value)?;
-        }
-        dir.set_mtime(name, Timestamp { secs: entry.mtime, nanos: 0 })
-    }
-
-    fn finish_dir(&self, entry: &Entry, form: WhiteoutForm) -> Result<(), LayerError> {
-        let finish = || {
-            let path = entry.as_path();
-            if form == WhiteoutForm::Remove {
-                let found = self.target.xattrs(path)?;
-                for name in found.keys().filter(|name| !entry.xattrs.contains_key(*name)) {
-                    if super::xattr::belongs_to_image(name) {
-                        self.target.remove_xattr(path, name)?;
-                    }
-                }
-            }
-            self.set_attributes(self.target, path, entry)
-        };
-        finish().map_err(|source| unpack(&entry.path, source))
-    }
-}
-
-/// Copies and hashes in one pass.
-fn copy(
-    content: &mut dyn Read,
-    file: &mut File,
-    buffer: &mut [u8],
-    path: &[u8],
-) -> Result<(u64, super::ContentDigest), LayerError> {
-    let mut hasher = ContentHasher::default();
-    let mut size = 0;
-    loop {
-        let count = match content.read(buffer) {
-            Ok(0) => return Ok((size, hasher.finish())),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                let problem = "is cut short".to_owned();
-                return Err(LayerError::Entry { path: show(path), problem });
-            }
-            Err(source) => return Err(LayerError::ReadFile { path: show(path), source }),
-        };
-        hasher.update(&buffer[..count]);
-        file.write_all(&buffer[..count])
-            .map_err(|source| LayerError::WriteFile { path: show(path), source })?;
-        size += count as u64;
-    }
-}
-
-fn unpack(path: &[u8], source: SysError) -> LayerError {
-    LayerError::Unpack { path: show(path), source }
-}
-
-fn as_path(path: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(path))
 }

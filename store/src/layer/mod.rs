@@ -7,9 +7,11 @@
 //! | `codec.rs`    | the stored form of an index                                             |
 //! | `content.rs`  | the digest of a file's bytes that cache keys use                        |
 //! | `read.rs`     | archive → members, every field checked                                  |
+//! | `member.rs`   | a header and its extensions → entry                                     |
 //! | `write.rs`    | entries → archive, deterministic                                        |
 //! | `collect.rs`  | members → index: where they land, what replaces what                      |
 //! | `apply.rs`    | archive → unpacked directory                                            |
+//! | `disk.rs`     | one entry on disk, with all its attributes                              |
 //! | `diff.rs`     | upper directory of an overlay → entries, archive                        |
 //! | `compress.rs` | gzip, zstd; reading also xz and bzip2                                   |
 //! | `gzip.rs`     | gzip on all cores, the same bytes on any number of them                 |
@@ -22,16 +24,18 @@ mod collect;
 pub mod compress;
 pub mod content;
 pub mod diff;
+mod disk;
 pub mod entry;
 pub mod error;
 mod gzip;
 pub mod index;
+mod member;
 pub mod read;
 mod tar_format;
 pub mod write;
 mod xattr;
 
-pub use apply::{WhiteoutForm, apply};
+pub use apply::{WhiteoutForm, apply, apply_archive};
 pub use collect::index_layer;
 pub use compress::{Compression, compressor, decompressor};
 pub use content::ContentDigest;

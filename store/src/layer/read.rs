@@ -6,13 +6,14 @@
 
 use std::io::{self, Read};
 
-use super::entry::{Entry, EntryKind, Xattrs, join, split_parent};
+use super::LayerError;
+use super::entry::Entry;
 use super::error::show;
-use super::tar_format::header::{RawHeader, flag};
+use super::member::{Extended, Layout, Special, clean, special};
+use super::tar_format::header::{RawHeader, flag, number};
 use super::tar_format::pax::Records;
-use super::tar_format::sparse::{self, PaxSparse, SparseMap, SparseReader};
-use super::tar_format::{BLOCK, Problem, padding};
-use super::{LayerError, xattr};
+use super::tar_format::sparse::{self, SparseMap, SparseReader};
+use super::tar_format::{BLOCK, padding};
 
 /// Whether `.wh.` names delete (layers) or are names like others (archives given to ADD).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +39,6 @@ pub enum Member {
 /// Called for each member with the bytes of its file (empty for the rest).
 pub type Visit<'a> = dyn FnMut(Member, &mut dyn Read) -> Result<(), LayerError> + 'a;
 
-const WHITEOUT: &[u8] = b".wh.";
-const WHITEOUT_META: &[u8] = b".wh..wh.";
-const OPAQUE: &[u8] = b".wh..wh..opq";
-
 /// Longest name or PAX header accepted: what other readers accept too.
 const MAX_EXTENSION: i64 = 1 << 20;
 
@@ -62,14 +59,6 @@ struct Archive<R> {
     reader: R,
     position: u64,
     global: Records,
-}
-
-/// A header with the extensions that preceded it.
-struct Extended {
-    block: [u8; BLOCK],
-    records: Records,
-    long_path: Option<Vec<u8>>,
-    long_link: Option<Vec<u8>>,
 }
 
 impl<R: Read> Archive<R> {
@@ -219,7 +208,7 @@ impl<R: Read> Archive<R> {
         if !header.is_gnu() {
             return Err(fail("is sparse but not in GNU format".to_owned()));
         }
-        let size = super::tar_format::header::number(&block[483..495]).ok();
+        let size = number(&block[483..495]).ok();
         let size = size.and_then(|size| u64::try_from(size).ok());
         let size = size.ok_or_else(|| fail("has a damaged size".to_owned()))?;
         let mut chunks = Vec::new();
@@ -274,211 +263,11 @@ impl<R: Read> Read for Data<'_, R> {
     }
 }
 
-/// Where and how long a file's bytes are.
-struct Layout {
-    size: u64,
-    offset: Option<u64>,
-}
-
-impl Extended {
-    fn header(&self) -> RawHeader<'_> {
-        RawHeader(&self.block)
-    }
-
-    fn raw_path(&self) -> Vec<u8> {
-        let sparse_name = self.records.get(b"GNU.sparse.name");
-        match sparse_name.or_else(|| self.records.get(b"path")) {
-            Some(path) => path.to_vec(),
-            None => self.long_path.clone().unwrap_or_else(|| self.header().path()),
-        }
-    }
-
-    fn link(&self) -> Result<Vec<u8>, Problem> {
-        let link = match self.records.get(b"linkpath") {
-            Some(link) => link.to_vec(),
-            None => self.long_link.clone().unwrap_or_else(|| self.header().link()),
-        };
-        match link.as_slice() {
-            b"" => Err("links to nothing".to_owned()),
-            link if link.contains(&0) => Err("has a link target with a NUL byte".to_owned()),
-            _ => Ok(link),
-        }
-    }
-
-    fn has_data(&self) -> bool {
-        let flag = self.header().type_flag();
-        matches!(flag, flag::OLD_FILE | flag::FILE | flag::CONTIGUOUS | flag::GNU_SPARSE)
-    }
-
-    /// How many bytes follow. Only files have any, whatever the header of another says.
-    fn stored_size(&self) -> Result<u64, Problem> {
-        if !self.has_data() {
-            return Ok(0);
-        }
-        let size = match self.records.integer("size")? {
-            Some(size) => size,
-            None => self.header().size()?,
-        };
-        u64::try_from(size).map_err(|_| format!("has a size of {size}"))
-    }
-
-    fn pax_sparse_map(
-        &self,
-        data: &mut impl Read,
-        name: &str,
-    ) -> Result<Option<SparseMap>, LayerError> {
-        if !self.has_data() {
-            return Ok(None);
-        }
-        match sparse::from_records(&self.records).map_err(|problem| damaged(name, problem))? {
-            PaxSparse::No => Ok(None),
-            PaxSparse::Map(map) => Ok(Some(map)),
-            PaxSparse::InData { size } => {
-                let read = sparse::read_map(data, size);
-                read.map(|(map, _)| Some(map)).map_err(|source| read_error(name, source))
-            }
-        }
-    }
-
-    fn entry(&self, path: Vec<u8>, layout: &Layout) -> Result<Entry, Problem> {
-        let kind = self.kind(layout)?;
-        if path.is_empty() && !matches!(kind, EntryKind::Dir { .. }) {
-            return Err("has no name".to_owned());
-        }
-        let time = self.records.seconds("mtime")?;
-        // A symbolic link has no mode of its own; the kernel always shows this one.
-        let mode = match kind {
-            EntryKind::Symlink { .. } => 0o777,
-            _ => u32::try_from(self.header().mode()? & 0o7777).unwrap_or(0),
-        };
-        Ok(Entry {
-            path,
-            kind,
-            mode,
-            uid: self.owner("uid", self.header().uid())?,
-            gid: self.owner("gid", self.header().gid())?,
-            mtime: time.map_or_else(|| self.header().mtime(), Ok)?,
-            xattrs: self.xattrs()?,
-        })
-    }
-
-    fn kind(&self, layout: &Layout) -> Result<EntryKind, Problem> {
-        Ok(match self.header().type_flag() {
-            // Before POSIX a directory was a file whose name ends in a slash.
-            flag::OLD_FILE | flag::FILE if self.raw_path().ends_with(b"/") => {
-                EntryKind::Dir { opaque: false }
-            }
-            flag::OLD_FILE | flag::FILE | flag::CONTIGUOUS | flag::GNU_SPARSE => {
-                EntryKind::File { size: layout.size, digest: None, offset: layout.offset }
-            }
-            flag::HARDLINK => {
-                let target = self.link()?;
-                let clean = clean(&target)
-                    .map_err(|problem| format!("links to `{}`, which {problem}", show(&target)))?;
-                EntryKind::Hardlink { target: clean }
-            }
-            flag::SYMLINK => EntryKind::Symlink { target: self.link()? },
-            flag::CHAR_DEVICE => match self.device()? {
-                (0, 0) => return Err("is device 0:0, the mark of a deleted file".to_owned()),
-                (major, minor) => EntryKind::CharDevice { major, minor },
-            },
-            flag::BLOCK_DEVICE => {
-                let (major, minor) = self.device()?;
-                EntryKind::BlockDevice { major, minor }
-            }
-            flag::DIR => EntryKind::Dir { opaque: false },
-            flag::FIFO => EntryKind::Fifo,
-            other => {
-                return Err(format!("has the unknown type `{}`", other.escape_ascii()));
-            }
-        })
-    }
-
-    fn device(&self) -> Result<(u32, u32), Problem> {
-        let (major, minor) = self.header().device()?;
-        // The kernel's own limits: 12 and 20 bits.
-        match (u32::try_from(major), u32::try_from(minor)) {
-            (Ok(major), Ok(minor)) if major < 1 << 12 && minor < 1 << 20 => Ok((major, minor)),
-            _ => Err(format!("is the impossible device {major}:{minor}")),
-        }
-    }
-
-    fn owner(&self, key: &str, field: Result<i64, Problem>) -> Result<u32, Problem> {
-        let id = match self.records.integer(key)? {
-            Some(id) => id,
-            None => field?,
-        };
-        // The last id means "unchanged" to the kernel.
-        let known = u32::try_from(id).ok().filter(|&id| id != u32::MAX);
-        known.ok_or_else(|| format!("has the impossible {key} {id}"))
-    }
-
-    fn xattrs(&self) -> Result<Xattrs, Problem> {
-        let mut xattrs = Xattrs::new();
-        for (key, value) in self.records.iter() {
-            let Some(name) = key.strip_prefix(b"SCHILY.xattr.") else { continue };
-            if name.is_empty() || name.contains(&0) || name.len() > 255 || value.len() > 1 << 16 {
-                return Err("has an impossible extended attribute".to_owned());
-            }
-            if xattr::belongs_to_image(name) {
-                xattrs.insert(name.to_vec(), value.to_vec());
-            }
-        }
-        Ok(xattrs)
-    }
-}
-
-enum Special {
-    No,
-    Ignored,
-    Member(Member),
-}
-
-/// Whiteouts and the private files of AUFS, which some layers still carry.
-fn special(path: &[u8], whiteouts: Whiteouts) -> Result<Special, Problem> {
-    if whiteouts == Whiteouts::Literal {
-        return Ok(Special::No);
-    }
-    let Some((parent, name)) = split_parent(path) else { return Ok(Special::No) };
-    if name == OPAQUE {
-        return Ok(Special::Member(Member::Opaque { path: parent.to_vec() }));
-    }
-    if path.split(|&byte| byte == b'/').any(|name| name.starts_with(WHITEOUT_META)) {
-        return Ok(Special::Ignored);
-    }
-    match name.strip_prefix(WHITEOUT) {
-        None => Ok(Special::No),
-        Some(b"" | b"." | b"..") => Err("is a whiteout of nothing".to_owned()),
-        Some(name) => Ok(Special::Member(Member::Whiteout { path: join(parent, name) })),
-    }
-}
-
-/// `/a//./b/` → `a/b`.
-fn clean(path: &[u8]) -> Result<Vec<u8>, Problem> {
-    if path.contains(&0) {
-        return Err("has a NUL byte in its name".to_owned());
-    }
-    let mut clean = Vec::with_capacity(path.len());
-    for name in path.split(|&byte| byte == b'/') {
-        match name {
-            b"" | b"." => {}
-            b".." => return Err("leads out of the layer with `..`".to_owned()),
-            name => {
-                if !clean.is_empty() {
-                    clean.push(b'/');
-                }
-                clean.extend_from_slice(name);
-            }
-        }
-    }
-    Ok(clean)
-}
-
-fn damaged(path: impl Into<String>, problem: impl Into<String>) -> LayerError {
+pub(super) fn damaged(path: impl Into<String>, problem: impl Into<String>) -> LayerError {
     LayerError::Entry { path: path.into(), problem: problem.into() }
 }
 
-fn read_error(path: &str, source: io::Error) -> LayerError {
+pub(super) fn read_error(path: &str, source: io::Error) -> LayerError {
     if source.kind() == io::ErrorKind::UnexpectedEof {
         return damaged(path, "is cut short");
     }

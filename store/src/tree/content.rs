@@ -30,12 +30,12 @@ impl Tree {
         let layer = layer.ok_or_else(|| TreeError::Unavailable { path: path() })?;
         match (&layer.content, offset) {
             (TreeContent::Dir(dir), _) => open_in(dir, file),
-            (TreeContent::Lazy(unpack), _) => {
+            (TreeContent::BlobOrLazy(tar, _) | TreeContent::Blob(tar), Some(offset)) => {
+                Ok(Box::new(Slice { file: tar.clone(), offset, left: size }))
+            }
+            (TreeContent::BlobOrLazy(_, unpack), None) | (TreeContent::Lazy(unpack), _) => {
                 let dir = unpack().map_err(|source| TreeError::Unpack { path: path(), source })?;
                 open_in(&dir, file)
-            }
-            (TreeContent::Blob(tar), Some(offset)) => {
-                Ok(Box::new(Slice { file: tar.clone(), offset, left: size }))
             }
             (TreeContent::Blob(_), None) | (TreeContent::Unavailable, _) => {
                 Err(TreeError::Unavailable { path: path() })

@@ -39,11 +39,29 @@ impl Tree {
         if !self.lookup_bytes(&path).ok_or_else(not_found)?.entry.is_dir() {
             return Err(TreeError::NotADirectory { path: asked.to_owned() });
         }
-        let names = self.merge_children(&path);
-        Ok(names.into_iter().map(|(name, entry)| (OsString::from_vec(name), entry)).collect())
+        let names = self.merge_children(&self.full(&path));
+        let entry = |(name, entry): (Vec<u8>, TreeEntry)| {
+            let entry = self.renamed(entry, &join(&path, &name));
+            (OsString::from_vec(name), entry)
+        };
+        Ok(names.into_iter().map(entry).collect())
     }
 
     pub(crate) fn lookup_bytes(&self, path: &[u8]) -> Option<TreeEntry> {
+        let mut found = self.lookup_full(&self.full(path));
+        if path.is_empty() && found.as_ref().is_none_or(|found| !found.entry.is_dir()) {
+            found = Some(implied_dir(b"")); // whatever is asked of, its root is a directory
+        }
+        found.map(|found| self.renamed(found, path))
+    }
+
+    /// Under the path it has in this tree.
+    fn renamed(&self, mut found: TreeEntry, path: &[u8]) -> TreeEntry {
+        found.entry.path = path.to_vec();
+        found
+    }
+
+    fn lookup_full(&self, path: &[u8]) -> Option<TreeEntry> {
         let mut implied = path.is_empty();
         for (number, layer) in self.layers.iter().enumerate().rev() {
             let opaque = match verdict(&layer.index, path) {
@@ -102,7 +120,7 @@ impl Tree {
                 Some(Entry { kind: EntryKind::Whiteout, .. }) => drop(slot.insert(None)),
                 Some(entry) => drop(slot.insert(Some(found(index, number, entry, &path)))),
                 // Its attributes are in a lower layer, if anywhere.
-                None => drop(slot.insert(self.lookup_bytes(&path))),
+                None => drop(slot.insert(self.lookup_full(&path))),
             }
         }
     }

@@ -23,17 +23,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use sys::{RootDir, SysError};
 
+use crate::layer::entry::join;
 use crate::layer::{ContentDigest, Entry, LayerIndex};
 
 /// Layers from bottom to top, seen as one tree. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     layers: Vec<TreeLayer>,
+    /// The directory of the layers that is this tree's root.
+    root: Vec<u8>,
     digests: Arc<Mutex<Digests>>,
 }
 
@@ -57,6 +60,9 @@ pub enum TreeContent {
     Dir(Arc<RootDir>),
     /// In the uncompressed tar, at the offsets the index gives.
     Blob(Arc<File>),
+    /// The same; the few files that do not lie there in one piece (sparse ones, hard links to
+    /// lower layers) are read from the directory.
+    BlobOrLazy(Arc<File>, Arc<Unpack>),
     /// In a directory that the callback finds or makes.
     Lazy(Arc<Unpack>),
     /// Nowhere: only the index can be asked.
@@ -98,7 +104,7 @@ pub enum TreeError {
 impl Tree {
     /// Bottom layer first.
     pub fn new(layers: Vec<TreeLayer>) -> Tree {
-        Tree { layers, digests: Arc::default() }
+        Tree { layers, root: Vec::new(), digests: Arc::default() }
     }
 
     /// This tree with one more layer on top.
@@ -106,11 +112,28 @@ impl Tree {
         let mut layers = self.layers.clone();
         layers.push(layer);
         // Layer numbers stay the same, so the digests known of them can be shared.
-        Tree { layers, digests: Arc::new(Mutex::new(self.known_digests())) }
+        let digests = Arc::new(Mutex::new(self.known_digests()));
+        Tree { layers, root: self.root.clone(), digests }
+    }
+
+    /// The directory `path`, taken literally, as a tree of its own: links inside it that lead to
+    /// `/` or out by `..` end at it. One that does not exist is an empty tree.
+    pub fn at(&self, path: impl AsRef<Path>) -> Option<Tree> {
+        let path = lookup::literal(path.as_ref())?;
+        Some(Tree { root: self.full(&path), ..self.clone() })
     }
 
     pub fn layers(&self) -> &[TreeLayer] {
         &self.layers
+    }
+}
+
+impl Tree {
+    fn full(&self, path: &[u8]) -> Vec<u8> {
+        match (self.root.as_slice(), path) {
+            (root, b"") => root.to_vec(),
+            (root, path) => join(root, path),
+        }
     }
 }
 
@@ -125,6 +148,7 @@ impl fmt::Debug for TreeContent {
         match self {
             TreeContent::Dir(dir) => f.debug_tuple("Dir").field(dir).finish(),
             TreeContent::Blob(file) => f.debug_tuple("Blob").field(file).finish(),
+            TreeContent::BlobOrLazy(file, _) => f.debug_tuple("BlobOrLazy").field(file).finish(),
             TreeContent::Lazy(_) => f.write_str("Lazy"),
             TreeContent::Unavailable => f.write_str("Unavailable"),
         }

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read, Write};
 use std::sync::Arc;
 
 use store::id_map::IdMap;
-use store::layer::{EntryKind, LayerIndex, WhiteoutForm, apply, index_layer};
+use store::layer::{EntryKind, LayerIndex, WhiteoutForm, apply, apply_archive, index_layer};
 use store::tree::{Tree, TreeContent, TreeLayer};
 use sys::RootDir;
 
@@ -282,6 +282,30 @@ fn the_last_duplicate_wins_and_links_keep_their_bytes() {
         assert_eq!(text, read(path));
     }
     assert!(tree.lookup("d/x").is_none());
+}
+
+#[test]
+fn an_added_archive_lands_where_links_lead_and_deletes_nothing() {
+    if !root() {
+        return;
+    }
+    let base = Scene::new();
+    let bytes = Archive::default()
+        .pax(&[("uid", b"7")])
+        .dir("srv/usr/bin")
+        .symlink("srv/bin", "/usr/bin")
+        .file("srv/old", "")
+        .end();
+    let index = unpack(&bytes, &base, &Tree::default()).unwrap();
+    let tree = on_top(&Tree::default(), index, &base).at("/srv").unwrap();
+
+    let scratch = Scene::new();
+    let bytes = Archive::default().file("bin/tool", "t").file(".wh.old", "literal").end();
+    let index = apply_archive(Cursor::new(bytes), &scratch.dir, &tree, IdMap::Identity).unwrap();
+    let found: Vec<_> = index.iter().map(|entry| entry.as_path().to_str().unwrap()).collect();
+    assert_eq!(found, [".wh.old", "usr/bin/tool"]);
+    assert_eq!(paths(&scratch.dir), [".wh.old", "usr", "usr/bin", "usr/bin/tool"]);
+    assert_eq!(scratch.dir.metadata("usr/bin").unwrap().uid, 7);
 }
 
 /// An overlay mount of the scenes, unmounted when dropped.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

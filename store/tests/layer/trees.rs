@@ -105,3 +105,23 @@ fn unknown_digests_are_computed_once() {
     scene.dir.remove_file("f").unwrap();
     assert_eq!(tree.clone().content_digest("f").unwrap(), ContentDigest::of(b"content"));
 }
+
+#[test]
+fn a_directory_can_be_a_tree_of_its_own() {
+    let file = |path: &str| Entry::new(path, EntryKind::Fifo, 0);
+    let whole = tree(vec![
+        vec![file("srv/a/x"), file("srv/a/y"), file("out"), symlink("srv/a/l", "/x")],
+        vec![Entry::whiteout("srv/a/y"), file("srv/a/sub/z"), symlink("srv/a/up", "../../out")],
+    ]);
+    let part = whole.at("/srv/a").unwrap();
+    let names: Vec<_> = part.read_dir("/").unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["l", "sub", "up", "x"]);
+    assert_eq!(part.lookup("sub/z").unwrap().entry.path, b"sub/z");
+    assert_eq!(part.lookup("sub/z").unwrap().source, b"srv/a/sub/z");
+    assert!(part.lookup("y").is_none());
+    assert_eq!(resolve(&part, "l"), Path::new("/x"));
+    assert_eq!(resolve(&part, "up"), Path::new("/out"));
+    assert!(part.at("sub").unwrap().lookup("z").is_some());
+    assert!(whole.at("/nothing").unwrap().read_dir("/").unwrap().is_empty());
+    assert!(whole.at("a/../b").is_none());
+}
