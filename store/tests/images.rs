@@ -89,6 +89,24 @@ fn removing_an_id_takes_the_tags_of_one_repository_and_more_only_by_force() {
 }
 
 #[test]
+fn an_image_with_two_manifests_is_one_image() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let made = image(store, &["app:plain"], &[&[("a", "1")]]);
+    let options = store::FormOptions { form: store::LayerForm::GZIP, force: false };
+    let save = store::ImageToSave { image: made.clone(), names: vec![reference("app:gzip")] };
+    let mut archive = Vec::new();
+    store.save(&[save], store::ArchiveKind::Oci, options, &mut archive).unwrap();
+    store.load(archive.as_slice()).unwrap();
+    let names = [reference("app:gzip"), reference("app:plain")];
+    assert_eq!(store.images().unwrap().len(), 1);
+    assert_eq!(store.names_of(&made).unwrap(), names);
+    assert_valid(store);
+    assert_eq!(store.untag(&made.id().hex(), false).unwrap().len(), 3);
+    assert!(store.images().unwrap().is_empty());
+}
+
+#[test]
 fn an_image_in_use_is_kept() {
     let sandbox = sandbox();
     let store = &sandbox.store;

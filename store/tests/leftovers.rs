@@ -25,7 +25,7 @@ fn the_unfinished_things_of_dead_owners_go_and_those_of_the_living_stay() {
     fs::write(root.join("temp").join(format!("{DEAD}.0")), "half a blob").unwrap();
     let work = root.join("temp").join(format!("{DEAD}.1")).join("work/work");
     fs::create_dir_all(&work).unwrap();
-    fs::set_permissions(&work, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&work, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     fs::write(root.join("temp/layout.0123"), "").unwrap();
     assert!(!store.validate().unwrap().is_empty());
 

@@ -1,4 +1,6 @@
 //! Tests of the store on temporary directories. One binary, because linking costs more than running.
+#![allow(clippy::unwrap_used)] // a failed step of a test has nobody else to report to
+
 mod archives;
 mod collection;
 mod damage;

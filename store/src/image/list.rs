@@ -1,5 +1,6 @@
 //! Summaries of all images, and the history of one.
 use super::{Image, names};
+use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::layer::{EntryKind, LayerIndex};
@@ -11,7 +12,7 @@ use crate::reference::Reference;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSummary {
     pub id: Digest,
-    /// Digest of the manifest.
+    /// Digest of the manifest; of the first one, if there are several with other forms of the layers.
     pub manifest: Digest,
     /// Empty for an image that lost its names.
     pub names: Vec<Reference>,
@@ -39,13 +40,11 @@ impl Store {
         let index = self.read_index()?;
         let mut images: Vec<ImageSummary> = Vec::new();
         for entry in &index.manifests {
-            let name = names::name_of(entry);
-            if let Some(known) = images.iter_mut().find(|image| image.manifest == entry.digest) {
-                known.names.extend(name);
-                continue;
-            }
-            if let Ok(image) = self.load_image(None, entry, &Platform::host()) {
-                images.push(summary(&image, entry.digest, name));
+            let Ok(image) = self.load_image(None, entry, &Platform::host()) else { continue };
+            let summary = summary(&image, entry.digest, names::name_of(entry));
+            match images.iter_mut().find(|known| known.id == summary.id) {
+                Some(known) => known.names.extend(summary.names),
+                None => images.push(summary),
             }
         }
         images.iter_mut().for_each(|image| image.names.sort());
@@ -56,8 +55,9 @@ impl Store {
     /// All names that lead to the image.
     pub fn names_of(&self, image: &Image) -> Result<Vec<Reference>> {
         let index = self.read_index()?;
-        let of_image = index.manifests.iter().filter(|e| e.digest == image.descriptor.digest);
-        let mut names: Vec<_> = of_image.filter_map(names::name_of).collect();
+        let of_image = |entry: &&Descriptor| self.id_of(entry).is_ok_and(|id| id == image.id());
+        let named = index.manifests.iter().filter(|entry| names::name_of(entry).is_some());
+        let mut names: Vec<_> = named.filter(of_image).filter_map(names::name_of).collect();
         names.sort();
         Ok(names)
     }

@@ -58,6 +58,7 @@ impl Store {
         Ok(removed)
     }
 
+    /// An image may be listed by several manifests, which differ in the form of the layers only.
     fn remove_image(
         &self,
         index: &mut Index,
@@ -66,23 +67,24 @@ impl Store {
         used: &[(String, Digest)],
     ) -> Result<Vec<Removed>> {
         let id = self.id_for_report(entry);
-        let of_image = index.manifests.iter().filter(|e| e.digest == entry.digest);
-        let names: Vec<Reference> = of_image.filter_map(names::name_of).collect();
+        let is_of_image = |entry: &&Descriptor| self.id_for_report(entry) == id;
+        let entries: Vec<_> = index.manifests.iter().filter(is_of_image).cloned().collect();
+        let names: Vec<Reference> = entries.iter().filter_map(names::name_of).collect();
         let repositories: BTreeSet<String> = names.iter().map(Reference::name).collect();
         if repositories.len() > 1 && !force {
             let names = names.iter().map(Reference::familiar).collect();
             return Err(StoreError::SeveralNames { id, names });
         }
-        let users = users_of(used, &entry.digest);
+        let users: Vec<_> =
+            entries.iter().flat_map(|entry| users_of(used, &entry.digest)).collect();
         if !users.is_empty() && !force {
             return Err(StoreError::InUse { id, users });
         }
         let mut removed: Vec<_> = names.iter().cloned().map(Removed::Untagged).collect();
+        names.iter().for_each(|name| names::remove(index, name, true));
         if users.is_empty() {
-            names::remove_manifest(index, &entry.digest);
+            entries.iter().for_each(|entry| names::remove_manifest(index, &entry.digest));
             removed.push(Removed::Deleted(id));
-        } else {
-            names.iter().for_each(|name| names::remove(index, name, true));
         }
         Ok(removed)
     }
