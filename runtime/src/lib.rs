@@ -14,6 +14,7 @@ mod container;
 mod engine;
 mod error;
 pub mod etc;
+mod seccomp;
 mod spec;
 pub mod user;
 mod zygote;
