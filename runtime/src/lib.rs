@@ -10,10 +10,12 @@
 
 mod bytes;
 mod capabilities;
+mod cgroup;
 mod container;
 mod engine;
 mod error;
 pub mod etc;
+mod process;
 mod seccomp;
 mod spec;
 pub mod user;

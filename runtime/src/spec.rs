@@ -177,12 +177,6 @@ pub struct Limits {
     pub pids: Option<u64>,
 }
 
-impl Limits {
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Limits::default()
-    }
-}
-
 /// One `--ulimit`: `nofile=1024:2048`; `unlimited` and `-1` mean no limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ulimit {

@@ -1,22 +1,93 @@
 //! The process that starts all containers, forked before this one has any thread.
-use std::path::Path;
+//!
+//! It is the first process of a PID namespace of its own, so that nothing it started outlives it,
+//! and has a mount namespace of its own, so that no mount does. When this process ends, for
+//! whatever reason, its end of the socket closes and the zygote ends everything.
+pub(crate) mod channel;
+mod launcher;
+pub(crate) mod message;
+mod serve;
 
-use crate::container::{Container, Stdio};
-use crate::engine::EngineId;
+use std::collections::HashMap;
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use sys::clone::{Child, close_all_except, spawn_child, thread_count};
+
+use crate::cgroup::Cgroups;
+use crate::container::{Container, ExitCell, Stdio};
+use crate::engine::{EngineId, Owner, reconcile};
 use crate::error::RuntimeError;
 use crate::spec::ContainerSpec;
+use channel::{receive_frame, send_frame};
+use message::{Event, SpawnRequest, StdioKind, StepError};
 
 /// A running zygote. Dropping it ends it and every container. Any thread may use it.
 #[derive(Debug)]
 pub struct Zygote {
+    /// Written under the lock, whole messages at a time. `None` once it is being ended.
+    socket: Mutex<Option<OwnedFd>>,
+    child: Child,
+    next_request: AtomicU64,
+    waiting: Arc<Mutex<Waiting>>,
     warnings: Vec<String>,
 }
 
+/// Who gets the zygote's answers, by request.
+#[derive(Debug, Default)]
+struct Waiting {
+    starts: HashMap<u64, Sender<Answer>>,
+    exits: HashMap<u64, Arc<ExitCell>>,
+    gone: bool,
+}
+
+type Answer = Result<Vec<OwnedFd>, StepError>;
+
 impl Zygote {
-    /// Forks the zygote: call it first thing in `main`, before any thread exists.
+    /// Forks the zygote: call it first thing in `main`, before any thread exists. `state` is the
+    /// run-time state directory; it is created when absent.
     pub fn start(engine: &EngineId, state: &Path) -> Result<Zygote, RuntimeError> {
-        crate::engine::reconcile(engine, state)?;
-        Ok(Zygote { warnings: Vec::new() })
+        check_machine()?;
+        reconcile(engine, state)?;
+        let at = |act| move |source: io::Error| RuntimeError::ZygoteStart { act, source };
+        let mountpoints = create_mountpoints(state).map_err(at("create the mount points"))?;
+        let owner = Owner::create(state).map_err(at("create the owner file"))?;
+        let (near, far) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .map_err(|errno| at("make a socket")(errno.into()))?;
+        let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+        let child =
+            spawn_child(flags, None, || zygote_main(far.as_fd(), &owner, engine, &mountpoints))
+                .map_err(|error| at("fork")(error.into()))?;
+        drop((far, owner));
+        let warnings = match receive_frame::<Event>(&near).map_err(at("hear of it"))? {
+            Some((Event::Ready { warnings }, _)) => warnings,
+            _ => return Err(at("hear of it")(io::ErrorKind::UnexpectedEof.into())),
+        };
+        let waiting = Arc::<Mutex<Waiting>>::default();
+        let listener = near.try_clone().map_err(at("make a socket"))?;
+        let shared = Arc::clone(&waiting);
+        std::thread::Builder::new()
+            .name("zygote listener".to_owned())
+            .spawn(move || listen(&listener, &shared))
+            .map_err(at("start a thread"))?;
+        Ok(Zygote {
+            socket: Mutex::new(Some(near)),
+            child,
+            next_request: AtomicU64::new(0),
+            waiting,
+            warnings,
+        })
     }
 
     /// What this machine cannot do, in words for the user; the same for every container.
@@ -26,7 +97,235 @@ impl Zygote {
 
     /// Starts a container and returns once its program has been executed.
     pub fn spawn(&self, spec: &ContainerSpec, stdio: Stdio) -> Result<Container, RuntimeError> {
-        let _ = (spec, stdio);
-        Err(RuntimeError::ZygoteEnded)
+        check_id(&spec.id)?;
+        let start = |error: io::Error| RuntimeError::Start {
+            id: spec.id.clone(),
+            step: "connect standard streams".to_owned(),
+            cause: error.to_string(),
+            failure: crate::error::StartFailure::Setup,
+        };
+        let streams = Streams::new(stdio).map_err(start)?;
+        let request = self.next_request.fetch_add(1, Ordering::Relaxed);
+        let (exit, answer) = self.expect(request)?;
+        let message = SpawnRequest { request, spec: spec.clone(), stdio: streams.kind };
+        self.send(&message, &streams.theirs.iter().map(AsFd::as_fd).collect::<Vec<_>>())?;
+        // Ours must be closed, or their readers would never see an end.
+        drop(streams.theirs);
+        let descriptors = match answer.recv() {
+            Ok(Ok(descriptors)) => descriptors,
+            Ok(Err(StepError { step, cause, failure })) => {
+                return Err(RuntimeError::Start { id: spec.id.clone(), step, cause, failure });
+            }
+            Err(_) => return Err(RuntimeError::ZygoteEnded),
+        };
+        let mut descriptors = descriptors.into_iter();
+        let pidfd = descriptors.next().ok_or(RuntimeError::ZygoteEnded)?;
+        Ok(Container {
+            id: spec.id.clone(),
+            pidfd,
+            stdin: streams.stdin,
+            stdout: streams.stdout,
+            stderr: streams.stderr,
+            terminal: descriptors.next().map(File::from),
+            exit,
+        })
+    }
+
+    fn expect(&self, request: u64) -> Result<(Arc<ExitCell>, Receiver<Answer>), RuntimeError> {
+        let (sender, answer) = channel();
+        let exit = Arc::<ExitCell>::default();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.gone {
+            return Err(RuntimeError::ZygoteEnded);
+        }
+        waiting.starts.insert(request, sender);
+        waiting.exits.insert(request, Arc::clone(&exit));
+        Ok((exit, answer))
+    }
+
+    fn send(
+        &self,
+        message: &SpawnRequest,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), RuntimeError> {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = socket.as_ref().ok_or(RuntimeError::ZygoteEnded)?;
+        send_frame(socket, message, descriptors).map_err(|_| RuntimeError::ZygoteEnded)
+    }
+}
+
+impl Drop for Zygote {
+    /// Hangs up, which ends the zygote, and waits until everything is cleaned up.
+    fn drop(&mut self) {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(socket) = socket {
+            // The listener holds a copy, so closing this one would not hang up.
+            let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
+        }
+        let ended = waitid(WaitId::PidFd(self.child.pidfd.as_fd()), WaitIdOptions::EXITED);
+        if ended.is_err() {
+            let _ = pidfd_send_signal(&self.child.pidfd, Signal::KILL);
+        }
+    }
+}
+
+fn check_machine() -> Result<(), RuntimeError> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(RuntimeError::Architecture { architecture: std::env::consts::ARCH });
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(RuntimeError::NotRoot);
+    }
+    let failed =
+        |error: sys::SysError| RuntimeError::ZygoteStart { act: "fork", source: error.into() };
+    match thread_count().map_err(failed)? {
+        1 => Ok(()),
+        threads => Err(RuntimeError::Threads { threads }),
+    }
+}
+
+/// Container names become names of cgroups.
+fn check_id(id: &str) -> Result<(), RuntimeError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if (1..=64).contains(&id.len()) && !id.starts_with('.') && id.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(RuntimeError::BadId { id: id.to_owned() })
+}
+
+/// Empty directories to mount on; each container does so in a mount namespace of its own.
+fn create_mountpoints(state: &Path) -> io::Result<PathBuf> {
+    let directory = std::path::absolute(state)?.join("mountpoints");
+    for name in ["root", "tree", "files", "empty"] {
+        DirBuilder::new().recursive(true).mode(0o755).create(directory.join(name))?;
+    }
+    Ok(directory)
+}
+
+/// The caller's and the container's ends of the standard streams.
+struct Streams {
+    kind: StdioKind,
+    theirs: Vec<OwnedFd>,
+    stdin: Option<File>,
+    stdout: Option<File>,
+    stderr: Option<File>,
+}
+
+impl Streams {
+    fn new(stdio: Stdio) -> io::Result<Streams> {
+        let kind = match stdio {
+            Stdio::Terminal { rows, columns } => StdioKind::Terminal { rows, columns },
+            _ => StdioKind::Descriptors,
+        };
+        let mut streams =
+            Streams { kind, theirs: Vec::new(), stdin: None, stdout: None, stderr: None };
+        match stdio {
+            Stdio::Terminal { .. } => {}
+            Stdio::Fds { stdin, stdout, stderr } => streams.theirs = vec![stdin, stdout, stderr],
+            Stdio::Pipes { stdin } => {
+                if stdin {
+                    let (reader, writer) = io::pipe()?;
+                    streams.theirs.push(reader.into());
+                    streams.stdin = Some(OwnedFd::from(writer).into());
+                } else {
+                    streams.theirs.push(File::open("/dev/null")?.into());
+                }
+                for ours in [&mut streams.stdout, &mut streams.stderr] {
+                    let (reader, writer) = io::pipe()?;
+                    streams.theirs.push(writer.into());
+                    *ours = Some(OwnedFd::from(reader).into());
+                }
+            }
+        }
+        Ok(streams)
+    }
+}
+
+/// The thread that hands the zygote's answers to those who wait for them.
+fn listen(socket: &OwnedFd, waiting: &Mutex<Waiting>) {
+    while let Ok(Some((event, descriptors))) = receive_frame::<Event>(socket) {
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (request, answer) = match event {
+            Event::Ready { .. } => continue,
+            Event::Started { request } => (request, Ok(descriptors)),
+            Event::Failed { request, failure } => {
+                waiting.exits.remove(&request);
+                (request, Err(failure))
+            }
+            Event::Ended { request, status } => {
+                if let Some(exit) = waiting.exits.remove(&request) {
+                    exit.set(Some(status));
+                }
+                continue;
+            }
+        };
+        if let Some(start) = waiting.starts.remove(&request) {
+            // Nobody waits if the spawning thread has panicked.
+            let _ = start.send(answer);
+        }
+    }
+    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    waiting.gone = true;
+    waiting.starts.clear();
+    for (_, exit) in waiting.exits.drain() {
+        exit.set(None);
+    }
+}
+
+/// The zygote's main function.
+fn zygote_main(socket: BorrowedFd<'_>, owner: &Owner, engine: &EngineId, mountpoints: &Path) -> u8 {
+    let result = prepare(socket, owner, engine, mountpoints).and_then(|mut server| server.run());
+    owner.remove();
+    u8::from(result.is_err())
+}
+
+fn prepare(
+    socket: BorrowedFd<'_>,
+    owner: &Owner,
+    engine: &EngineId,
+    mountpoints: &Path,
+) -> io::Result<serve::Server> {
+    close_all_except(&[socket, owner.lock.as_fd()])?;
+    // Ctrl-C and hang-ups are for the caller; it decides what happens to containers.
+    sys::signal::ignore(&[libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTSTP, libc::SIGTTOU]);
+    rustix::process::setsid()?;
+    // What the host mounts and unmounts later is seen here; what is mounted here stays here.
+    let following = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    mount_change(c"/", following)?;
+    rustix::process::chdir(c"/")?;
+    let null = open_null()?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    reset_oom_score();
+    Ok(serve::Server {
+        socket: socket.try_clone_to_owned()?,
+        owner: owner.name.clone(),
+        cgroups: Cgroups::prepare(engine, &owner.name),
+        launcher: launcher::sealed()?,
+        null,
+        mountpoints: mountpoints.to_owned(),
+        filters: HashMap::new(),
+        containers: Vec::new(),
+    })
+}
+
+/// The host's /dev/null, and nothing that someone put there.
+fn open_null() -> io::Result<OwnedFd> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let found = fstat(&null)?;
+    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
+    if is_device && found.st_rdev == makedev(1, 3) {
+        return Ok(null);
+    }
+    Err(io::Error::other("/dev/null is not the null device"))
+}
+
+/// Containers are not to be spared because the caller is.
+fn reset_oom_score() {
+    let path = "/proc/self/oom_score_adj";
+    let spared = std::fs::read_to_string(path).is_ok_and(|score| score.starts_with('-'));
+    if spared {
+        // Raising it needs no privilege.
+        let _ = std::fs::write(path, "0");
     }
 }

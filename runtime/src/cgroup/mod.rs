@@ -1,0 +1,156 @@
+//! Control groups: device rules, limits, accounting, and a name to kill by.
+//!
+//! Each container gets `/rbuild/<engine>/<owner>.<id>` in every hierarchy that controls something
+//! we use, v1 or v2 by what the machine offers per controller; on a hybrid also in the (empty) v2
+//! hierarchy. Never below the caller's own group, which others may kill.
+//!
+//! Where no hierarchy can be written (inside another container), containers run without: limits
+//! are errors then, and devices are kept away by mounting everything `nodev` and withholding
+//! CAP_MKNOD. That is stricter than the device rules, not weaker.
+mod devices;
+mod hierarchy;
+mod leaf;
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::engine::EngineId;
+pub(crate) use hierarchy::{Hierarchy, Version};
+pub(crate) use leaf::Leaf;
+
+/// What enforces the device rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeviceRules {
+    V1,
+    V2,
+    /// Nothing: mounts are `nodev` and nobody may make nodes.
+    NoDevices,
+}
+
+/// The usable hierarchies of this machine, for one engine.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    pub(crate) hierarchies: Vec<Hierarchy>,
+    pub(crate) devices: DeviceRules,
+    /// `rbuild/<engine>`, below each hierarchy's mount.
+    parent: PathBuf,
+    pub(crate) warnings: Vec<String>,
+}
+
+fn parent_name(engine: &EngineId) -> PathBuf {
+    Path::new("rbuild").join(engine.to_string())
+}
+
+fn create_dirs(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
+}
+
+/// Writes to a control file, which must exist.
+fn put(path: &Path, value: &str) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).open(path)?.write_all(value.as_bytes())
+}
+
+impl Cgroups {
+    /// Finds out what works by creating the engine's group everywhere.
+    pub(crate) fn prepare(engine: &EngineId, owner: &str) -> Cgroups {
+        let parent = parent_name(engine);
+        let mut warnings = Vec::new();
+        let mut hierarchies = hierarchy::detect();
+        hierarchies.retain(|hierarchy| match prepare_parent(hierarchy, &parent) {
+            Ok(()) => true,
+            Err(error) => {
+                let mount = hierarchy.mount.display();
+                warnings.push(format!("cannot use the cgroups of `{mount}`: {error}"));
+                false
+            }
+        });
+        let devices = device_rules(&hierarchies, &parent, owner);
+        if devices == DeviceRules::NoDevices {
+            warnings.push(
+                "no cgroup can enforce device rules: containers get no devices but their own /dev"
+                    .to_owned(),
+            );
+        }
+        Cgroups { hierarchies, devices, parent, warnings }
+    }
+
+    /// Removes the engine's group where nobody else of the engine uses it.
+    pub(crate) fn remove_parents(&self) {
+        remove_parents(&self.hierarchies, &self.parent);
+    }
+}
+
+fn remove_parents(hierarchies: &[Hierarchy], parent: &Path) {
+    for hierarchy in hierarchies {
+        for parent in parent.ancestors().filter(|p| !p.as_os_str().is_empty()) {
+            // Fails while another process of the engine, or another engine, has groups in it.
+            let _ = fs::remove_dir(hierarchy.mount.join(parent));
+        }
+    }
+}
+
+/// Creates the parent group, and on v2 hands the controllers down to it.
+fn prepare_parent(hierarchy: &Hierarchy, parent: &Path) -> io::Result<()> {
+    let directory = hierarchy.mount.join(parent);
+    create_dirs(&directory)?;
+    if hierarchy.version == Version::V1 {
+        return Ok(());
+    }
+    for controller in &hierarchy.controllers {
+        let mut group = hierarchy.mount.clone();
+        // Without it a limit fails when it is asked for, with the file's name.
+        let enable = |group: &Path| {
+            let _ = put(&group.join("cgroup.subtree_control"), &format!("+{controller}"));
+        };
+        enable(&group);
+        for name in parent {
+            group.push(name);
+            enable(&group);
+        }
+    }
+    Ok(())
+}
+
+fn device_rules(hierarchies: &[Hierarchy], parent: &Path, owner: &str) -> DeviceRules {
+    if hierarchies.iter().any(|h| h.version == Version::V1 && h.has("devices")) {
+        return DeviceRules::V1;
+    }
+    let Some(v2) = hierarchies.iter().find(|h| h.version == Version::V2) else {
+        return DeviceRules::NoDevices;
+    };
+    // A trial on a group of its own: programs on the parent would stay.
+    let trial = v2.mount.join(parent).join(format!("{owner}.trial"));
+    if create_dirs(&trial).is_err() {
+        return DeviceRules::NoDevices;
+    }
+    let works = fs::File::open(&trial)
+        .is_ok_and(|group| sys::bpf::attach_device_program(group, &devices::v2_program()).is_ok());
+    let _ = fs::remove_dir(&trial);
+    if works { DeviceRules::V2 } else { DeviceRules::NoDevices }
+}
+
+/// Kills and removes the engine's groups whose owner `is_alive` denies.
+pub(crate) fn reconcile(engine: &EngineId, is_alive: impl Fn(&str) -> bool) -> io::Result<()> {
+    let parent = parent_name(engine);
+    let hierarchies = hierarchy::detect();
+    let mut result = Ok(());
+    for hierarchy in &hierarchies {
+        let directory = hierarchy.mount.join(&parent);
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(_) => continue,
+        };
+        for entry in entries.flatten() {
+            let is_group = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let owner = name.split('.').next().unwrap_or_default();
+            if is_group && !is_alive(owner) {
+                result = result.and(leaf::kill_and_remove(&entry.path()));
+            }
+        }
+    }
+    remove_parents(&hierarchies, &parent);
+    result
+}

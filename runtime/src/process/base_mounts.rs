@@ -1,0 +1,139 @@
+//! What Docker mounts in every container: /proc, /dev and below, /sys, /sys/fs/cgroup.
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{CWD, FileType, Mode, makedev, mkdirat, mknodat, symlinkat};
+use sys::RootDir;
+use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, new_mount};
+
+use super::Launch;
+use crate::cgroup::Version;
+use crate::zygote::message::{Step, StepError};
+
+const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
+const NODEV: u64 = libc::MOUNT_ATTR_NODEV;
+const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
+const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+
+/// Name, major, minor; all are character devices that anybody may read and write.
+const DEVICES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
+
+const LINKS: [(&str, &str); 6] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+    ("core", "/proc/kcore"),
+];
+
+/// Returns the root of the container's own devpts, where its terminal comes from.
+pub(super) fn mount_all(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> {
+    mount(root, "proc", "proc", &[], NOSUID | NODEV | NOEXEC)?;
+    let devpts = mount_dev(launch, root)?;
+    mount(root, "sysfs", "sys", &[], NOSUID | NODEV | NOEXEC | RDONLY)?;
+    mount_cgroups(launch, root)?;
+    Ok(devpts)
+}
+
+/// Mounts on a directory that is created when absent and must not be a symbolic link.
+fn mount(
+    root: &RootDir,
+    kind: &'static str,
+    target: &str,
+    settings: &[Setting<'_>],
+    attributes: u64,
+) -> Result<OwnedFd, StepError> {
+    let step = || format!("mount /{target}");
+    root.create_dir_all(target, 0o755).step(step())?;
+    let place = root.subdir_nofollow(target).step(step())?;
+    let mounted = new_mount(kind, settings, attributes).step(step())?;
+    attach(&mounted, &place).step(step())?;
+    Ok(mounted)
+}
+
+fn mount_dev(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> {
+    let settings = [Setting::Text("mode", "755"), Setting::Text("size", "65536k")];
+    let dev = mount(root, "tmpfs", "dev", &settings, NOSUID | libc::MOUNT_ATTR_STRICTATIME)?;
+    for (name, major, minor) in DEVICES {
+        make_device(&dev, name, major, minor).step(format!("make /dev/{name}"))?;
+    }
+    for (name, target) in LINKS {
+        symlinkat(target, &dev, name).step(format!("make /dev/{name}"))?;
+    }
+    for name in ["pts", "mqueue", "shm"] {
+        mkdirat(&dev, name, Mode::from_raw_mode(0o755)).step(format!("make /dev/{name}"))?;
+    }
+    let settings = [
+        Setting::Text("ptmxmode", "0666"),
+        Setting::Text("mode", "0620"),
+        Setting::Text("gid", "5"),
+    ];
+    let devpts = mount(root, "devpts", "dev/pts", &settings, NOSUID | NOEXEC)?;
+    mount(root, "mqueue", "dev/mqueue", &[], NOSUID | NODEV | NOEXEC)?;
+    let size = launch.spec.shm_size.to_string();
+    let settings = [Setting::Text("mode", "1777"), Setting::Text("size", &size)];
+    mount(root, "tmpfs", "dev/shm", &settings, NOSUID | NODEV | NOEXEC)?;
+    Ok(devpts)
+}
+
+/// A node; inside another container, which may not make nodes, the host's own mounted here.
+fn make_device(dev: &OwnedFd, name: &str, major: u32, minor: u32) -> std::io::Result<()> {
+    let mode = Mode::from_raw_mode(0o666);
+    match mknodat(dev, name, FileType::CharacterDevice, mode, makedev(major, minor)) {
+        Err(rustix::io::Errno::PERM) => {}
+        result => return Ok(result?),
+    }
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    let node = rustix::fs::openat(CWD, format!("/dev/{name}"), flags, Mode::empty())?;
+    let found = rustix::fs::fstat(&node)?;
+    if found.st_rdev != makedev(major, minor) {
+        return Err(std::io::Error::other(format!("the host's /dev/{name} is not it")));
+    }
+    mknodat(dev, name, FileType::RegularFile, mode, 0)?;
+    let place = rustix::fs::openat(dev, name, flags, Mode::empty())?;
+    Ok(attach(clone_mount(&node, false)?, &place)?)
+}
+
+/// Read-only, as seen from the cgroup namespace. Containers can do without.
+fn mount_cgroups(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
+    let attributes = NOSUID | NODEV | NOEXEC | RDONLY;
+    let Ok(place) = root.subdir_nofollow("sys/fs/cgroup") else { return Ok(()) };
+    let v1: Vec<_> = launch.hierarchies.iter().filter(|h| h.version == Version::V1).collect();
+    if v1.is_empty() {
+        if let Ok(mounted) = new_mount("cgroup2", &[], attributes) {
+            attach(mounted, &place).step("mount /sys/fs/cgroup")?;
+        }
+        return Ok(());
+    }
+    let step = "mount /sys/fs/cgroup";
+    let base =
+        new_mount("tmpfs", &[Setting::Text("mode", "755")], NOSUID | NODEV | NOEXEC).step(step)?;
+    attach(&base, &place).step(step)?;
+    for hierarchy in v1 {
+        let settings: Vec<_> =
+            hierarchy.controllers.iter().map(|name| Setting::Flag(name.as_str())).collect();
+        let Ok(mounted) = new_mount("cgroup", &settings, attributes) else { continue };
+        let name = hierarchy.controllers.join(",");
+        mkdirat(&base, &name, Mode::from_raw_mode(0o755)).step(step)?;
+        let directory = rustix::fs::openat(
+            &base,
+            &name,
+            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .step(step)?;
+        attach(mounted, directory).step(step)?;
+        for controller in hierarchy.controllers.iter().filter(|c| **c != name) {
+            symlinkat(&name, &base, controller).step(step)?;
+        }
+    }
+    let read_only = MountChange { set: RDONLY, ..MountChange::default() };
+    change_mount(base.as_fd(), read_only).step(step)
+}

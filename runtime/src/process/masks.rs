@@ -1,0 +1,73 @@
+//! Parts of /proc and /sys that are hidden or read-only, as Docker has them.
+use std::fs;
+
+use rustix::fs::FileType;
+use sys::RootDir;
+use sys::mount::{Setting, attach, clone_mount, new_mount};
+
+use super::{Launch, user_mounts};
+use crate::zygote::message::{Step, StepError};
+
+const MASKED: [&str; 12] = [
+    "proc/acpi",
+    "proc/asound",
+    "proc/interrupts",
+    "proc/kcore",
+    "proc/keys",
+    "proc/latency_stats",
+    "proc/sched_debug",
+    "proc/scsi",
+    "proc/timer_list",
+    "proc/timer_stats",
+    "sys/devices/virtual/powercap",
+    "sys/firmware",
+];
+
+const READ_ONLY: [&str; 5] = ["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
+
+const EMPTY: u64 = libc::MOUNT_ATTR_RDONLY
+    | libc::MOUNT_ATTR_NOSUID
+    | libc::MOUNT_ATTR_NODEV
+    | libc::MOUNT_ATTR_NOEXEC;
+
+/// Covers what exists: files by the host's /dev/null, directories by one empty read-only tmpfs.
+pub(super) fn mask_all(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
+    let mut empty = None;
+    for path in MASKED.iter().map(|path| (*path).to_owned()).chain(thermal_throttles()) {
+        let step = || format!("mask /{path}");
+        let Ok(place) = root.place_fd(&path) else { continue };
+        let mode = rustix::fs::fstat(&place).step(step())?.st_mode;
+        let is_dir = FileType::from_raw_mode(mode) == FileType::Directory;
+        let cover = match (&empty, is_dir) {
+            (_, false) => clone_mount(launch.null, false),
+            (Some(first), true) => clone_mount(first, false),
+            (None, true) => new_mount("tmpfs", &[Setting::Text("size", "4k")], EMPTY),
+        }
+        .step(step())?;
+        attach(&cover, place).step(step())?;
+        if is_dir {
+            empty.get_or_insert(cover);
+        }
+    }
+    for path in READ_ONLY {
+        let step = || format!("make /{path} read-only");
+        let Ok(place) = root.place_fd(path) else { continue };
+        let copy = clone_mount(&place, true).step(step())?;
+        user_mounts::make_read_only(&copy, true).step(step())?;
+        attach(copy, place).step(step())?;
+    }
+    Ok(())
+}
+
+/// One for each processor of the host that has them.
+fn thermal_throttles() -> Vec<String> {
+    let Ok(entries) = fs::read_dir("/sys/devices/system/cpu") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            name.strip_prefix("cpu").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+        })
+        .map(|name| format!("sys/devices/system/cpu/{name}/thermal_throttle"))
+        .collect()
+}

@@ -1,0 +1,189 @@
+//! The container's first process, from clone3 to exec.
+//!
+//! ```text
+//! caller (threads) ──spawn request──▶ zygote (one thread, PID 1 of its own PID namespace)
+//!                                        │ clone3: new mount, pid, uts, ipc (and net) namespaces
+//!                                        ▼
+//!                                     this module: cgroups, mounts, root, terminal, privileges
+//!                                        │ execveat of the launcher's sealed memfd
+//!                                        ▼
+//!                                     launcher ──execve──▶ the container's program
+//! ```
+//! It runs in a copy of the zygote, which has one thread, so ordinary code is safe here. Failures
+//! go back over the status socket as `E` and JSON; when all mounts are made it sends `R`, JSON and
+//! the terminal; the launcher sends `X` and an errno; success is the socket closing at exec.
+mod base_mounts;
+mod masks;
+mod overlay;
+mod privileges;
+pub(crate) mod program;
+mod stubs;
+mod terminal;
+mod user_mounts;
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountPropagationFlags, mount_change};
+use sys::RootDir;
+use sys::seccomp::Instruction;
+
+use crate::cgroup::{DeviceRules, Hierarchy, Leaf};
+use crate::error::StartFailure;
+use crate::spec::{ContainerSpec, NetworkMode};
+use crate::user::{self, ResolvedUser};
+use crate::zygote::channel::send_with_descriptors;
+use crate::zygote::message::{Step, StepError};
+pub(crate) use stubs::{Stub, remove as remove_stubs};
+
+/// Everything the process needs, found out before it exists.
+#[derive(Debug)]
+pub(crate) struct Launch<'a> {
+    pub(crate) spec: &'a ContainerSpec,
+    pub(crate) stdio: ChildStdio<'a>,
+    pub(crate) leaf: &'a Leaf,
+    pub(crate) hierarchies: &'a [Hierarchy],
+    pub(crate) devices: DeviceRules,
+    pub(crate) filter: Option<&'a [Instruction]>,
+    /// The memfd with the launcher.
+    pub(crate) launcher: BorrowedFd<'a>,
+    /// A directory with the empty directories that are mounted on while setting up.
+    pub(crate) mountpoints: &'a Path,
+    /// The host's /dev/null, checked.
+    pub(crate) null: BorrowedFd<'a>,
+    pub(crate) status: BorrowedFd<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ChildStdio<'a> {
+    Descriptors([BorrowedFd<'a>; 3]),
+    Terminal { rows: u16, columns: u16 },
+}
+
+impl Launch<'_> {
+    fn withhold_devices(&self) -> bool {
+        self.devices == DeviceRules::NoDevices
+    }
+
+    fn mountpoint(&self, name: &str) -> PathBuf {
+        self.mountpoints.join(name)
+    }
+}
+
+/// The namespaces to be made by clone3; the cgroup namespace comes after the v1 cgroups are joined.
+pub(crate) fn clone_flags(spec: &ContainerSpec) -> i32 {
+    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    match spec.network {
+        NetworkMode::Host => flags,
+        NetworkMode::None => flags | libc::CLONE_NEWNET,
+    }
+}
+
+/// The body of the new process. Returns only if the program could not be started.
+pub(crate) fn run(launch: &Launch<'_>) -> u8 {
+    let Err(failure) = start(launch);
+    let mut message = b"E".to_vec();
+    message.extend(serde_json::to_vec(&failure).unwrap_or_default());
+    // If nobody listens any more, nobody wants to know.
+    let _ = send_with_descriptors(launch.status, &message, &[]);
+    127
+}
+
+enum Never {}
+
+fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
+    let spec = launch.spec;
+    sys::signal::reset_all().step("reset signals")?;
+    rustix::process::setsid().step("start a session")?;
+    rustix::process::umask(Mode::empty());
+    launch.leaf.join_v1().step("join cgroup")?;
+    unshare(CloneFlags::CLONE_NEWCGROUP).step("make cgroup namespace")?;
+    let everything = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change(c"/", everything).step("make mounts private")?;
+
+    let rootfs = overlay::mount(launch, &spec.rootfs, "root")?;
+    let root = RootDir::from_fd(rootfs.try_clone().step("use the rootfs")?);
+    let user = resolve_user(&root, &spec.user)?;
+    let mut targets = stubs::Targets::new(&root);
+    let devpts = base_mounts::mount_all(launch, &root)?;
+    let terminal = terminal::open(launch, &root, &devpts, user.uid)?;
+    user_mounts::mount_all(launch, &mut targets)?;
+    masks::mask_all(launch, &root)?;
+    root.create_dir_all(&spec.cwd, 0o755).step(format!("create `{}`", spec.cwd.display()))?;
+    if spec.read_only_rootfs {
+        user_mounts::make_read_only(&rootfs, false).step("make the rootfs read-only")?;
+    }
+    sys::mount::change_root(&rootfs).step("change root")?;
+
+    let created = targets.into_created();
+    drop((root, rootfs, devpts));
+    report_ready(launch, &created, terminal.as_ref())?;
+    enter(launch, &user, terminal)
+}
+
+/// Tells the zygote what to clean up later, and hands it the terminal.
+fn report_ready(
+    launch: &Launch<'_>,
+    created: &[Stub],
+    terminal: Option<&terminal::Terminal>,
+) -> Result<(), StepError> {
+    let mut message = b"R".to_vec();
+    message.extend(serde_json::to_vec(created).step("report mounts")?);
+    let near: Vec<BorrowedFd<'_>> = terminal.iter().map(|t| t.near.as_fd()).collect();
+    send_with_descriptors(launch.status, &message, &near).step("report mounts")
+}
+
+/// From the new root on: names, limits, standard streams, privileges, exec.
+fn enter(
+    launch: &Launch<'_>,
+    user: &ResolvedUser,
+    terminal: Option<terminal::Terminal>,
+) -> Result<Never, StepError> {
+    let spec = launch.spec;
+    rustix::system::sethostname(spec.hostname.as_bytes()).step("set hostname")?;
+    if spec.network == NetworkMode::None {
+        sys::interface::bring_loopback_up().step("bring up loopback")?;
+    }
+    privileges::set_ulimits(&spec.ulimits)?;
+    privileges::leave_keyring()?;
+    change_directory(&spec.cwd)?;
+    terminal::connect(launch.stdio, terminal.map(|t| t.far), user.uid)?;
+    let environment = program::environment(&spec.env, user)?;
+    privileges::apply(launch, user)?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let path = program::find(spec)?;
+    Err(program::execute(launch, &path, &environment))
+}
+
+fn resolve_user(root: &RootDir, spec: &str) -> Result<ResolvedUser, StepError> {
+    let passwd = program::read_small(root, "/etc/passwd")?;
+    let group = program::read_small(root, "/etc/group")?;
+    user::lookup(&passwd, &group, spec)
+        .map_err(|error| StepError::new("find user", error, StartFailure::User))
+}
+
+/// By its path in the new root; then checks that it is below that root, not a directory of the
+/// host that a descriptor held open.
+fn change_directory(path: &Path) -> Result<(), StepError> {
+    let step = || format!("enter `{}`", path.display());
+    let absolute = Path::new("/").join(path);
+    rustix::process::chdir(&absolute).step(step())?;
+    let current = rustix::process::getcwd(Vec::new()).step(step())?;
+    if current.to_bytes().starts_with(b"/") {
+        return Ok(());
+    }
+    Err(StepError::new(step(), "it is outside the container", StartFailure::Setup))
+}
+
+/// A place of the host, opened without opening what it is.
+fn open_place(path: &Path) -> Result<OwnedFd, StepError> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .step(format!("open `{}`", path.display()))
+}
+
+fn c_string(text: impl Into<Vec<u8>>) -> Result<CString, StepError> {
+    CString::new(text).step("pass arguments and environment")
+}

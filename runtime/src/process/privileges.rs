@@ -1,0 +1,114 @@
+//! What the program may do: limits, keyring, user, capabilities, seccomp.
+use nix::sys::resource::{Resource as NixResource, setrlimit};
+use rustix::process::{Gid, Uid};
+use rustix::thread::{self, CapabilitySet, CapabilitySets};
+
+use super::Launch;
+use crate::capabilities::Capability;
+use crate::error::StartFailure;
+use crate::spec::Ulimit;
+use crate::user::ResolvedUser;
+use crate::zygote::message::{Step, StepError};
+
+/// The highest capability number a kernel may have.
+const CAPABILITY_NUMBERS: u32 = 63;
+
+pub(super) fn set_ulimits(ulimits: &[Ulimit]) -> Result<(), StepError> {
+    for ulimit in ulimits {
+        let step = || format!("set ulimit `{ulimit}`");
+        let resource = resource(&ulimit.name).ok_or("no such limit").step(step())?;
+        let value = |limit: Option<u64>| limit.unwrap_or(nix::libc::RLIM_INFINITY);
+        setrlimit(resource, value(ulimit.soft), value(ulimit.hard)).step(step())?;
+    }
+    Ok(())
+}
+
+fn resource(name: &str) -> Option<NixResource> {
+    Some(match name {
+        "core" => NixResource::RLIMIT_CORE,
+        "cpu" => NixResource::RLIMIT_CPU,
+        "data" => NixResource::RLIMIT_DATA,
+        "fsize" => NixResource::RLIMIT_FSIZE,
+        "locks" => NixResource::RLIMIT_LOCKS,
+        "memlock" => NixResource::RLIMIT_MEMLOCK,
+        "msgqueue" => NixResource::RLIMIT_MSGQUEUE,
+        "nice" => NixResource::RLIMIT_NICE,
+        "nofile" => NixResource::RLIMIT_NOFILE,
+        "nproc" => NixResource::RLIMIT_NPROC,
+        "rss" => NixResource::RLIMIT_RSS,
+        "rtprio" => NixResource::RLIMIT_RTPRIO,
+        "rttime" => NixResource::RLIMIT_RTTIME,
+        "sigpending" => NixResource::RLIMIT_SIGPENDING,
+        "stack" => NixResource::RLIMIT_STACK,
+        _ => return None,
+    })
+}
+
+/// Keys of the caller's session stay the caller's. A kernel without keyrings has none to leave.
+pub(super) fn leave_keyring() -> Result<(), StepError> {
+    match sys::keyring::join_new_session() {
+        Err(error) if matches!(error.errno(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),
+        other => other.step("make a session keyring"),
+    }
+}
+
+/// Becomes the user with the capabilities of the specification and nothing more. Without
+/// no_new_privileges the filter needs CAP_SYS_ADMIN, so it is installed before that is gone; the
+/// profile allows the calls that follow.
+pub(super) fn apply(launch: &Launch<'_>, user: &ResolvedUser) -> Result<(), StepError> {
+    let spec = launch.spec;
+    let install = |wanted: bool| match launch.filter {
+        Some(filter) if wanted => sys::seccomp::install(filter).step("install the seccomp filter"),
+        _ => Ok(()),
+    };
+    let held = thread::capabilities(None).step("read capabilities")?.permitted;
+    if spec.no_new_privileges {
+        thread::set_no_new_privs(true).step("set no_new_privileges")?;
+    }
+    install(!spec.no_new_privileges)?;
+
+    let mut wanted = spec.capabilities;
+    if launch.withhold_devices() {
+        wanted = wanted.without(Capability::MKNOD);
+    }
+    // What this machine does not have itself it cannot give.
+    let kept = CapabilitySet::from_bits_retain(wanted.bits()) & held;
+    limit_bounding_set(kept)?;
+    become_user(user)?;
+    let usable = if user.uid == 0 { kept } else { CapabilitySet::empty() };
+    let sets = CapabilitySets {
+        effective: usable,
+        permitted: usable,
+        inheritable: CapabilitySet::empty(),
+    };
+    thread::set_capabilities(None, sets).step("set capabilities")?;
+    thread::clear_ambient_capability_set().step("clear ambient capabilities")?;
+    install(spec.no_new_privileges)
+}
+
+fn limit_bounding_set(kept: CapabilitySet) -> Result<(), StepError> {
+    for number in 0..CAPABILITY_NUMBERS {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        if kept.contains(capability) {
+            continue;
+        }
+        match thread::remove_capability_from_bounding_set(capability) {
+            // Beyond the last one that this kernel knows.
+            Err(rustix::io::Errno::INVAL) => return Ok(()),
+            other => other.step("limit the capability bounding set")?,
+        }
+    }
+    Ok(())
+}
+
+fn become_user(user: &ResolvedUser) -> Result<(), StepError> {
+    let failed = |error: rustix::io::Errno| {
+        let step = format!("become user {}:{}", user.uid, user.gid);
+        StepError::new(step, error, StartFailure::Setup)
+    };
+    let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    thread::set_thread_groups(&groups).map_err(failed)?;
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    thread::set_thread_res_gid(gid, gid, gid).map_err(failed)?;
+    thread::set_thread_res_uid(uid, uid, uid).map_err(failed)
+}

@@ -1,0 +1,180 @@
+//! The mounts of the specification: binds, trees, tmpfs, files in memory, and those in /etc.
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags, fchmod, fchown, fstat, openat};
+use rustix::process::{Gid, Uid};
+use sys::RootDir;
+use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, detach, new_mount};
+
+use super::stubs::Targets;
+use super::{Launch, open_place, overlay};
+use crate::spec::{Mount, MountSource, Rootfs};
+use crate::zygote::message::{Step, StepError};
+
+/// The files in /etc first, then the specification's mounts in their order.
+pub(super) fn mount_all(launch: &Launch<'_>, targets: &mut Targets<'_>) -> Result<(), StepError> {
+    let mut files = Files::new(launch);
+    let etc = &launch.spec.etc;
+    for (name, content) in
+        [("hosts", &etc.hosts), ("resolv.conf", &etc.resolv_conf), ("hostname", &etc.hostname)]
+    {
+        if let Some(content) = content {
+            let step = || format!("mount /etc/{name}");
+            let source = files.make(content, 0o644, 0, 0).step(step())?;
+            let target = targets.place(&Path::new("/etc").join(name), false)?;
+            place_mount(launch, &source, target, etc.read_only).step(step())?;
+        }
+    }
+    for mount in &launch.spec.mounts {
+        mount_one(launch, targets, &mut files, mount)?;
+    }
+    files.close().step("unmount files")
+}
+
+fn mount_one(
+    launch: &Launch<'_>,
+    targets: &mut Targets<'_>,
+    files: &mut Files<'_>,
+    mount: &Mount,
+) -> Result<(), StepError> {
+    let step = || format!("mount `{}`", mount.target.display());
+    let source = match &mount.source {
+        MountSource::Path { source, subpath } => {
+            bind_source(source, subpath.as_deref()).map_err(|e| within(e, step()))?
+        }
+        MountSource::Tree { tree, subpath } => {
+            tree_source(launch, tree, subpath.as_deref()).map_err(|e| within(e, step()))?
+        }
+        MountSource::Tmpfs { size, mode } => tmpfs(*size, *mode).step(step())?,
+        MountSource::File { content, mode, uid, gid } => {
+            files.make(content, *mode, *uid, *gid).step(step())?
+        }
+    };
+    let mode = fstat(&source).step(step())?.st_mode;
+    let is_dir = FileType::from_raw_mode(mode) == FileType::Directory;
+    let target = targets.place(&mount.target, is_dir)?;
+    place_mount(launch, &source, target, mount.read_only).step(step())
+}
+
+fn within(error: StepError, outer: String) -> StepError {
+    StepError { step: format!("{outer}: {}", error.step), ..error }
+}
+
+fn place_mount(
+    launch: &Launch<'_>,
+    source: &OwnedFd,
+    target: OwnedFd,
+    read_only: bool,
+) -> sys::Result<()> {
+    if read_only {
+        make_read_only(source, true)?;
+    }
+    if launch.withhold_devices() {
+        let change =
+            MountChange { set: libc::MOUNT_ATTR_NODEV, recursive: true, ..MountChange::default() };
+        change_mount(source, change)?;
+    }
+    attach(source, target)
+}
+
+/// Read-only, with all that is mounted below it if `recursive`.
+pub(super) fn make_read_only(mount: impl AsFd, recursive: bool) -> sys::Result<()> {
+    let set = libc::MOUNT_ATTR_RDONLY;
+    change_mount(mount, MountChange { set, recursive, ..MountChange::default() })
+}
+
+/// A host path, or what an untrusted path leads to without leaving it.
+fn bind_source(source: &Path, subpath: Option<&Path>) -> Result<OwnedFd, StepError> {
+    let place = match subpath {
+        None => open_place(source)?,
+        Some(subpath) => below(open_place(source)?, source, subpath)?,
+    };
+    clone_mount(place, true).step(format!("use `{}`", source.display()))
+}
+
+fn below(directory: OwnedFd, name: &Path, subpath: &Path) -> Result<OwnedFd, StepError> {
+    RootDir::from_fd(directory).place_fd(subpath).step(format!(
+        "open `{}` in `{}`",
+        subpath.display(),
+        name.display()
+    ))
+}
+
+/// Mounted aside, looked into, and copied from there.
+fn tree_source(
+    launch: &Launch<'_>,
+    tree: &Rootfs,
+    subpath: Option<&Path>,
+) -> Result<OwnedFd, StepError> {
+    let root = overlay::mount(launch, tree, "tree")?;
+    let place = match subpath {
+        None => root,
+        Some(subpath) => below(root, Path::new("/"), subpath)?,
+    };
+    let copy = clone_mount(place, true).step("copy the mount")?;
+    detach(&launch.mountpoint("tree")).step("unmount the tree")?;
+    Ok(copy)
+}
+
+fn tmpfs(size: Option<u64>, mode: u32) -> sys::Result<OwnedFd> {
+    let mode = format!("{mode:o}");
+    let size = size.map(|bytes| bytes.to_string());
+    let mut settings = vec![Setting::Text("mode", &mode)];
+    settings.extend(size.iter().map(|size| Setting::Text("size", size)));
+    new_mount("tmpfs", &settings, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV)
+}
+
+/// Files that exist in memory only, on one tmpfs for the container. It is mounted aside while
+/// mounts of its files are made, which keep it alive.
+struct Files<'a> {
+    launch: &'a Launch<'a>,
+    tmpfs: Option<OwnedFd>,
+    count: usize,
+}
+
+impl<'a> Files<'a> {
+    fn new(launch: &'a Launch<'a>) -> Files<'a> {
+        Files { launch, tmpfs: None, count: 0 }
+    }
+
+    /// A detached mount of a new file.
+    fn make(&mut self, content: &[u8], mode: u32, uid: u32, gid: u32) -> std::io::Result<OwnedFd> {
+        let tmpfs = self.tmpfs()?;
+        let name = self.count.to_string();
+        self.count += 1;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = openat(&tmpfs, &name, flags, Mode::RUSR)?;
+        let mut file = File::from(file);
+        file.write_all(content)?;
+        fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        fchmod(&file, Mode::from_raw_mode(mode))?;
+        let place = openat(&tmpfs, &name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(clone_mount(place, false)?)
+    }
+
+    fn tmpfs(&mut self) -> std::io::Result<OwnedFd> {
+        if let Some(tmpfs) = &self.tmpfs {
+            return tmpfs.try_clone();
+        }
+        let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+        let mounted = new_mount("tmpfs", &[Setting::Text("mode", "700")], attributes)?;
+        let target = rustix::fs::open(
+            self.launch.mountpoint("files"),
+            OFlags::PATH | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        attach(&mounted, target)?;
+        self.tmpfs = Some(mounted.try_clone()?);
+        Ok(mounted)
+    }
+
+    fn close(self) -> sys::Result<()> {
+        match self.tmpfs {
+            Some(_) => detach(&self.launch.mountpoint("files")),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Sudden deaths: nothing outlives the caller.
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use runtime::{ContainerSpec, EngineId, Rootfs, Zygote};
+
+use super::Case;
+use super::support::World;
+
+pub const CASES: &[Case] = &[
+    ("crash::killed_callers_leave_nothing", killed_callers_leave_nothing),
+    ("crash::killed_zygotes_are_reconciled", killed_zygotes_are_reconciled),
+];
+
+/// A process that starts a container and waits to be killed. Arguments: root, rootfs, marker.
+pub fn victim(arguments: &[String]) -> ExitCode {
+    let [root, rootfs, marker] = arguments else { return ExitCode::FAILURE };
+    let engine = EngineId::of_root(Path::new(root)).unwrap();
+    let zygote = Zygote::start(&engine, &Path::new(root).join("state")).unwrap();
+    let rootfs = Rootfs::Overlay {
+        lowers: vec![rootfs.into()],
+        upper: Some(Path::new(root).join("upper")),
+        work: Some(Path::new(root).join("work")),
+        volatile: true,
+    };
+    let script = format!("sleep {marker} & sleep {marker}");
+    let args = ["/bin/sh", "-c", &script].map(Into::into).to_vec();
+    let spec = ContainerSpec::new("victim", rootfs, args);
+    let container = zygote.spawn(&spec, runtime::Stdio::Pipes { stdin: false }).unwrap();
+    println!("{engine}");
+    let _ = container.wait();
+    ExitCode::SUCCESS
+}
+
+/// Command lines of processes that contain `marker`, with their pids.
+fn processes(marker: &str) -> Vec<(u32, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let line = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        if line.contains(marker) {
+            found.push((pid, line.replace('\0', " ")));
+        }
+    }
+    found
+}
+
+fn cgroups(engine: &str) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    mounts
+        .lines()
+        .filter(|line| line.split(' ').nth(2).is_some_and(|kind| kind.starts_with("cgroup")))
+        .filter_map(|line| line.split(' ').nth(1))
+        .map(|mount| Path::new(mount).join("rbuild").join(engine))
+        .filter(|path| path.exists())
+        .collect()
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+struct Victim {
+    child: std::process::Child,
+    engine: String,
+    root: PathBuf,
+    marker: String,
+}
+
+fn start_victim(world: &World, marker: &str) -> Victim {
+    let root = world.path(&format!("victim-{marker}"));
+    for name in ["upper", "work"] {
+        fs::create_dir_all(root.join(name)).unwrap();
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .arg("victim")
+        .args([&root, &world.path("base")])
+        .arg(marker)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut engine = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut engine).unwrap();
+    let victim =
+        Victim { child, engine: engine.trim().to_owned(), root, marker: marker.to_owned() };
+    wait_until("the victim's processes", || processes(&format!("sleep\0{marker}")).len() >= 2);
+    assert!(!cgroups(&victim.engine).is_empty());
+    victim
+}
+
+fn killed_callers_leave_nothing(world: &World) {
+    let mut victim = start_victim(world, "7654321");
+    victim.child.kill().unwrap();
+    victim.child.wait().unwrap();
+    let marker = &victim.marker;
+    wait_until("its processes end", || processes(marker).is_empty());
+    wait_until("its cgroups go", || cgroups(&victim.engine).is_empty());
+    let zygotes = victim.root.join("state/zygotes");
+    wait_until("its owner file goes", || fs::read_dir(&zygotes).unwrap().count() == 0);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(marker), "{mounts}");
+}
+
+fn killed_zygotes_are_reconciled(world: &World) {
+    let mut victim = start_victim(world, "7654322");
+    let children =
+        fs::read_to_string(format!("/proc/{0}/task/{0}/children", victim.child.id())).unwrap();
+    let zygote: i32 = children.split_whitespace().next().unwrap().parse().unwrap();
+    let zygote = rustix::process::Pid::from_raw(zygote).unwrap();
+    rustix::process::kill_process(zygote, rustix::process::Signal::KILL).unwrap();
+    // The caller hears of it and ends; the cgroups stay.
+    victim.child.wait().unwrap();
+    wait_until("its processes end", || processes(&victim.marker).is_empty());
+    assert!(!cgroups(&victim.engine).is_empty());
+    let engine = EngineId::of_root(&victim.root).unwrap();
+    runtime::reconcile(&engine, &victim.root.join("state")).unwrap();
+    assert!(cgroups(&victim.engine).is_empty());
+    // The living are left alone.
+    runtime::reconcile(&world.engine, &world.path("state")).unwrap();
+    assert_eq!(world.output("echo alive"), "alive\n");
+}

@@ -1,0 +1,112 @@
+//! Each line of the security checklist that a container can see.
+use std::fs;
+
+use runtime::{CapabilitySet, Outcome, Seccomp};
+
+use super::Case;
+use super::support::{World, success};
+
+pub const CASES: &[Case] = &[
+    ("security::capabilities_and_seccomp_are_on", capabilities_and_seccomp_are_on),
+    ("security::forbidden_calls", forbidden_calls),
+    ("security::masked_and_read_only_paths", masked_and_read_only_paths),
+    ("security::devices", devices),
+    ("security::namespaces_and_descriptors", namespaces_and_descriptors),
+    ("security::proc_self_exe_is_never_the_engine", proc_self_exe_is_never_the_engine),
+    ("security::no_new_privileges", no_new_privileges),
+];
+
+fn capabilities_and_seccomp_are_on(world: &World) {
+    let status = world.output("cat /proc/self/status");
+    for expected in [
+        "CapInh:\t0000000000000000",
+        "CapPrm:\t00000000a80425fb",
+        "CapEff:\t00000000a80425fb",
+        "CapBnd:\t00000000a80425fb",
+        "CapAmb:\t0000000000000000",
+        "NoNewPrivs:\t0",
+        "Seccomp:\t2",
+        "SigIgn:\t0000000000000000",
+        "SigBlk:\t0000000000000000",
+    ] {
+        assert!(status.contains(expected), "{expected}: {status}");
+    }
+}
+
+fn forbidden_calls(world: &World) {
+    for question in ["keyctl", "af_alg", "af_vsock", "unshare", "bpf", "mount", "fsopen"] {
+        let text = success(world.run(&world.probe(question)));
+        assert_eq!(text, "Operation not permitted (os error 1)\n", "{question}");
+    }
+    assert_eq!(success(world.run(&world.probe("af_inet"))), "fine\n");
+    let mut spec = world.probe("keyctl");
+    spec.seccomp = Seccomp::Unconfined;
+    assert_eq!(success(world.run(&spec)), "fine\n");
+}
+
+fn masked_and_read_only_paths(world: &World) {
+    let text = world.output(
+        "for f in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts; do \
+           test -e $f && wc -c <$f; done; ls /proc/acpi /proc/scsi /sys/firmware 2>/dev/null; true",
+    );
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('/')) {
+        assert_eq!(line.trim(), "0", "{text}");
+    }
+    for path in
+        ["/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/proc/irq/default_smp_affinity"]
+    {
+        let output = world.run(&world.shell(&format!("echo x >{path}")));
+        assert!(output.stderr.contains("Read-only file system"), "{path}: {output:?}");
+    }
+    let output = world.run(&world.shell("mkdir /sys/fs/cgroup/memory/x /sys/x"));
+    assert!(output.outcome != Outcome::Exited(0), "{output:?}");
+}
+
+fn devices(world: &World) {
+    let text = world.output(
+        "mknod /n c 1 3 && echo x >/n && echo null; mknod /disk b 254 0 && \
+         head -c 1 /disk 2>&1; mknod /mem c 1 1 && head -c 1 /mem 2>&1; \
+         mknod /fuse c 10 229 && head -c 0 </fuse 2>&1; true",
+    );
+    assert!(text.starts_with("null\n"), "{text}");
+    assert_eq!(text.matches("Operation not permitted").count(), 2, "{text}");
+    let output = world.run(&world.shell("mknod /fuse c 10 229; : </fuse"));
+    assert!(output.stderr.contains("Operation not permitted"), "{output:?}");
+}
+
+fn namespaces_and_descriptors(world: &World) {
+    let text = world.output(
+        "echo $$; ls /proc | grep -c '^[0-9]'; ls /proc/self/fd | wc -l; cat /proc/self/cgroup; \
+         cat /proc/1/sessionid >/dev/null; for n in pid mnt uts ipc net cgroup; do \
+         readlink /proc/self/ns/$n; done",
+    );
+    assert!(text.starts_with("1\n"), "{text}");
+    // 0, 1, 2 and the directory that ls reads.
+    assert_eq!(text.lines().nth(2), Some("4"), "{text}");
+    for name in ["pid", "mnt", "uts", "ipc", "net", "cgroup"] {
+        let ours = fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+        assert!(!text.contains(ours.to_str().unwrap()), "{name}: {text}");
+    }
+    let cgroups = text.lines().filter(|line| line.contains(":/")).collect::<Vec<_>>();
+    assert!(!cgroups.is_empty() && !text.contains("rbuild"), "{text}");
+}
+
+fn proc_self_exe_is_never_the_engine(world: &World) {
+    let mut spec =
+        world.shell("echo '#!/proc/self/exe' >/entry; chmod 755 /entry; readlink /proc/1/exe");
+    assert_eq!(success(world.run(&spec)), "/bin/busybox\n");
+    // The engine would run this test program again, which succeeds; the launcher ends with 126.
+    spec.args = vec!["/entry".into(), "probe".into(), "af_inet".into()];
+    assert_eq!(world.run(&spec).outcome, Outcome::Exited(126));
+}
+
+fn no_new_privileges(world: &World) {
+    let mut spec = world.shell("cat /proc/self/status");
+    spec.no_new_privileges = true;
+    spec.capabilities = CapabilitySet::default();
+    spec.user = "web".to_owned();
+    let status = success(world.run(&spec));
+    for expected in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000"] {
+        assert!(status.contains(expected), "{expected}: {status}");
+    }
+}
