@@ -1,4 +1,5 @@
 //! Mounts by descriptor: nothing is named twice, so nothing can be swapped in between.
+use std::iter;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -64,7 +65,7 @@ pub enum Setting<'a> {
 pub fn new_mount(kind: &'static str, settings: &[Setting<'_>], attributes: u64) -> Result<OwnedFd> {
     let context = mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)
         .map_err(|errno| SysError::new(Call::new("fsopen").path(kind), errno))?;
-    for setting in settings {
+    for setting in iter::once(&Setting::Text("source", kind)).chain(settings) {
         let result = match setting {
             Setting::Flag(key) => mount::fsconfig_set_flag(&context, *key),
             Setting::Text(key, value) => mount::fsconfig_set_string(&context, *key, *value),

@@ -1,13 +1,32 @@
 //! Signal dispositions, which survive fork and (when ignored) exec.
 use crate::{Call, Result, SysError};
 
+/// The kernel's signal action: all-zero means the default one.
+#[repr(C)]
+struct Action {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
+}
+
 /// Gives every signal its default action and unblocks all: what a program expects to start with.
-/// (Rust's runtime ignores SIGPIPE, for one.)
+/// (Rust's runtime ignores SIGPIPE, for one.) By system call, because the C library keeps two
+/// signals to itself, which may have been inherited ignored.
 pub fn reset_all() -> Result<()> {
+    let default = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL installs no handler. SIGKILL, SIGSTOP and the C library's own two answer
-        // with an error, which is right.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: installs no handler; the action has the kernel's layout and the mask's size is
+        // passed. SIGKILL and SIGSTOP answer with an error, which is right.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                &raw const default,
+                std::ptr::null_mut::<Action>(),
+                std::mem::size_of::<u64>(),
+            )
+        };
     }
     // SAFETY: the set is initialised by sigemptyset before it is read.
     let result = unsafe {

@@ -1,11 +1,13 @@
 //! Parts of /proc and /sys that are hidden or read-only, as Docker has them.
 use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
 use sys::RootDir;
 use sys::mount::{Setting, attach, clone_mount, new_mount};
 
-use super::{Launch, user_mounts};
+use super::user_mounts;
 use crate::zygote::message::{Step, StepError};
 
 const MASKED: [&str; 12] = [
@@ -31,15 +33,17 @@ const EMPTY: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NOEXEC;
 
 /// Covers what exists: files by the host's /dev/null, directories by one empty read-only tmpfs.
-pub(super) fn mask_all(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
+pub(super) fn mask_all(root: &RootDir) -> Result<(), StepError> {
+    // Opened in this mount namespace: the zygote's cannot be mounted here.
+    let null = open_null().step("open /dev/null")?;
     let mut empty = None;
     for path in MASKED.iter().map(|path| (*path).to_owned()).chain(thermal_throttles()) {
         let step = || format!("mask /{path}");
         let Ok(place) = root.place_fd(&path) else { continue };
-        let mode = rustix::fs::fstat(&place).step(step())?.st_mode;
+        let mode = fstat(&place).step(step())?.st_mode;
         let is_dir = FileType::from_raw_mode(mode) == FileType::Directory;
         let cover = match (&empty, is_dir) {
-            (_, false) => clone_mount(launch.null, false),
+            (_, false) => clone_mount(&null, false),
             (Some(first), true) => clone_mount(first, false),
             (None, true) => new_mount("tmpfs", &[Setting::Text("size", "4k")], EMPTY),
         }
@@ -70,4 +74,15 @@ fn thermal_throttles() -> Vec<String> {
         })
         .map(|name| format!("sys/devices/system/cpu/{name}/thermal_throttle"))
         .collect()
+}
+
+/// The host's /dev/null, and nothing that someone put there.
+pub(crate) fn open_null() -> io::Result<OwnedFd> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let found = fstat(&null)?;
+    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
+    if is_device && found.st_rdev == makedev(1, 3) {
+        return Ok(null);
+    }
+    Err(io::Error::other("/dev/null is not the null device"))
 }

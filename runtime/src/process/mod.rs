@@ -37,6 +37,7 @@ use crate::spec::{ContainerSpec, NetworkMode};
 use crate::user::{self, ResolvedUser};
 use crate::zygote::channel::send_with_descriptors;
 use crate::zygote::message::{Step, StepError};
+pub(crate) use masks::open_null;
 pub(crate) use stubs::{Stub, remove as remove_stubs};
 
 /// Everything the process needs, found out before it exists.
@@ -52,8 +53,6 @@ pub(crate) struct Launch<'a> {
     pub(crate) launcher: BorrowedFd<'a>,
     /// A directory with the empty directories that are mounted on while setting up.
     pub(crate) mountpoints: &'a Path,
-    /// The host's /dev/null, checked.
-    pub(crate) null: BorrowedFd<'a>,
     pub(crate) status: BorrowedFd<'a>,
 }
 
@@ -111,7 +110,7 @@ fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
     let devpts = base_mounts::mount_all(launch, &root)?;
     let terminal = terminal::open(launch, &root, &devpts, user.uid)?;
     user_mounts::mount_all(launch, &mut targets)?;
-    masks::mask_all(launch, &root)?;
+    masks::mask_all(&root)?;
     root.create_dir_all(&spec.cwd, 0o755).step(format!("create `{}`", spec.cwd.display()))?;
     if spec.read_only_rootfs {
         user_mounts::make_read_only(&rootfs, false).step("make the rootfs read-only")?;

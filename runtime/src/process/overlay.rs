@@ -76,24 +76,20 @@ const FEATURES: [(&str, &str); 3] =
 
 /// By descriptors (Linux 6.13), else by one short path a layer (6.7), else by mount(2).
 fn mount_overlay(layers: &Layers, volatile: bool, target: &Path) -> Result<OwnedFd, StepError> {
-    let unsupported = |error: &sys::SysError| {
-        matches!(error.errno(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
-    };
+    let invalid = |error: &sys::SysError| error.errno() == Some(libc::EINVAL);
+    // Other settings are refused for reasons of their own, which are worth reporting.
+    let unknown = |e: &sys::SysError| invalid(e) && e.call.to_string().contains("lowerdir+");
     let mut mounted = by_descriptors(layers, volatile);
-    if mounted.as_ref().is_err_and(unsupported) {
+    if mounted.as_ref().is_err_and(unknown) {
         mounted = by_short_paths(layers, volatile);
-    }
-    match mounted {
-        Err(error) if unsupported(&error) => {
+        if mounted.as_ref().is_err_and(invalid) {
             by_mount(layers, volatile, target).step(STEP)?;
-            open_place(target)
-        }
-        mounted => {
-            let root = mounted.step(STEP)?;
-            attach(&root, open_place(target)?).step(STEP)?;
-            Ok(root)
+            return open_place(target);
         }
     }
+    let root = mounted.step(STEP)?;
+    attach(&root, open_place(target)?).step(STEP)?;
+    Ok(root)
 }
 
 fn common_settings(volatile: bool) -> Vec<Setting<'static>> {

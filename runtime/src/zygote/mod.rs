@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -28,6 +27,7 @@ use crate::cgroup::Cgroups;
 use crate::container::{Container, ExitCell, Stdio};
 use crate::engine::{EngineId, Owner, reconcile};
 use crate::error::RuntimeError;
+use crate::process;
 use crate::spec::ContainerSpec;
 use channel::{receive_frame, send_frame};
 use message::{Event, SpawnRequest, StdioKind, StepError};
@@ -293,7 +293,7 @@ fn prepare(
     let following = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     mount_change(c"/", following)?;
     rustix::process::chdir(c"/")?;
-    let null = open_null()?;
+    let null = process::open_null()?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     reset_oom_score();
@@ -302,22 +302,10 @@ fn prepare(
         owner: owner.name.clone(),
         cgroups: Cgroups::prepare(engine, &owner.name),
         launcher: launcher::sealed()?,
-        null,
         mountpoints: mountpoints.to_owned(),
         filters: HashMap::new(),
         containers: Vec::new(),
     })
-}
-
-/// The host's /dev/null, and nothing that someone put there.
-fn open_null() -> io::Result<OwnedFd> {
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    let found = fstat(&null)?;
-    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
-    if is_device && found.st_rdev == makedev(1, 3) {
-        return Ok(null);
-    }
-    Err(io::Error::other("/dev/null is not the null device"))
 }
 
 /// Containers are not to be spared because the caller is.

@@ -31,7 +31,6 @@ pub(super) struct Server {
     pub(super) owner: String,
     pub(super) cgroups: Cgroups,
     pub(super) launcher: OwnedFd,
-    pub(super) null: OwnedFd,
     pub(super) mountpoints: PathBuf,
     pub(super) filters: HashMap<CapabilitySet, Vec<Instruction>>,
     pub(super) containers: Vec<Running>,
@@ -171,7 +170,6 @@ impl Server {
             filter,
             launcher: self.launcher.as_fd(),
             mountpoints: &self.mountpoints,
-            null: self.null.as_fd(),
             status: far_status.as_fd(),
         };
         let flags = process::clone_flags(&spec);

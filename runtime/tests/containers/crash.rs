@@ -10,13 +10,13 @@ use runtime::{ContainerSpec, EngineId, Rootfs, Zygote};
 use super::Case;
 use super::support::World;
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("crash::killed_callers_leave_nothing", killed_callers_leave_nothing),
     ("crash::killed_zygotes_are_reconciled", killed_zygotes_are_reconciled),
 ];
 
 /// A process that starts a container and waits to be killed. Arguments: root, rootfs, marker.
-pub fn victim(arguments: &[String]) -> ExitCode {
+pub(crate) fn victim(arguments: &[String]) -> ExitCode {
     let [root, rootfs, marker] = arguments else { return ExitCode::FAILURE };
     let engine = EngineId::of_root(Path::new(root)).unwrap();
     let zygote = Zygote::start(&engine, &Path::new(root).join("state")).unwrap();

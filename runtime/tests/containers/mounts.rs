@@ -8,7 +8,7 @@ use runtime::{Mount, MountSource, NetworkMode, Outcome, Rootfs};
 use super::Case;
 use super::support::{World, bind, success};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("mounts::changes_land_in_the_upper", changes_land_in_the_upper),
     ("mounts::dev_is_dockers", dev_is_dockers),
     ("mounts::etc_files_leave_no_trace", etc_files_leave_no_trace),
@@ -22,9 +22,8 @@ pub const CASES: &[Case] = &[
 ];
 
 fn changes_land_in_the_upper(world: &World) {
-    let spec = world.shell("echo new >/etc/new; rm /plain; mkdir /d; mount");
-    let mounts = success(world.run(&spec));
-    assert!(!mounts.contains(world.directory.path().to_str().unwrap()), "{mounts}");
+    let spec = world.shell("echo new >/etc/new; rm /plain; mkdir /d");
+    success(world.run(&spec));
     let upper = world.upper(&spec);
     assert_eq!(fs::read(upper.join("etc/new")).unwrap(), b"new\n");
     assert_eq!(fs::metadata(upper.join("plain")).unwrap().rdev(), 0);
@@ -37,7 +36,7 @@ fn changes_land_in_the_upper(world: &World) {
 }
 
 fn dev_is_dockers(world: &World) {
-    let text = world.output("cd /dev; ls; readlink core fd ptmx stdin; stat -c '%n %t:%T %a' null tty full; df -k /dev/shm /dev; cat /proc/mounts");
+    let text = world.output("cd /dev; ls; for l in core fd ptmx stdin; do readlink $l; done; stat -c '%n %t:%T %a' null tty full; df -k /dev/shm /dev; cat /proc/mounts");
     assert!(text.starts_with("core\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n"), "{text}");
     for expected in [
         "/proc/kcore\n/proc/self/fd\npts/ptmx\n/proc/self/fd/0\n",
@@ -163,7 +162,6 @@ fn targets_stay_inside(world: &World) {
         assert!(world.start(&spec).is_err(), "{target}");
     }
     let hostile = world.shell("rm -r /dev; ln -s /tmp /dev");
-    fs::create_dir_all(world.upper(&hostile)).unwrap();
     std::os::unix::fs::symlink("/tmp", world.upper(&hostile).join("dev")).unwrap();
     let text = world.start(&hostile).unwrap_err().to_string();
     assert!(text.contains("mount /dev"), "{text}");

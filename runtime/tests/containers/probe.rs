@@ -6,7 +6,7 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{FsOpenFlags, MountFlags, fsopen, mount};
 use rustix::net::{AddressFamily, SocketType, socket};
 
-pub fn main(arguments: &[String]) -> ExitCode {
+pub(crate) fn main(arguments: &[String]) -> ExitCode {
     let family = |number| {
         socket(AddressFamily::from_raw(number), SocketType::SEQPACKET, None)
             .map(drop)

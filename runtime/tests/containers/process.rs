@@ -7,7 +7,7 @@ use runtime::{Outcome, StartFailure, Stdio};
 use super::Case;
 use super::support::{World, read, success};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("process::exit_codes_and_signals", exit_codes_and_signals),
     ("process::start_failures_name_the_step", start_failures_name_the_step),
     ("process::environment_and_directory", environment_and_directory),
@@ -74,7 +74,7 @@ fn environment_and_directory(world: &World) {
 
 fn users_and_groups(world: &World) {
     for (user, expected) in [
-        ("web", "uid=33(web) gid=34(www) groups=34(www),9(logs)"),
+        ("web", "uid=33(web) gid=34(www) groups=9(logs),34(www)"),
         ("web:logs", "uid=33(web) gid=9(logs) groups=9(logs)"),
         ("1234", "uid=1234 gid=0(root) groups=0(root)"),
         ("", "uid=0(root) gid=0(root) groups=0(root)"),

@@ -6,7 +6,7 @@ use runtime::{CapabilitySet, Outcome, Seccomp};
 use super::Case;
 use super::support::{World, success};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("security::capabilities_and_seccomp_are_on", capabilities_and_seccomp_are_on),
     ("security::forbidden_calls", forbidden_calls),
     ("security::masked_and_read_only_paths", masked_and_read_only_paths),
@@ -17,7 +17,7 @@ pub const CASES: &[Case] = &[
 ];
 
 fn capabilities_and_seccomp_are_on(world: &World) {
-    let status = world.output("cat /proc/self/status");
+    let status = success(world.run(&world.command(&["cat", "/proc/self/status"])));
     for expected in [
         "CapInh:\t0000000000000000",
         "CapPrm:\t00000000a80425fb",
@@ -55,6 +55,9 @@ fn masked_and_read_only_paths(world: &World) {
     for path in
         ["/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/proc/irq/default_smp_affinity"]
     {
+        if !std::path::Path::new(path).exists() {
+            continue;
+        }
         let output = world.run(&world.shell(&format!("echo x >{path}")));
         assert!(output.stderr.contains("Read-only file system"), "{path}: {output:?}");
     }

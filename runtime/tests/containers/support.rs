@@ -12,18 +12,18 @@ use runtime::{
 };
 use tempfile::TempDir;
 
-pub struct World {
-    pub directory: TempDir,
-    pub engine: EngineId,
-    pub zygote: Zygote,
+pub(crate) struct World {
+    pub(crate) directory: TempDir,
+    pub(crate) engine: EngineId,
+    pub(crate) zygote: Zygote,
     next: AtomicUsize,
 }
 
 #[derive(Debug)]
-pub struct Output {
-    pub outcome: Outcome,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Output {
+    pub(crate) outcome: Outcome,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 const APPLETS: [&str; 36] = [
@@ -34,7 +34,7 @@ const APPLETS: [&str; 36] = [
 ];
 
 impl World {
-    pub fn new() -> Result<World, String> {
+    pub(crate) fn new() -> Result<World, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("needs root".to_owned());
         }
@@ -52,16 +52,16 @@ impl World {
         Ok(World { directory, engine, zygote, next: AtomicUsize::new(0) })
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// A container with a fresh upper directory that runs `sh -c script`.
-    pub fn shell(&self, script: &str) -> ContainerSpec {
+    pub(crate) fn shell(&self, script: &str) -> ContainerSpec {
         self.command(&["/bin/sh", "-c", script])
     }
 
-    pub fn command(&self, args: &[&str]) -> ContainerSpec {
+    pub(crate) fn command(&self, args: &[&str]) -> ContainerSpec {
         let id = format!("c{}", self.next.fetch_add(1, Ordering::Relaxed));
         for name in ["upper", "work"] {
             fs::create_dir_all(self.path(&id).join(name)).unwrap();
@@ -70,13 +70,14 @@ impl World {
             lowers: vec![self.path("base")],
             upper: Some(self.path(&id).join("upper")),
             work: Some(self.path(&id).join("work")),
-            volatile: true,
+            // Some cases start one twice, which a volatile overlay refuses.
+            volatile: false,
         };
         ContainerSpec::new(id, rootfs, args.iter().map(OsString::from).collect())
     }
 
     /// This test program, in the container, as a probe.
-    pub fn probe(&self, question: &str) -> ContainerSpec {
+    pub(crate) fn probe(&self, question: &str) -> ContainerSpec {
         let mut spec = self.command(&["/probe", "probe", question]);
         let program = std::env::current_exe().unwrap();
         spec.mounts.push(bind(&program, "/probe"));
@@ -88,11 +89,11 @@ impl World {
         spec
     }
 
-    pub fn start(&self, spec: &ContainerSpec) -> Result<Container, RuntimeError> {
+    pub(crate) fn start(&self, spec: &ContainerSpec) -> Result<Container, RuntimeError> {
         self.zygote.spawn(spec, Stdio::Pipes { stdin: false })
     }
 
-    pub fn run(&self, spec: &ContainerSpec) -> Output {
+    pub(crate) fn run(&self, spec: &ContainerSpec) -> Output {
         let mut container = self.start(spec).unwrap_or_else(|error| panic!("{error}"));
         let mut stderr = container.take_stderr().unwrap();
         let reader = std::thread::spawn(move || read(&mut stderr));
@@ -103,28 +104,28 @@ impl World {
     }
 
     /// Standard output of a script that must succeed.
-    pub fn output(&self, script: &str) -> String {
+    pub(crate) fn output(&self, script: &str) -> String {
         success(self.run(&self.shell(script)))
     }
 
-    pub fn upper(&self, spec: &ContainerSpec) -> PathBuf {
+    pub(crate) fn upper(&self, spec: &ContainerSpec) -> PathBuf {
         self.path(&spec.id).join("upper")
     }
 }
 
-pub fn success(output: Output) -> String {
+pub(crate) fn success(output: Output) -> String {
     assert_eq!(output.outcome, Outcome::Exited(0), "{output:?}");
     output.stdout
 }
 
-pub fn read(file: &mut File) -> String {
+pub(crate) fn read(file: &mut File) -> String {
     let mut bytes = Vec::new();
     // A terminal ends with EIO.
     let _ = file.read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-pub fn bind(source: &Path, target: &str) -> Mount {
+pub(crate) fn bind(source: &Path, target: &str) -> Mount {
     Mount {
         target: target.into(),
         source: MountSource::Path { source: source.to_owned(), subpath: None },
