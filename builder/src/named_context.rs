@@ -20,10 +20,9 @@ pub(crate) fn find(request: &BuildRequest, name: &str) -> Option<String> {
 }
 
 fn normalized(name: &str) -> String {
-    match name.parse::<Reference>() {
-        Ok(reference) => reference.to_string(),
-        Err(_) => name.to_lowercase(),
-    }
+    let lower = name.to_lowercase();
+    let reference = name.parse::<Reference>().or_else(|_| lower.parse());
+    reference.map_or(lower, |reference| reference.to_string())
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl StageGraph {
     ) -> Result<Vec<Reference>, PlanError> {
         let mut references = Vec::new();
         for word in &run.mounts {
-            let from = mount::from_of(&word.text).map_err(PlanErrorKind::Mount).at(word.span)?;
+            let from = mount::from_of(&word.text).map_err(PlanErrorKind::from).at(word.span)?;
             if let Some(name) = from.filter(|name| !name.is_empty()) {
                 let source = self.base(&name, request);
                 references.push(Reference { source, name, span });
@@ -216,9 +216,9 @@ impl StageGraph {
 
     /// Stages that copy from each other, in a circle.
     fn check_cycles(&self) -> Result<(), PlanError> {
-        let mut visited = BTreeSet::new();
+        let mut finished = vec![false; self.stages.len()];
         for (index, stage) in self.stages.iter().enumerate() {
-            if let Some(span) = self.find_cycle(index, &mut visited, &mut Vec::new()) {
+            if let Some(span) = self.find_cycle(index, &mut finished) {
                 let stage = stage.name.clone();
                 return Err(PlanError::at(span, PlanErrorKind::Circular { stage }));
             }
@@ -226,25 +226,29 @@ impl StageGraph {
         Ok(())
     }
 
-    fn find_cycle(
-        &self,
-        stage: usize,
-        visited: &mut BTreeSet<usize>,
-        path: &mut Vec<usize>,
-    ) -> Option<Span> {
-        if !visited.insert(stage) {
+    /// Follows the edges from a stage, without recursion: files may chain any number of stages.
+    fn find_cycle(&self, start: usize, finished: &mut [bool]) -> Option<Span> {
+        if finished[start] {
             return None;
         }
-        path.push(stage);
-        for edge in &self.stages[stage].edges {
-            if path.contains(&edge.to) {
+        let mut on_path = BTreeSet::from([start]);
+        let mut path = vec![(start, 0)];
+        while let Some((stage, next)) = path.last_mut() {
+            let Some(edge) = self.stages[*stage].edges.get(*next) else {
+                finished[*stage] = true;
+                on_path.remove(stage);
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            if on_path.contains(&edge.to) {
                 return Some(edge.span);
             }
-            if let Some(span) = self.find_cycle(edge.to, visited, path) {
-                return Some(span);
+            if !finished[edge.to] {
+                on_path.insert(edge.to);
+                path.push((edge.to, 0));
             }
         }
-        path.pop();
         None
     }
 }

@@ -16,7 +16,7 @@ fn fixtures() -> PathBuf {
 /// An image with triggers, a user, a directory and a shell.
 fn images() -> FakeImages {
     let mut images = FakeImages::default();
-    let platform: Platform = "linux/amd64".parse().unwrap();
+    let platform: Platform = "linux/amd64".parse().expect("a platform");
     let mut onbuild = busybox(&platform);
     onbuild.config.on_build =
         ["ARG BUILDER=none", "COPY --from=tools /bin/tool /bin/", "RUN echo $BUILDER"]
@@ -66,4 +66,44 @@ fn plans_are_as_recorded() {
     }
     assert!(!cases.is_empty());
     assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+/// Half of each file, lines left out, twice, in reverse: an error or a plan, never a panic.
+#[test]
+fn mangled_files_do_not_panic() {
+    for case in std::fs::read_dir(fixtures()).unwrap() {
+        let text = std::fs::read_to_string(case.unwrap().path().join("Dockerfile")).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for left_out in 0..lines.len() {
+            let rest = lines.iter().enumerate().filter(|(at, _)| *at != left_out);
+            planned(&rest.map(|(_, line)| format!("{line}\n")).collect::<String>());
+        }
+        for (end, _) in text.char_indices().step_by(3) {
+            planned(&text[..end]);
+        }
+        planned(&lines.iter().rev().map(|line| format!("{line}\n")).collect::<String>());
+        planned(&format!("{text}\n{text}"));
+    }
+}
+
+#[test]
+fn long_chains_of_stages_are_planned() {
+    let mut text = "FROM scratch AS s0\nCOPY a /\n".to_owned();
+    for number in 1..2_000 {
+        let before = number - 1;
+        text.push_str(&format!("FROM scratch AS s{number}\nCOPY --from=s{before} / /\n"));
+    }
+    assert!(planned(&text).contains("stage 1999"));
+    let runs = "RUN true\n".repeat(600);
+    assert!(planned(&format!("FROM busybox\n{runs}")).contains("[601/601] RUN true"));
+}
+
+#[test]
+fn long_circles_are_found() {
+    let mut text = String::new();
+    for number in 0..20_000 {
+        let next = (number + 1) % 20_000;
+        text.push_str(&format!("FROM scratch AS s{number}\nCOPY --from=s{next} / /\n"));
+    }
+    assert!(planned(&text).starts_with("error: circular dependency detected on stage: s0"));
 }

@@ -6,7 +6,6 @@ use parser::expand::ExpandError;
 use parser::expose::ExposeError;
 use parser::mount::MountError;
 use parser::{ErrorKind, ParseErrors, Span};
-use store::Platform;
 
 use super::BaseError;
 
@@ -101,13 +100,13 @@ pub enum PlanErrorKind {
     )]
     VariableInFrom,
     #[error(transparent)]
-    Expand(#[from] ExpandError),
+    Expand(Box<ExpandError>),
     #[error(transparent)]
-    Mount(#[from] MountError),
+    Mount(Box<MountError>),
     #[error(transparent)]
-    Expose(#[from] ExposeError),
+    Expose(Box<ExposeError>),
     #[error(transparent)]
-    Check(ErrorKind),
+    Check(Box<ErrorKind>),
     #[error("invalid mount target {target:?}")]
     MountTarget { target: String },
     #[error("invalid secret mount. one of source, target required")]
@@ -137,7 +136,7 @@ pub enum PlanErrorKind {
     #[error(
         "RUN needs a machine of platform {platform}, this one is {host}: emulation is not supported yet"
     )]
-    ForeignRun { platform: Platform, host: Platform },
+    ForeignRun { platform: String, host: String },
     #[error("lint violation found for rules: {rules}")]
     Lint { rules: String },
     /// Known, and planned for later.
@@ -161,6 +160,24 @@ impl PlanErrorKind {
             PlanErrorKind::Mount(error) => error.hint().map(Cow::from),
             _ => None,
         }
+    }
+}
+
+impl From<ExpandError> for PlanErrorKind {
+    fn from(error: ExpandError) -> PlanErrorKind {
+        PlanErrorKind::Expand(Box::new(error))
+    }
+}
+
+impl From<ExposeError> for PlanErrorKind {
+    fn from(error: ExposeError) -> PlanErrorKind {
+        PlanErrorKind::Expose(Box::new(error))
+    }
+}
+
+impl From<MountError> for PlanErrorKind {
+    fn from(error: MountError) -> PlanErrorKind {
+        PlanErrorKind::Mount(Box::new(error))
     }
 }
 

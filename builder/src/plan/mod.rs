@@ -7,6 +7,7 @@
 //! 4. each needed stage is planned, in the order of the file (`stage`, `run`, `copy`)
 
 mod bases;
+mod config;
 mod copy;
 mod display;
 mod error;

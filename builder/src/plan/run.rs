@@ -26,7 +26,7 @@ impl StagePlanner<'_> {
     pub(super) fn run(&mut self, instruction: &Instruction, run: &Run) -> Result<(), PlanError> {
         check_supported(run)?;
         if !self.platform.runs_on(&self.context.host) {
-            let (platform, host) = (self.platform.clone(), self.context.host.clone());
+            let (platform, host) = (self.platform.to_string(), self.context.host.to_string());
             return Err(PlanErrorKind::ForeignRun { platform, host }.into());
         }
         let command = self.command(&run.command);

@@ -35,7 +35,8 @@ pub(super) fn fail_if_asked(
     let given = request.build_args.get("BUILDKIT_DOCKERFILE_CHECK");
     let Some(text) = given.or(directive.map(|check| &check.value)) else { return Ok(()) };
     let place = |kind| PlanError { kind, span: directive.map(|check| check.span) };
-    let options = CheckOptions::parse(text).map_err(PlanErrorKind::Check).map_err(place)?;
+    let options =
+        CheckOptions::parse(text).map_err(|error| place(PlanErrorKind::Check(Box::new(error))))?;
     warnings.retain(|warning| !skips(&options, warning));
     let mut rules: Vec<&str> = Vec::new();
     for name in warnings.iter().filter_map(|warning| warning.rule) {
