@@ -38,7 +38,7 @@ pub enum Source {
     Context,
     /// The last state of another stage.
     Stage(StageId),
-    /// An image, by the name in the Dockerfile.
+    /// An image, by the name in the Dockerfile, for the platform of the plan.
     Image(String),
     /// A named context, by its key in [`crate::BuildRequest::named_contexts`].
     Named(String),

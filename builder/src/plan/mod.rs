@@ -71,13 +71,13 @@ pub struct PlannedStage {
 pub enum Base {
     Scratch,
     Stage(StageId),
-    /// By the name given to [`BaseImages`].
+    /// By the name given to [`BaseImages`], for the platform of the stage.
     Image(String),
     /// A named context (directory, OCI layout or image), by its key in the request.
     Named(String),
 }
 
-/// The images a Dockerfile starts from.
+/// The images a Dockerfile starts from and copies from. Asked more than once for the same name.
 pub trait BaseImages {
     /// The configuration of an image by the name in the Dockerfile (`busybox`, `debian:12@sha256:…`).
     fn image(&self, name: &str, platform: &Platform) -> Result<ImageConfig, BaseError>;
