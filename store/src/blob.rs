@@ -4,7 +4,7 @@
 //! digest for a name has that digest. A blob that exists already is not written again.
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, HashingWriter};
 use crate::error::{Result, StoreError, io_error};
@@ -162,13 +162,16 @@ impl SealedBlob {
 
     pub(crate) fn publish(&self) -> Result<BlobInfo> {
         let BlobWriter { store, path: temp, .. } = &self.writer;
-        let digest = self.info.digest;
-        let held = Held::Blob(digest);
-        let path = store.blob_path(&digest);
-        store.session()?.hold(held.clone())?;
-        store.mark_unsynced(&held)?;
+        let held = Held::Blob(self.info.digest);
+        let path = store.blob_path(&self.info.digest);
+        let session = store.session()?;
+        session.hold(held.clone())?;
         let _sweep = store.lock_shared(LockName::Sweep)?;
-        fs::rename(temp, &path).map_err(io_error("store the blob", &path))?;
+        if !path.exists() {
+            store.mark_unsynced(&held)?;
+            rename_new(temp, &path)?;
+        }
+        session.confirm(held);
         Ok(self.info)
     }
 
@@ -196,6 +199,20 @@ impl Drop for BlobWriter {
     fn drop(&mut self) {
         // After a rename there is nothing left. A failure leaves it to the next to open the store.
         let _ = remove_any(&self.path);
+    }
+}
+
+/// Renames unless there is a blob of that name already: that one may be synced, ours is not.
+fn rename_new(temp: &Path, path: &Path) -> Result<()> {
+    use rustix::fs::{CWD, RenameFlags};
+    use rustix::io::Errno;
+    match rustix::fs::renameat_with(CWD, temp, CWD, path, RenameFlags::NOREPLACE) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        // File systems that cannot: then the content is the same at least.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            fs::rename(temp, path).map_err(io_error("store the blob", path))
+        }
+        Err(errno) => Err(io_error("store the blob", path)(errno.into())),
     }
 }
 

@@ -11,7 +11,7 @@
 //! Everything the store makes or finds for a caller is written into the session first and made visible, or
 //! checked for existence, afterwards; garbage collection looks at what exists first and reads the leases
 //! afterwards (`gc`). So nothing can vanish between being found and being used.
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
@@ -36,7 +36,8 @@ pub(crate) struct Session {
     owner: String,
     path: PathBuf,
     file: File,
-    held: Mutex<HashSet<Held>>,
+    /// What is written in the file, and whether it was seen to exist afterwards.
+    held: Mutex<HashMap<Held, bool>>,
     temps: AtomicU64,
 }
 
@@ -71,13 +72,25 @@ impl Session {
     /// Writes down that `held` is in use. Says nothing about whether it exists.
     pub(crate) fn hold(&self, held: Held) -> Result<()> {
         let mut known = self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if known.contains(&held) {
+        if known.contains_key(&held) {
             return Ok(());
         }
         let line = line_of(&held);
         (&self.file).write_all(line.as_bytes()).map_err(io_error("write the lease", &self.path))?;
-        known.insert(held);
+        known.insert(held, false);
         Ok(())
+    }
+
+    /// Whether `held` was seen to exist after it was written down: then it cannot have been collected.
+    pub(crate) fn is_confirmed(&self, held: &Held) -> bool {
+        let known = self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        known.get(held).copied().unwrap_or(false)
+    }
+
+    /// To be called when `held` was seen to exist, by someone who has the `sweep` lock.
+    pub(crate) fn confirm(&self, held: Held) {
+        let mut known = self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        known.insert(held, true);
     }
 
     /// A name in `temp/` that is this session's alone.

@@ -113,13 +113,23 @@ impl Store {
     /// Writes `held` into this handle's lease and says whether it exists. If so, it stays at least as long
     /// as this handle.
     pub fn hold(&self, held: Held) -> Result<bool> {
-        self.session()?.hold(held.clone())?;
-        let _sweep = self.lock_shared(LockName::Sweep)?;
         let path = match &held {
             Held::Blob(digest) => self.blob_path(digest),
             Held::Snapshot(id) => self.snapshot_path(id),
         };
-        path.try_exists().map_err(io_error("look for", &path))
+        let look = || path.try_exists().map_err(io_error("look for", &path));
+        let session = self.session()?;
+        if session.is_confirmed(&held) {
+            // Nothing but damage or the caller's own doing can have removed it.
+            return look();
+        }
+        session.hold(held.clone())?;
+        let _sweep = self.lock_shared(LockName::Sweep)?;
+        let exists = look()?;
+        if exists {
+            session.confirm(held);
+        }
+        Ok(exists)
     }
 
     /// Creates or replaces a lease that outlives this process, until [`Store::release`].
@@ -183,7 +193,8 @@ impl Store {
         let living = lease::living_owners(&self.sub("leases"))?;
         for name in names {
             if !living.contains(lease::owner_of_temp(&name)) {
-                remove_any(&temp.join(name))?;
+                // A container of the dead owner may still be dying in there: then the next one removes it.
+                let _ = remove_any(&temp.join(name));
             }
         }
         Ok(())

@@ -11,7 +11,6 @@ use super::source::blob_name;
 use super::{ArchiveError, FormOptions, ImageToSave};
 use crate::descriptor::Descriptor;
 use crate::error::{Result, StoreError};
-use crate::image::Image;
 use crate::image::names::{IMAGE_NAME, REF_NAME};
 use crate::manifest::Index;
 use crate::open::Store;
@@ -73,7 +72,7 @@ impl Store {
         append_directory(archive, "blobs/")?;
         append_directory(archive, "blobs/sha256/")?;
         let mut written = BTreeSet::new();
-        for blob in images.iter().flat_map(|image| blobs(&image.image)) {
+        for blob in images.iter().flat_map(|image| image.image.blobs()) {
             if !written.insert(blob.digest) {
                 continue;
             }
@@ -82,18 +81,6 @@ impl Store {
         }
         Ok(())
     }
-
-    fn first_missing(&self, image: &Image) -> StoreError {
-        let missing = blobs(image).into_iter().find(|blob| !self.has_blob(&blob.digest));
-        let digest = missing.map_or(image.descriptor.digest, |blob| blob.digest);
-        StoreError::BlobMissing { digest }
-    }
-}
-
-/// Layers first, then what refers to them.
-fn blobs(image: &Image) -> Vec<&Descriptor> {
-    let documents = [&image.manifest.config, &image.descriptor];
-    image.manifest.layers.iter().chain(documents).collect()
 }
 
 /// One entry of `index.json` for each name.

@@ -52,6 +52,11 @@ impl Image {
         self.manifest.config.digest
     }
 
+    /// All blobs of the image, layers first, then what refers to them.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        self.manifest.layers.iter().chain([&self.manifest.config, &self.descriptor])
+    }
+
     pub fn platform(&self) -> Platform {
         self.config.platform()
     }

@@ -53,6 +53,9 @@ impl Store {
     /// One more name for the image that `source` (a name or an ID) means.
     pub fn tag(&self, source: &str, name: &Reference) -> Result<Image> {
         let image = self.resolve(source)?;
+        if !self.hold_image(&image)? {
+            return Err(self.first_missing(&image));
+        }
         self.add_names(&image.descriptor, std::slice::from_ref(&name.without_digest()))?;
         Ok(image)
     }

@@ -41,11 +41,17 @@ impl Store {
 
     /// Holds all blobs of an image. False if some are missing.
     pub fn hold_image(&self, image: &Image) -> Result<bool> {
-        let mut complete = self.hold(Held::Blob(image.descriptor.digest))?;
-        for descriptor in std::iter::once(&image.manifest.config).chain(&image.manifest.layers) {
-            complete &= self.hold(Held::Blob(descriptor.digest))?;
+        let mut complete = true;
+        for blob in image.blobs() {
+            complete &= self.hold(Held::Blob(blob.digest))?;
         }
         Ok(complete)
+    }
+
+    pub(crate) fn first_missing(&self, image: &Image) -> StoreError {
+        let missing = image.blobs().find(|blob| !self.has_blob(&blob.digest));
+        let digest = missing.map_or(image.descriptor.digest, |blob| blob.digest);
+        StoreError::BlobMissing { digest }
     }
 
     /// Reads and checks the documents of the image that `descriptor` leads to.

@@ -109,8 +109,11 @@ impl Snapshotter for OverlaySnapshotter {
 /// Makes a finished directory visible as the snapshot `id`.
 pub(super) fn publish(store: &Store, dir: &Path, id: &SnapshotId) -> Result<()> {
     let held = Held::Snapshot(id.clone());
-    store.session()?.hold(held.clone())?;
+    let session = store.session()?;
+    session.hold(held.clone())?;
     store.mark_unsynced(&held)?;
     let _sweep = store.lock_shared(LockName::Sweep)?;
-    fs::rename(dir, store.snapshot_path(id)).map_err(io_error("store the snapshot", dir))
+    fs::rename(dir, store.snapshot_path(id)).map_err(io_error("store the snapshot", dir))?;
+    session.confirm(held);
+    Ok(())
 }
