@@ -190,3 +190,21 @@ fn layers_that_are_compressed_are_unpacked_when_read() {
     assert_eq!(text, "1");
     assert_eq!(sandbox.store.snapshots().unwrap().len(), 1);
 }
+
+/// The kernel takes 500 lower directories; images and builds may have more layers.
+#[test]
+fn six_hundred_layers_can_be_stacked() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let layers: Vec<_> = (0..600)
+        .map(|number| crate::support::layer(store, &[(&format!("f{number}"), "x")]))
+        .collect();
+    let made = crate::support::image_of(store, &["app"], &layers);
+    let ids: Vec<_> = store.unpack(&made).unwrap().into_iter().map(|l| l.snapshot).collect();
+    assert_eq!(ids.len(), 600);
+    let active = store.snapshotter().prepare(&ids).unwrap();
+    let RootfsMount::Overlay { lowers, .. } = &active.mount else { panic!("an overlay") };
+    assert!(lowers.len() <= 500, "{}", lowers.len());
+    let files: usize = lowers.iter().map(|lower| fs::read_dir(lower).unwrap().count()).sum();
+    assert_eq!(files, 600);
+}
