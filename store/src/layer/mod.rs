@@ -43,5 +43,5 @@ pub use diff::{scan, write_layer};
 pub use entry::{Entry, EntryKind};
 pub use error::LayerError;
 pub use index::{Child, LayerIndex, compare_paths};
-pub use read::{Member, Whiteouts, read_layer};
+pub use read::{Member, Whiteouts, is_archive, read_layer};
 pub use write::LayerWriter;

@@ -55,6 +55,14 @@ pub fn read_layer(
     archive.drain()
 }
 
+/// Whether a file is an archive that ADD unpacks: its first header, after decompression, is one of
+/// tar. An error of the reader is an answer too: no.
+pub fn is_archive(reader: impl Read + Send) -> bool {
+    let Ok(reader) = super::decompressor(reader) else { return false };
+    let mut archive = Archive { reader, position: 0, global: Records::default() };
+    matches!(archive.next_header(), Ok(Some(_)))
+}
+
 struct Archive<R> {
     reader: R,
     position: u64,

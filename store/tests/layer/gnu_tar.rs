@@ -134,8 +134,17 @@ fn compressed_archives_are_recognised() {
         let plain = store::layer::decompressor(Cursor::new(bytes.clone())).unwrap();
         let index = store::layer::index_layer(plain, &Tree::default()).unwrap();
         assert!(index.get(b"f").is_some(), "{program}");
+        assert!(store::layer::is_archive(&*bytes), "{program}");
         bytes.truncate(bytes.len() / 2);
         let plain = store::layer::decompressor(Cursor::new(bytes)).unwrap();
         assert!(store::layer::index_layer(plain, &Tree::default()).is_err(), "{program} cut");
+    }
+}
+
+#[test]
+fn other_files_are_no_archives() {
+    let gzipped_text = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for bytes in [b"".as_slice(), b"text", &[0; 1024], &[b'x'; 600], &gzipped_text] {
+        assert!(!store::layer::is_archive(bytes), "{}", bytes.escape_ascii());
     }
 }
