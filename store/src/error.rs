@@ -42,6 +42,8 @@ pub enum StoreError {
     SeveralNames { id: Digest, names: Vec<String> },
     #[error("image {id} is in use by {}", users.join(", "))]
     InUse { id: Digest, users: Vec<String> },
+    #[error("`{name}` has a digest, so it cannot be given to an image")]
+    NameWithDigest { name: String },
     #[error("image {digest} is for {}, not for {wanted}", list(offered))]
     NoPlatform { digest: Digest, wanted: Box<Platform>, offered: Vec<Platform> },
     #[error("manifest {manifest} lists {layers} layers, but its configuration {diff_ids}")]

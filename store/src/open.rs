@@ -16,8 +16,9 @@
 //! ```
 //!
 //! Nothing in a store is an absolute path or an inode number, so it may be copied or moved as a whole.
-use std::fs;
-use std::io;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -44,6 +45,8 @@ const DIRECTORIES: [&str; 12] = [
     "unsynced",
     "images",
 ];
+/// Images contain other people's set-user-ID programs and perhaps secrets: nobody else looks inside.
+const PRIVATE: u32 = 0o700;
 pub(crate) const OCI_LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
 /// A handle on a store. Cheap to clone; all clones share one lease session.
@@ -182,6 +185,15 @@ impl Store {
         fs::rename(&temp, path).map_err(io_error("replace", path))
     }
 
+    /// As [`Store::replace_file`]; after a loss of power too, a reader sees the old or the new content.
+    pub(crate) fn replace_file_durably(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let temp = self.temp_path()?;
+        let mut file = File::create(&temp).map_err(io_error("create", &temp))?;
+        file.write_all(bytes).map_err(io_error("write", &temp))?;
+        file.sync_data().map_err(io_error("sync", &temp))?;
+        fs::rename(&temp, path).map_err(io_error("replace", path))
+    }
+
     fn remove_leftovers(&self) -> Result<()> {
         // First what is there, then who lives: an owner's lease exists before its first file does.
         let temp = self.sub("temp");
@@ -233,8 +245,14 @@ fn check_schema(root: &Path, bytes: &[u8]) -> Result<()> {
 fn create_layout(root: &Path) -> Result<()> {
     for name in DIRECTORIES {
         let path = root.join(name);
-        fs::create_dir_all(&path).map_err(io_error("create the directory", &path))?;
+        let mut builder = DirBuilder::new();
+        let created = builder.recursive(true).mode(PRIVATE).create(&path);
+        created.map_err(io_error("create the directory", &path))?;
     }
+    // The one among them that containers see: the root of a file system without layers.
+    let empty = root.join("snapshots/empty");
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&empty, mode).map_err(io_error("set the mode of", &empty))?;
     let empty_index = crate::manifest::Index::new(Vec::new()).to_bytes();
     create_file(root, "images/oci-layout", OCI_LAYOUT.as_bytes())?;
     create_file(root, "images/index.json", &empty_index)?;

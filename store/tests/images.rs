@@ -71,6 +71,11 @@ fn removing_a_name_keeps_the_image_while_it_has_others() {
     let deleted = Removed::Deleted(made.id());
     assert_eq!(store.untag("app:2", false).unwrap(), [untagged("app:2"), deleted]);
     assert!(store.images().unwrap().is_empty());
+    let made = image(store, &["app:3"], &[&[("a", "1")]]);
+    let by_digest = format!("app@{}", made.descriptor.digest);
+    let refused = store.tag("app:3", &reference(&by_digest)).unwrap_err();
+    assert!(matches!(refused, StoreError::NameWithDigest { .. }));
+    assert_eq!(store.untag(&by_digest, false).unwrap()[0], untagged("app:3"));
     assert!(matches!(store.untag("app:2", false), Err(StoreError::ImageNotFound { .. })));
 }
 

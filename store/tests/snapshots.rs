@@ -87,7 +87,9 @@ fn what_is_written_above_a_stack_becomes_a_snapshot() {
     assert!(fs::read_dir(store.root().join("temp")).unwrap().next().is_none());
     let dropped = snapshotter.prepare(&[parents[0].clone(), id.clone()]).unwrap();
     drop(dropped);
-    snapshotter.discard(snapshotter.prepare(&[]).unwrap()).unwrap();
+    let first = snapshotter.prepare(&[]).unwrap();
+    assert_eq!(fs::metadata(first.upper_path()).unwrap().mode() & 0o7777, 0o755);
+    snapshotter.discard(first).unwrap();
     assert!(fs::read_dir(store.root().join("temp")).unwrap().next().is_none());
     let gone = SnapshotId::parse("gone").unwrap();
     assert!(matches!(snapshotter.prepare(&[gone]), Err(StoreError::SnapshotMissing { .. })));

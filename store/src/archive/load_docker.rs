@@ -58,7 +58,7 @@ fn candidate(store: &Store, source: &mut dyn Source, image: &ArchivedImage) -> R
     let bytes = manifest.to_bytes();
     let mut descriptor = Descriptor::of(media_type::IMAGE_MANIFEST, &bytes);
     descriptor.platform = Some(parsed.platform());
-    let tags = image.repo_tags.iter().flatten();
+    let tags = image.repo_tags.iter().flatten().filter(|tag| *tag != "<none>:<none>");
     Ok(Candidate {
         manifest: descriptor,
         made_manifest: Some(bytes),

@@ -40,7 +40,7 @@ impl Store {
         let mut index = before.clone();
         let result = change(&mut index)?;
         if index != before {
-            self.replace_file(&self.sub("images/index.json"), &index.to_bytes())?;
+            self.replace_file_durably(&self.sub("images/index.json"), &index.to_bytes())?;
         }
         Ok(result)
     }

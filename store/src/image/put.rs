@@ -56,12 +56,15 @@ impl Store {
         if !self.hold_image(&image)? {
             return Err(self.first_missing(&image));
         }
-        self.add_names(&image.descriptor, std::slice::from_ref(&name.without_digest()))?;
+        self.add_names(&image.descriptor, std::slice::from_ref(name))?;
         Ok(image)
     }
 
     /// Makes what is stored durable and lets `names` lead to the manifest. Its blobs must be held.
     pub(crate) fn add_names(&self, manifest: &Descriptor, names: &[Reference]) -> Result<()> {
+        if let Some(name) = names.iter().find(|name| name.digest().is_some()) {
+            return Err(StoreError::NameWithDigest { name: name.familiar() });
+        }
         self.sync()?;
         let manifest = Descriptor { annotations: BTreeMap::new(), ..manifest.clone() };
         self.update_index(|index| {

@@ -161,7 +161,7 @@ impl Store {
 }
 
 /// By name and tag; where the name has a digest, by name and manifest digest.
-fn find_by_name<'a>(index: &'a Index, name: &Reference) -> Option<&'a Descriptor> {
+pub(super) fn find_by_name<'a>(index: &'a Index, name: &Reference) -> Option<&'a Descriptor> {
     let Some(digest) = name.digest() else { return names::find(index, name) };
     let same_name = |entry: &Descriptor| {
         names::name_of(entry).is_some_and(|entry_name| {

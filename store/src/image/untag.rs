@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 
 use super::names;
+use super::resolve::find_by_name;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Result, StoreError};
@@ -25,9 +26,10 @@ impl Store {
     pub fn untag(&self, text: &str, force: bool) -> Result<Vec<Removed>> {
         let used = self.manifests_in_use()?;
         self.update_index(|index| {
-            let named = text.parse::<Reference>().ok();
-            if let Some(name) = named
-                && let Some(entry) = names::find(index, &name).cloned()
+            let asked = text.parse::<Reference>().ok();
+            if let Some(asked) = asked
+                && let Some(entry) = find_by_name(index, &asked).cloned()
+                && let Some(name) = names::name_of(&entry)
             {
                 return self.remove_name(index, &name, &entry, force, &used);
             }
