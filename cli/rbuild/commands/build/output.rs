@@ -1,0 +1,158 @@
+//! `--output type=oci,dest=image.tar`
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use builder::request::{Destination, ImageOutput, LayerCompression, Output};
+
+use super::fields::{self, boolean};
+
+/// The settings as typed.
+#[derive(Debug, Default)]
+struct Settings {
+    kind: Option<String>,
+    dest: Option<String>,
+    names: Vec<String>,
+    tar: Option<bool>,
+    compression: Option<String>,
+    level: Option<i32>,
+    rewrite_timestamp: bool,
+}
+
+/// None for an output that is no more than the image in the store.
+pub(super) fn parse(text: &str) -> Result<Option<Output>> {
+    resolve(settings(text)?).with_context(|| format!("`--output {text}`"))
+}
+
+fn settings(text: &str) -> Result<Settings> {
+    let about = || format!("`--output {text}`");
+    let fields = fields::parse(text).with_context(about)?;
+    // `-o DIR` and `-o -` are short for a directory and a tar archive on stdout.
+    if let [(dest, None)] = fields.as_slice() {
+        let kind = if dest == "-" { "tar" } else { "local" };
+        let (kind, dest) = (Some(kind.to_owned()), Some(dest.clone()));
+        return Ok(Settings { kind, dest, ..Settings::default() });
+    }
+    let mut settings = Settings::default();
+    for (name, value) in fields {
+        set(&mut settings, &name, value).with_context(about)?;
+    }
+    Ok(settings)
+}
+
+fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()> {
+    let flag = |value: Option<String>| boolean(name, value.as_deref());
+    match name {
+        "tar" => settings.tar = Some(flag(value)?),
+        "rewrite-timestamp" => settings.rewrite_timestamp = flag(value)?,
+        // What they ask for is what happens anyway.
+        "oci-mediatypes" | "unpack" | "store" if flag(value.clone())? => {}
+        "force-compression" | "push" | "push-by-digest" if !flag(value.clone())? => {}
+        "type" => settings.kind = value,
+        "dest" => settings.dest = value,
+        "name" => settings.names = value.iter().flat_map(|v| v.split(',')).map(str::to_owned).collect(),
+        "compression" => settings.compression = value,
+        "compression-level" => {
+            let level = value.as_deref().unwrap_or_default().parse::<i32>();
+            settings.level = Some(level.context("`compression-level` needs a number")?);
+        }
+        _ => bail!("the setting `{name}` is not supported"),
+    }
+    Ok(())
+}
+
+fn resolve(settings: Settings) -> Result<Option<Output>> {
+    let kind = settings.kind.clone().context("`type` is missing")?;
+    if !matches!(kind.as_str(), "oci" | "docker") && settings.rewrite_timestamp {
+        bail!("`rewrite-timestamp` belongs to the types `oci` and `docker`");
+    }
+    match kind.as_str() {
+        "oci" => Ok(Some(Output::Oci(image(settings)?))),
+        // Without a destination docker loads the image; here it is in the store already.
+        "docker" if settings.dest.is_none() => Ok(None),
+        "docker" => Ok(Some(Output::Docker(image(settings)?))),
+        "image" => Ok(None),
+        "tar" => Ok(Some(Output::Tar(destination(settings.dest)?))),
+        "local" => match destination(settings.dest)? {
+            Destination::Path(path) => Ok(Some(Output::Local(path))),
+            Destination::Stdout => bail!("a directory cannot go to stdout"),
+        },
+        "registry" => bail!("registries are not supported yet; use `type=oci` and copy the archive"),
+        _ => bail!("unknown type `{kind}`; known are oci, docker, tar, local, image"),
+    }
+}
+
+fn image(settings: Settings) -> Result<ImageOutput> {
+    let as_directory = settings.tar == Some(false);
+    let dest = destination(settings.dest)?;
+    if as_directory && dest == Destination::Stdout {
+        bail!("`tar=false` needs a directory as `dest`");
+    }
+    Ok(ImageOutput {
+        dest,
+        as_directory,
+        names: settings.names,
+        compression: compression(settings.compression.as_deref(), settings.level)?,
+        rewrite_timestamp: settings.rewrite_timestamp,
+    })
+}
+
+fn compression(name: Option<&str>, level: Option<i32>) -> Result<LayerCompression> {
+    match name.unwrap_or("gzip") {
+        "gzip" => match level.map(u32::try_from).transpose() {
+            Ok(level) if level.is_none_or(|level| level <= 9) => Ok(LayerCompression::Gzip { level }),
+            _ => bail!("gzip has levels 0 to 9"),
+        },
+        "zstd" => Ok(LayerCompression::Zstd { level }),
+        "uncompressed" => Ok(LayerCompression::Uncompressed),
+        other => bail!("compression `{other}` is not supported; use gzip, zstd or uncompressed"),
+    }
+}
+
+/// Without `dest` the output goes to stdout, but never to a terminal.
+fn destination(dest: Option<String>) -> Result<Destination> {
+    match dest.as_deref() {
+        None | Some("-") if io::stdout().is_terminal() => {
+            bail!("refusing to write an archive to a terminal: give `dest=FILE`")
+        }
+        None | Some("-") => Ok(Destination::Stdout),
+        Some("") => bail!("`dest` is empty"),
+        Some(path) => Ok(Destination::Path(PathBuf::from(path))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_of_docker_are_understood() {
+        assert_eq!(parse("out").unwrap(), Some(Output::Local("out".into())));
+        assert_eq!(parse("type=image").unwrap(), None);
+        assert_eq!(parse("type=docker").unwrap(), None);
+        let Some(Output::Oci(image)) =
+            parse("type=oci,dest=a.tar,compression=zstd,compression-level=7").unwrap()
+        else {
+            panic!("an OCI archive")
+        };
+        assert_eq!(image.dest, Destination::Path("a.tar".into()));
+        assert_eq!(image.compression, LayerCompression::Zstd { level: Some(7) });
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused() {
+        for text in [
+            "type=registry",
+            "type=oci,dest=x,annotation.a=b",
+            "type=oci,dest=x,push=true",
+            "type=oci,dest=x,compression=estargz",
+            "type=oci,dest=x,compression-level=10",
+            "type=oci,tar=false,dest=-",
+            "type=oci,dest=",
+            "dest=x",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! From the arguments as typed to the request the builder understands.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail};
+use builder::BuildRequest;
+use builder::request::{NamedContext, NetworkMode, NoCache, Ulimit};
+use cli::environment::Environment;
+use store::Reference;
+
+use super::context::Inputs;
+use super::{output, secret};
+use crate::args::BuildArgs;
+use crate::commands::settings;
+
+pub(super) fn resolve(
+    args: &BuildArgs,
+    inputs: Inputs,
+    environment: &Environment,
+) -> Result<BuildRequest> {
+    let secrets = args.secrets.iter().map(|text| secret::parse(text, environment));
+    let outputs = args.outputs.iter().filter_map(|text| output::parse(text).transpose());
+    let platforms = args.platform.iter().flat_map(|list| list.split(','));
+    Ok(BuildRequest {
+        dockerfile: inputs.dockerfile,
+        context: inputs.context,
+        dockerignore: inputs.dockerignore,
+        target: args.target.clone().filter(|target| !target.is_empty()),
+        build_args: build_args(&args.build_args, environment),
+        labels: labels(&args.labels)?,
+        platforms: platforms.map(|platform| platform.trim().to_owned()).collect(),
+        tags: tags(&args.tag)?,
+        no_cache: no_cache(args),
+        secrets: secrets.collect::<Result<_>>()?,
+        add_hosts: args.add_hosts.iter().map(|text| settings::host(text)).collect::<Result<_>>()?,
+        network: network(args.network.as_deref())?,
+        shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
+        ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
+        named_contexts: named_contexts(&args.build_contexts)?,
+        outputs: outputs.collect::<Result<_>>()?,
+        jobs: None,
+        now: SystemTime::now(),
+    })
+}
+
+/// `NAME=VALUE`, or `NAME` with the environment's value. SOURCE_DATE_EPOCH comes from the
+/// environment unasked, as with docker.
+fn build_args(args: &[String], environment: &Environment) -> BTreeMap<String, String> {
+    const EPOCH: &str = "SOURCE_DATE_EPOCH";
+    let epoch = environment.text(EPOCH).map(|value| (EPOCH.to_owned(), value.to_owned()));
+    let given = args.iter().filter_map(|arg| match arg.split_once('=') {
+        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+        None => Some((arg.clone(), environment.os(arg)?.to_str()?.to_owned())),
+    });
+    epoch.into_iter().chain(given).collect()
+}
+
+fn labels(labels: &[String]) -> Result<BTreeMap<String, String>> {
+    let label = |text: &String| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        if name.is_empty() {
+            bail!("`--label {text}` has no name");
+        }
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    labels.iter().map(label).collect()
+}
+
+/// Names are checked here, before anything is built for them.
+fn tags(tags: &[String]) -> Result<Vec<String>> {
+    for tag in tags {
+        let reference: Reference = tag.parse().with_context(|| format!("`--tag {tag}`"))?;
+        if reference.digest().is_some() {
+            bail!("`--tag {tag}`: a name cannot have a digest before the image is built");
+        }
+    }
+    Ok(tags.to_vec())
+}
+
+fn no_cache(args: &BuildArgs) -> NoCache {
+    match (args.no_cache, args.no_cache_filter.is_empty()) {
+        (true, _) => NoCache::All,
+        (false, false) => NoCache::Stages(args.no_cache_filter.clone()),
+        (false, true) => NoCache::None,
+    }
+}
+
+fn network(mode: Option<&str>) -> Result<NetworkMode> {
+    match mode {
+        None | Some("" | "default") => Ok(NetworkMode::Default),
+        Some("host") => Ok(NetworkMode::Host),
+        Some("none") => Ok(NetworkMode::None),
+        Some(other) => {
+            bail!("`--network {other}` is not supported; known are default, host and none")
+        }
+    }
+}
+
+fn ulimit(text: &str) -> Result<Ulimit> {
+    let limit: runtime::Ulimit = text.parse()?;
+    let number = |value: Option<u64>| value.map_or(-1, |n| i64::try_from(n).unwrap_or(-1));
+    Ok(Ulimit { name: limit.name, soft: number(limit.soft), hard: number(limit.hard) })
+}
+
+fn named_contexts(specs: &[String]) -> Result<BTreeMap<String, NamedContext>> {
+    let parse = |text: &String| {
+        let about = || format!("`--build-context {text}`");
+        let (name, source) = text.split_once('=').with_context(|| format!("{} is not of the form name=source", about()))?;
+        if name.is_empty() || source.is_empty() {
+            bail!("{} is not of the form name=source", about());
+        }
+        Ok((name.to_owned(), named_context(source).with_context(about)?))
+    };
+    specs.iter().map(parse).collect()
+}
+
+fn named_context(source: &str) -> Result<NamedContext> {
+    if let Some(layout) = source.strip_prefix("oci-layout://") {
+        return Ok(oci_layout(layout));
+    }
+    if let Some(image) = source.strip_prefix("docker-image://") {
+        let reference: Reference = image.parse()?;
+        return Ok(NamedContext::Image(reference.to_string()));
+    }
+    if source.contains("://") || source.starts_with("git@") {
+        bail!("unsupported context source: only directories, oci-layout:// and docker-image:// are");
+    }
+    let path = PathBuf::from(source);
+    if !path.is_dir() {
+        bail!("`{source}` is not a directory");
+    }
+    Ok(NamedContext::Dir(path))
+}
+
+/// `PATH[:TAG][@DIGEST]`
+fn oci_layout(text: &str) -> NamedContext {
+    let (rest, digest) = match text.split_once('@') {
+        Some((rest, digest)) => (rest, Some(digest.to_owned())),
+        None => (text, None),
+    };
+    let (path, tag) = match rest.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') => (path, Some(tag.to_owned())),
+        _ => (rest, None),
+    };
+    NamedContext::OciLayout { path: PathBuf::from(path), tag, digest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layouts_have_tags_and_digests() {
+        let layout = |path: &str, tag: Option<&str>, digest: Option<&str>| {
+            let (tag, digest) = (tag.map(str::to_owned), digest.map(str::to_owned));
+            NamedContext::OciLayout { path: path.into(), tag, digest }
+        };
+        assert_eq!(oci_layout("/a/b"), layout("/a/b", None, None));
+        assert_eq!(oci_layout("a:1"), layout("a", Some("1"), None));
+        assert_eq!(oci_layout("/a:b/c"), layout("/a:b/c", None, None));
+        assert_eq!(oci_layout("a:1@sha256:0"), layout("a", Some("1"), Some("sha256:0")));
+    }
+
+    #[test]
+    fn arguments_without_value_come_from_the_environment() {
+        let environment = Environment::of([("FROM_ENV", "x"), ("SOURCE_DATE_EPOCH", "5")]);
+        let args = ["A=1", "FROM_ENV", "ABSENT", "B=a=b"].map(str::to_owned);
+        let args = build_args(&args, &environment);
+        let expected = [("A", "1"), ("B", "a=b"), ("FROM_ENV", "x"), ("SOURCE_DATE_EPOCH", "5")];
+        let expected = expected.map(|(n, v)| (n.to_owned(), v.to_owned()));
+        assert_eq!(args, BTreeMap::from(expected));
+    }
+}
