@@ -24,6 +24,12 @@ impl Environment {
         Environment { variables: std::env::vars_os().collect() }
     }
 
+    /// An environment with these variables only.
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Environment {
+        let pairs = variables.into_iter();
+        Environment { variables: pairs.map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+
     pub fn os(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
     }
@@ -91,22 +97,17 @@ fn absolute(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn environment(pairs: &[(&str, &str)]) -> Environment {
-        let variables = pairs.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Environment { variables }
-    }
-
     #[test]
     fn locations_follow_the_variables() {
         let locations =
-            environment(&[("RBUILD_ROOT", "/data"), ("RBUILD_STATE", "/state")]).locations();
+            Environment::of([("RBUILD_ROOT", "/data"), ("RBUILD_STATE", "/state")]).locations();
         assert_eq!(locations.root, Path::new("/data"));
         assert_eq!(locations.state, Path::new("/state"));
     }
 
     #[test]
     fn empty_no_color_does_not_count() {
-        assert!(environment(&[("NO_COLOR", "")]).colour_wanted());
-        assert!(!environment(&[("NO_COLOR", "1")]).colour_wanted());
+        assert!(Environment::of([("NO_COLOR", "")]).colour_wanted());
+        assert!(!Environment::of([("NO_COLOR", "1")]).colour_wanted());
     }
 }

@@ -1,6 +1,7 @@
 //! One file for each command: resolves the arguments, calls a library, shows the result.
 
 mod dockerfile;
+mod engine;
 mod history;
 mod images;
 mod import;
@@ -8,7 +9,9 @@ mod inspect;
 mod load;
 mod parse;
 mod rmi;
+mod run;
 mod save;
+mod settings;
 mod system;
 mod tag;
 mod times;
@@ -35,6 +38,7 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Load(args) => load::run(&args, &environment),
         Command::Save(args) => save::run(&args, &environment),
         Command::Import(args) => import::run(&args, &environment),
+        Command::Run(args) => return run::run(&args, &environment),
         Command::System(args) => system::run(&args, &environment),
         Command::Version => version::run(),
         _ => Err(anyhow::anyhow!("not connected yet")),

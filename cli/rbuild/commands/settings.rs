@@ -28,7 +28,8 @@ pub(super) fn bytes(text: &str) -> Result<u64> {
 pub(super) fn host(text: &str) -> Result<ExtraHost> {
     let about = || format!("`--add-host {text}`");
     let split = text.split_once('=').or_else(|| text.split_once(':'));
-    let (host, address) = split.with_context(|| format!("{} is not of the form host:ip", about()))?;
+    let (host, address) =
+        split.with_context(|| format!("{} is not of the form host:ip", about()))?;
     if host.is_empty() {
         bail!("{} has no host name", about());
     }

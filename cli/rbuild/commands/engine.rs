@@ -1,0 +1,26 @@
+//! The process that starts containers, for the commands that need one.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use cli::environment::{Environment, Locations};
+use runtime::{EngineId, Zygote};
+
+/// A zygote for the store the environment names.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) locations: Locations,
+    pub(super) zygote: Zygote,
+}
+
+impl Engine {
+    /// Forks: to be called before any thread is started and before the store is opened, so that
+    /// the zygote inherits neither threads nor locks.
+    pub(super) fn start(environment: &Environment) -> Result<Engine> {
+        let locations = environment.locations();
+        fs::create_dir_all(&locations.root)
+            .with_context(|| format!("cannot create the store `{}`", locations.root.display()))?;
+        let zygote = Zygote::start(&EngineId::of_root(&locations.root)?, &locations.state)?;
+        Ok(Engine { locations, zygote })
+    }
+}

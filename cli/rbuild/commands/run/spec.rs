@@ -1,0 +1,211 @@
+//! From the arguments and the image's configuration to the container.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use cli::environment::Environment;
+use runtime::{ContainerSpec, EtcFiles, Mount, NetworkMode, Rootfs, Ulimit, etc};
+use store::{ActiveSnapshot, ImageConfig, RootfsMount};
+
+use super::volume;
+use crate::args::RunArgs;
+use crate::commands::settings;
+
+const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the arguments say, checked before anything is started.
+#[derive(Debug)]
+pub(super) struct Settings {
+    env: Vec<String>,
+    mounts: Vec<Mount>,
+    hosts: Vec<(String, IpAddr)>,
+    network: NetworkMode,
+    shm_size: Option<u64>,
+    ulimits: Vec<Ulimit>,
+}
+
+pub(super) fn settings(args: &RunArgs, environment: &Environment) -> Result<Settings> {
+    let hosts = args.add_hosts.iter().map(|text| settings::host(text));
+    Ok(Settings {
+        env: variables(args, environment)?,
+        mounts: args.volumes.iter().map(|text| volume::parse(text)).collect::<Result<_>>()?,
+        hosts: hosts.map(|host| host.map(|h| (h.host, h.address))).collect::<Result<_>>()?,
+        network: network(args.network.as_deref())?,
+        shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
+        ulimits: args.ulimits.iter().map(|text| Ok(text.parse()?)).collect::<Result<_>>()?,
+    })
+}
+
+pub(super) fn container(
+    args: &RunArgs,
+    settings: &Settings,
+    image: &ImageConfig,
+    active: &ActiveSnapshot,
+) -> Result<ContainerSpec> {
+    let id = random_id()?;
+    let hostname = args.hostname.clone().unwrap_or_else(|| id.clone());
+    let mut spec = ContainerSpec::new(id, rootfs(&active.mount), process(args, image)?);
+    spec.read_only_rootfs = args.read_only;
+    spec.env = environment(args, settings, image, &hostname);
+    spec.cwd = working_directory(args, image);
+    spec.user = args.user.clone().unwrap_or_else(|| image.config.user.clone());
+    spec.etc = EtcFiles {
+        hosts: Some(etc::hosts(&hostname, &settings.hosts)),
+        resolv_conf: Some(etc::host_resolv_conf()),
+        hostname: Some(format!("{hostname}\n").into_bytes()),
+        read_only: false,
+    };
+    spec.hostname = hostname;
+    spec.mounts = settings.mounts.clone();
+    spec.network = settings.network;
+    spec.shm_size = settings.shm_size.unwrap_or(spec.shm_size);
+    spec.ulimits = settings.ulimits.clone();
+    Ok(spec)
+}
+
+/// Entry point and command as docker combines them: a new entry point drops the image's command.
+fn process(args: &RunArgs, image: &ImageConfig) -> Result<Vec<OsString>> {
+    let strings = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
+    let (mut words, default_command) = match args.entrypoint.as_deref() {
+        None => (strings(&image.config.entrypoint), strings(&image.config.cmd)),
+        Some("") => (Vec::new(), Vec::new()),
+        Some(program) => (vec![OsString::from(program)], Vec::new()),
+    };
+    words.extend(if args.command.is_empty() { default_command } else { args.command.clone() });
+    if words.is_empty() {
+        bail!("the image names no program to run, and neither does the command line");
+    }
+    Ok(words)
+}
+
+fn working_directory(args: &RunArgs, image: &ImageConfig) -> PathBuf {
+    let path = args.workdir.as_deref().unwrap_or(&image.config.working_dir);
+    Path::new("/").join(path)
+}
+
+/// Later ones win: the image's, ours, the command line's.
+fn environment(
+    args: &RunArgs,
+    settings: &Settings,
+    image: &ImageConfig,
+    hostname: &str,
+) -> Vec<String> {
+    let mut env = vec![DEFAULT_PATH.to_owned()];
+    env.push(format!("HOSTNAME={hostname}"));
+    if args.tty {
+        env.push("TERM=xterm".to_owned());
+    }
+    for variable in image.config.env.iter().chain(&settings.env) {
+        set(&mut env, variable);
+    }
+    env
+}
+
+fn set(env: &mut Vec<String>, variable: &str) {
+    let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
+    let wanted = name(variable);
+    match env.iter_mut().find(|known| name(known) == wanted) {
+        Some(known) => *known = variable.to_owned(),
+        None => env.push(variable.to_owned()),
+    }
+}
+
+/// `--env-file` first, then `--env`; a name without value is taken from the environment.
+fn variables(args: &RunArgs, environment: &Environment) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for path in &args.env_file {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read `{}`", path.display()))?;
+        let meant = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
+        lines.extend(text.lines().map(str::trim_start).filter(meant).map(str::to_owned));
+    }
+    lines.extend(args.env.iter().cloned());
+    let mut variables = Vec::new();
+    for line in lines {
+        let name = line.split('=').next().unwrap_or_default();
+        if name.is_empty() {
+            bail!("the environment variable `{line}` has no name");
+        }
+        if line.contains('=') {
+            variables.push(line);
+        } else if let Some(value) = environment.os(name).and_then(|value| value.to_str()) {
+            variables.push(format!("{name}={value}"));
+        }
+    }
+    Ok(variables)
+}
+
+fn network(mode: Option<&str>) -> Result<NetworkMode> {
+    match mode {
+        None | Some("host") => Ok(NetworkMode::Host),
+        Some("none") => Ok(NetworkMode::None),
+        Some(other) => bail!("`--network {other}` is not supported yet; known are host and none"),
+    }
+}
+
+fn rootfs(mount: &RootfsMount) -> Rootfs {
+    match mount.clone() {
+        RootfsMount::Overlay { lowers, upper, work, volatile } => {
+            Rootfs::Overlay { lowers, upper, work, volatile }
+        }
+        RootfsMount::Directory { path, read_only } => Rootfs::Directory { path, read_only },
+    }
+}
+
+/// 12 hexadecimal digits, as docker's short container IDs.
+fn random_id() -> Result<String> {
+    let mut bytes = [0; 6];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("cannot read /dev/urandom")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use store::Platform;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn args(words: &[&str]) -> RunArgs {
+        let words = ["rbuild", "run", "--rm"].iter().chain(words);
+        let Command::Run(args) = Args::parse_from(words).command else { panic!("run") };
+        *args
+    }
+
+    fn image(entrypoint: &[&str], cmd: &[&str]) -> ImageConfig {
+        let mut config = ImageConfig::empty(&Platform::host());
+        config.config.entrypoint = entrypoint.iter().map(ToString::to_string).collect();
+        config.config.cmd = cmd.iter().map(ToString::to_string).collect();
+        config.config.env = vec!["A=image".to_owned(), "B=image".to_owned()];
+        config
+    }
+
+    #[test]
+    fn the_command_line_replaces_what_the_image_says() {
+        let image = image(&["/entry"], &["default"]);
+        for (words, expected) in [
+            (vec!["img"], vec!["/entry", "default"]),
+            (vec!["img", "x", "-y"], vec!["/entry", "x", "-y"]),
+            (vec!["--entrypoint", "/other", "img"], vec!["/other"]),
+            (vec!["--entrypoint", "", "img", "x"], vec!["x"]),
+        ] {
+            assert_eq!(process(&args(&words), &image).unwrap(), expected, "{words:?}");
+        }
+        assert!(process(&args(&["--entrypoint", "", "img"]), &image).is_err());
+    }
+
+    #[test]
+    fn variables_of_the_command_line_win() {
+        let args = args(&["-e", "B=mine", "-e", "C=1", "-e", "ABSENT", "img"]);
+        let settings = settings(&args, &Environment::default()).unwrap();
+        let env = environment(&args, &settings, &image(&[], &[]), "box");
+        assert_eq!(env[1..], ["HOSTNAME=box", "A=image", "B=mine", "C=1"]);
+    }
+}
