@@ -3,7 +3,7 @@ use std::fs;
 
 use store::{Digest, Store};
 
-use crate::support::{assert_valid, image, layer, open, sandbox};
+use crate::support::{assert_valid, image, layer, may_unpack, open, sandbox};
 
 /// As if the owner had been killed: the lease stays, but nobody locks it.
 const DEAD: &str = "4194304-12345-abcdef01-00000000";
@@ -15,6 +15,9 @@ fn names(store: &Store, dir: &str) -> Vec<String> {
 
 #[test]
 fn the_unfinished_things_of_dead_owners_go_and_those_of_the_living_stay() {
+    if !may_unpack() {
+        return;
+    }
     let sandbox = sandbox();
     let store = &sandbox.store;
     let root = store.root().to_owned();
@@ -39,6 +42,9 @@ fn the_unfinished_things_of_dead_owners_go_and_those_of_the_living_stay() {
 
 #[test]
 fn what_was_never_synced_is_distrusted_after_a_reboot() {
+    if !may_unpack() {
+        return;
+    }
     let sandbox = sandbox();
     let store = &sandbox.store;
     let made = image(store, &["app"], &[&[("a", "1")]]);
@@ -66,6 +72,9 @@ fn what_was_never_synced_is_distrusted_after_a_reboot() {
 /// A real process, killed while it writes as fast as it can.
 #[test]
 fn a_killed_writer_leaves_a_valid_store() {
+    if !may_unpack() {
+        return;
+    }
     const CHILD: &str = "leftovers::child_that_writes_until_killed";
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");

@@ -1,5 +1,6 @@
 //! Tests of the store on temporary directories. One binary, because linking costs more than running.
 #![allow(clippy::unwrap_used)] // a failed step of a test has nobody else to report to
+#![allow(clippy::print_stderr)] // the reason why a test was skipped
 
 mod archives;
 mod collection;

@@ -20,6 +20,15 @@ pub(crate) fn sandbox() -> Sandbox {
     Sandbox { dir, store }
 }
 
+/// False, with the reason printed, where layers cannot be unpacked with their owners and devices.
+pub(crate) fn may_unpack() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("skipped: needs root to create devices and owners");
+    }
+    root
+}
+
 pub(crate) fn open(root: &Path) -> Store {
     Store::open(root, &root.with_extension("state")).unwrap()
 }
