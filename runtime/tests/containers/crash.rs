@@ -76,6 +76,14 @@ struct Victim {
     marker: String,
 }
 
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // It is dead already unless the case has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn start_victim(world: &World, marker: &str) -> Victim {
     let root = world.path(&format!("victim-{marker}"));
     for name in ["upper", "work"] {
@@ -92,8 +100,10 @@ fn start_victim(world: &World, marker: &str) -> Victim {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut engine).unwrap();
     let victim =
         Victim { child, engine: engine.trim().to_owned(), root, marker: marker.to_owned() };
+    if world.zygote.warnings().is_empty() {
+        assert!(!cgroups(&victim.engine).is_empty());
+    }
     wait_until("the victim's processes", || processes(&format!("sleep\0{marker}")).len() >= 2);
-    assert!(!cgroups(&victim.engine).is_empty());
     victim
 }
 
@@ -120,7 +130,9 @@ fn killed_zygotes_are_reconciled(world: &World) {
     // The caller hears of it and ends; the cgroups stay.
     victim.child.wait().unwrap();
     wait_until("its processes end", || processes(&victim.marker).is_empty());
-    assert!(!cgroups(&victim.engine).is_empty());
+    if world.zygote.warnings().is_empty() {
+        assert!(!cgroups(&victim.engine).is_empty());
+    }
     let engine = EngineId::of_root(&victim.root).unwrap();
     runtime::reconcile(&engine, &victim.root.join("state")).unwrap();
     assert!(cgroups(&victim.engine).is_empty());

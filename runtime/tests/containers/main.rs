@@ -2,6 +2,7 @@
 //!
 //! Its own harness, because the zygote has to be forked before any thread: prints what libtest
 //! would print, takes a filter as libtest does.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test program without libtest
 mod crash;
 mod mounts;
 mod probe;

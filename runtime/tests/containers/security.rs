@@ -18,11 +18,13 @@ pub(crate) const CASES: &[Case] = &[
 
 fn capabilities_and_seccomp_are_on(world: &World) {
     let status = success(world.run(&world.command(&["cat", "/proc/self/status"])));
+    let degraded = !world.zygote.warnings().is_empty();
+    let capabilities = if degraded { "00000000a00425fb" } else { "00000000a80425fb" };
+    for kind in ["CapPrm", "CapEff", "CapBnd"] {
+        assert!(status.contains(&format!("{kind}:\t{capabilities}")), "{status}");
+    }
     for expected in [
         "CapInh:\t0000000000000000",
-        "CapPrm:\t00000000a80425fb",
-        "CapEff:\t00000000a80425fb",
-        "CapBnd:\t00000000a80425fb",
         "CapAmb:\t0000000000000000",
         "NoNewPrivs:\t0",
         "Seccomp:\t2",
@@ -66,6 +68,11 @@ fn masked_and_read_only_paths(world: &World) {
 }
 
 fn devices(world: &World) {
+    if !world.zygote.warnings().is_empty() {
+        let output = world.run(&world.shell("echo x >/dev/null && mknod /n c 1 3"));
+        assert!(output.stderr.contains("mknod: /n: Operation not permitted"), "{output:?}");
+        return;
+    }
     let text = world.output(
         "mknod /n c 1 3 && echo x >/n && echo null; mknod /disk b 254 0 && \
          head -c 1 /disk 2>&1; mknod /mem c 1 1 && head -c 1 /mem 2>&1; \
