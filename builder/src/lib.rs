@@ -7,6 +7,7 @@
 pub mod chmod;
 pub mod context;
 mod error;
+pub mod export;
 pub mod glob;
 mod healthcheck;
 mod history;

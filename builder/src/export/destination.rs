@@ -1,0 +1,58 @@
+//! Where an archive goes: stdout, or a file that has its name only once it is complete.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::ExportError;
+use crate::request::Destination;
+
+/// Calls `write` with the destination opened.
+pub(super) fn write_to(
+    destination: &Destination,
+    write: &mut dyn FnMut(&mut dyn Write) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    match destination {
+        Destination::Stdout => {
+            let mut stdout = io::stdout().lock();
+            write(&mut stdout)?;
+            stdout.flush().map_err(|source| ExportError::Stdout { source })
+        }
+        Destination::Path(path) if is_special(path) => {
+            let file = File::options().write(true).open(path);
+            let mut file = file.map_err(failed("open", path))?;
+            write(&mut file)
+        }
+        Destination::Path(path) => write_file(path, write),
+    }
+}
+
+/// `/dev/stdout`, pipes and their kin are written to as they are.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+fn write_file(
+    path: &Path,
+    write: &mut dyn FnMut(&mut dyn Write) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}.tmp", std::process::id()));
+    let unfinished = Path::new(&unfinished);
+    let written = File::create(unfinished).map_err(failed("create", path)).and_then(|file| {
+        let mut writer = BufWriter::new(file);
+        write(&mut writer)?;
+        writer.flush().map_err(failed("write", path))?;
+        fs::rename(unfinished, path).map_err(failed("write", path))
+    });
+    if written.is_err() {
+        // It may not exist; the error to tell is the first one.
+        let _absent = fs::remove_file(unfinished);
+    }
+    written
+}
+
+pub(super) fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> ExportError {
+    let path = path.to_owned();
+    move |source| ExportError::Io { act, path: path.clone(), source }
+}

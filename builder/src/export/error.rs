@@ -1,0 +1,46 @@
+//! Why a result could not be written.
+
+use std::io;
+use std::path::PathBuf;
+
+use store::StoreError;
+use store::layer::LayerError;
+use store::reference::ReferenceError;
+use store::tree::TreeError;
+use sys::SysError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error("cannot {act} `{}`", path.display())]
+    Io { act: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot write to stdout")]
+    Stdout { source: io::Error },
+    #[error("`{}` is not empty; an image layout is written to a directory of its own", path.display())]
+    NotEmpty { path: PathBuf },
+    #[error("cannot write `{}` to `{}`", path.display(), target.display())]
+    File { path: PathBuf, target: PathBuf, source: SysError },
+    #[error("cannot copy the bytes of `{}`", path.display())]
+    Copy { path: PathBuf, source: io::Error },
+    #[error("`rewrite-timestamp` needs SOURCE_DATE_EPOCH")]
+    NoEpoch,
+    #[error("`name={name}` of the output")]
+    Name { name: String, source: ReferenceError },
+    #[error("cannot read the files of the image")]
+    Tree(#[from] TreeError),
+    #[error("cannot rewrite a layer")]
+    Layer(#[from] LayerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ExportError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ExportError::NoEpoch => Some(
+                "set it in the environment or with `--build-arg SOURCE_DATE_EPOCH=…`".to_owned(),
+            ),
+            ExportError::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
