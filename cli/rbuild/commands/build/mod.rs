@@ -3,7 +3,85 @@
 mod context;
 mod failure;
 mod fields;
+mod interrupt;
 mod output;
 mod request;
+mod result;
 mod secret;
 
+use anyhow::{Result, bail};
+use builder::{BuildRequest, Cancel};
+use cli::environment::Environment;
+use cli::progress::{Display, Mode, Outcome};
+use cli::{Exit, report};
+use parser::Source;
+use store::Store;
+
+use super::engine::Engine;
+use crate::args::{BuildArgs, ProgressMode};
+
+pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
+    let mode = progress_mode(args, environment)?;
+    let request = request::resolve(args, context::read(args)?, environment)?;
+    // Before any thread exists.
+    let engine = Engine::start(environment)?;
+    let store = Store::open(&engine.locations.root, &engine.locations.state)?;
+    let cancel = Cancel::default();
+    interrupt::watch(&cancel)?;
+    let display = Display::start(mode, environment.colour_wanted());
+    let built = builder::build(&request, &store, &engine.zygote, &display, &cancel);
+    let outcome = display.finish();
+    let source = source(&request);
+    if mode != Mode::Quiet {
+        warnings(&source, &outcome);
+    }
+    match built {
+        Ok(built) => {
+            result::write_files(args, &built)?;
+            result::show(args, &built)?;
+            Ok(Exit::Success)
+        }
+        Err(_) if cancel.is_cancelled() => {
+            report::Report::error("the build was interrupted").print();
+            Ok(Exit::Interrupted)
+        }
+        Err(error) => {
+            failure::print(&error, &source, &outcome.failed);
+            Ok(Exit::Failure)
+        }
+    }
+}
+
+/// The option, else docker's variable, else what suits stderr.
+fn progress_mode(args: &BuildArgs, environment: &Environment) -> Result<Mode> {
+    if args.quiet {
+        return Ok(Mode::Quiet);
+    }
+    let typed = match (args.progress, environment.text("BUILDKIT_PROGRESS")) {
+        (Some(mode), _) => mode,
+        (None, None | Some("auto")) => ProgressMode::Auto,
+        (None, Some("tty")) => ProgressMode::Tty,
+        (None, Some("plain")) => ProgressMode::Plain,
+        (None, Some("quiet")) => ProgressMode::Quiet,
+        (None, Some(other)) => {
+            bail!("BUILDKIT_PROGRESS is `{other}`; known are auto, tty, plain and quiet")
+        }
+    };
+    Ok(match typed {
+        ProgressMode::Auto => Mode::automatic(environment),
+        ProgressMode::Tty => Mode::Tty,
+        ProgressMode::Plain => Mode::Plain,
+        ProgressMode::Quiet => Mode::Quiet,
+    })
+}
+
+fn source(request: &BuildRequest) -> Source {
+    let text = String::from_utf8_lossy(&request.dockerfile.text);
+    Source::new(request.dockerfile.name.clone(), text)
+}
+
+fn warnings(source: &Source, outcome: &Outcome) {
+    for warning in &outcome.warnings {
+        report::dockerfile::warning(source, warning.rule, &warning.message, warning.span);
+    }
+}
