@@ -118,7 +118,7 @@ mod tests {
         let directory = owners_directory(state.path());
         assert!(living_owners(&directory).unwrap().is_empty());
         let owner = Owner::create(state.path()).unwrap();
-        assert_eq!(living_owners(&directory).unwrap(), [owner.name.clone()]);
+        assert_eq!(living_owners(&directory).unwrap(), std::slice::from_ref(&owner.name));
         let path = owner.path.clone();
         drop(owner);
         assert!(living_owners(&directory).unwrap().is_empty());
