@@ -4,6 +4,8 @@
 //! → commit → export`.
 #![forbid(unsafe_code)]
 
+mod built;
+mod cancel;
 pub mod chmod;
 pub mod context;
 mod error;
@@ -18,8 +20,11 @@ pub mod progress;
 pub mod request;
 mod scope;
 mod stage_graph;
+mod state;
 pub mod step;
 
+pub use built::BuiltImage;
+pub use cancel::Cancel;
 pub use error::BuildError;
 pub use history::rfc3339;
 pub use plan::{BuildPlan, PlannedStage};
