@@ -4,5 +4,7 @@
 //! Tests that need root are skipped with a printed reason when they cannot run.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod command_line;
+mod error_reports;
 mod support;
 mod tidy;

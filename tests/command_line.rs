@@ -1,0 +1,103 @@
+//! The command lines themselves: help, refusals, exit statuses, images by name.
+
+use crate::support::Sandbox;
+
+#[test]
+fn versions_and_help_go_to_stdout() {
+    let sandbox = Sandbox::new();
+    let version = format!("rbuild {}\n", env!("CARGO_PKG_VERSION"));
+    sandbox.rbuild(["--version"]).success().prints(&version);
+    sandbox.rbuild(["version"]).success().prints(&version);
+    let help = sandbox.rbuild(["build", "--help"]).success();
+    assert!(help.stdout.contains("--build-arg"), "{help}");
+    assert!(!sandbox.root().exists(), "help needs no store");
+}
+
+#[test]
+fn rcompose_says_that_it_is_not_built() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_rcompose"));
+    let output = crate::support::run(command.args(["up", "-d"]), "");
+    output.exits(1).says("error: rcompose is not built yet");
+}
+
+#[test]
+fn flags_that_cannot_be_honoured_are_refused_by_name() {
+    let sandbox = Sandbox::new();
+    for (flag, hint) in [
+        ("--push", "registries are not supported yet"),
+        ("--pull", "registries are not supported yet"),
+        ("--cache-from=type=local,src=x", "the cache of the store is always used"),
+        ("--ssh=default", "agents cannot be forwarded yet"),
+        ("--provenance=mode=max", "attestations are not made yet"),
+        ("--squash", "classic builder"),
+    ] {
+        let name = flag.split('=').next().unwrap();
+        let output = sandbox.rbuild(["build", flag, "."]).exits(1);
+        output.says(&format!("error: `rbuild build {name}` is not supported")).says(hint);
+    }
+    sandbox.rbuild(["run", "-d", "busybox"]).exits(1).says("`rbuild run --detach`");
+    sandbox.rbuild(["build", "--nonsense", "."]).exits(2).says("--nonsense");
+}
+
+#[test]
+fn a_refused_flag_set_to_false_asks_for_nothing() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.rbuild(["build", "--provenance=false", "--push=false", "absent"]);
+    output.exits(1).says("cannot read the build context `absent`");
+}
+
+#[test]
+fn images_are_tagged_listed_and_removed() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.rbuild(["tag", "busybox", "example.com/box:1"]).success();
+    let list = sandbox.rbuild(["images"]).success().stdout;
+    assert_eq!(list.lines().count(), 3, "{list}");
+    let ids = sandbox.rbuild(["images", "-q", "--no-trunc"]).success().stdout;
+    let ids: Vec<&str> = ids.lines().collect();
+    assert_eq!(ids[0], ids[1], "both names are one image");
+    let removed = sandbox.rbuild(["rmi", "example.com/box:1"]).success();
+    removed.prints("Untagged: example.com/box:1\n");
+    sandbox.rbuild(["rmi", "busybox"]).success();
+    sandbox.rbuild(["images", "-q"]).success().prints("");
+    sandbox.rbuild(["rmi", "busybox"]).exits(1).says("error: image `busybox` does not exist");
+    sandbox.rbuild(["rmi", "-f", "busybox"]).success();
+    sandbox.validate();
+}
+
+#[test]
+fn images_survive_save_and_load() {
+    let sandbox = Sandbox::with_busybox();
+    let id = sandbox.rbuild(["images", "-q", "--no-trunc"]).success().stdout;
+    for format in ["oci", "docker"] {
+        sandbox.rbuild(["save", "--format", format, "-o", "a.tar", "busybox"]).success();
+        sandbox.rbuild(["rmi", "busybox"]).success();
+        let loaded = sandbox.rbuild(["load", "-i", "a.tar"]).success();
+        loaded.prints("Loaded image: busybox:latest\n");
+        sandbox.rbuild(["images", "-q", "--no-trunc"]).success().prints(&id);
+        sandbox.validate();
+    }
+}
+
+#[test]
+fn other_tools_read_what_is_saved() {
+    if !crate::support::installed("skopeo") {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    sandbox.rbuild(["save", "--format", "oci", "-o", "oci.tar", "busybox"]).success();
+    sandbox.rbuild(["save", "-o", "docker.tar", "busybox"]).success();
+    let store = format!("oci:{}", sandbox.root().join("images").display());
+    for image in ["oci-archive:oci.tar", "docker-archive:docker.tar", &store] {
+        let output = crate::support::run(sandbox.command("skopeo").args(["inspect", image]), "");
+        assert!(output.success().stdout.contains("\"Architecture\""));
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let sandbox = Sandbox::with_busybox();
+    let line = format!("{} images | true; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_rbuild"));
+    let mut command = sandbox.command("bash");
+    crate::support::run(command.args(["-c", &line]), "").success().prints("0\n");
+}

@@ -1,0 +1,55 @@
+//! What a run of a binary gave.
+
+use std::process;
+
+/// Texts and status of a finished command.
+#[derive(Debug)]
+pub(crate) struct Output {
+    command: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// None when a signal ended it.
+    pub(crate) status: Option<i32>,
+}
+
+impl Output {
+    pub(crate) fn new(command: String, output: process::Output) -> Output {
+        Output {
+            command,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            status: output.status.code(),
+        }
+    }
+
+    /// Fails the test unless the command succeeded.
+    #[track_caller]
+    pub(crate) fn success(self) -> Output {
+        self.exits(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn exits(self, status: i32) -> Output {
+        assert_eq!(self.status, Some(status), "{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Output {
+        assert!(self.stderr.contains(text), "no `{text}` on stderr: {self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn prints(self, text: &str) -> Output {
+        assert_eq!(self.stdout, text, "{self}");
+        self
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Output { command, stdout, stderr, status } = self;
+        write!(f, "`{command}` ended with {status:?}\n--- stdout\n{stdout}--- stderr\n{stderr}")
+    }
+}
