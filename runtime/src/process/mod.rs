@@ -33,12 +33,12 @@ use sys::seccomp::Instruction;
 
 use crate::cgroup::{DeviceRules, Hierarchy, Leaf};
 use crate::error::StartFailure;
-use crate::spec::{ContainerSpec, NetworkMode};
+use crate::spec::{ContainerSpec, NetworkMode, Rootfs};
 use crate::user::{self, ResolvedUser};
 use crate::zygote::channel::send_with_descriptors;
 use crate::zygote::message::{Step, StepError};
 pub(crate) use masks::open_null;
-pub(crate) use stubs::{Stub, remove as remove_stubs};
+pub(crate) use stubs::{Stubs, remove as remove_stubs};
 
 /// Everything the process needs, found out before it exists.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
     let rootfs = overlay::mount(launch, &spec.rootfs, "root")?;
     let root = RootDir::from_fd(rootfs.try_clone().step("use the rootfs")?);
     let user = resolve_user(&root, &spec.user)?;
-    let mut targets = stubs::Targets::new(&root);
+    let mut targets = stubs::Targets::new(&root, upper_directory(&spec.rootfs)?);
     let devpts = base_mounts::mount_all(launch, &root)?;
     let terminal = terminal::open(launch, &root, &devpts, user.uid)?;
     user_mounts::mount_all(launch, &mut targets)?;
@@ -117,16 +117,25 @@ fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
     }
     sys::mount::change_root(&rootfs).step("change root")?;
 
-    let created = targets.into_created();
+    let created = targets.into_stubs();
     drop((root, rootfs, devpts));
     report_ready(launch, &created, terminal.as_ref())?;
     enter(launch, &user, terminal)
 }
 
+fn upper_directory(rootfs: &Rootfs) -> Result<Option<RootDir>, StepError> {
+    match rootfs {
+        Rootfs::Overlay { upper: Some(upper), .. } => {
+            Ok(Some(RootDir::from_fd(open_place(upper)?)))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Tells the zygote what to clean up later, and hands it the terminal.
 fn report_ready(
     launch: &Launch<'_>,
-    created: &[Stub],
+    created: &Stubs,
     terminal: Option<&terminal::Terminal>,
 ) -> Result<(), StepError> {
     let mut message = b"R".to_vec();

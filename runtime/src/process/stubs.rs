@@ -12,32 +12,60 @@ use sys::root_dir::{FileKind, Timestamp};
 use crate::bytes;
 use crate::zygote::message::{Step, StepError};
 
-/// Something created only to be mounted on.
+/// What was done to the rootfs so that there are places to mount on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stubs {
+    /// Files and directories created, parents first.
+    #[serde(with = "bytes::list")]
+    created: Vec<PathBuf>,
+    /// The directories they were created in, and those above, which overlayfs copies up.
+    disturbed: Vec<Disturbed>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stub {
+struct Disturbed {
     #[serde(with = "bytes")]
     path: PathBuf,
-    /// Modification time of its directory before and after, in seconds and nanoseconds.
-    before: (i64, u32),
-    after: (i64, u32),
+    /// It was not in the overlay's upper directory before.
+    copied_up: bool,
+    /// Its modification time before.
+    before: Time,
+    /// Its modification and change time when all was created: if they are the same in the end,
+    /// the container has not touched it.
+    after: (Time, Time),
+}
+
+/// Seconds and nanoseconds.
+type Time = (i64, u32);
+
+fn pair(time: Timestamp) -> Time {
+    (time.secs, time.nanos)
 }
 
 /// Finds and creates mount targets below `root`.
 #[derive(Debug)]
 pub(super) struct Targets<'a> {
     root: &'a RootDir,
-    created: Vec<Stub>,
+    /// Of the overlay, if it is one.
+    upper: Option<RootDir>,
+    stubs: Stubs,
 }
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
 impl<'a> Targets<'a> {
-    pub(super) fn new(root: &'a RootDir) -> Targets<'a> {
-        Targets { root, created: Vec::new() }
+    pub(super) fn new(root: &'a RootDir, upper: Option<RootDir>) -> Targets<'a> {
+        Targets { root, upper, stubs: Stubs::default() }
     }
 
-    pub(super) fn into_created(self) -> Vec<Stub> {
-        self.created
+    /// What was created, as it is now: the container's own changes come later.
+    pub(super) fn into_stubs(mut self) -> Stubs {
+        for directory in &mut self.stubs.disturbed {
+            if let Ok(now) = self.root.metadata(&directory.path) {
+                directory.after = (pair(now.mtime), pair(now.ctime));
+            }
+        }
+        self.stubs
     }
 
     /// The target of a mount, a directory or a file. Symbolic links are followed inside the root.
@@ -70,19 +98,33 @@ impl<'a> Targets<'a> {
         let mut missing: Vec<&Path> =
             path.ancestors().take_while(|p| self.root.metadata(p).is_err()).collect();
         missing.reverse();
+        self.disturb(missing[0]).step(step())?;
         for created in missing {
-            let parent = created.parent().unwrap_or(Path::new("/"));
-            let before = self.root.metadata(parent).step(step())?.mtime;
             if is_dir || created != path {
                 self.root.create_dir(created, 0o755).step(step())?;
             } else {
                 self.root.create_file(created, 0o644).step(step())?;
             }
-            let after = self.root.metadata(parent).step(step())?.mtime;
-            self.created.push(Stub {
-                path: created.to_owned(),
-                before: (before.secs, before.nanos),
-                after: (after.secs, after.nanos),
+            self.stubs.created.push(created.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Remembers the directories above something that is going to be created.
+    fn disturb(&mut self, created: &Path) -> sys::Result<()> {
+        for path in created.ancestors().skip(1) {
+            let known = self.stubs.disturbed.iter().any(|directory| directory.path == path);
+            if known || self.stubs.created.iter().any(|stub| stub == path) {
+                continue;
+            }
+            let before = pair(self.root.metadata(path)?.mtime);
+            let copied_up = self.upper.as_ref().is_some_and(|upper| upper.metadata(path).is_err());
+            let after = (before, before);
+            self.stubs.disturbed.push(Disturbed {
+                path: path.to_owned(),
+                copied_up,
+                before,
+                after,
             });
         }
         Ok(())
@@ -91,23 +133,41 @@ impl<'a> Targets<'a> {
 
 /// Removes the stubs from the directory that kept the container's changes. Those that were made on
 /// another mount are not there; those with content have become the container's.
-pub(crate) fn remove(stubs: &[Stub], changes: &RootDir) {
-    for stub in stubs.iter().rev() {
-        let Ok(found) = changes.metadata(&stub.path) else { continue };
-        let parent = stub.path.parent().unwrap_or(Path::new("/"));
-        let Ok(time) = changes.metadata(parent).map(|parent| parent.mtime) else { continue };
-        let removed = match found.kind {
-            FileKind::Dir => changes.remove_dir(&stub.path),
-            FileKind::File if found.size == 0 => changes.remove_file(&stub.path),
-            _ => continue,
+pub(crate) fn remove(stubs: &Stubs, changes: &RootDir) {
+    let mut directories: Vec<(&Disturbed, Timestamp, bool)> = stubs
+        .disturbed
+        .iter()
+        .filter_map(|directory| {
+            let now = changes.metadata(&directory.path).ok()?;
+            let untouched = (pair(now.mtime), pair(now.ctime)) == directory.after;
+            Some((directory, now.mtime, untouched))
+        })
+        .collect();
+    for path in stubs.created.iter().rev() {
+        // What cannot be removed has been used by the container and is its own now.
+        let _ = match changes.metadata(path) {
+            Ok(found) if found.kind == FileKind::Dir => changes.remove_dir(path),
+            Ok(found) if found.kind == FileKind::File && found.size == 0 => {
+                changes.remove_file(path)
+            }
+            _ => Ok(()),
         };
-        if removed.is_err() {
+    }
+    // Deepest first, so that directories that were only copied up are empty when it is their turn.
+    directories
+        .sort_by_key(|(directory, _, _)| std::cmp::Reverse(directory.path.components().count()));
+    for (directory, now, untouched) in directories {
+        let is_root = directory.path == Path::new("/");
+        if untouched
+            && directory.copied_up
+            && !is_root
+            && changes.remove_dir(&directory.path).is_ok()
+        {
             continue;
         }
-        let untouched = (time.secs, time.nanos) == stub.after;
-        let (secs, nanos) = if untouched { stub.before } else { (time.secs, time.nanos) };
+        let (secs, nanos) = if untouched { directory.before } else { pair(now) };
         // A time that is not put back costs a cache hit at most.
-        let _ = changes.set_mtime(parent, Timestamp { secs, nanos });
+        let _ = changes.set_mtime(&directory.path, Timestamp { secs, nanos });
     }
 }
 
@@ -123,13 +183,13 @@ mod tests {
         let root = RootDir::open(directory.path()).unwrap();
         let old = Timestamp { secs: 1_000, nanos: 7 };
         root.set_mtime("etc", old).unwrap();
-        let mut targets = Targets::new(&root);
+        let mut targets = Targets::new(&root, None);
         for (path, is_dir) in [("/etc/hosts", false), ("/etc/a/b", true), ("/etc/kept/c", true)] {
             targets.place(Path::new(path), is_dir).unwrap_or_else(|error| panic!("{error:?}"));
         }
         assert!(targets.place(Path::new("/etc/hosts"), true).is_err());
         assert!(targets.place(Path::new("/x/../.."), true).is_err());
-        let created = targets.into_created();
+        let created = targets.into_stubs();
         remove(&created, &root);
         assert_eq!(fs::read_dir(directory.path().join("etc")).unwrap().count(), 0);
         assert_eq!(root.metadata("etc").unwrap().mtime, old);
@@ -139,10 +199,10 @@ mod tests {
     fn what_the_container_used_stays() {
         let directory = tempfile::tempdir().unwrap();
         let root = RootDir::open(directory.path()).unwrap();
-        let mut targets = Targets::new(&root);
+        let mut targets = Targets::new(&root, None);
         targets.place(Path::new("/a/f"), false).unwrap_or_else(|error| panic!("{error:?}"));
         fs::write(directory.path().join("a/f"), "mine").unwrap();
-        remove(&targets.into_created(), &root);
+        remove(&targets.into_stubs(), &root);
         assert_eq!(fs::read(directory.path().join("a/f")).unwrap(), b"mine");
     }
 }

@@ -17,7 +17,7 @@ use crate::capabilities::CapabilitySet;
 use crate::cgroup::{Cgroups, Leaf};
 use crate::container::{ExitStatus, Outcome};
 use crate::error::StartFailure;
-use crate::process::{self, ChildStdio, Launch, Stub, program, remove_stubs};
+use crate::process::{self, ChildStdio, Launch, Stubs, program, remove_stubs};
 use crate::seccomp;
 use crate::spec::{ContainerSpec, Rootfs, Seccomp};
 
@@ -44,7 +44,7 @@ pub(super) struct Running {
     child: Child,
     leaf: Leaf,
     start: Start,
-    stubs: Vec<Stub>,
+    stubs: Stubs,
 }
 
 /// How far its start is.
@@ -140,6 +140,10 @@ impl Server {
         descriptors: &[OwnedFd],
     ) -> Result<Running, StepError> {
         let SpawnRequest { request, spec, stdio } = request;
+        if self.containers.iter().any(|running| running.spec.id == spec.id) {
+            // Two would share a cgroup, and the first to end would take the other along.
+            return Err("a container of this name is running").step("create cgroup");
+        }
         let stdio = match (stdio, descriptors) {
             (StdioKind::Terminal { rows, columns }, _) => ChildStdio::Terminal { rows, columns },
             (StdioKind::Descriptors, [a, b, c]) => {
@@ -181,7 +185,7 @@ impl Server {
             }
         };
         let start = Start::Going { status, ready: false, terminal: None, failure: None };
-        Ok(Running { request, spec, child, leaf, start, stubs: Vec::new() })
+        Ok(Running { request, spec, child, leaf, start, stubs: Stubs::default() })
     }
 
     /// Takes one message of a starting container.
@@ -266,7 +270,7 @@ fn clean_up(container: &Running) {
         Rootfs::Directory { path, .. } => path,
         Rootfs::Overlay { upper: None, .. } => return,
     };
-    if container.stubs.is_empty() {
+    if container.stubs == Stubs::default() {
         return;
     }
     // Gone if the caller has thrown it away already.

@@ -11,6 +11,7 @@ pub(crate) const CASES: &[Case] = &[
     ("process::exit_codes_and_signals", exit_codes_and_signals),
     ("process::start_failures_name_the_step", start_failures_name_the_step),
     ("process::environment_and_directory", environment_and_directory),
+    ("process::directories_outside_are_refused", directories_outside_are_refused),
     ("process::users_and_groups", users_and_groups),
     ("process::standard_streams", standard_streams),
     ("process::terminal", terminal),
@@ -53,11 +54,31 @@ fn start_failures_name_the_step(world: &World) {
     spec.user = String::new();
     spec.id = "../x".to_owned();
     assert!(world.start(&spec).is_err());
+    let sleeper = world.shell("sleep 60");
+    let running = world.start(&sleeper).unwrap();
+    let text = world.start(&sleeper).unwrap_err().to_string();
+    assert!(text.ends_with("a container of this name is running"), "{text}");
+    drop(running);
     let mut script = world.shell("echo '#!/no/such/shell' >/s; chmod 755 /s");
     success(world.run(&script));
     script.args = vec!["/s".into()];
     let error = world.start(&script).unwrap_err();
     assert_eq!(error.exit_code(), Some(127), "{error}");
+}
+
+/// Descriptors of the engine's must not become a way out: no working directory leads to one.
+fn directories_outside_are_refused(world: &World) {
+    for number in 3..30 {
+        let mut spec = world.shell("pwd; ls");
+        spec.cwd = format!("/proc/self/fd/{number}").into();
+        let text = world.start(&spec).unwrap_err().to_string();
+        assert!(!text.contains("exec"), "{text}");
+    }
+    let mut spec = world.shell("pwd");
+    success(world.run(&world.shell("true")));
+    std::os::unix::fs::symlink("/proc/self/fd/9", world.upper(&spec).join("work")).unwrap();
+    spec.cwd = "/work".into();
+    assert!(world.start(&spec).is_err());
 }
 
 fn environment_and_directory(world: &World) {
