@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod built;
+mod cache;
 mod cancel;
 pub mod chmod;
 pub mod context;
