@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum RuntimeError {
     #[error("cannot start the zygote: {act}: {source}")]
     ZygoteStart { act: &'static str, source: io::Error },
+    #[error("cannot start the zygote: {step}: {cause}")]
+    ZygotePrepare { step: String, cause: String },
     #[error("containers need root")]
     NotRoot,
     #[error("containers run on x86_64 only so far; this machine is `{architecture}`")]

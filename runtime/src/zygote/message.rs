@@ -31,6 +31,11 @@ pub(crate) enum Event {
     Ready {
         warnings: Vec<String>,
     },
+    /// Instead: nothing can be started here.
+    Refused {
+        step: String,
+        cause: String,
+    },
     /// The program is running. With its pidfd, then its terminal if it has one.
     Started {
         request: u64,

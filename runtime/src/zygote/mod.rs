@@ -4,9 +4,11 @@
 //! and has a mount namespace of its own, so that no mount does. When this process ends, for
 //! whatever reason, its end of the socket closes and the zygote ends everything.
 pub(crate) mod channel;
+mod child;
 mod launcher;
 pub(crate) mod message;
 mod serve;
+mod streams;
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
@@ -18,19 +20,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use sys::clone::{Child, close_all_except, spawn_child, thread_count};
+use sys::clone::{Child, spawn_child, thread_count};
 
-use crate::cgroup::Cgroups;
 use crate::container::{Container, ExitCell, Stdio};
 use crate::engine::{EngineId, Owner, reconcile};
 use crate::error::RuntimeError;
-use crate::process;
 use crate::spec::ContainerSpec;
 use channel::{receive_frame, send_frame};
-use message::{Event, SpawnRequest, StdioKind, StepError};
+use message::{Event, SpawnRequest, StepError};
 
 /// A running zygote. Dropping it ends it and every container. Any thread may use it.
 #[derive(Debug)]
@@ -67,11 +66,14 @@ impl Zygote {
                 .map_err(|errno| at("make a socket")(errno.into()))?;
         let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
         let child =
-            spawn_child(flags, None, || zygote_main(far.as_fd(), &owner, engine, &mountpoints))
+            spawn_child(flags, None, || child::main(far.as_fd(), &owner, engine, &mountpoints))
                 .map_err(|error| at("fork")(error.into()))?;
         drop((far, owner));
         let warnings = match receive_frame::<Event>(&near).map_err(at("hear of it"))? {
             Some((Event::Ready { warnings }, _)) => warnings,
+            Some((Event::Refused { step, cause }, _)) => {
+                return Err(RuntimeError::ZygotePrepare { step, cause });
+            }
             _ => return Err(at("hear of it")(io::ErrorKind::UnexpectedEof.into())),
         };
         let waiting = Arc::<Mutex<Waiting>>::default();
@@ -104,7 +106,7 @@ impl Zygote {
             cause: error.to_string(),
             failure: crate::error::StartFailure::Setup,
         };
-        let streams = Streams::new(stdio).map_err(start)?;
+        let streams = streams::Streams::new(stdio).map_err(start)?;
         let request = self.next_request.fetch_add(1, Ordering::Relaxed);
         let (exit, answer) = self.expect(request)?;
         let message = SpawnRequest { request, spec: spec.clone(), stdio: streams.kind };
@@ -202,51 +204,12 @@ fn create_mountpoints(state: &Path) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-/// The caller's and the container's ends of the standard streams.
-struct Streams {
-    kind: StdioKind,
-    theirs: Vec<OwnedFd>,
-    stdin: Option<File>,
-    stdout: Option<File>,
-    stderr: Option<File>,
-}
-
-impl Streams {
-    fn new(stdio: Stdio) -> io::Result<Streams> {
-        let kind = match stdio {
-            Stdio::Terminal { rows, columns } => StdioKind::Terminal { rows, columns },
-            _ => StdioKind::Descriptors,
-        };
-        let mut streams =
-            Streams { kind, theirs: Vec::new(), stdin: None, stdout: None, stderr: None };
-        match stdio {
-            Stdio::Terminal { .. } => {}
-            Stdio::Fds { stdin, stdout, stderr } => streams.theirs = vec![stdin, stdout, stderr],
-            Stdio::Pipes { stdin } => {
-                if stdin {
-                    let (reader, writer) = io::pipe()?;
-                    streams.theirs.push(reader.into());
-                    streams.stdin = Some(OwnedFd::from(writer).into());
-                } else {
-                    streams.theirs.push(File::open("/dev/null")?.into());
-                }
-                for ours in [&mut streams.stdout, &mut streams.stderr] {
-                    let (reader, writer) = io::pipe()?;
-                    streams.theirs.push(writer.into());
-                    *ours = Some(OwnedFd::from(reader).into());
-                }
-            }
-        }
-        Ok(streams)
-    }
-}
-
 /// The thread that hands the zygote's answers to those who wait for them.
 fn listen(socket: &OwnedFd, waiting: &Mutex<Waiting>) {
     while let Ok(Some((event, descriptors))) = receive_frame::<Event>(socket) {
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (request, answer) = match event {
-            Event::Ready { .. } => continue,
+            Event::Ready { .. } | Event::Refused { .. } => continue,
             Event::Started { request } => (request, Ok(descriptors)),
             Event::Failed { request, failure } => {
                 waiting.exits.remove(&request);
@@ -269,51 +232,5 @@ fn listen(socket: &OwnedFd, waiting: &Mutex<Waiting>) {
     waiting.starts.clear();
     for (_, exit) in waiting.exits.drain() {
         exit.set(None);
-    }
-}
-
-/// The zygote's main function.
-fn zygote_main(socket: BorrowedFd<'_>, owner: &Owner, engine: &EngineId, mountpoints: &Path) -> u8 {
-    let result = prepare(socket, owner, engine, mountpoints).and_then(|mut server| server.run());
-    owner.remove();
-    u8::from(result.is_err())
-}
-
-fn prepare(
-    socket: BorrowedFd<'_>,
-    owner: &Owner,
-    engine: &EngineId,
-    mountpoints: &Path,
-) -> io::Result<serve::Server> {
-    close_all_except(&[socket, owner.lock.as_fd()])?;
-    // Ctrl-C and hang-ups are for the caller; it decides what happens to containers.
-    sys::signal::ignore(&[libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTSTP, libc::SIGTTOU]);
-    rustix::process::setsid()?;
-    // What the host mounts and unmounts later is seen here; what is mounted here stays here.
-    let following = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-    mount_change(c"/", following)?;
-    rustix::process::chdir(c"/")?;
-    let null = process::open_null()?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    reset_oom_score();
-    Ok(serve::Server {
-        socket: socket.try_clone_to_owned()?,
-        owner: owner.name.clone(),
-        cgroups: Cgroups::prepare(engine, &owner.name),
-        launcher: launcher::sealed()?,
-        mountpoints: mountpoints.to_owned(),
-        filters: HashMap::new(),
-        containers: Vec::new(),
-    })
-}
-
-/// Containers are not to be spared because the caller is.
-fn reset_oom_score() {
-    let path = "/proc/self/oom_score_adj";
-    let spared = std::fs::read_to_string(path).is_ok_and(|score| score.starts_with('-'));
-    if spared {
-        // Raising it needs no privilege.
-        let _ = std::fs::write(path, "0");
     }
 }

@@ -64,18 +64,17 @@ enum Start {
 impl Server {
     /// Until the caller is gone; then ends every container and removes its traces.
     pub(super) fn run(&mut self) -> io::Result<()> {
-        let warnings = self.cgroups.warnings.clone();
-        send_frame(&self.socket, &Event::Ready { warnings }, &[])?;
-        let result = loop {
-            match self.turn() {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
+        let result = self.serve();
         self.end_all();
         self.cgroups.remove_parents();
         result
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
+        let warnings = self.cgroups.warnings.clone();
+        send_frame(&self.socket, &Event::Ready { warnings }, &[])?;
+        while self.turn()? {}
+        Ok(())
     }
 
     /// Handles whatever has happened; false when the caller has hung up.
@@ -222,6 +221,8 @@ impl Server {
                     return Ok(());
                 }
                 container.start = Start::Done;
+                // Secrets are not kept for longer than they are needed.
+                container.spec.mounts = Vec::new();
                 self.report_started(position, terminal)
             }
         }

@@ -12,6 +12,7 @@ use super::support::World;
 
 pub(crate) const CASES: &[Case] = &[
     ("crash::killed_callers_leave_nothing", killed_callers_leave_nothing),
+    ("crash::killed_at_any_moment", killed_at_any_moment),
     ("crash::killed_zygotes_are_reconciled", killed_zygotes_are_reconciled),
 ];
 
@@ -32,6 +33,39 @@ pub(crate) fn victim(arguments: &[String]) -> ExitCode {
     let container = zygote.spawn(&spec, runtime::Stdio::Pipes { stdin: false }).unwrap();
     println!("{engine}");
     let _ = container.wait();
+    ExitCode::SUCCESS
+}
+
+/// A process that starts containers one after the other from four threads, for as long as it lives.
+pub(crate) fn busy_victim(arguments: &[String]) -> ExitCode {
+    let [root, base] = arguments else { return ExitCode::FAILURE };
+    let engine = EngineId::of_root(Path::new(root)).unwrap();
+    println!("{engine}");
+    let zygote = Zygote::start(&engine, &Path::new(root).join("state")).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let zygote = &zygote;
+            scope.spawn(move || {
+                for number in 0.. {
+                    let id = format!("b{thread}-{number}");
+                    let own = Path::new(root).join(&id);
+                    fs::create_dir_all(own.join("upper")).unwrap();
+                    fs::create_dir_all(own.join("work")).unwrap();
+                    let rootfs = Rootfs::Overlay {
+                        lowers: vec![base.into()],
+                        upper: Some(own.join("upper")),
+                        work: Some(own.join("work")),
+                        volatile: true,
+                    };
+                    let args = ["/bin/sh", "-c", "echo x >/x; sleep 0.003"].map(Into::into);
+                    let mut spec = ContainerSpec::new(id, rootfs, args.to_vec());
+                    spec.etc.hosts = Some(Vec::new());
+                    let stdio = runtime::Stdio::Pipes { stdin: false };
+                    zygote.spawn(&spec, stdio).unwrap().wait().unwrap();
+                }
+            });
+        }
+    });
     ExitCode::SUCCESS
 }
 
@@ -118,6 +152,39 @@ fn killed_callers_leave_nothing(world: &World) {
     wait_until("its owner file goes", || fs::read_dir(&zygotes).unwrap().count() == 0);
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(marker), "{mounts}");
+}
+
+/// Kills a process that is busy starting containers, at moments from before its zygote exists.
+fn killed_at_any_moment(world: &World) {
+    for round in 0..30_u64 {
+        let root = world.path(&format!("busy-{round}"));
+        fs::create_dir_all(&root).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .arg("busy")
+            .args([&root, &world.path("base")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut engine = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut engine).unwrap();
+        std::thread::sleep(Duration::from_micros(round * round * 97));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let marker = format!("busy\0{}", root.display());
+        wait_until("its processes end", || processes(&marker).is_empty());
+        let id = EngineId::of_root(&root).unwrap();
+        assert_eq!(id.to_string(), engine.trim());
+        wait_until("its cgroups go", || {
+            runtime::reconcile(&id, &root.join("state")).unwrap();
+            cgroups(engine.trim()).is_empty()
+        });
+        let zygotes = root.join("state/zygotes");
+        assert_eq!(fs::read_dir(&zygotes).map_or(0, Iterator::count), 0);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(root.to_str().unwrap()), "{mounts}");
+        fs::remove_dir_all(&root).unwrap();
+    }
 }
 
 fn killed_zygotes_are_reconciled(world: &World) {

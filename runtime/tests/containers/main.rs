@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("probe") => return probe::main(&arguments[1..]),
+        Some("busy") => return crash::busy_victim(&arguments[1..]),
         Some("victim") => return crash::victim(&arguments[1..]),
         _ => {}
     }
