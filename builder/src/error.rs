@@ -1,7 +1,11 @@
 //! Why a build fails. Errors that come from a line of the Dockerfile say which bytes of it.
 
-use parser::{ParseErrors, Span};
+use std::path::PathBuf;
 
+use parser::{ParseErrors, Span};
+use store::StoreError;
+
+pub use crate::execute::StepError;
 use crate::plan::PlanError;
 
 /// What [`crate::build`] returns.
@@ -11,22 +15,46 @@ pub enum BuildError {
     Parse(#[from] ParseErrors),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error("{source}")]
+    Step { name: String, span: Span, source: Box<StepError> },
+    #[error(".dockerignore: {source}")]
+    Ignore { source: crate::context::ignore::IgnoreError },
+    #[error("cannot open the build context `{}`", path.display())]
+    Context { path: PathBuf, source: sys::SysError },
+    #[error("`{text}` is not a tag: {source}")]
+    Tag { text: String, source: store::reference::ReferenceError },
+    #[error("`--platform {text}`: {source}")]
+    Platform { text: String, source: store::platform::PlatformError },
+    #[error("building for several platforms at once is not supported yet: {}", platforms.join(", "))]
+    SeveralPlatforms { platforms: Vec<String> },
+    #[error(transparent)]
+    Export(#[from] crate::export::ExportError),
+    #[error("cannot commit the image")]
+    Commit { source: Box<StepError> },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the build was cancelled")]
+    Cancelled,
 }
 
 impl BuildError {
     /// The bytes of the Dockerfile the error is about. Parse errors carry one each instead.
     pub fn span(&self) -> Option<Span> {
         match self {
-            BuildError::Parse(_) => None,
             BuildError::Plan(error) => error.span,
+            BuildError::Step { span, .. } => Some(*span),
+            _ => None,
         }
     }
 
     /// What to try instead, as a sentence without full stop.
     pub fn hint(&self) -> Option<String> {
         match self {
-            BuildError::Parse(_) => None,
             BuildError::Plan(error) => error.hint(),
+            BuildError::Step { source, .. } => source.hint(),
+            BuildError::Export(error) => error.hint(),
+            BuildError::Store(error) => error.hint(),
+            _ => None,
         }
     }
 }

@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod built;
-mod cache;
+pub mod cache;
 mod cancel;
 pub mod chmod;
+mod commit;
 pub mod context;
 mod error;
+mod execute;
 pub mod export;
 pub mod glob;
 mod healthcheck;
@@ -20,15 +22,26 @@ pub mod plan;
 pub mod progress;
 pub mod request;
 mod scope;
+mod solve;
 mod stage_graph;
-mod state;
 pub mod step;
 
 pub use built::BuiltImage;
 pub use cancel::Cancel;
-pub use error::BuildError;
+pub use error::{BuildError, StepError};
 pub use history::rfc3339;
 pub use plan::{BuildPlan, PlannedStage};
 pub use progress::{BuildEvent, Progress};
 pub use request::BuildRequest;
 pub use step::{PlannedStep, Source, StageId, Step};
+
+/// Builds the image of a request: everything from its text to the tagged image and the outputs asked for.
+pub fn build(
+    request: &BuildRequest,
+    store: &store::Store,
+    zygote: &runtime::Zygote,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<BuiltImage, BuildError> {
+    solve::build(request, store, zygote, progress, cancel)
+}

@@ -1,81 +1,110 @@
-//! [`Key`]: what a step depends on, as one number.
+//! [`StepKey`]: what a step's result is found by.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A BLAKE3 hash over labelled parts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(crate) struct Key([u8; 32]);
+use crate::execute::source::{Node, NodeKind};
 
-/// Hashes parts so that no two lists of parts look the same.
+/// Identity of the file system after a step, by how it was made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct StepKey([u8; 32]);
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
+    }
+}
+
+impl StepKey {
+    pub(crate) fn parse(text: &str) -> Option<StepKey> {
+        blake3::Hash::from_hex(text).ok().map(|hash| StepKey(*hash.as_bytes()))
+    }
+}
+
+impl Serialize for StepKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for StepKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<StepKey, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        StepKey::parse(&text).ok_or_else(|| serde::de::Error::custom("not a step key"))
+    }
+}
+
+impl fmt::Debug for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StepKey({self})")
+    }
+}
+
+/// The parts of a key; each is preceded by its length, so that no two lists of parts are alike.
 #[derive(Debug)]
 pub(crate) struct KeyBuilder(blake3::Hasher);
 
-#[derive(Debug, thiserror::Error)]
-#[error("`{text}` is no cache key")]
-pub(crate) struct BadKey {
-    text: String,
-}
-
 impl KeyBuilder {
-    /// `domain` says what is being hashed: equal parts of different things have different keys.
-    pub(crate) fn new(domain: &str) -> KeyBuilder {
-        KeyBuilder(blake3::Hasher::new()).part(domain)
+    /// Changes whenever the meaning of a key does.
+    const VERSION: &'static [u8] = b"rbuild step key 1";
+
+    pub(crate) fn new(what: &str) -> KeyBuilder {
+        KeyBuilder(blake3::Hasher::new()).part(Self::VERSION).part(what.as_bytes())
     }
 
-    pub(crate) fn part(mut self, bytes: impl AsRef<[u8]>) -> KeyBuilder {
-        let bytes = bytes.as_ref();
+    pub(crate) fn part(mut self, bytes: &[u8]) -> KeyBuilder {
         self.0.update(&(bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
         self
     }
 
-    pub(crate) fn finish(self) -> Key {
-        Key(*self.0.finalize().as_bytes())
+    pub(crate) fn key(self, key: StepKey) -> KeyBuilder {
+        self.part(&key.0)
+    }
+
+    pub(crate) fn inputs(self, inputs: &Inputs) -> KeyBuilder {
+        let parts = inputs.0.iter();
+        parts.fold(self, |builder, (name, digest)| builder.part(name.as_bytes()).part(digest))
+    }
+
+    pub(crate) fn finish(self) -> StepKey {
+        StepKey(*self.0.finalize().as_bytes())
     }
 }
 
-impl AsRef<[u8]> for Key {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
+/// What a step reads, by name, each with a hash of everything that counts about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inputs(pub(crate) BTreeMap<String, [u8; 32]>);
+
+impl Inputs {
+    /// A file, directory or link as it will be in the layer. `content` is the digest of a file's bytes.
+    pub(crate) fn node(&mut self, name: String, node: &Node, content: Option<&[u8; 32]>) {
+        let numbers =
+            |kind: u8, a: u32, b: u32| [&[kind][..], &a.to_le_bytes(), &b.to_le_bytes()].concat();
+        let kind = match &node.kind {
+            NodeKind::File { .. } => vec![0],
+            NodeKind::Dir => vec![1],
+            NodeKind::Symlink { target } => [&[2][..], target].concat(),
+            NodeKind::CharDevice { major, minor } => numbers(3, *major, *minor),
+            NodeKind::BlockDevice { major, minor } => numbers(4, *major, *minor),
+            NodeKind::Fifo => vec![5],
+        };
+        let mut key = KeyBuilder::new("node")
+            .part(&kind)
+            .part(&node.mode.to_le_bytes())
+            .part(&node.uid.to_le_bytes())
+            .part(&node.gid.to_le_bytes());
+        for (name, value) in &node.xattrs {
+            key = key.part(name).part(value);
+        }
+        let key = key.part(content.map_or(&[][..], |digest| digest)).finish();
+        self.0.insert(name, key.0);
     }
-}
 
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Key {
-    type Err = BadKey;
-
-    fn from_str(text: &str) -> Result<Key, BadKey> {
-        let hash = blake3::Hash::from_hex(text).map_err(|_| BadKey { text: text.to_owned() })?;
-        Ok(Key(*hash.as_bytes()))
-    }
-}
-
-impl TryFrom<String> for Key {
-    type Error = BadKey;
-
-    fn try_from(text: String) -> Result<Key, BadKey> {
-        text.parse()
-    }
-}
-
-impl From<Key> for String {
-    fn from(key: Key) -> String {
-        key.to_string()
+    pub(crate) fn fact(&mut self, name: String, key: StepKey) {
+        self.0.insert(name, key.0);
     }
 }
 
@@ -84,15 +113,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn borders_between_parts_count() {
-        let key = |domain: &str, parts: &[&str]| {
-            parts.iter().fold(KeyBuilder::new(domain), |key, part| key.part(part)).finish()
+    fn parts_do_not_run_together() {
+        let key = |parts: &[&str]| {
+            parts.iter().fold(KeyBuilder::new("t"), |b, p| b.part(p.as_bytes())).finish()
         };
-        let one = key("d", &["ab", "c"]);
-        assert_eq!(one, key("d", &["ab", "c"]));
-        for other in [key("d", &["a", "bc"]), key("d", &["abc"]), key("da", &["b", "c"])] {
-            assert_ne!(one, other);
-        }
-        assert_eq!(one.to_string().parse::<Key>().unwrap(), one);
+        assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
+        assert_ne!(key(&["a"]), key(&["a", ""]));
+        assert_eq!(key(&["a", "b"]), key(&["a", "b"]));
     }
 }

@@ -1,7 +1,31 @@
-//! What was built before: which layer a step made, found again by everything the step depends on.
+//! What makes a step stale, and what is remembered of the steps that ran.
+//!
+//! A step is answered from the cache when a record has its key. The key is a BLAKE3 hash of:
+//!
+//! | step    | in the key                                                                              | not in the key                          |
+//! |---------|-----------------------------------------------------------------------------------------|-----------------------------------------|
+//! | all     | platform, key of the step before (`FROM`: the layers' diff IDs, `scratch`)              | chain IDs: sealing a layer takes time   |
+//! | RUN     | arguments, environment, directory, user, mounts, network, hosts, limits, here-document  | proxy variables, values of secrets      |
+//! | – mounts| what `bind` reads: paths, types, owners, modes, xattrs, bytes; the stage a cache starts from | what a cache mount holds           |
+//! | COPY, ADD | destination and flags; of every file read: path, type, owner, mode, xattrs, bytes      | times; files of the directory not copied |
+//! | – `--link` | of the directories above the destination: whether they exist and as what             | the key of the step before              |
+//! | WORKDIR | path, user, time if prescribed                                                          |                                         |
+//!
+//! Configuration (ENV, LABEL, CMD, …) is no step: it matters where it shows in a later step, as the
+//! environment of a RUN does. Owners and modes count as they will be in the layer.
+//!
+//! Records (`cache/steps`) keep what their key was made of, so that a miss can be explained: each
+//! place in a Dockerfile remembers its last record (`cache/places`).
+//!
+//! **Second chance**: when a step ran again and its result equals what a record of a step on the same
+//! state says, times aside, the recorded layer takes its place and later steps hit.
 
-mod inputs;
+mod explain;
 mod key;
+mod record;
 
-pub(crate) use inputs::Inputs;
-pub(crate) use key::{Key, KeyBuilder};
+pub use record::roots;
+
+pub(crate) use explain::explain;
+pub(crate) use key::{Inputs, KeyBuilder, StepKey};
+pub(crate) use record::{Cache, Record};

@@ -1,0 +1,211 @@
+//! Records of the steps that ran, as files.
+//!
+//! `cache/steps/KEY.json` says which layer a step made, `KEY.index` what is in it, `KEY.inputs` what it
+//! read. The record is written last and by renaming, so whoever finds it finds the rest.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use store::layer::LayerIndex;
+use store::{Descriptor, DiffId, Held, SnapshotId, Store, StoreError};
+
+use super::{Inputs, StepKey};
+use crate::execute::{StepError, io_error};
+
+const SCHEMA: u32 = 1;
+const STEPS: &str = "cache/steps";
+const PLACES: &str = "cache/places";
+const RESULTS: &str = "cache/results";
+
+/// What is remembered of a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) schema: u32,
+    pub(crate) key: String,
+    /// Of the state it ran on.
+    pub(crate) parent: String,
+    pub(crate) name: String,
+    /// When its layer was made, in seconds since 1970.
+    pub(crate) created: i64,
+    pub(crate) diff_id: DiffId,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) snapshot: Option<SnapshotId>,
+    /// The step with every word expanded, as in the key.
+    pub(crate) step: serde_json::Value,
+    /// The step with an equal result that this one gave way to: later steps are keyed by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) same_as: Option<StepKey>,
+}
+
+/// The records of a store.
+#[derive(Clone, Debug)]
+pub(crate) struct Cache {
+    store: Store,
+    steps: PathBuf,
+    places: PathBuf,
+    results: PathBuf,
+}
+
+impl Cache {
+    pub(crate) fn open(store: &Store) -> Result<Cache, StoreError> {
+        Ok(Cache {
+            store: store.clone(),
+            steps: store.directory(STEPS)?,
+            places: store.directory(PLACES)?,
+            results: store.directory(RESULTS)?,
+        })
+    }
+
+    /// The record of a step if its layer is still there; it is held from then on.
+    pub(crate) fn find(&self, key: StepKey) -> Result<Option<Record>, StepError> {
+        self.find_text(&key.to_string())
+    }
+
+    pub(crate) fn find_text(&self, key: &str) -> Result<Option<Record>, StepError> {
+        let Some(mut record) = self.read(key) else { return Ok(None) };
+        if !self.store.hold(Held::Blob(record.descriptor.digest))?
+            || !self.path(&record.key, "index").exists()
+        {
+            return Ok(None);
+        }
+        if let Some(snapshot) = record.snapshot.take()
+            && self.store.hold(Held::Snapshot(snapshot.clone()))?
+        {
+            record.snapshot = Some(snapshot);
+        }
+        Ok(Some(record))
+    }
+
+    /// The record as it stands, whether or not its layer is there.
+    pub(crate) fn read(&self, key: &str) -> Option<Record> {
+        let bytes = fs::read(self.path(key, "json")).ok()?;
+        let record: Record = serde_json::from_slice(&bytes).ok()?;
+        (record.schema == SCHEMA && record.key == key).then_some(record)
+    }
+
+    /// What the layer of a record contains.
+    pub(crate) fn index(&self, key: &str) -> Result<LayerIndex, StepError> {
+        let path = self.path(key, "index");
+        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        Ok(LayerIndex::from_bytes(&bytes)?)
+    }
+
+    pub(crate) fn inputs(&self, key: &str) -> BTreeMap<String, String> {
+        let bytes = fs::read(self.path(key, "inputs")).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    pub(crate) fn write(
+        &self,
+        record: &Record,
+        index: &LayerIndex,
+        inputs: &Inputs,
+    ) -> Result<(), StepError> {
+        self.replace(&self.path(&record.key, "index"), &index.to_bytes())?;
+        let inputs: BTreeMap<&str, String> = inputs
+            .0
+            .iter()
+            .map(|(name, hash)| {
+                (name.as_str(), blake3::Hash::from_bytes(*hash).to_hex()[..16].to_owned())
+            })
+            .collect();
+        self.replace(&self.path(&record.key, "inputs"), &json("the inputs", &inputs)?)?;
+        self.update(record)
+    }
+
+    /// Replaces the record itself, as when its snapshot has been made.
+    pub(crate) fn update(&self, record: &Record) -> Result<(), StepError> {
+        self.replace(&self.path(&record.key, "json"), &json("the record", record)?)
+    }
+
+    /// The key last used at a place of a Dockerfile.
+    pub(crate) fn last_at(&self, place: StepKey) -> Option<String> {
+        let key = fs::read_to_string(self.places.join(place.to_string())).ok()?;
+        key.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(key)
+    }
+
+    pub(crate) fn set_last_at(&self, place: StepKey, key: StepKey) -> Result<(), StepError> {
+        let path = self.places.join(place.to_string());
+        self.replace(&path, key.to_string().as_bytes())
+    }
+
+    /// Whether some step on this state has a recorded result.
+    pub(crate) fn has_results_on(&self, parent: StepKey) -> bool {
+        self.results.join(parent.to_string()).exists()
+    }
+
+    /// The key of the step on the state `parent` that had this result.
+    pub(crate) fn with_result(&self, parent: StepKey, result: StepKey) -> Option<String> {
+        let path = self.results.join(parent.to_string()).join(result.to_string());
+        let key = fs::read_to_string(path).ok()?;
+        key.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(key)
+    }
+
+    pub(crate) fn set_result(
+        &self,
+        parent: StepKey,
+        result: StepKey,
+        key: StepKey,
+    ) -> Result<(), StepError> {
+        let dir = self.results.join(parent.to_string());
+        fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
+        self.replace(&dir.join(result.to_string()), key.to_string().as_bytes())
+    }
+
+    pub(crate) fn record(
+        key: StepKey,
+        parent: StepKey,
+        name: &str,
+        step: serde_json::Value,
+    ) -> impl FnOnce(i64, DiffId, Descriptor, Option<SnapshotId>) -> Record {
+        let (key, parent, name) = (key.to_string(), parent.to_string(), name.to_owned());
+        move |created, diff_id, descriptor, snapshot| Record {
+            schema: SCHEMA,
+            key,
+            parent,
+            name,
+            created,
+            diff_id,
+            descriptor,
+            snapshot,
+            step,
+            same_as: None,
+        }
+    }
+
+    fn path(&self, key: &str, extension: &str) -> PathBuf {
+        self.steps.join(format!("{key}.{extension}"))
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), StepError> {
+        let temp = self.store.temp_path()?;
+        fs::write(&temp, bytes).map_err(io_error("write", &temp))?;
+        fs::rename(&temp, path).map_err(io_error("replace", path))
+    }
+}
+
+fn json<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, StepError> {
+    serde_json::to_vec(value).map_err(|source| StepError::Serialise { what, source })
+}
+
+/// Everything the records refer to, for [`Store::prune`].
+pub fn roots(store: &Store) -> Result<Vec<Held>, StoreError> {
+    let cache = Cache::open(store)?;
+    let mut roots = Vec::new();
+    let list = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StoreError::Io { act: "list", path, source }
+    };
+    for entry in fs::read_dir(&cache.steps).map_err(list(&cache.steps))? {
+        let entry = entry.map_err(list(&cache.steps))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(record) = name.strip_suffix(".json").and_then(|key| cache.read(key)) else {
+            continue;
+        };
+        roots.push(Held::Blob(record.descriptor.digest));
+        roots.extend(record.snapshot.map(Held::Snapshot));
+    }
+    Ok(roots)
+}

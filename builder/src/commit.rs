@@ -1,0 +1,116 @@
+//! From the last state of the target stage to an image in the store.
+
+use std::collections::BTreeMap;
+
+use store::{ChainId, Descriptor, DiffId, History, Image, ImageConfig, NewImage, Reference, Store};
+
+use crate::execute::StepError;
+use crate::history::rfc3339;
+use crate::solve::filesystem::Filesystem;
+
+/// What to commit.
+#[derive(Debug)]
+pub(crate) struct Commit<'a> {
+    pub(crate) filesystem: &'a Filesystem,
+    /// As planned: history without times of ours, layers of the base only.
+    pub(crate) config: &'a ImageConfig,
+    pub(crate) epoch: Option<i64>,
+    pub(crate) names: &'a [Reference],
+}
+
+pub(crate) fn commit(store: &Store, request: &Commit<'_>) -> Result<Image, StepError> {
+    let base = request.filesystem.base.as_ref().map(|base| &base.image);
+    let mut layers: Vec<Descriptor> =
+        base.map(|image| image.manifest.layers.clone()).unwrap_or_default();
+    let mut diff_ids: Vec<DiffId> =
+        base.map(|image| image.config.rootfs.diff_ids.clone()).unwrap_or_default();
+    let mut times = Vec::new();
+    for layer in &request.filesystem.layers {
+        let sealed = layer.sealed()?;
+        diff_ids.push(sealed.diff_id);
+        if sealed.is_new()
+            && let Some(chain) = ChainId::of(&diff_ids)
+        {
+            store.put_layer_index(chain, sealed.index()?)?;
+        }
+        layers.push(sealed.descriptor);
+        times.push(request.epoch.unwrap_or(layer.created));
+    }
+    let mut config = request.config.clone();
+    config.rootfs.diff_ids = diff_ids;
+    let inherited = base.map_or(0, |image| image.config.history.len());
+    set_times(&mut config, inherited, &times, request.epoch);
+    let annotations = BTreeMap::new();
+    let image = NewImage {
+        config: &config,
+        layers: &layers,
+        annotations: &annotations,
+        names: request.names,
+    };
+    Ok(store.put_image(&image)?)
+}
+
+/// A layer's line says when the layer was made, another line when the layer before it was: so a build
+/// answered from the cache makes the same bytes.
+fn set_times(config: &mut ImageConfig, inherited: usize, times: &[i64], epoch: Option<i64>) {
+    let inherited = inherited.min(config.history.len());
+    let (base, own) = config.history.split_at_mut(inherited);
+    let first = times.first().map(|time| rfc3339(*time));
+    let mut last = base.iter().rev().find_map(|line| line.created.clone()).or(first);
+    let mut times = times.iter();
+    for line in own.iter_mut() {
+        set_time(line, &mut times, &mut last);
+    }
+    config.created = match epoch {
+        Some(epoch) => Some(rfc3339(epoch)),
+        None => last,
+    };
+}
+
+fn set_time(line: &mut History, times: &mut std::slice::Iter<'_, i64>, last: &mut Option<String>) {
+    if !line.empty_layer
+        && let Some(time) = times.next()
+    {
+        *last = Some(rfc3339(*time));
+    }
+    if line.created.is_none() {
+        line.created = last.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(empty_layer: bool, created: Option<&str>) -> History {
+        History { empty_layer, created: created.map(str::to_owned), ..History::default() }
+    }
+
+    #[test]
+    fn lines_without_layer_take_the_time_of_the_layer_before() {
+        let mut config = ImageConfig {
+            history: vec![
+                line(false, Some("base")),
+                line(true, None),
+                line(false, None),
+                line(true, None),
+            ],
+            ..ImageConfig::default()
+        };
+        set_times(&mut config, 1, &[86_400], None);
+        let times: Vec<_> =
+            config.history.iter().map(|line| line.created.clone().unwrap()).collect();
+        assert_eq!(times, ["base", "base", "1970-01-02T00:00:00Z", "1970-01-02T00:00:00Z"]);
+        assert_eq!(config.created.as_deref(), Some("1970-01-02T00:00:00Z"));
+    }
+
+    #[test]
+    fn without_base_the_first_layer_gives_the_time() {
+        let mut config = ImageConfig {
+            history: vec![line(true, None), line(false, None)],
+            ..ImageConfig::default()
+        };
+        set_times(&mut config, 0, &[0], None);
+        assert_eq!(config.history[0].created.as_deref(), Some("1970-01-01T00:00:00Z"));
+    }
+}

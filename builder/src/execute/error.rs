@@ -1,0 +1,95 @@
+//! Why a step fails.
+
+use std::io;
+use std::path::PathBuf;
+
+use runtime::RuntimeError;
+use store::StoreError;
+use store::layer::LayerError;
+use store::tree::TreeError;
+
+use super::source::SourceError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The wording of BuildKit.
+    #[error("process {command:?} did not complete successfully: {outcome}")]
+    Process { command: String, outcome: String },
+    #[error("process {command:?} did not complete successfully: {source}")]
+    Start { command: String, source: RuntimeError },
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error(transparent)]
+    Sys(#[from] sys::SysError),
+    #[error("`--chown {spec}`: {source}")]
+    Owner { spec: String, source: runtime::user::UserError },
+    #[error("`USER {spec}`: {source}")]
+    User { spec: String, source: runtime::user::UserError },
+    #[error(transparent)]
+    Chmod(#[from] crate::chmod::ChmodError),
+    #[error("`--exclude`: {source}")]
+    Exclude { source: crate::context::ignore::IgnoreError },
+    #[error("cannot copy to non-directory: {path}")]
+    NotADirectory { path: String },
+    #[error("cannot replace to directory {path} with file")]
+    IsADirectory { path: String },
+    #[error("too many symbolic links in the destination {path}")]
+    LinkLoop { path: String },
+    #[error("secret {id}: not found")]
+    SecretMissing { id: String },
+    #[error("cannot read the secret {id} from `{}`", path.display())]
+    SecretRead { id: String, path: PathBuf, source: io::Error },
+    #[error("the secret {id} cannot be a variable: it is not UTF-8")]
+    SecretText { id: String },
+    #[error("cannot {act} `{}`", path.display())]
+    Io { act: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot read the output of the process")]
+    Output { source: io::Error },
+    #[error("cannot serialise {what}")]
+    Serialise { what: &'static str, source: serde_json::Error },
+    #[error("{name}: not found: {source}")]
+    Image { name: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("cannot open the directory `{}`", path.display())]
+    Directory { path: PathBuf, source: sys::SysError },
+    #[error(".dockerignore: {source}")]
+    Ignore { source: crate::context::ignore::IgnoreError },
+    #[error("RUN for {platform} needs that machine: this one is {host}")]
+    ForeignPlatform { platform: String, host: String },
+    /// Another stage or the user ended the build first.
+    #[error("the build was cancelled")]
+    Cancelled,
+    /// The layer of an earlier step could not be sealed.
+    #[error("{message}")]
+    Sealing { message: String },
+}
+
+impl StepError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            StepError::Source(SourceError::NotFound { similar: Some(similar), .. }) => {
+                Some(format!("did you mean `{similar}`?"))
+            }
+            StepError::Image { .. } => Some(
+                "there are no registries yet: put it in the store with `rbuild load`".to_owned(),
+            ),
+            StepError::SecretMissing { id } => Some(format!("give it with `--secret id={id}`")),
+            StepError::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// For `map_err`: an I/O error with what was being done to which path.
+pub(crate) fn io_error(
+    act: &'static str,
+    path: &std::path::Path,
+) -> impl FnOnce(io::Error) -> StepError {
+    let path = path.to_owned();
+    move |source| StepError::Io { act, path, source }
+}

@@ -1,0 +1,90 @@
+//! What COPY and ADD read from: a build context, a stage, an image, or text in the Dockerfile.
+//!
+//! All of them are trees of [`Node`]s under canonical paths: `a/b`, no slash at either end, the
+//! root is the empty path. A path is taken literally here; links are followed in [`resolve`].
+
+mod inline;
+mod resolve;
+mod select;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read};
+
+pub(crate) use inline::InlineFile;
+pub(crate) use resolve::{Link, TooManyLinks, clean, join, parent_and_name, resolve};
+pub(crate) use select::{Selected, Selection, Wanted, select};
+pub(crate) use stage::StageSource;
+
+use store::layer::ContentDigest;
+
+/// A readable tree of files.
+pub(crate) trait Source: Send + Sync + fmt::Debug {
+    /// What is at `path`, without following a link there.
+    fn lookup(&self, path: &[u8]) -> Result<Option<Node>, SourceError>;
+    /// The names in the directory `path`, sorted by bytes.
+    fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError>;
+    fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError>;
+    /// The digest of the bytes of the file at `path`.
+    fn digest(&self, path: &[u8]) -> Result<ContentDigest, SourceError>;
+}
+
+/// A file, directory or other object of a [`Source`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) kind: NodeKind,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Seconds since 1970.
+    pub(crate) mtime: i64,
+    pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Nodes with the same value are names of one file. Contexts have none.
+    pub(crate) link_group: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeKind {
+    File { size: u64 },
+    Dir,
+    Symlink { target: Vec<u8> },
+    CharDevice { major: u32, minor: u32 },
+    BlockDevice { major: u32, minor: u32 },
+    Fifo,
+}
+
+impl Node {
+    pub(crate) fn is_dir(&self) -> bool {
+        self.kind == NodeKind::Dir
+    }
+}
+
+/// Why a source could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The wording of BuildKit, which scripts look for.
+    #[error("{}: not found", quoted(.path))]
+    NotFound { path: Vec<u8>, similar: Option<String> },
+    #[error("{} in the path {} is not a directory", quoted(.component), quoted(.path))]
+    NotADirectory { path: Vec<u8>, component: Vec<u8> },
+    #[error("cannot follow the symbolic link {}: too many levels", quoted(.path))]
+    LinkLoop { path: Vec<u8> },
+    #[error("cannot read {} of the build context", quoted(.path))]
+    Context { path: Vec<u8>, source: sys::SysError },
+    #[error("cannot read {}", quoted(.path))]
+    Read { path: Vec<u8>, source: io::Error },
+    #[error("{} changed while the build was reading it", quoted(.path))]
+    Changed { path: Vec<u8> },
+    #[error("invalid pattern `{pattern}`: {reason}")]
+    Pattern { pattern: String, reason: String },
+    #[error("cannot read {} from the layers of its stage", quoted(.path))]
+    Layers { path: Vec<u8>, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+/// `"/a/b"`, as users see paths of contexts and stages.
+fn quoted(path: &[u8]) -> String {
+    format!("\"/{}\"", String::from_utf8_lossy(path).trim_start_matches('/'))
+}
+
+pub(crate) use stage::as_path;

@@ -1,0 +1,236 @@
+//! [`Filesystem`]: the state of a stage between two steps.
+
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+
+use store::id_map::IdMap;
+use store::layer::{LayerIndex, WhiteoutForm, apply};
+use store::tree::{Tree, TreeContent, TreeLayer};
+use store::{ChainId, Descriptor, DiffId, Image, SnapshotId, Snapshotter, Store};
+
+use crate::cache::{Cache, KeyBuilder, Record, StepKey};
+use crate::execute::{NewLayer, StepError};
+
+/// Layers from the base image and from steps, bottom first. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Filesystem {
+    /// How it was made; see [`crate::cache`].
+    pub(crate) key: StepKey,
+    pub(crate) base: Option<Arc<BaseImage>>,
+    pub(crate) layers: Vec<Arc<Layer>>,
+}
+
+/// An image that a stage starts from or copies from.
+#[derive(Debug)]
+pub(crate) struct BaseImage {
+    pub(crate) image: Image,
+    tree: OnceLock<Tree>,
+    snapshots: Mutex<Option<Vec<SnapshotId>>>,
+}
+
+impl BaseImage {
+    pub(crate) fn new(image: Image) -> BaseImage {
+        BaseImage { image, tree: OnceLock::new(), snapshots: Mutex::default() }
+    }
+
+    fn tree(&self, store: &Store) -> Result<Tree, StepError> {
+        if let Some(tree) = self.tree.get() {
+            return Ok(tree.clone());
+        }
+        let tree = store.tree(&self.image)?;
+        Ok(self.tree.get_or_init(|| tree).clone())
+    }
+
+    fn snapshots(&self, store: &Store) -> Result<Vec<SnapshotId>, StepError> {
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        if snapshots.is_none() {
+            let layers = store.unpack(&self.image)?;
+            *snapshots = Some(layers.into_iter().map(|layer| layer.snapshot).collect());
+        }
+        Ok(snapshots.clone().unwrap_or_default())
+    }
+}
+
+/// A layer made by a step of this build or an earlier one. A RUN's is sealed (made a tar) while the
+/// next steps run already.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    /// When it was made, in seconds since 1970.
+    pub(crate) created: i64,
+    sealed: Mutex<Option<Result<Sealed, String>>>,
+    ready: Condvar,
+    snapshot: Mutex<Option<SnapshotId>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Sealed {
+    pub(crate) diff_id: DiffId,
+    pub(crate) descriptor: Descriptor,
+    index: Arc<LazyIndex>,
+}
+
+/// Read from the cache's record when something asks for it.
+#[derive(Debug)]
+struct LazyIndex {
+    value: OnceLock<Arc<LayerIndex>>,
+    record: Option<(Cache, String)>,
+}
+
+impl Sealed {
+    pub(crate) fn new(layer: NewLayer) -> Sealed {
+        let index = LazyIndex { value: OnceLock::from(layer.index.clone()), record: None };
+        Sealed { diff_id: layer.diff_id(), descriptor: layer.descriptor, index: Arc::new(index) }
+    }
+
+    pub(crate) fn recorded(record: &Record, cache: &Cache) -> Sealed {
+        let index =
+            LazyIndex { value: OnceLock::new(), record: Some((cache.clone(), record.key.clone())) };
+        Sealed {
+            diff_id: record.diff_id,
+            descriptor: record.descriptor.clone(),
+            index: Arc::new(index),
+        }
+    }
+
+    pub(crate) fn index(&self) -> Result<Arc<LayerIndex>, StepError> {
+        match (self.index.value.get(), &self.index.record) {
+            (Some(index), _) => Ok(index.clone()),
+            (None, Some((cache, key))) => {
+                let index = Arc::new(cache.index(key)?);
+                Ok(self.index.value.get_or_init(|| index).clone())
+            }
+            (None, None) => Ok(Arc::default()),
+        }
+    }
+
+    /// Whether this build made it.
+    pub(crate) fn is_new(&self) -> bool {
+        self.index.record.is_none()
+    }
+}
+
+impl Layer {
+    pub(crate) fn sealed_now(sealed: Sealed, created: i64, snapshot: Option<SnapshotId>) -> Layer {
+        Layer {
+            created,
+            sealed: Mutex::new(Some(Ok(sealed))),
+            ready: Condvar::new(),
+            snapshot: Mutex::new(snapshot),
+        }
+    }
+
+    pub(crate) fn unsealed(created: i64, snapshot: SnapshotId) -> Layer {
+        Layer {
+            created,
+            sealed: Mutex::default(),
+            ready: Condvar::new(),
+            snapshot: Mutex::new(Some(snapshot)),
+        }
+    }
+
+    pub(crate) fn seal(&self, sealed: Result<Sealed, String>) {
+        *self.sealed.lock().unwrap_or_else(PoisonError::into_inner) = Some(sealed);
+        self.ready.notify_all();
+    }
+
+    /// Waits until it is sealed.
+    pub(crate) fn sealed(&self) -> Result<Sealed, StepError> {
+        let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match &*sealed {
+                Some(Ok(sealed)) => return Ok(sealed.clone()),
+                Some(Err(message)) => {
+                    return Err(StepError::Sealing { message: message.clone() });
+                }
+                None => sealed = self.ready.wait(sealed).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+impl Filesystem {
+    pub(crate) fn scratch() -> Filesystem {
+        let key = KeyBuilder::new("scratch").finish();
+        Filesystem { key, base: None, layers: Vec::new() }
+    }
+
+    pub(crate) fn of_image(base: Arc<BaseImage>) -> Filesystem {
+        let diff_ids = &base.image.config.rootfs.diff_ids;
+        let parts = diff_ids.iter();
+        let key = parts.fold(KeyBuilder::new("image"), |key, id| key.part(id.0.as_bytes()));
+        Filesystem { key: key.finish(), base: Some(base), layers: Vec::new() }
+    }
+
+    pub(crate) fn with(&self, key: StepKey, layer: Arc<Layer>) -> Filesystem {
+        let mut layers = self.layers.clone();
+        layers.push(layer);
+        Filesystem { key, base: self.base.clone(), layers }
+    }
+
+    /// The merged view; waits for layers that are being sealed.
+    pub(crate) fn tree(&self, store: &Store) -> Result<Tree, StepError> {
+        let mut tree = match &self.base {
+            Some(base) => base.tree(store)?,
+            None => Tree::default(),
+        };
+        for layer in &self.layers {
+            let sealed = layer.sealed()?;
+            let blob = Arc::new(store.open_blob(&sealed.descriptor.digest)?);
+            tree = tree.with_layer(TreeLayer::new(sealed.index()?, TreeContent::Blob(blob)));
+        }
+        Ok(tree)
+    }
+
+    /// Snapshots of all layers, bottom first; those that do not exist are made.
+    pub(crate) fn snapshots(&self, store: &Store) -> Result<Vec<SnapshotId>, StepError> {
+        let mut stack = match &self.base {
+            Some(base) => base.snapshots(store)?,
+            None => Vec::new(),
+        };
+        for (number, layer) in self.layers.iter().enumerate() {
+            let mut snapshot = layer.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+            if snapshot.is_none() {
+                let below = Filesystem { layers: self.layers[..number].to_vec(), ..self.clone() };
+                *snapshot = Some(below.unpack(store, layer)?);
+            }
+            stack.extend(snapshot.clone());
+        }
+        Ok(stack)
+    }
+
+    fn unpack(&self, store: &Store, layer: &Layer) -> Result<SnapshotId, StepError> {
+        let sealed = layer.sealed()?;
+        let chain = ChainId::on(self.chain_id()?, sealed.diff_id);
+        if let Some(known) = store.snapshot_of_chain(chain)? {
+            return Ok(known);
+        }
+        let id = unpack_blob(store, &*store.snapshotter(), &sealed.descriptor, &self.tree(store)?)?;
+        store.set_snapshot_of_chain(chain, &id)?;
+        Ok(id)
+    }
+
+    pub(crate) fn diff_ids(&self) -> Result<Vec<DiffId>, StepError> {
+        let base = self.base.as_ref();
+        let mut ids = base.map(|b| b.image.config.rootfs.diff_ids.clone()).unwrap_or_default();
+        for layer in &self.layers {
+            ids.push(layer.sealed()?.diff_id);
+        }
+        Ok(ids)
+    }
+
+    fn chain_id(&self) -> Result<Option<ChainId>, StepError> {
+        Ok(ChainId::of(&self.diff_ids()?))
+    }
+}
+
+/// Unpacks an uncompressed layer into a snapshot of its own.
+pub(crate) fn unpack_blob(
+    store: &Store,
+    snapshotter: &dyn Snapshotter,
+    descriptor: &Descriptor,
+    parents: &Tree,
+) -> Result<SnapshotId, StepError> {
+    let active = snapshotter.prepare(&[])?;
+    let reader = std::io::BufReader::new(store.open_blob(&descriptor.digest)?);
+    apply(reader, &active.upper, parents, WhiteoutForm::Overlay, IdMap::Identity)?;
+    Ok(snapshotter.commit(active)?)
+}

@@ -1,0 +1,189 @@
+//! What the mounts of a RUN read: for its key, and as snapshots to mount.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use store::SnapshotId;
+use store::id_map::IdMap;
+use store::layer::{WhiteoutForm, apply};
+use store::tree::Tree;
+
+use super::filesystem::{Filesystem, Layer, Sealed, unpack_blob};
+use super::session::Session;
+use crate::cache::{Cache, Inputs, KeyBuilder};
+use crate::execute::run::cache_mount::CacheDir;
+use crate::execute::run::{MountPlan, Prepared};
+use crate::execute::source::{Link, NodeKind, Source as Files, SourceError, clean, resolve};
+use crate::execute::{NewLayer, StepError, copy, io_error};
+use crate::step::{CopySource, CopyStep, RunMount, RunStep, Source};
+
+/// Everything the mounts read from.
+pub(super) fn sources(step: &RunStep) -> impl Iterator<Item = &Source> {
+    step.mounts.iter().filter_map(|mount| match mount {
+        RunMount::Bind(bind) => Some(&bind.from),
+        RunMount::Cache(cache) => Some(&cache.from),
+        RunMount::Tmpfs { .. } | RunMount::Secret(_) => None,
+    })
+}
+
+/// What of the mounts belongs in the key.
+pub(super) fn inputs(session: &Session<'_>, step: &RunStep) -> Result<Inputs, StepError> {
+    let mut inputs = Inputs::default();
+    for mount in &step.mounts {
+        match mount {
+            RunMount::Bind(bind) => {
+                let layers = session.source_layers(&bind.from)?;
+                match layers {
+                    // The state as a whole: nothing needs to be looked at.
+                    Some(layers) if clean(bind.source.as_bytes()).is_empty() => {
+                        inputs.fact(format!("mount {}", bind.target), layers.key);
+                    }
+                    _ => {
+                        let prepared = copy_of(session, &bind.from, &bind.source)?;
+                        let prefix = format!("mount {}: ", bind.target);
+                        let found = prepared.inputs.0.into_iter();
+                        inputs.0.extend(found.map(|(name, hash)| (prefix.clone() + &name, hash)));
+                    }
+                }
+            }
+            RunMount::Cache(cache) => {
+                if let Some(layers) = session.source_layers(&cache.from)? {
+                    inputs.fact(format!("cache {}", cache.target), layers.key);
+                }
+            }
+            RunMount::Tmpfs { .. } | RunMount::Secret(_) => {}
+        }
+    }
+    Ok(inputs)
+}
+
+/// Snapshots and cache directories for the mounts, in their order.
+pub(super) fn prepare(session: &Session<'_>, step: &RunStep) -> Result<MountPlan, StepError> {
+    let mut plan = MountPlan::default();
+    // Locks are taken in one order everywhere, lest two builds wait for each other.
+    let mut caches = BTreeMap::new();
+    for (number, mount) in step.mounts.iter().enumerate() {
+        if let RunMount::Cache(cache) = mount {
+            caches.insert((cache.id.clone(), number), cache);
+        }
+    }
+    let mut opened = BTreeMap::new();
+    for ((_, number), cache) in caches {
+        let from = session.source_layers(&cache.from)?;
+        let key = from.map_or_else(|| KeyBuilder::new("context").finish(), |layers| layers.key);
+        let seed = |dir: &Path| seed(session, &cache.from, dir);
+        opened.insert(number, CacheDir::open(cache, key, session.store, &session.stop, seed)?);
+    }
+    for (number, mount) in step.mounts.iter().enumerate() {
+        plan.sources.push(match mount {
+            RunMount::Bind(bind) => bind_tree(session, &bind.from, &bind.source)?,
+            _ => opened.remove(&number).map_or(Prepared::Nothing, Prepared::Cache),
+        });
+    }
+    Ok(plan)
+}
+
+fn bind_tree(session: &Session<'_>, from: &Source, path: &str) -> Result<Prepared, StepError> {
+    if let Some(layers) = session.source_layers(from)? {
+        let stack = stack_of(session, &layers)?;
+        return Ok(Prepared::Tree { stack, path: path.to_owned() });
+    }
+    // A directory of the user's: copied, without what is ignored, owned by root.
+    let files = session.files(from)?;
+    let (layer, name) = materialise(session, from, path, &files)?;
+    let snapshot =
+        unpack_blob(session.store, &*session.snapshotter, &layer.descriptor, &Tree::default())?;
+    Ok(Prepared::Tree { stack: vec![snapshot], path: name })
+}
+
+/// At least one snapshot: an empty file system is an empty directory.
+fn stack_of(session: &Session<'_>, layers: &Filesystem) -> Result<Vec<SnapshotId>, StepError> {
+    let mut stack = layers.snapshots(session.store)?;
+    if stack.is_empty() {
+        let empty = session.snapshotter.prepare(&[])?;
+        stack.push(session.snapshotter.commit(empty)?);
+    }
+    Ok(stack)
+}
+
+/// Part of a source as a layer, and the path to mount from it.
+fn materialise(
+    session: &Session<'_>,
+    from: &Source,
+    path: &str,
+    files: &Arc<dyn Files>,
+) -> Result<(NewLayer, String), StepError> {
+    let prepared = copy_of(session, from, path)?;
+    let followed: Result<_, SourceError> = resolve(path.as_bytes(), true, |at| {
+        Ok(match files.lookup(at)?.map(|node| node.kind) {
+            None => Link::Absent,
+            Some(NodeKind::Symlink { target }) => Link::To(target),
+            Some(_) => Link::Object,
+        })
+    });
+    let is_dir = files.lookup(&followed?)?.is_some_and(|node| node.is_dir());
+    let (dest, name) = if is_dir { ("/", "/") } else { ("/file", "/file") };
+    let step = CopyStep { dest: dest.to_owned(), ..whole(from, path) };
+    let layer = copy::execute(&step, &prepared, &Tree::default(), session.store)?;
+    Ok((layer, name.to_owned()))
+}
+
+fn copy_of(session: &Session<'_>, from: &Source, path: &str) -> Result<copy::Prepared, StepError> {
+    copy::prepare(&whole(from, path), &session.files(from)?)
+}
+
+/// FROM a directory: its files are the only layer.
+pub(super) fn directory_as_base(
+    session: &Session<'_>,
+    name: &str,
+) -> Result<Filesystem, StepError> {
+    let from = Source::Named(name.to_owned());
+    let prepared = copy_of(session, &from, "/")?;
+    let scratch = Filesystem::scratch();
+    let key = KeyBuilder::new("directory as base").inputs(&prepared.inputs).finish();
+    let layer = match session.cache.find(key)? {
+        Some(record) => {
+            let sealed = Sealed::recorded(&record, &session.cache);
+            Layer::sealed_now(sealed, record.created, record.snapshot)
+        }
+        None => {
+            let step = whole(&from, "/");
+            let layer = copy::execute(&step, &prepared, &Tree::default(), session.store)?;
+            let record = Cache::record(key, scratch.key, name, serde_json::Value::Null);
+            let record = record(session.now, layer.diff_id(), layer.descriptor.clone(), None);
+            session.cache.write(&record, &layer.index, &prepared.inputs)?;
+            Layer::sealed_now(Sealed::new(layer), session.now, None)
+        }
+    };
+    Ok(scratch.with(key, Arc::new(layer)))
+}
+
+/// A COPY of everything at `path`.
+fn whole(from: &Source, path: &str) -> CopyStep {
+    CopyStep {
+        from: from.clone(),
+        sources: vec![CopySource::Path(path.to_owned())],
+        dest: "/".to_owned(),
+        chown: None,
+        chmod: None,
+        link: false,
+        excludes: Vec::new(),
+        unpack: false,
+        created: None,
+    }
+}
+
+/// Fills a new cache directory from what the mount names.
+fn seed(session: &Session<'_>, from: &Source, dir: &Path) -> Result<(), StepError> {
+    if *from == Source::Scratch {
+        return Ok(());
+    }
+    let files = session.files(from)?;
+    let (layer, _) = materialise(session, from, "/", &files)?;
+    let target = sys::RootDir::open(dir)?;
+    let blob = session.store.open_blob(&layer.descriptor.digest)?;
+    let reader = std::io::BufReader::new(blob);
+    apply(reader, &target, &Tree::default(), WhiteoutForm::Remove, IdMap::Identity)?;
+    std::fs::metadata(dir).map(drop).map_err(io_error("look at", dir))
+}

@@ -1,0 +1,248 @@
+//! [`Session`]: what the stages of one build share.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::UNIX_EPOCH;
+
+use runtime::Zygote;
+use store::{Platform, Snapshotter, Store};
+
+use super::filesystem::{Filesystem, Layer};
+use super::images::Images;
+use crate::cache::{Cache, StepKey};
+use crate::cancel::Cancel;
+use crate::context::Context;
+use crate::context::file_index::FileIndex;
+use crate::context::ignore::Ignore;
+use crate::error::BuildError;
+use crate::execute::StepError;
+use crate::execute::source::{InlineFile, Source as Files, StageSource};
+use crate::plan::{Base, BuildPlan};
+use crate::progress::{BuildEvent, Progress, ProgressId};
+use crate::request::{BuildRequest, ContextSource, NamedContext};
+use crate::step::{Source, StageId};
+
+pub(super) struct Session<'a> {
+    pub(super) request: &'a BuildRequest,
+    pub(super) plan: &'a BuildPlan,
+    pub(super) store: &'a Store,
+    pub(super) zygote: &'a Zygote,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) images: &'a Images<'a>,
+    pub(super) cache: Cache,
+    pub(super) snapshotter: Arc<dyn Snapshotter>,
+    /// Set by the caller's [`Cancel`] and by the first failure.
+    pub(super) stop: Cancel,
+    ids: AtomicU64,
+    pub(super) cached: AtomicUsize,
+    /// Seconds since 1970.
+    pub(super) now: i64,
+    contexts: Mutex<HashMap<Source, Arc<Context>>>,
+    stages: Vec<StageCell>,
+    permits: Permits,
+    failure: Mutex<Option<BuildError>>,
+    pub(super) sealing: Mutex<Vec<JoinHandle<()>>>,
+    /// One slot for each step that runs or ran, so that equal steps run once.
+    pub(super) steps: Mutex<HashMap<StepKey, StepSlot>>,
+}
+
+/// The layer of a step and the key of the state it leads to, once it ran.
+pub(super) type StepSlot = Arc<Mutex<Option<(StepKey, Arc<Layer>)>>>;
+
+/// Where a stage's last state appears; `Some(None)` when the stage failed.
+#[derive(Debug, Default)]
+struct StageCell {
+    done: Mutex<Option<Option<Filesystem>>>,
+    changed: Condvar,
+}
+
+/// As many steps at once as `--jobs` says.
+#[derive(Debug)]
+struct Permits {
+    free: Mutex<usize>,
+    changed: Condvar,
+}
+
+pub(super) struct Permit<'a>(&'a Permits);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.changed.notify_one();
+    }
+}
+
+/// What a build is given besides the request and the store.
+pub(super) struct Surroundings<'a> {
+    pub(super) zygote: &'a Zygote,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) images: &'a Images<'a>,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        request: &'a BuildRequest,
+        plan: &'a BuildPlan,
+        store: &'a Store,
+        surroundings: Surroundings<'a>,
+    ) -> Result<Session<'a>, BuildError> {
+        let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let jobs = request.jobs.map_or(processors, |jobs| jobs.get());
+        let elapsed = request.now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Session {
+            request,
+            plan,
+            store,
+            zygote: surroundings.zygote,
+            progress: surroundings.progress,
+            images: surroundings.images,
+            cache: Cache::open(store)?,
+            snapshotter: store.snapshotter(),
+            stop: Cancel::default(),
+            ids: AtomicU64::default(),
+            cached: AtomicUsize::default(),
+            now: i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX),
+            contexts: Mutex::default(),
+            stages: plan.stages.iter().map(|_| StageCell::default()).collect(),
+            permits: Permits { free: Mutex::new(jobs), changed: Condvar::new() },
+            failure: Mutex::default(),
+            sealing: Mutex::default(),
+            steps: Mutex::default(),
+        })
+    }
+
+    pub(super) fn event(&self, event: BuildEvent) {
+        self.progress.event(event);
+    }
+
+    pub(super) fn next_id(&self) -> ProgressId {
+        ProgressId(self.ids.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub(super) fn permit(&self) -> Permit<'_> {
+        let mut free = self.permits.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            free = self.permits.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Permit(&self.permits)
+    }
+
+    pub(super) fn finish_stage(&self, id: StageId, result: Option<Filesystem>) {
+        let cell = &self.stages[id.0];
+        *cell.done.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        cell.changed.notify_all();
+    }
+
+    /// Waits for a stage.
+    pub(super) fn stage(&self, id: StageId) -> Result<Filesystem, StepError> {
+        let cell = &self.stages[id.0];
+        let mut done = cell.done.lock().unwrap_or_else(PoisonError::into_inner);
+        while done.is_none() {
+            done = cell.changed.wait(done).unwrap_or_else(PoisonError::into_inner);
+        }
+        done.clone().flatten().ok_or(StepError::Cancelled)
+    }
+
+    /// The first failure counts; it stops everything else.
+    pub(super) fn fail(&self, error: BuildError) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let cancelled = |error: &BuildError| match error {
+            BuildError::Step { source, .. } => matches!(**source, StepError::Cancelled),
+            error => matches!(error, BuildError::Cancelled),
+        };
+        if failure.as_ref().is_none_or(cancelled) {
+            *failure = Some(error);
+        }
+        drop(failure);
+        self.stop.cancel();
+    }
+
+    pub(super) fn take_failure(&self) -> Option<BuildError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What a stage starts from.
+    pub(super) fn base(&self, base: &Base, platform: &Platform) -> Result<Filesystem, StepError> {
+        match base {
+            Base::Scratch => Ok(Filesystem::scratch()),
+            Base::Stage(id) => self.stage(*id),
+            Base::Image(name) => Ok(Filesystem::of_image(self.images.by_name(name, platform)?)),
+            Base::Named(key) => match self.images.by_context(key, platform)? {
+                Some(image) => Ok(Filesystem::of_image(image)),
+                None => super::mounts::directory_as_base(self, key),
+            },
+        }
+    }
+
+    /// The layers behind a source; none for a directory.
+    pub(super) fn source_layers(&self, source: &Source) -> Result<Option<Filesystem>, StepError> {
+        Ok(match source {
+            Source::Context => None,
+            Source::Stage(id) => Some(self.stage(*id)?),
+            Source::Image(name) => {
+                Some(Filesystem::of_image(self.images.by_name(name, &self.plan.platform)?))
+            }
+            Source::Named(key) => {
+                let image = self.images.by_context(key, &self.plan.platform)?;
+                image.map(Filesystem::of_image)
+            }
+            Source::Scratch => Some(Filesystem::scratch()),
+        })
+    }
+
+    /// The files behind a source.
+    pub(super) fn files(&self, source: &Source) -> Result<Arc<dyn Files>, StepError> {
+        match self.source_layers(source)? {
+            Some(layers) => Ok(Arc::new(StageSource(layers.tree(self.store)?))),
+            None => self.directory(source),
+        }
+    }
+
+    fn directory(&self, source: &Source) -> Result<Arc<dyn Files>, StepError> {
+        let path = match (source, &self.request.context) {
+            (Source::Named(key), _) => match self.request.named_contexts.get(key) {
+                Some(NamedContext::Dir(path)) => path,
+                _ => return Ok(Arc::new(nothing())),
+            },
+            (_, ContextSource::Dir(path)) => path,
+            (_, ContextSource::Empty) => return Ok(Arc::new(nothing())),
+        };
+        let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(context) = contexts.get(source) {
+            return Ok(context.clone());
+        }
+        let context = Arc::new(self.open_context(source, path)?);
+        contexts.insert(source.clone(), context.clone());
+        Ok(context)
+    }
+
+    fn open_context(&self, source: &Source, path: &Path) -> Result<Context, StepError> {
+        let text = match (source, &self.request.dockerignore) {
+            (Source::Context, Some(ignore)) => Some(ignore.text.clone()),
+            (Source::Context, None) => None,
+            _ => std::fs::read(path.join(".dockerignore")).ok(),
+        };
+        let ignore = Ignore::parse(text.unwrap_or_default())
+            .map_err(|source| StepError::Ignore { source })?;
+        let name = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = blake3::hash(name.as_os_str().as_encoded_bytes()).to_hex();
+        let file = self.store.directory("cache/files")?.join(name.as_str());
+        let index = FileIndex::load(file, self.store.temp_path()?);
+        Context::open(path, ignore, index)
+            .map_err(|source| StepError::Directory { path: path.to_owned(), source })
+    }
+
+    pub(super) fn save_indexes(&self) {
+        let contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+        contexts.values().for_each(|context| context.save_index());
+    }
+}
+
+/// A tree without files.
+fn nothing() -> InlineFile {
+    InlineFile { name: Vec::new(), content: Vec::new(), mtime: 0 }
+}
