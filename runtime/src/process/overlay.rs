@@ -76,16 +76,22 @@ const FEATURES: [(&str, &str); 3] =
 
 /// By descriptors (Linux 6.13), else by one short path a layer (6.7), else by mount(2).
 fn mount_overlay(layers: &Layers, volatile: bool, target: &Path) -> Result<OwnedFd, StepError> {
-    let invalid = |error: &sys::SysError| error.errno() == Some(libc::EINVAL);
     // Other settings are refused for reasons of their own, which are worth reporting.
-    let unknown = |e: &sys::SysError| invalid(e) && e.call.to_string().contains("lowerdir+");
+    let refused = |result: &sys::Result<OwnedFd>, errno: i32| {
+        result.as_ref().is_err_and(|error| {
+            error.errno() == Some(errno) && error.call.to_string().contains("lowerdir+")
+        })
+    };
     let mut mounted = by_descriptors(layers, volatile);
-    if mounted.as_ref().is_err_and(unknown) {
+    // What a file system says that the new mount calls know only as a list of strings.
+    let mut old = refused(&mounted, libc::EOPNOTSUPP);
+    if refused(&mounted, libc::EINVAL) {
         mounted = by_short_paths(layers, volatile);
-        if mounted.as_ref().is_err_and(invalid) {
-            by_mount(layers, volatile, target).step(STEP)?;
-            return open_place(target);
-        }
+        old = refused(&mounted, libc::EINVAL);
+    }
+    if old {
+        by_mount(layers, volatile, target).step(STEP)?;
+        return open_place(target);
     }
     let root = mounted.step(STEP)?;
     attach(&root, open_place(target)?).step(STEP)?;
