@@ -115,6 +115,9 @@ impl<'a> Collector<'a> {
             if first == entry.path {
                 return Ok(None);
             }
+            if is_below(&first, &entry.path) {
+                return Err(problem("which is inside of what it replaces"));
+            }
             // All names of a file have one set of attributes: those of the first.
             let mut linked = self.own(&first).unwrap_or(own).clone();
             linked.path = entry.path;
