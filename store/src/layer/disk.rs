@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -147,18 +147,20 @@ impl Disk<'_> {
     }
 }
 
-/// Copies and hashes in one pass.
+/// Copies and hashes in one pass. Zeros in large pieces become holes: a sparse file or a compressed archive
+/// has them for nothing, so they shall not fill the disk either.
 fn copy(
     content: &mut dyn Read,
     file: &mut File,
     buffer: &mut [u8],
     path: &[u8],
 ) -> Result<(u64, ContentDigest), LayerError> {
+    let write_error = |source| LayerError::WriteFile { path: show(path), source };
     let mut hasher = ContentHasher::default();
-    let mut size = 0;
+    let (mut size, mut ends_in_hole) = (0, false);
     loop {
         let count = match content.read(buffer) {
-            Ok(0) => return Ok((size, hasher.finish())),
+            Ok(0) => break,
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -168,10 +170,23 @@ fn copy(
             Err(source) => return Err(LayerError::ReadFile { path: show(path), source }),
         };
         hasher.update(&buffer[..count]);
-        file.write_all(&buffer[..count])
-            .map_err(|source| LayerError::WriteFile { path: show(path), source })?;
         size += count as u64;
+        ends_in_hole = is_hole(&buffer[..count]);
+        let written = match ends_in_hole {
+            true => file.seek_relative(count as i64),
+            false => file.write_all(&buffer[..count]),
+        };
+        written.map_err(write_error)?;
     }
+    if ends_in_hole {
+        file.set_len(size).map_err(write_error)?;
+    }
+    Ok((size, hasher.finish()))
+}
+
+fn is_hole(bytes: &[u8]) -> bool {
+    const LEAST: usize = 4096;
+    bytes.len() >= LEAST && bytes.iter().all(|&byte| byte == 0)
 }
 
 pub(super) fn unpack(path: &[u8], source: SysError) -> LayerError {
