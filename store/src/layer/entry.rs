@@ -95,6 +95,16 @@ impl Entry {
     }
 }
 
+impl EntryKind {
+    /// What a symbolic or hard link says.
+    pub fn target(&self) -> Option<&[u8]> {
+        match self {
+            EntryKind::Symlink { target } | EntryKind::Hardlink { target } => Some(target),
+            _ => None,
+        }
+    }
+}
+
 /// `a/b` → (`a`, `b`); `a` → (``, `a`); the root has no parent.
 pub fn split_parent(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.is_empty() {

@@ -18,8 +18,10 @@ pub enum LayerError {
     WriteFile { path: String, source: io::Error },
     #[error("`{path}` changed while it was read: expected {expected} bytes")]
     SizeChanged { path: String, expected: u64 },
-    #[error("entry `{path}` of the layer archive {problem}")]
+    #[error("entry `{path}` of the archive {problem}")]
     Entry { path: String, problem: String },
+    #[error("the archive {problem}")]
+    Archive { problem: String },
     #[error("layer index is damaged: {problem}")]
     Index { problem: &'static str },
     #[error("cannot unpack `{path}`")]
@@ -30,7 +32,11 @@ pub enum LayerError {
     Tree(#[from] TreeError),
 }
 
-/// Bytes of a path as text for a message.
+/// Bytes of a path as text for a message; of a very long one, the beginning.
 pub(crate) fn show(path: &[u8]) -> String {
-    path.escape_ascii().to_string()
+    const MOST: usize = 1024;
+    match path.get(..MOST) {
+        None => path.escape_ascii().to_string(),
+        Some(beginning) => format!("{}…", beginning.escape_ascii()),
+    }
 }

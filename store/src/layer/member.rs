@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::entry::{Entry, EntryKind, Xattrs, join, split_parent};
 use super::error::show;
-use super::read::{Member, Whiteouts, damaged, read_error};
+use super::read::{Member, Whiteouts, damaged, read_error, short};
 use super::tar_format::header::{RawHeader, flag};
 use super::tar_format::pax::Records;
 use super::tar_format::sparse::{self, PaxSparse, SparseMap};
@@ -50,7 +50,7 @@ impl Extended {
         match link.as_slice() {
             b"" => Err("links to nothing".to_owned()),
             link if link.contains(&0) => Err("has a link target with a NUL byte".to_owned()),
-            _ => Ok(link),
+            _ => short(link),
         }
     }
 

@@ -13,7 +13,7 @@ use super::member::{Extended, Layout, Special, clean, special};
 use super::tar_format::header::{RawHeader, flag, number};
 use super::tar_format::pax::Records;
 use super::tar_format::sparse::{self, SparseMap, SparseReader};
-use super::tar_format::{BLOCK, padding};
+use super::tar_format::{BLOCK, Problem, padding};
 
 /// Whether `.wh.` names delete (layers) or are names like others (archives given to ADD).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,16 @@ pub enum Member {
 /// Called for each member with the bytes of its file (empty for the rest).
 pub type Visit<'a> = dyn FnMut(Member, &mut dyn Read) -> Result<(), LayerError> + 'a;
 
-/// Longest name or PAX header accepted: what other readers accept too.
-const MAX_EXTENSION: i64 = 1 << 20;
+/// Names and PAX records of one member together: what other readers accept for each of them.
+const MAX_EXTENSION: u64 = 1 << 20;
+/// Records of global headers, which every member gets a copy of.
+const MAX_GLOBAL: u64 = 64 << 10;
+/// Memory for all names and link targets, and for all extended attributes, of an archive. They stay in its
+/// index, and a compressed archive that has nothing else would be a thousand times smaller.
+const MAX_NAMES: u64 = 1 << 30;
+const MAX_XATTRS: u64 = 64 << 20;
+/// The kernel takes no longer path or link target.
+const PATH_MAX: usize = 4096;
 
 /// Reads an uncompressed tar to its last byte, so that a hashing reader below sees all of it.
 pub fn read_layer(
@@ -48,7 +56,7 @@ pub fn read_layer(
     whiteouts: Whiteouts,
     visit: &mut Visit<'_>,
 ) -> Result<(), LayerError> {
-    let mut archive = Archive { reader, position: 0, global: Records::default() };
+    let mut archive = Archive::new(reader);
     while let Some(header) = archive.next_header()? {
         archive.member(header, whiteouts, visit)?;
     }
@@ -59,7 +67,7 @@ pub fn read_layer(
 /// tar. An error of the reader is an answer too: no.
 pub fn is_archive(reader: impl Read + Send) -> bool {
     let Ok(reader) = super::decompressor(reader) else { return false };
-    let mut archive = Archive { reader, position: 0, global: Records::default() };
+    let mut archive = Archive::new(reader);
     matches!(archive.next_header(), Ok(Some(_)))
 }
 
@@ -67,31 +75,39 @@ struct Archive<R> {
     reader: R,
     position: u64,
     global: Records,
+    /// Memory that the members so far take in an index, about.
+    names: u64,
+    xattrs: u64,
 }
 
 impl<R: Read> Archive<R> {
+    fn new(reader: R) -> Archive<R> {
+        Archive { reader, position: 0, global: Records::default(), names: 0, xattrs: 0 }
+    }
+
     /// The next member's header; `None` at the end of the archive.
     fn next_header(&mut self) -> Result<Option<Extended>, LayerError> {
         let mut records = self.global.clone();
         let (mut long_path, mut long_link, mut extended) = (None, None, false);
+        let mut room = MAX_EXTENSION;
         loop {
             let Some(block) = self.header_block()? else {
                 if extended {
-                    return Err(damaged("the archive", "ends after an extension header"));
+                    return Err(broken("ends after an extension header"));
                 }
                 return Ok(None);
             };
             let type_flag = RawHeader(&block).type_flag();
             extended |= type_flag != flag::PAX_GLOBAL;
             match type_flag {
-                flag::PAX => records.extend(self.records(&block)?),
+                flag::PAX => records.extend(self.records(&block, &mut room)?),
                 flag::PAX_GLOBAL => {
-                    let global = self.records(&block)?;
-                    self.global.extend(global.clone());
+                    let global = self.records(&block, &mut room)?;
+                    self.add_global(&global)?;
                     records = [global, records].into_iter().fold(Records::default(), append);
                 }
-                flag::GNU_LONG_NAME => long_path = Some(self.long_text(&block)?),
-                flag::GNU_LONG_LINK => long_link = Some(self.long_text(&block)?),
+                flag::GNU_LONG_NAME => long_path = Some(self.long_text(&block, &mut room)?),
+                flag::GNU_LONG_LINK => long_link = Some(self.long_text(&block, &mut room)?),
                 _ => return Ok(Some(Extended { block, records, long_path, long_link })),
             }
         }
@@ -103,14 +119,14 @@ impl<R: Read> Archive<R> {
         if header.is_zero() {
             return match self.block_or_end()? {
                 Some(next) if !RawHeader(&next).is_zero() => {
-                    Err(damaged("the archive", "goes on after a zero block"))
+                    Err(broken("goes on after a zero block"))
                 }
                 _ => Ok(None),
             };
         }
         if !header.checksum_fits() {
-            let text = format!("at byte {} has a wrong checksum", self.position - BLOCK as u64);
-            return Err(damaged("header", text));
+            let start = self.position - BLOCK as u64;
+            return Err(broken(format!("has a header with a wrong checksum at byte {start}")));
         }
         Ok(Some(block))
     }
@@ -121,7 +137,7 @@ impl<R: Read> Archive<R> {
         while filled < BLOCK {
             match self.reader.read(&mut block[filled..]) {
                 Ok(0) if filled == 0 => return Ok(None),
-                Ok(0) => return Err(damaged("the archive", "ends in the middle of a header")),
+                Ok(0) => return Err(broken("ends in the middle of a header")),
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(LayerError::Read { source }),
@@ -131,15 +147,27 @@ impl<R: Read> Archive<R> {
         Ok(Some(block))
     }
 
-    /// The data of an extension header.
-    fn extension(&mut self, block: &[u8; BLOCK]) -> Result<Vec<u8>, LayerError> {
+    fn add_global(&mut self, records: &Records) -> Result<(), LayerError> {
+        self.global.extend(records.clone());
+        self.global.forget_overridden();
+        if self.global.memory() > MAX_GLOBAL {
+            let problem = format!("has global extension headers of more than {MAX_GLOBAL} bytes");
+            return Err(broken(problem));
+        }
+        Ok(())
+    }
+
+    /// The data of an extension header, for which there is `room` yet.
+    fn extension(&mut self, block: &[u8; BLOCK], room: &mut u64) -> Result<Vec<u8>, LayerError> {
         let header = RawHeader(block);
         let name = show(&header.path());
         let size = header.size().map_err(|problem| damaged(&name, problem))?;
-        if !(0..=MAX_EXTENSION).contains(&size) {
-            return Err(damaged(name, format!("is an extension header of {size} bytes")));
-        }
-        let size = size.cast_unsigned();
+        let size = u64::try_from(size)
+            .map_err(|_| damaged(&name, format!("is an extension header of {size} bytes")))?;
+        *room = room.checked_sub(size).ok_or_else(|| {
+            let problem = format!("has extension headers of more than {MAX_EXTENSION} bytes");
+            damaged(&name, problem)
+        })?;
         let mut bytes = Vec::new();
         let mut data = Data { archive: self, left: size };
         data.read_to_end(&mut bytes).map_err(|source| read_error(&name, source))?;
@@ -147,13 +175,13 @@ impl<R: Read> Archive<R> {
         Ok(bytes)
     }
 
-    fn records(&mut self, block: &[u8; BLOCK]) -> Result<Records, LayerError> {
+    fn records(&mut self, block: &[u8; BLOCK], room: &mut u64) -> Result<Records, LayerError> {
         let name = show(&RawHeader(block).path());
-        Records::parse(&self.extension(block)?).map_err(|problem| damaged(name, problem))
+        Records::parse(&self.extension(block, room)?).map_err(|problem| damaged(name, problem))
     }
 
-    fn long_text(&mut self, block: &[u8; BLOCK]) -> Result<Vec<u8>, LayerError> {
-        let mut text = self.extension(block)?;
+    fn long_text(&mut self, block: &[u8; BLOCK], room: &mut u64) -> Result<Vec<u8>, LayerError> {
+        let mut text = self.extension(block, room)?;
         if let Some(end) = text.iter().position(|&byte| byte == 0) {
             text.truncate(end);
         }
@@ -169,7 +197,7 @@ impl<R: Read> Archive<R> {
         let raw_path = header.raw_path();
         let name = show(&raw_path);
         let fail = |problem| damaged(&name, problem);
-        let path = clean(&raw_path).map_err(fail)?;
+        let path = clean(&raw_path).and_then(short).map_err(fail)?;
         let stored = header.stored_size().map_err(fail)?;
         let gnu_map = self.gnu_sparse_map(&header.block, &name)?;
         let end = self.position.checked_add(stored).and_then(|end| end.checked_add(511));
@@ -193,6 +221,9 @@ impl<R: Read> Archive<R> {
             Special::Member(member) => Some(member),
             Special::No => Some(Member::Entry(header.entry(path, &layout).map_err(fail)?)),
         };
+        if let Some(member) = &member {
+            data.archive.account(member)?;
+        }
         match (member, map) {
             (None, _) => {}
             (Some(member), None) => visit(member, &mut data)?,
@@ -200,6 +231,24 @@ impl<R: Read> Archive<R> {
         }
         let rest = end - self.position;
         self.skip(rest, &name)
+    }
+
+    /// Refuses an archive whose description alone would fill the memory.
+    fn account(&mut self, member: &Member) -> Result<(), LayerError> {
+        let too_much =
+            |what: &str, limit: u64| broken(format!("has {what} of more than {} MiB", limit >> 20));
+        self.names += member.memory_of_names();
+        if self.names > MAX_NAMES {
+            return Err(too_much("names", MAX_NAMES));
+        }
+        if let Member::Entry(entry) = member {
+            let size = |(name, value): (&Vec<u8>, &Vec<u8>)| (name.len() + value.len() + 64) as u64;
+            self.xattrs += entry.xattrs.iter().map(size).sum::<u64>();
+        }
+        if self.xattrs > MAX_XATTRS {
+            return Err(too_much("extended attributes", MAX_XATTRS));
+        }
+        Ok(())
     }
 
     /// The map of an old GNU sparse file, which may go on in blocks after the header.
@@ -244,6 +293,24 @@ impl<R: Read> Archive<R> {
     }
 }
 
+impl Member {
+    fn memory_of_names(&self) -> u64 {
+        let (path, target) = match self {
+            Member::Whiteout { path } | Member::Opaque { path } => (path, None),
+            Member::Entry(entry) => (&entry.path, entry.kind.target()),
+        };
+        (size_of::<Entry>() + path.len() + target.map_or(0, <[u8]>::len)) as u64
+    }
+}
+
+/// A path or link target that a system can have.
+pub(super) fn short(path: Vec<u8>) -> Result<Vec<u8>, Problem> {
+    if path.len() < PATH_MAX {
+        return Ok(path);
+    }
+    Err(format!("has a path of {} bytes, which must be less than {PATH_MAX}", path.len()))
+}
+
 fn append(mut first: Records, then: Records) -> Records {
     first.extend(then);
     first
@@ -269,6 +336,10 @@ impl<R: Read> Read for Data<'_, R> {
         self.left -= count as u64;
         Ok(count)
     }
+}
+
+fn broken(problem: impl Into<String>) -> LayerError {
+    LayerError::Archive { problem: problem.into() }
 }
 
 pub(super) fn damaged(path: impl Into<String>, problem: impl Into<String>) -> LayerError {

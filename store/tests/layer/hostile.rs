@@ -148,7 +148,7 @@ fn sizes_that_lie() {
         scene.check_outside();
     }
     let long_name = Archive::default().member(b'L', "x", "", b"").edit(512 - 124, b"77777777777\0");
-    refused(&long_name.file("f", "").end(), "extension header of");
+    refused(&long_name.file("f", "").end(), "extension headers of more than");
 }
 
 #[test]
@@ -168,6 +168,54 @@ fn names_that_are_none() {
     let scene = Scene::new();
     assert!(unpack(&deep, &scene, &Tree::default()).is_err());
     scene.check_outside();
+}
+
+#[test]
+fn names_and_attributes_that_only_fill_memory() {
+    let part = vec![b'x'; 600 << 10];
+    let twice = Archive::default().pax(&[("comment", &part)]).pax(&[("comment", &part)]);
+    refused(&twice.file("f", "").end(), "extension headers of more than");
+    let names = Archive::default().member(b'L', "n", "", &part).member(b'K', "n", "", &part);
+    refused(&names.file("f", "").end(), "extension headers of more than");
+
+    let long = "d/".repeat(2100) + "f";
+    refused(&Archive::default().pax(&[("path", long.as_bytes())]).file("x", "").end(), "4096");
+    let target = vec![b't'; 5000];
+    refused(&Archive::default().pax(&[("linkpath", &target)]).symlink("x", "y").end(), "4096");
+
+    // What one global header says, every member would have a copy of.
+    let mut global = Archive::default().pax(&[("comment", &part)]);
+    global.0[156] = b'g';
+    seal(&mut global.0[..512]);
+    refused(&global.file("f", "").end(), "global");
+    let value = vec![b'v'; 60 << 10];
+    let mut global = Archive::default().pax(&[("SCHILY.xattr.user.a", &value)]);
+    global.0[156] = b'g';
+    seal(&mut global.0[..512]);
+    for number in 0..1200 {
+        global = global.dir(&format!("d{number}"));
+    }
+    let error = index_layer(Cursor::new(global.end()), &Tree::default()).unwrap_err();
+    assert!(error.to_string().contains("extended attributes"), "{error}");
+}
+
+#[test]
+fn a_hard_link_cannot_replace_the_directory_its_target_is_in() {
+    refused(&Archive::default().file("d/f", "x").hardlink("d", "d/f").end(), "d/f");
+    let bytes = Archive::default().file("d/f", "x").hardlink("d/g", "d/f").hardlink("d", "d/g");
+    refused(&bytes.end(), "inside of what it replaces");
+}
+
+#[test]
+fn zeros_cost_the_disk_no_more_than_the_archive() {
+    let records: &[(&str, &[u8])] =
+        &[("GNU.sparse.size", b"67108864"), ("GNU.sparse.map", b"33554432,3")];
+    let bytes = Archive::default().pax(records).file("f", "abc").end();
+    let (scene, _) = accepted(&bytes);
+    let metadata = std::fs::metadata(scene.path().join("f")).unwrap();
+    assert_eq!(metadata.len(), 64 << 20);
+    let blocks = std::os::unix::fs::MetadataExt::blocks(&metadata);
+    assert!(blocks * 512 < 1 << 20, "{blocks} blocks");
 }
 
 #[test]
@@ -226,7 +274,10 @@ fn damaged_structure() {
     records.push(b'x', b"p", b"", b"nonsense");
     refused(&records.file("a", "").end(), "damaged PAX");
     refused(&Archive::default().member(b'V', "label", "", b"").end(), "unknown type");
-    refused(&b"this is not a tar archive at all".repeat(100), "checksum");
+    refused(
+        &b"this is not a tar archive at all".repeat(100),
+        "the archive has a header with a wrong checksum",
+    );
 
     // The end mark ends the archive, whatever follows; no mark at all is the end as well.
     let mut garbage = good.clone();

@@ -1,5 +1,7 @@
 //! PAX records: `LENGTH KEY=VALUE\n`.
 
+use std::collections::HashSet;
+
 use super::Problem;
 
 /// Records in their order. A key may repeat (sparse maps of format 0.0 do); the last one counts.
@@ -41,6 +43,18 @@ impl Records {
 
     pub(crate) fn extend(&mut self, other: Records) {
         self.0.extend(other.0);
+    }
+
+    /// Keeps of each key the last value only.
+    pub(crate) fn forget_overridden(&mut self) {
+        let mut seen = HashSet::new();
+        let mut keep: Vec<bool> = self.0.iter().rev().map(|(key, _)| seen.insert(key)).collect();
+        self.0.retain(|_| keep.pop().unwrap_or(true));
+    }
+
+    /// About how many bytes of memory the records take.
+    pub(crate) fn memory(&self) -> u64 {
+        self.0.iter().map(|(key, value)| (key.len() + value.len() + 32) as u64).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -107,6 +121,14 @@ mod tests {
             records.push(b"k", &vec![b'\n'; size]);
             assert_eq!(Records::parse(&records.encode()), Ok(records));
         }
+    }
+
+    #[test]
+    fn only_the_last_value_of_a_key_counts() {
+        let parse = |text: &str| Records::parse(text.as_bytes()).unwrap();
+        let mut records = parse("6 a=1\n6 b=2\n6 a=3\n");
+        records.forget_overridden();
+        assert_eq!(records, parse("6 b=2\n6 a=3\n"));
     }
 
     #[test]
