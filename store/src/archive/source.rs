@@ -9,6 +9,7 @@ use super::ArchiveError;
 use crate::blob::{DOCUMENT_LIMIT, SealedBlob, copy_into};
 use crate::digest::{Digest, HashingReader};
 use crate::error::{Result, StoreError, sys_error};
+use crate::layer::{Entry, EntryKind, LayerError, Member, Whiteouts, read_layer};
 use crate::lease::Held;
 use crate::open::Store;
 
@@ -51,38 +52,45 @@ pub(super) struct TarSource {
 impl TarSource {
     pub(super) fn read(store: &Store, reader: impl Read) -> Result<TarSource> {
         let mut source = TarSource::default();
-        let mut archive = tar::Archive::new(reader);
-        for entry in archive.entries().map_err(read_error)? {
-            source.take(store, entry.map_err(read_error)?)?;
+        let mut failure = None;
+        let read = read_layer(reader, Whiteouts::Literal, &mut |member, content| {
+            let Member::Entry(entry) = member else { return Ok(()) };
+            source.take(store, &entry, content).map_err(|error| {
+                failure = Some(error);
+                // Only ends the reading; what is reported is `failure`.
+                LayerError::Read { source: io::ErrorKind::Other.into() }
+            })
+        });
+        match (failure, read) {
+            (Some(error), _) => Err(error),
+            (None, Err(LayerError::Read { source })) => Err(read_error(source)),
+            (None, Err(error)) => Err(read_error(io::Error::other(error))),
+            (None, Ok(())) => Ok(source),
         }
-        // To the end, so that a compressed archive's check sum is looked at.
-        io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(read_error)?;
-        Ok(source)
     }
 
-    fn take(&mut self, store: &Store, mut entry: tar::Entry<'_, impl Read>) -> Result<()> {
-        let name = clean_name(&entry.path_bytes());
-        let kind = entry.header().entry_type();
-        if kind.is_symlink() || kind.is_hard_link() {
-            let target = entry.link_name_bytes().unwrap_or_default();
-            let base = if kind.is_symlink() { parent(&name) } else { "" };
-            let target = join_names(base, &String::from_utf8_lossy(&target));
-            self.links.insert(name, target);
-            return Ok(());
+    fn take(&mut self, store: &Store, entry: &Entry, mut content: &mut dyn Read) -> Result<()> {
+        let name = clean_name(&entry.path);
+        match &entry.kind {
+            EntryKind::Symlink { target } => {
+                let target = join_names(parent(&name), &String::from_utf8_lossy(target));
+                self.links.insert(name, target);
+            }
+            EntryKind::Hardlink { target } => drop(self.links.insert(name, clean_name(target))),
+            EntryKind::File { .. } => {
+                if self.documents.contains_key(&name) || self.files.contains_key(&name) {
+                    return Err(ArchiveError::Duplicate { name }.into());
+                }
+                if is_document(&name) {
+                    let bytes = read_limited(&name, &mut content)?;
+                    self.documents.insert(name, bytes);
+                } else {
+                    let found = self.store_file(store, &name, content)?;
+                    self.files.insert(name, found);
+                }
+            }
+            _ => {}
         }
-        if !kind.is_file() && !kind.is_contiguous() && !kind.is_gnu_sparse() {
-            return Ok(());
-        }
-        if self.documents.contains_key(&name) || self.files.contains_key(&name) {
-            return Err(ArchiveError::Duplicate { name }.into());
-        }
-        if is_document(&name) {
-            let bytes = read_limited(&name, &mut entry)?;
-            self.documents.insert(name, bytes);
-            return Ok(());
-        }
-        let found = self.store_file(store, &name, &mut entry)?;
-        self.files.insert(name, found);
         Ok(())
     }
 
