@@ -15,6 +15,7 @@ use crate::layer::compress::Detected;
 use crate::manifest::Manifest;
 use crate::media_type;
 use crate::open::Store;
+use crate::reference::Reference;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -63,8 +64,16 @@ fn candidate(store: &Store, source: &mut dyn Source, image: &ArchivedImage) -> R
         manifest: descriptor,
         made_manifest: Some(bytes),
         id,
-        names: tags.map(|tag| tag.parse()).collect::<std::result::Result<_, _>>()?,
+        names: tags.map(|tag| name(tag)).collect::<Result<_>>()?,
     })
+}
+
+fn name(tag: &str) -> Result<Reference> {
+    let name: Reference = tag.parse()?;
+    match name.digest() {
+        None => Ok(name),
+        Some(_) => Err(StoreError::NameWithDigest { name: name.familiar() }),
+    }
 }
 
 fn find(source: &mut dyn Source, name: &str) -> Result<Found> {

@@ -73,7 +73,7 @@ pub(super) fn candidate(
         manifest: descriptor,
         made_manifest: None,
         id: manifest.config.digest,
-        names: name_of(entry).into_iter().collect(),
+        names: name_of(entry)?.into_iter().collect(),
     })
 }
 
@@ -82,11 +82,11 @@ pub(super) fn is_called(entry: &Descriptor, name: &str) -> bool {
     let by_annotation = [IMAGE_NAME, REF_NAME]
         .iter()
         .any(|key| entry.annotations.get(*key).is_some_and(|n| n == name));
-    let full_name = name.parse::<Reference>().ok();
+    let (full_name, own) = (name.parse::<Reference>().ok(), name_of(entry).ok().flatten());
     by_annotation
         || entry.digest.to_string() == name
-        || (full_name.is_some() && full_name == name_of(entry))
-        || name_of(entry).is_some_and(|own| own.tag() == Some(name))
+        || (full_name.is_some() && full_name == own)
+        || own.is_some_and(|own| own.tag() == Some(name))
 }
 
 /// What to call an entry in a message.
@@ -96,13 +96,15 @@ pub(super) fn label(entry: &Descriptor) -> String {
     name.cloned().unwrap_or_else(|| entry.digest.to_string())
 }
 
-/// A lone word in `ref.name` is a tag without a name, as BuildKit and umoci write it.
-fn name_of(entry: &Descriptor) -> Option<Reference> {
-    if let Some(name) = entry.annotations.get(IMAGE_NAME) {
-        return name.parse().ok();
-    }
-    let name = entry.annotations.get(REF_NAME)?;
-    if name.contains([':', '/']) { name.parse().ok() } else { None }
+/// A lone word in `ref.name` is a tag without a name, as BuildKit and umoci write it; that annotation may hold
+/// any text at all. A name by digest alone (an image once pulled so) is none that an image has here.
+fn name_of(entry: &Descriptor) -> Result<Option<Reference>> {
+    let name = match (entry.annotations.get(IMAGE_NAME), entry.annotations.get(REF_NAME)) {
+        (Some(name), _) => Some(name.parse::<Reference>()?),
+        (None, Some(text)) if text.contains([':', '/']) => text.parse().ok(),
+        _ => None,
+    };
+    Ok(name.filter(|name| name.tag().is_some()).map(|name| name.without_digest()))
 }
 
 fn choose(store: &Store, source: &mut dyn Source, entry: &Descriptor) -> Result<Descriptor> {
