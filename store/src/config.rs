@@ -193,7 +193,7 @@ fn is_zero(value: &i64) -> bool {
 }
 
 /// Go writes `null` for an empty slice or map.
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::config::null_is_default;
 use crate::digest::Digest;
 use crate::platform::Platform;
 
@@ -15,7 +16,7 @@ pub struct Descriptor {
     pub media_type: String,
     pub digest: Digest,
     pub size: u64,
-    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_empty")]
+    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_default")]
     pub annotations: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
@@ -43,10 +44,4 @@ impl Descriptor {
 
 pub(crate) fn is_empty(map: &BTreeMap<String, String>) -> bool {
     map.is_empty()
-}
-
-pub(crate) fn null_is_empty<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

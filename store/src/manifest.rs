@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::descriptor::{Descriptor, is_empty, null_is_empty};
+use crate::config::null_is_default;
+use crate::descriptor::{Descriptor, is_empty};
 use crate::media_type;
 
 /// One image: its configuration and its layers, bottom first.
@@ -18,9 +19,9 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     pub config: Descriptor,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub layers: Vec<Descriptor>,
-    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_empty")]
+    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_default")]
     pub annotations: BTreeMap<String, String>,
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -33,9 +34,9 @@ pub struct Index {
     pub schema_version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub manifests: Vec<Descriptor>,
-    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_empty")]
+    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_default")]
     pub annotations: BTreeMap<String, String>,
     #[serde(flatten)]
     pub extra: Map<String, Value>,

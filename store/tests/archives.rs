@@ -1,7 +1,7 @@
 //! Archives: written, read back, damaged, foreign.
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 
 use store::archive::ArchiveError;
 use store::{
@@ -343,4 +343,93 @@ fn a_root_file_system_becomes_an_image() {
     assert!(sandbox.store.import(hostile.as_bytes(), &options).is_err());
     assert!(sandbox.store.import(&b"nonsense"[..], &options).is_err());
     assert_eq!(sandbox.store.images().unwrap().len(), 1);
+}
+
+#[test]
+fn a_header_that_only_fills_memory_is_refused() {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(4 << 20);
+    header.set_cksum();
+    archive.append(&header, io::repeat(b'x').take(4 << 20)).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_size(0);
+    archive.append_data(&mut header, "a", io::empty()).unwrap();
+    let bytes = archive.into_inner().unwrap();
+    let error = archive_error(sandbox().store.load(bytes.as_slice()));
+    let ArchiveError::Read { source } = error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("extension headers"), "{source}");
+}
+
+/// The files of an archive whose `index.json` is made anew.
+fn with_index(files: &BTreeMap<String, Vec<u8>>, index: &str) -> Vec<u8> {
+    let mut files = files.clone();
+    files.insert("index.json".to_owned(), index.as_bytes().to_vec());
+    tar_of_map(&files)
+}
+
+#[test]
+fn names_an_image_cannot_have_are_refused_or_left_out() {
+    let from = sandbox();
+    let made = image(&from.store, &["app"], &[&[("a", "1")]]);
+    let files = files_of(&save(&from.store, &["app"], ArchiveKind::Oci, PLAIN));
+    let index = |annotation: &str, name: &str| {
+        let (digest, size) = (made.descriptor.digest, made.descriptor.size);
+        let manifest = media_type::IMAGE_MANIFEST;
+        format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{manifest}","digest":"{digest}","size":{size},
+            "annotations":{{"{annotation}":"{name}"}}}}]}}"#
+        )
+    };
+    let load = |annotation: &str, name: &str| {
+        let to = sandbox();
+        let loaded = to.store.load(with_index(&files, &index(annotation, name)).as_slice());
+        loaded.map(|images| images[0].names.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    const NAME: &str = "io.containerd.image.name";
+    let error = load(NAME, "docker.io/Upper/case:1").unwrap_err();
+    assert!(error.to_string().contains("`docker.io/Upper/case:1`"), "{error}");
+    let digest = made.descriptor.digest;
+    // A name by digest is none that could be given here; one with a tag besides is.
+    let none: [String; 0] = [];
+    assert_eq!(load(NAME, &format!("docker.io/library/app@{digest}")).unwrap(), none);
+    let named = load(NAME, &format!("docker.io/library/app:1@{digest}")).unwrap();
+    assert_eq!(named, ["docker.io/library/app:1"]);
+    // `ref.name` may be any text.
+    assert_eq!(load("org.opencontainers.image.ref.name", "Some/Text:!").unwrap(), none);
+}
+
+#[test]
+fn null_is_an_empty_list_in_documents_too() {
+    let config = Platform::host();
+    let config = format!(
+        r#"{{"architecture":"{}","os":"{}","rootfs":{{"type":"layers","diff_ids":null}}}}"#,
+        config.architecture, config.os
+    );
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"config":{{"mediaType":"{}","digest":"{}","size":{}}},"layers":null}}"#,
+        media_type::IMAGE_CONFIG,
+        Digest::of(config.as_bytes()),
+        config.len()
+    );
+    let index = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{}","digest":"{}","size":{}}}]}}"#,
+        media_type::IMAGE_MANIFEST,
+        Digest::of(manifest.as_bytes()),
+        manifest.len()
+    );
+    let blob = |text: &str| format!("blobs/sha256/{}", Digest::of(text.as_bytes()).hex());
+    let layout = br#"{"imageLayoutVersion":"1.0.0"}"#;
+    let files = [
+        ("oci-layout", layout.as_slice()),
+        ("index.json", index.as_bytes()),
+        (&blob(&config), config.as_bytes()),
+        (&blob(&manifest), manifest.as_bytes()),
+    ];
+    let store = &sandbox().store;
+    assert_eq!(store.load(tar_of(&files).as_slice()).unwrap().len(), 1);
+    let empty = br#"{"schemaVersion":2,"manifests":null}"#;
+    let empty = tar_of(&[("oci-layout", layout), ("index.json", empty)]);
+    assert!(matches!(archive_error(store.load(empty.as_slice())), ArchiveError::Empty));
 }
