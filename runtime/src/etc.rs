@@ -2,7 +2,7 @@
 use std::fs;
 use std::net::IpAddr;
 
-/// /etc/hosts: the loopback names, the container's own name when it shares the host's network,
+/// /etc/hosts: the loopback names, the container's own name among them,
 /// then `--add-host` entries in their order.
 pub fn hosts(hostname: &str, extra: &[(String, IpAddr)]) -> Vec<u8> {
     let mut text = format!(

@@ -13,7 +13,9 @@ use crate::spec::Limits;
 /// A container's directory in each hierarchy.
 #[derive(Debug)]
 pub(crate) struct Leaf {
-    directories: Vec<(Hierarchy, PathBuf, File)>,
+    directories: Vec<(Hierarchy, PathBuf)>,
+    /// The v2 one, opened.
+    v2: Option<File>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +37,7 @@ impl Leaf {
         name: &str,
         limits: &Limits,
     ) -> Result<Leaf, LeafError> {
-        let mut leaf = Leaf { directories: Vec::new() };
+        let mut leaf = Leaf { directories: Vec::new(), v2: None };
         match leaf.fill(cgroups, name, limits) {
             Ok(()) => Ok(leaf),
             Err(error) => {
@@ -48,11 +50,13 @@ impl Leaf {
     fn fill(&mut self, cgroups: &Cgroups, name: &str, limits: &Limits) -> Result<(), LeafError> {
         for hierarchy in &cgroups.hierarchies {
             let path = hierarchy.mount.join(&cgroups.parent).join(name);
-            let directory = create_dirs(&path)
-                .or_else(|_| create_dirs(&path)) // the parent was removed by an ending process
-                .and_then(|()| File::open(&path))
-                .map_err(|source| LeafError::Create { path: path.clone(), source })?;
-            self.directories.push((hierarchy.clone(), path, directory));
+            let failed = |source| LeafError::Create { path: path.clone(), source };
+            // Again, should an ending process have removed the parent in between.
+            create_dirs(&path).or_else(|_| create_dirs(&path)).map_err(failed)?;
+            if hierarchy.version == Version::V2 {
+                self.v2 = Some(File::open(&path).map_err(failed)?);
+            }
+            self.directories.push((hierarchy.clone(), path));
         }
         self.apply_limits(limits)?;
         self.apply_device_rules(cgroups.devices)
@@ -61,8 +65,8 @@ impl Leaf {
     fn directory(&self, controller: &'static str) -> Result<(Version, &Path), LeafError> {
         self.directories
             .iter()
-            .find(|(hierarchy, _, _)| hierarchy.has(controller))
-            .map(|(hierarchy, path, _)| (hierarchy.version, path.as_path()))
+            .find(|(hierarchy, _)| hierarchy.has(controller))
+            .map(|(hierarchy, path)| (hierarchy.version, path.as_path()))
             .ok_or(LeafError::NoController { controller })
     }
 
@@ -117,15 +121,12 @@ impl Leaf {
 
     /// The v2 directory: a container is born in it.
     pub(crate) fn v2(&self) -> Option<BorrowedFd<'_>> {
-        self.directories
-            .iter()
-            .find(|(hierarchy, _, _)| hierarchy.version == Version::V2)
-            .map(|(_, _, directory)| directory.as_fd())
+        self.v2.as_ref().map(File::as_fd)
     }
 
     /// Moves the calling process into every v1 directory.
     pub(crate) fn join_v1(&self) -> Result<(), LeafError> {
-        for (hierarchy, path, _) in &self.directories {
+        for (hierarchy, path) in &self.directories {
             if hierarchy.version == Version::V1 {
                 write(path, "cgroup.procs", "0")?;
             }
@@ -149,7 +150,7 @@ impl Leaf {
 
     /// Removes it once its processes are gone. Failures leave it to the next reconciliation.
     pub(crate) fn remove(&self) {
-        for (_, path, _) in &self.directories {
+        for (_, path) in &self.directories {
             let _ = kill_and_remove(path);
         }
     }

@@ -49,6 +49,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) hierarchies: &'a [Hierarchy],
     pub(crate) devices: DeviceRules,
     pub(crate) filter: Option<&'a [Instruction]>,
+    /// Soft and hard limit on open files, unless the specification has one.
+    pub(crate) open_files: (u64, u64),
     /// The memfd with the launcher.
     pub(crate) launcher: BorrowedFd<'a>,
     /// A directory with the empty directories that are mounted on while setting up.
@@ -155,7 +157,7 @@ fn enter(
     if spec.network == NetworkMode::None {
         sys::interface::bring_loopback_up().step("bring up loopback")?;
     }
-    privileges::set_ulimits(&spec.ulimits)?;
+    privileges::set_ulimits(&spec.ulimits, launch.open_files)?;
     privileges::leave_keyring()?;
     change_directory(&spec.cwd)?;
     terminal::connect(launch.stdio, terminal.map(|t| t.far), user.uid)?;

@@ -13,7 +13,9 @@ use crate::zygote::message::{Step, StepError};
 /// The highest capability number a kernel may have.
 const CAPABILITY_NUMBERS: u32 = 63;
 
-pub(super) fn set_ulimits(ulimits: &[Ulimit]) -> Result<(), StepError> {
+pub(super) fn set_ulimits(ulimits: &[Ulimit], open_files: (u64, u64)) -> Result<(), StepError> {
+    let (soft, hard) = open_files;
+    setrlimit(NixResource::RLIMIT_NOFILE, soft, hard).step("reset the limit on open files")?;
     for ulimit in ulimits {
         let step = || format!("set ulimit `{ulimit}`");
         let resource = resource(&ulimit.name).ok_or("no such limit").step(step())?;

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use sys::clone::close_all_except;
 
@@ -49,15 +50,25 @@ fn prepare(
     rustix::stdio::dup2_stdin(&null).step("replace standard input")?;
     rustix::stdio::dup2_stdout(&null).step("replace standard output")?;
     reset_oom_score();
+    let open_files = raise_open_files().step("raise the limit on open files")?;
     Ok(Server {
         socket: socket.try_clone_to_owned().step("keep the socket")?,
         owner: owner.name.clone(),
         launcher: launcher::sealed().step("make the launcher")?,
         cgroups: Cgroups::prepare(engine, &owner.name),
         mountpoints: mountpoints.to_owned(),
+        open_files,
         filters: HashMap::new(),
         containers: Vec::new(),
     })
+}
+
+/// Many containers, and overlays of many layers, take many descriptors. Containers themselves get
+/// the limits we were started with, which are returned.
+fn raise_open_files() -> nix::Result<(u64, u64)> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok((soft, hard))
 }
 
 /// Containers are not to be spared because the caller is.

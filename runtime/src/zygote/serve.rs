@@ -32,6 +32,8 @@ pub(super) struct Server {
     pub(super) cgroups: Cgroups,
     pub(super) launcher: OwnedFd,
     pub(super) mountpoints: PathBuf,
+    /// Soft and hard limit for containers that ask for none.
+    pub(super) open_files: (u64, u64),
     pub(super) filters: HashMap<CapabilitySet, Vec<Instruction>>,
     pub(super) containers: Vec<Running>,
 }
@@ -171,6 +173,7 @@ impl Server {
             hierarchies: &self.cgroups.hierarchies,
             devices: self.cgroups.devices,
             filter,
+            open_files: self.open_files,
             launcher: self.launcher.as_fd(),
             mountpoints: &self.mountpoints,
             status: far_status.as_fd(),
