@@ -36,10 +36,11 @@ pub use request::BuildRequest;
 pub use step::{PlannedStep, Source, StageId, Step};
 
 /// Builds the image of a request: everything from its text to the tagged image and the outputs asked for.
+/// Without `zygote` a RUN that the cache does not have fails.
 pub fn build(
     request: &BuildRequest,
     store: &store::Store,
-    zygote: &runtime::Zygote,
+    zygote: Option<&runtime::Zygote>,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<BuiltImage, BuildError> {

@@ -17,6 +17,8 @@ pub enum StepError {
     Process { command: String, outcome: String },
     #[error("process {command:?} did not complete successfully: {source}")]
     Start { command: String, source: RuntimeError },
+    #[error("cannot run anything: {source}")]
+    NoContainers { source: RuntimeError },
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]

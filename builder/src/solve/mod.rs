@@ -28,7 +28,7 @@ use session::{Session, Surroundings};
 pub(crate) fn build(
     request: &BuildRequest,
     store: &Store,
-    zygote: &Zygote,
+    zygote: Option<&Zygote>,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<BuiltImage, BuildError> {

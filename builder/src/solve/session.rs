@@ -29,7 +29,7 @@ pub(super) struct Session<'a> {
     pub(super) request: &'a BuildRequest,
     pub(super) plan: &'a BuildPlan,
     pub(super) store: &'a Store,
-    pub(super) zygote: &'a Zygote,
+    pub(super) zygote: Option<&'a Zygote>,
     pub(super) progress: &'a dyn Progress,
     pub(super) images: &'a Images<'a>,
     pub(super) cache: Cache,
@@ -77,7 +77,7 @@ impl Drop for Permit<'_> {
 
 /// What a build is given besides the request and the store.
 pub(super) struct Surroundings<'a> {
-    pub(super) zygote: &'a Zygote,
+    pub(super) zygote: Option<&'a Zygote>,
     pub(super) progress: &'a dyn Progress,
     pub(super) images: &'a Images<'a>,
 }

@@ -257,11 +257,13 @@ impl OneStep<'_> {
             let (platform, host) = (self.stage.platform.to_string(), host.to_string());
             return Err(StepError::ForeignPlatform { platform, host });
         }
+        let no_zygote = || StepError::NoContainers { source: runtime::RuntimeError::NotRoot };
+        let zygote = session.zygote.ok_or_else(no_zygote)?;
         let stack = self.below.snapshots(session.store)?;
         let plan = super::mounts::prepare(session, step)?;
         let log = |stream, bytes| session.event(BuildEvent::StepLog { id, stream, bytes });
         let setting = run::Setting {
-            zygote: session.zygote,
+            zygote,
             snapshotter: &*session.snapshotter,
             cancel: &session.stop,
             secrets: &session.request.secrets,

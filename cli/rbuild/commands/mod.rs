@@ -1,5 +1,6 @@
 //! One file for each command: resolves the arguments, calls a library, shows the result.
 
+mod build;
 mod dockerfile;
 mod engine;
 mod history;
@@ -29,6 +30,7 @@ use crate::args::Command;
 pub(crate) fn run(command: Command) -> Exit {
     let environment = Environment::process();
     let result = match command {
+        Command::Build(args) => build::run(&args, &environment),
         Command::Parse(args) => parse::run(&args),
         Command::Images(args) => images::run(&args, &environment),
         Command::Inspect(args) => inspect::run(&args, &environment),
@@ -41,7 +43,6 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Run(args) => return run::run(&args, &environment),
         Command::System(args) => system::run(&args, &environment),
         Command::Version => version::run(),
-        _ => Err(anyhow::anyhow!("not connected yet")),
     };
     result.unwrap_or_else(|err| {
         report_of(&err).print();

@@ -100,8 +100,6 @@ fn from_stdin(args: &BuildArgs) -> Result<Inputs> {
 
 /// Tar archives, plain or compressed, by their first bytes.
 fn is_archive(bytes: &[u8]) -> bool {
-    const COMPRESSED: [&[u8]; 4] =
-        [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"];
-    bytes.get(257..262) == Some(b"ustar")
-        || COMPRESSED.iter().any(|magic| bytes.starts_with(magic))
+    const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"];
+    bytes.get(257..262) == Some(b"ustar") || COMPRESSED.iter().any(|magic| bytes.starts_with(magic))
 }

@@ -51,12 +51,8 @@ mod tests {
     #[test]
     fn fields_are_split_at_commas_outside_quotes() {
         let parsed = parse("type=oci,\"dest=a,b\",Tar=false,x").unwrap();
-        let expected = [
-            ("type", Some("oci")),
-            ("dest", Some("a,b")),
-            ("tar", Some("false")),
-            ("x", None),
-        ];
+        let expected =
+            [("type", Some("oci")), ("dest", Some("a,b")), ("tar", Some("false")), ("x", None)];
         let expected = expected.map(|(n, v)| (n.to_owned(), v.map(str::to_owned)));
         assert_eq!(parsed, expected);
         assert!(parse("\"a").is_err());

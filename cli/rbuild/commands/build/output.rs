@@ -51,7 +51,9 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
         "force-compression" | "push" | "push-by-digest" if !flag(value.clone())? => {}
         "type" => settings.kind = value,
         "dest" => settings.dest = value,
-        "name" => settings.names = value.iter().flat_map(|v| v.split(',')).map(str::to_owned).collect(),
+        "name" => {
+            settings.names = value.iter().flat_map(|v| v.split(',')).map(str::to_owned).collect()
+        }
         "compression" => settings.compression = value,
         "compression-level" => {
             let level = value.as_deref().unwrap_or_default().parse::<i32>();
@@ -78,7 +80,9 @@ fn resolve(settings: Settings) -> Result<Option<Output>> {
             Destination::Path(path) => Ok(Some(Output::Local(path))),
             Destination::Stdout => bail!("a directory cannot go to stdout"),
         },
-        "registry" => bail!("registries are not supported yet; use `type=oci` and copy the archive"),
+        "registry" => {
+            bail!("registries are not supported yet; use `type=oci` and copy the archive")
+        }
         _ => bail!("unknown type `{kind}`; known are oci, docker, tar, local, image"),
     }
 }
@@ -101,7 +105,9 @@ fn image(settings: Settings) -> Result<ImageOutput> {
 fn compression(name: Option<&str>, level: Option<i32>) -> Result<LayerCompression> {
     match name.unwrap_or("gzip") {
         "gzip" => match level.map(u32::try_from).transpose() {
-            Ok(level) if level.is_none_or(|level| level <= 9) => Ok(LayerCompression::Gzip { level }),
+            Ok(level) if level.is_none_or(|level| level <= 9) => {
+                Ok(LayerCompression::Gzip { level })
+            }
             _ => bail!("gzip has levels 0 to 9"),
         },
         "zstd" => Ok(LayerCompression::Zstd { level }),

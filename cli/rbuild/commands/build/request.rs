@@ -107,7 +107,9 @@ fn ulimit(text: &str) -> Result<Ulimit> {
 fn named_contexts(specs: &[String]) -> Result<BTreeMap<String, NamedContext>> {
     let parse = |text: &String| {
         let about = || format!("`--build-context {text}`");
-        let (name, source) = text.split_once('=').with_context(|| format!("{} is not of the form name=source", about()))?;
+        let (name, source) = text
+            .split_once('=')
+            .with_context(|| format!("{} is not of the form name=source", about()))?;
         if name.is_empty() || source.is_empty() {
             bail!("{} is not of the form name=source", about());
         }
@@ -125,7 +127,9 @@ fn named_context(source: &str) -> Result<NamedContext> {
         return Ok(NamedContext::Image(reference.to_string()));
     }
     if source.contains("://") || source.starts_with("git@") {
-        bail!("unsupported context source: only directories, oci-layout:// and docker-image:// are");
+        bail!(
+            "unsupported context source: only directories, oci-layout:// and docker-image:// are"
+        );
     }
     let path = PathBuf::from(source);
     if !path.is_dir() {

@@ -21,7 +21,8 @@ pub(super) fn parse(text: &str, environment: &Environment) -> Result<Secret> {
             _ => bail!("{}: unknown setting `{name}`; known are id, src, env, type", about()),
         }
     }
-    let id = id.filter(|id| !id.is_empty()).with_context(|| format!("{}: `id` is missing", about()))?;
+    let id =
+        id.filter(|id| !id.is_empty()).with_context(|| format!("{}: `id` is missing", about()))?;
     match kind.as_deref() {
         None => {}
         Some("file") if variable.is_none() => {}
