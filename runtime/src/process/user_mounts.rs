@@ -152,14 +152,19 @@ impl<'a> Files<'a> {
         fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         fchmod(&file, Mode::from_raw_mode(mode))?;
         let place = openat(&tmpfs, &name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(clone_mount(place, false)?)
+        let mounted = clone_mount(place, false)?;
+        if mode & 0o111 == 0 {
+            let set = libc::MOUNT_ATTR_NOEXEC;
+            change_mount(&mounted, MountChange { set, ..MountChange::default() })?;
+        }
+        Ok(mounted)
     }
 
     fn tmpfs(&mut self) -> std::io::Result<OwnedFd> {
         if let Some(tmpfs) = &self.tmpfs {
             return tmpfs.try_clone();
         }
-        let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+        let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
         let mounted = new_mount("tmpfs", &[Setting::Text("mode", "700")], attributes)?;
         let target = rustix::fs::open(
             self.launch.mountpoint("files"),

@@ -15,6 +15,7 @@ pub(crate) const CASES: &[Case] = &[
     ("mounts::binds", binds),
     ("mounts::subpaths_stay_inside", subpaths_stay_inside),
     ("mounts::trees_tmpfs_and_files", trees_tmpfs_and_files),
+    ("mounts::files_can_be_programs", files_can_be_programs),
     ("mounts::targets_stay_inside", targets_stay_inside),
     ("mounts::read_only_root", read_only_root),
     ("mounts::five_hundred_lowers", five_hundred_lowers),
@@ -150,6 +151,28 @@ fn trees_tmpfs_and_files(world: &World) {
     assert_eq!(output.outcome, Outcome::Exited(1));
     assert!(world.path("tu/d/new").exists());
     assert_eq!(fs::read_dir(world.upper(&spec)).unwrap().count(), 0);
+}
+
+/// A RUN with a here-document that begins with `#!` is such a file.
+fn files_can_be_programs(world: &World) {
+    let mut spec = world.command(&["/dev/pipes/EOF"]);
+    spec.user = "web".to_owned();
+    for (mode, code) in [(0o755, None), (0o644, Some(126))] {
+        spec.mounts = vec![Mount {
+            target: "/dev/pipes/EOF".into(),
+            source: MountSource::File {
+                content: b"#!/bin/sh\necho script\n".to_vec(),
+                mode,
+                uid: 0,
+                gid: 0,
+            },
+            read_only: true,
+        }];
+        match code {
+            None => assert_eq!(success(world.run(&spec)), "script\n"),
+            Some(_) => assert_eq!(world.start(&spec).unwrap_err().exit_code(), code),
+        }
+    }
 }
 
 fn targets_stay_inside(world: &World) {
