@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use parser::{ParseErrors, Span};
 use store::StoreError;
 
-pub use crate::execute::StepError;
+pub use crate::execute::{RunError, StepError};
 use crate::plan::PlanError;
 
 /// What [`crate::build`] returns.

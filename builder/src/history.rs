@@ -41,7 +41,7 @@ pub(crate) fn quoted_list(words: &[String]) -> String {
 }
 
 /// A string as Go's `%q` writes it.
-fn go_quote(text: &str) -> String {
+pub(crate) fn go_quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

@@ -28,7 +28,7 @@ pub mod step;
 
 pub use built::BuiltImage;
 pub use cancel::Cancel;
-pub use error::{BuildError, StepError};
+pub use error::{BuildError, RunError, StepError};
 pub use history::rfc3339;
 pub use plan::{BuildPlan, PlannedStage};
 pub use progress::{BuildEvent, Progress};

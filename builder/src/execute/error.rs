@@ -3,22 +3,19 @@
 use std::io;
 use std::path::PathBuf;
 
-use runtime::RuntimeError;
 use store::StoreError;
 use store::layer::LayerError;
 use store::tree::TreeError;
 
+use super::run::RunError;
 use super::source::SourceError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The wording of BuildKit.
-    #[error("process {command:?} did not complete successfully: {outcome}")]
-    Process { command: String, outcome: String },
-    #[error("process {command:?} did not complete successfully: {source}")]
-    Start { command: String, source: RuntimeError },
+    #[error(transparent)]
+    Run(#[from] RunError),
     #[error("cannot run anything: {source}")]
-    NoContainers { source: RuntimeError },
+    NoContainers { source: runtime::RuntimeError },
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
@@ -43,16 +40,8 @@ pub enum StepError {
     IsADirectory { path: String },
     #[error("too many symbolic links in the destination {path}")]
     LinkLoop { path: String },
-    #[error("secret {id}: not found")]
-    SecretMissing { id: String },
-    #[error("cannot read the secret {id} from `{}`", path.display())]
-    SecretRead { id: String, path: PathBuf, source: io::Error },
-    #[error("the secret {id} cannot be a variable: it is not UTF-8")]
-    SecretText { id: String },
     #[error("cannot {act} `{}`", path.display())]
     Io { act: &'static str, path: PathBuf, source: io::Error },
-    #[error("cannot read the output of the process")]
-    Output { source: io::Error },
     #[error("cannot serialise {what}")]
     Serialise { what: &'static str, source: serde_json::Error },
     #[error("{name}: not found: {source}")]
@@ -80,7 +69,7 @@ impl StepError {
             StepError::Image { .. } => Some(
                 "there are no registries yet: put it in the store with `rbuild load`".to_owned(),
             ),
-            StepError::SecretMissing { id } => Some(format!("give it with `--secret id={id}`")),
+            StepError::Run(error) => error.hint(),
             StepError::Store(error) => error.hint(),
             _ => None,
         }

@@ -18,6 +18,7 @@ use store::layer::LayerIndex;
 use store::{Descriptor, DiffId};
 
 pub use error::StepError;
+pub use run::RunError;
 pub(crate) use error::io_error;
 
 /// A layer that was made: an uncompressed tar in the store.

@@ -1,6 +1,5 @@
 //! What the mounts of a RUN read: for its key, and as snapshots to mount.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,12 +10,11 @@ use store::tree::Tree;
 
 use super::filesystem::{Filesystem, Layer, Sealed, unpack_blob};
 use super::session::Session;
-use crate::cache::{Cache, Inputs, KeyBuilder};
-use crate::execute::run::cache_mount::CacheDir;
-use crate::execute::run::{MountPlan, Prepared};
+use crate::cache::{Cache, Inputs, KeyBuilder, StepKey};
+use crate::execute::run::{self, MountPlan, Prepared, cache_mount};
 use crate::execute::source::{Link, NodeKind, Source as Files, SourceError, clean, resolve};
 use crate::execute::{NewLayer, StepError, copy, io_error};
-use crate::step::{CopySource, CopyStep, RunMount, RunStep, Source};
+use crate::step::{CacheMount, CopySource, CopyStep, RunMount, RunStep, Source};
 
 /// Everything the mounts read from.
 pub(super) fn sources(step: &RunStep) -> impl Iterator<Item = &Source> {
@@ -61,27 +59,33 @@ pub(super) fn inputs(session: &Session<'_>, step: &RunStep) -> Result<Inputs, St
 /// Snapshots and cache directories for the mounts, in their order.
 pub(super) fn prepare(session: &Session<'_>, step: &RunStep) -> Result<MountPlan, StepError> {
     let mut plan = MountPlan::default();
-    // Locks are taken in one order everywhere, lest two builds wait for each other.
-    let mut caches = BTreeMap::new();
+    let mut caches = Vec::new();
     for (number, mount) in step.mounts.iter().enumerate() {
-        if let RunMount::Cache(cache) = mount {
-            caches.insert((cache.id.clone(), number), cache);
+        if let RunMount::Cache(cache) = mount
+            && run::is_made(&step.mounts, number)
+        {
+            caches.push((number, cache, seed_key(session, &cache.from)?));
         }
     }
-    let mut opened = BTreeMap::new();
-    for ((_, number), cache) in caches {
-        let from = session.source_layers(&cache.from)?;
-        let key = from.map_or_else(|| KeyBuilder::new("context").finish(), |layers| layers.key);
-        let seed = |dir: &Path| seed(session, &cache.from, dir);
-        opened.insert(number, CacheDir::open(cache, key, session.store, &session.stop, seed)?);
-    }
+    let seed = |cache: &CacheMount, dir: &Path| seed(session, &cache.from, dir);
+    let mut opened = cache_mount::open_all(caches, session.store, &session.stop, seed)?;
     for (number, mount) in step.mounts.iter().enumerate() {
         plan.sources.push(match mount {
-            RunMount::Bind(bind) => bind_tree(session, &bind.from, &bind.source)?,
+            RunMount::Bind(bind) if run::is_made(&step.mounts, number) => {
+                bind_tree(session, &bind.from, &bind.source)?
+            }
             _ => opened.remove(&number).map_or(Prepared::Nothing, Prepared::Cache),
         });
     }
     Ok(plan)
+}
+
+/// What a new cache directory is filled with: a directory of the user's counts by its name.
+fn seed_key(session: &Session<'_>, from: &Source) -> Result<StepKey, StepError> {
+    Ok(match session.source_layers(from)? {
+        Some(layers) => layers.key,
+        None => KeyBuilder::new("directory").part(format!("{from:?}").as_bytes()).finish(),
+    })
 }
 
 fn bind_tree(session: &Session<'_>, from: &Source, path: &str) -> Result<Prepared, StepError> {

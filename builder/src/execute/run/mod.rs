@@ -1,26 +1,40 @@
 //! RUN: a container on the snapshots below, whose upper directory becomes the next snapshot.
+//!
+//! | file             | what                                                            |
+//! |------------------|-----------------------------------------------------------------|
+//! | `spec.rs`        | the step as the runtime's container specification               |
+//! | `etc.rs`         | /etc/hosts                                                      |
+//! | `mounts.rs`      | `--mount`: what stands behind each, in the order they are made  |
+//! | `cache_mount.rs` | directories that outlive builds, and who may use them at once   |
+//! | `secret.rs`      | secrets as files in memory and variables                        |
+//! | `output.rs`      | lines of output, and the last ones for the error                |
+//!
+//! Mounts are made in the runtime's own mount namespace and what is prepared here lies in the
+//! store's temporary directory: a killed build leaves nothing that the next one does not remove.
 
 pub(crate) mod cache_mount;
+mod error;
+mod etc;
 mod mounts;
 mod output;
+mod secret;
+mod spec;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fmt;
 use std::sync::Arc;
 
-use runtime::{ContainerSpec, EtcFiles, Mount, MountSource, Outcome, Rootfs, Stdio, Zygote};
-use store::{RootfsMount, SnapshotId, Snapshotter};
+use runtime::{Container, ContainerSpec, ExitStatus, RuntimeError, StartFailure, Stdio, Zygote};
+use store::{SnapshotId, Snapshotter};
+
+pub use error::RunError;
+pub(crate) use mounts::{MountPlan, Prepared, is_made};
 
 use super::StepError;
 use crate::cancel::Cancel;
 use crate::progress::LogStream;
-use crate::request::{NetworkMode, Secret};
-use crate::step::{RunStep, Ulimit};
-
-pub(crate) use mounts::{MountPlan, Prepared};
-
-/// What the host is called inside when nothing else is said; BuildKit's name.
-const HOSTNAME: &str = "buildkitsandbox";
+use crate::request::Secret;
+use crate::step::RunStep;
+use output::Output;
 
 /// What RUN needs besides the step.
 pub(crate) struct Setting<'a> {
@@ -28,17 +42,17 @@ pub(crate) struct Setting<'a> {
     pub(crate) snapshotter: &'a dyn Snapshotter,
     pub(crate) cancel: &'a Cancel,
     pub(crate) secrets: &'a [Secret],
-    /// Receives the output, line by line.
+    /// Gets each line of output as it comes, with its newline; from two threads.
     pub(crate) log: &'a (dyn Fn(LogStream, Vec<u8>) + Sync),
 }
 
-impl std::fmt::Debug for Setting<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Setting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Setting").finish_non_exhaustive()
     }
 }
 
-/// Runs the step on `stack` and returns the snapshot of what it changed.
+/// Runs the step on `stack` and returns the snapshot of what it changed. `id` names its cgroups.
 pub(crate) fn execute(
     step: &RunStep,
     id: &str,
@@ -46,114 +60,97 @@ pub(crate) fn execute(
     plan: MountPlan,
     setting: &Setting<'_>,
 ) -> Result<SnapshotId, StepError> {
-    if setting.cancel.is_cancelled() {
-        return Err(StepError::Cancelled);
-    }
     let active = setting.snapshotter.prepare(stack)?;
-    let args: Vec<OsString> = step.args.iter().map(OsString::from).collect();
-    let mut spec = ContainerSpec::new(id, rootfs(&active.mount), args);
-    describe(&mut spec, step);
-    // Held until the process has ended: locks of cache mounts, throw-away snapshots.
-    let prepared = mounts::resolve(step, plan, setting)?;
-    spec.env.extend(prepared.env.iter().cloned());
-    spec.mounts.extend(prepared.mounts.iter().cloned());
-    start_and_wait(step, &spec, setting)?;
-    drop(prepared);
+    let mut spec = spec::container(id, step, spec::rootfs(&active.mount));
+    // Locks and throw-away directories are needed until the process has ended.
+    let mounts = mounts::resolve(step, plan, setting)?;
+    spec.mounts.extend(mounts.list.iter().cloned());
+    for variable in &mounts.variables {
+        spec::set_variable(&mut spec.env, variable);
+    }
+    process(step, &spec, setting)?;
+    drop(mounts);
     Ok(setting.snapshotter.commit(active)?)
 }
 
-fn describe(spec: &mut ContainerSpec, step: &RunStep) {
-    spec.env = step.env.clone();
-    spec.env.extend(step.proxy_env.iter().cloned());
-    spec.cwd = PathBuf::from(&step.cwd);
-    spec.user = step.user.clone();
-    spec.hostname = step.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned());
-    let hosts: Vec<_> =
-        step.add_hosts.iter().map(|extra| (extra.host.clone(), extra.address)).collect();
-    spec.etc = EtcFiles {
-        hosts: Some(runtime::etc::hosts(&spec.hostname, &hosts)),
-        resolv_conf: Some(runtime::etc::host_resolv_conf()),
-        hostname: None,
-        read_only: true,
-    };
-    spec.network = match step.network {
-        NetworkMode::Default | NetworkMode::Host => runtime::NetworkMode::Host,
-        NetworkMode::None => runtime::NetworkMode::None,
-    };
-    if let Some(size) = step.shm_size {
-        spec.shm_size = size;
+/// From start to end, with all of its output.
+fn process(step: &RunStep, spec: &ContainerSpec, setting: &Setting<'_>) -> Result<(), StepError> {
+    if setting.cancel.is_cancelled() {
+        return Err(StepError::Cancelled);
     }
-    spec.ulimits = step.ulimits.iter().map(ulimit).collect();
-    if let Some(script) = &step.script {
-        spec.mounts.push(Mount {
-            target: PathBuf::from("/dev/pipes").join(&script.name),
-            source: MountSource::File {
-                content: script.content.clone().into_bytes(),
-                mode: 0o755,
-                uid: 0,
-                gid: 0,
-            },
-            read_only: true,
-        });
+    let output = Output::new(setting.log);
+    let ended = match setting.zygote.spawn(spec, Stdio::Pipes { stdin: false }) {
+        Ok(container) => follow(container, &output, setting.cancel).map(Ended::from),
+        Err(error) => not_started(step, error, &output),
+    };
+    if setting.cancel.is_cancelled() {
+        return Err(StepError::Cancelled);
+    }
+    let Ended { code, outcome } = ended?;
+    if code == 0 {
+        return Ok(());
+    }
+    Err(RunError::Exit { command: command(step), outcome, code, tail: output.into_tail() }.into())
+}
+
+struct Ended {
+    /// As a shell reports it.
+    code: i32,
+    outcome: String,
+}
+
+impl From<ExitStatus> for Ended {
+    fn from(status: ExitStatus) -> Ended {
+        let memory = if status.oom_killed { ", out of memory" } else { "" };
+        Ended { code: status.code(), outcome: format!("exit code: {}{memory}", status.code()) }
     }
 }
 
-/// A negative limit is none.
-fn ulimit(limit: &Ulimit) -> runtime::Ulimit {
-    let value = |value: i64| u64::try_from(value).ok();
-    runtime::Ulimit { name: limit.name.clone(), soft: value(limit.soft), hard: value(limit.hard) }
-}
-
-fn start_and_wait(
-    step: &RunStep,
-    spec: &ContainerSpec,
-    setting: &Setting<'_>,
-) -> Result<(), StepError> {
-    let command = || step.args.join(" ");
-    let failed = |source| StepError::Start { command: command(), source };
-    let mut container =
-        setting.zygote.spawn(spec, Stdio::Pipes { stdin: false }).map_err(failed)?;
+fn follow(
+    mut container: Container,
+    output: &Output<'_>,
+    cancel: &Cancel,
+) -> Result<ExitStatus, RunError> {
     let (stdout, stderr) = (container.take_stdout(), container.take_stderr());
     let container = Arc::new(container);
-    let killed = container.clone();
+    let watched = container.clone();
     // An error would mean that it has ended.
-    let _watching = setting.cancel.on_cancel(move || drop(killed.kill_all()));
+    let _watching = cancel.on_cancel(move || drop(watched.kill_all()));
     std::thread::scope(|scope| {
-        let pumps =
-            [(stdout, LogStream::Stdout), (stderr, LogStream::Stderr)].map(|(pipe, stream)| {
-                scope.spawn(move || match pipe {
-                    Some(pipe) => output::pump(pipe, |line| (setting.log)(stream, line)),
-                    None => Ok(()),
-                })
-            });
-        let status = container.wait();
+        let pumps = [(stdout, LogStream::Stdout), (stderr, LogStream::Stderr)];
+        let pumps = pumps.map(|(pipe, stream)| {
+            scope.spawn(move || pipe.map_or(Ok(()), |pipe| output.pump(stream, pipe)))
+        });
+        let status = container.wait().map_err(RunError::Runtime);
         for pump in pumps {
-            let pumped = pump.join().unwrap_or(Ok(()));
-            pumped.map_err(|source| StepError::Output { source })?;
+            if let Ok(Err(source)) = pump.join() {
+                return Err(RunError::Output { source });
+            }
         }
-        status.map_err(failed)
-    })
-    .and_then(|status| {
-        if setting.cancel.is_cancelled() {
-            return Err(StepError::Cancelled);
-        }
-        let outcome = match status.outcome {
-            _ if status.success() => return Ok(()),
-            Outcome::Exited(code) => format!("exit code: {code}"),
-            Outcome::Signalled(signal) => format!("exit code: {} (signal {signal})", status.code()),
-        };
-        let outcome =
-            if status.oom_killed { format!("{outcome} (out of memory)") } else { outcome };
-        Err(StepError::Process { command: command(), outcome })
+        status
     })
 }
 
-/// The runtime's words for what the store says to mount.
-pub(crate) fn rootfs(mount: &RootfsMount) -> Rootfs {
-    match mount.clone() {
-        RootfsMount::Overlay { lowers, upper, work, volatile } => {
-            Rootfs::Overlay { lowers, upper, work, volatile }
+/// A program that is not there ends as a shell would have it end, with the reason as its output.
+fn not_started(
+    step: &RunStep,
+    error: RuntimeError,
+    output: &Output<'_>,
+) -> Result<Ended, RunError> {
+    let RuntimeError::Start { step: act, cause, failure, .. } = &error else {
+        return Err(RunError::Runtime(error));
+    };
+    let text = format!("{act}: {cause}");
+    match (failure, error.exit_code()) {
+        (StartFailure::NotFound | StartFailure::NotExecutable, Some(code)) => {
+            // Reading from memory does not fail.
+            let _ = output.pump(LogStream::Stderr, format!("{text}\n").as_bytes());
+            Ok(Ended { code: i32::from(code), outcome: format!("exit code: {code}") })
         }
-        RootfsMount::Directory { path, read_only } => Rootfs::Directory { path, read_only },
+        _ => Err(RunError::Start { command: command(step), cause: text }),
     }
+}
+
+fn command(step: &RunStep) -> String {
+    step.args.join(" ")
 }

@@ -1,15 +1,15 @@
-//! The mounts of a RUN.
+//! The mounts of a RUN: what stands behind each, in the order they are made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runtime::{Mount, MountSource};
 use store::{ActiveSnapshot, SnapshotId};
+use sys::RootDir;
 
 use super::cache_mount::CacheDir;
-use super::{Setting, rootfs};
+use super::{RunError, Setting, command, secret, spec};
 use crate::execute::StepError;
-use crate::request::{Secret, SecretSource};
-use crate::step::{RunMount, RunStep, SecretMount};
+use crate::step::{BindMount, CacheMount, RunMount, RunStep};
 
 /// What the mounts of a step read, in the order of the step's mounts.
 #[derive(Debug, Default)]
@@ -17,11 +17,11 @@ pub(crate) struct MountPlan {
     pub(crate) sources: Vec<Prepared>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Prepared {
-    /// tmpfs, secrets.
+    /// tmpfs, secrets, and mounts that another one replaces.
     Nothing,
-    /// A bind mount: a stack of snapshots and the path in it.
+    /// A bind mount: a stack of snapshots, at least one, and the path in it.
     Tree {
         stack: Vec<SnapshotId>,
         path: String,
@@ -32,79 +32,118 @@ pub(crate) enum Prepared {
 /// Mounts ready for the runtime, and what must live as long as they do.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
-    pub(super) mounts: Vec<Mount>,
-    pub(super) env: Vec<String>,
-    _discarded: Vec<ActiveSnapshot>,
-    _caches: Vec<CacheDir>,
+    pub(super) list: Vec<Mount>,
+    /// Secrets as `NAME=VALUE`.
+    pub(super) variables: Vec<String>,
+    writable: Vec<ActiveSnapshot>,
+    caches: Vec<CacheDir>,
+}
+
+/// Which of the mounts are made: of several on one target only the last.
+pub(crate) fn is_made(mounts: &[RunMount], number: usize) -> bool {
+    let target = target(&mounts[number]);
+    target.is_none() || mounts[number + 1..].iter().all(|later| self::target(later) != target)
+}
+
+fn target(mount: &RunMount) -> Option<&str> {
+    match mount {
+        RunMount::Bind(bind) => Some(&bind.target),
+        RunMount::Cache(cache) => Some(&cache.target),
+        RunMount::Tmpfs { target, .. } => Some(target),
+        RunMount::Secret(secret) => secret.target.as_deref(),
+    }
+}
+
+/// Outer mounts come before those within them, whatever the order in the Dockerfile.
+fn in_order(mounts: &[RunMount]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..mounts.len()).filter(|&n| is_made(mounts, n)).collect();
+    order.sort_by_key(|&number| target(&mounts[number]).map(Path::new));
+    order
 }
 
 pub(super) fn resolve(
     step: &RunStep,
-    plan: MountPlan,
+    mut plan: MountPlan,
     setting: &Setting<'_>,
 ) -> Result<Resolved, StepError> {
     let mut resolved = Resolved::default();
-    for (mount, prepared) in step.mounts.iter().zip(plan.sources) {
-        match (mount, prepared) {
+    for number in in_order(&step.mounts) {
+        let prepared = std::mem::replace(&mut plan.sources[number], Prepared::Nothing);
+        match (&step.mounts[number], prepared) {
             (RunMount::Bind(bind), Prepared::Tree { stack, path }) => {
-                let tree = if bind.read_only {
-                    rootfs(&setting.snapshotter.view(&stack)?)
-                } else {
-                    // What is written goes to an upper directory that nobody keeps.
-                    let active = setting.snapshotter.prepare(&stack)?;
-                    let tree = rootfs(&active.mount);
-                    resolved._discarded.push(active);
-                    tree
-                };
-                let source = MountSource::Tree { tree, subpath: Some(PathBuf::from(path)) };
-                resolved.push(&bind.target, source, bind.read_only);
+                resolved.bind(bind, &stack, &path, setting)?;
             }
             (RunMount::Cache(cache), Prepared::Cache(dir)) => {
-                let source = MountSource::Path {
-                    source: dir.path().to_owned(),
-                    subpath: Some(PathBuf::from(&cache.source)),
-                };
-                resolved.push(&cache.target, source, cache.read_only);
-                resolved._caches.push(dir);
+                resolved.cache(cache, dir, step)?;
             }
             (RunMount::Tmpfs { target, size }, _) => {
                 resolved.push(target, MountSource::Tmpfs { size: *size, mode: 0o1777 }, false);
             }
-            (RunMount::Secret(secret), _) => resolved.secret(secret, setting.secrets)?,
-            // The planner and the solver give each mount what it needs.
+            (RunMount::Secret(secret), _) => {
+                let given = secret::give(secret, setting.secrets)?;
+                resolved.list.extend(given.file);
+                resolved.variables.extend(given.variable);
+            }
+            // The solver gives each mount that is made what it needs.
             (RunMount::Bind(_) | RunMount::Cache(_), _) => {}
         }
     }
     Ok(resolved)
 }
 
+/// The whole tree or what an untrusted path leads to, found at the time of mounting.
+fn subpath(path: &str) -> Option<PathBuf> {
+    (path != "/").then(|| PathBuf::from(path))
+}
+
 impl Resolved {
     fn push(&mut self, target: &str, source: MountSource, read_only: bool) {
-        self.mounts.push(Mount { target: PathBuf::from(target), source, read_only });
+        self.list.push(Mount { target: PathBuf::from(target), source, read_only });
     }
 
-    fn secret(&mut self, mount: &SecretMount, given: &[Secret]) -> Result<(), StepError> {
-        let Some(secret) = given.iter().find(|secret| secret.id == mount.id) else {
-            return match mount.required {
-                true => Err(StepError::SecretMissing { id: mount.id.clone() }),
-                false => Ok(()),
-            };
+    fn bind(
+        &mut self,
+        bind: &BindMount,
+        stack: &[SnapshotId],
+        path: &str,
+        setting: &Setting<'_>,
+    ) -> Result<(), StepError> {
+        let tree = if bind.read_only {
+            spec::rootfs(&setting.snapshotter.view(stack)?)
+        } else {
+            // What is written goes to a directory that nobody keeps.
+            let active = setting.snapshotter.prepare(stack)?;
+            let tree = spec::rootfs(&active.mount);
+            self.writable.push(active);
+            tree
         };
-        let value = match &secret.source {
-            SecretSource::Value(value) => value.clone(),
-            SecretSource::File(path) => std::fs::read(path).map_err(|source| {
-                StepError::SecretRead { id: secret.id.clone(), path: path.clone(), source }
-            })?,
-        };
-        if let Some(name) = &mount.env {
-            let text = String::from_utf8(value.clone())
-                .map_err(|_| StepError::SecretText { id: secret.id.clone() })?;
-            self.env.push(format!("{name}={text}"));
-        }
-        if let Some(target) = &mount.target {
-            let (mode, uid, gid) = (mount.mode, mount.uid, mount.gid);
-            self.push(target, MountSource::File { content: value, mode, uid, gid }, true);
-        }
+        let source = MountSource::Tree { tree, subpath: subpath(path) };
+        self.push(&bind.target, source, bind.read_only);
         Ok(())
+    }
+
+    fn cache(&mut self, cache: &CacheMount, dir: CacheDir, step: &RunStep) -> Result<(), RunError> {
+        let found = RootDir::open(dir.path()).and_then(|root| root.metadata_follow(&cache.source));
+        if let Err(error) = found {
+            let cause = format!("open {} in the cache {}: {error}", cache.source, cache.id);
+            return Err(RunError::Start { command: command(step), cause });
+        }
+        let (source, subpath) = (dir.path().to_owned(), subpath(&cache.source));
+        self.push(&cache.target, MountSource::Path { source, subpath }, cache.read_only);
+        self.caches.push(dir);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outer_mounts_come_first_and_the_last_of_a_target_wins() {
+        let tmpfs =
+            |target: &str, size| RunMount::Tmpfs { target: target.to_owned(), size: Some(size) };
+        let mounts = [tmpfs("/a/b", 1), tmpfs("/a-b", 2), tmpfs("/a", 3), tmpfs("/a/b", 4)];
+        assert_eq!(in_order(&mounts), [2, 3, 1]);
     }
 }

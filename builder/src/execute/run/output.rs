@@ -1,12 +1,56 @@
-//! The output of a process, cut into lines.
+//! The output of a process: handed on line by line, its end kept for the error.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
+
+use crate::progress::LogStream;
 
 /// A line longer than this is handed on in pieces.
 const LONGEST: usize = 64 << 10;
+/// What an error shows of the output.
+const TAIL_LINES: usize = 20;
+const TAIL_BYTES: usize = 16 << 10;
 
-/// Hands on what `pipe` yields, line by line with the newline, until its end.
-pub(super) fn pump(mut pipe: impl Read, mut line: impl FnMut(Vec<u8>)) -> io::Result<()> {
+/// Passes lines on and remembers the last ones of both streams together.
+pub(super) struct Output<'a> {
+    log: &'a (dyn Fn(LogStream, Vec<u8>) + Sync),
+    tail: Mutex<VecDeque<Vec<u8>>>,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(log: &'a (dyn Fn(LogStream, Vec<u8>) + Sync)) -> Output<'a> {
+        Output { log, tail: Mutex::default() }
+    }
+
+    /// Reads `pipe` to its end.
+    pub(super) fn pump(&self, stream: LogStream, pipe: impl Read) -> io::Result<()> {
+        lines(pipe, |line| {
+            (self.log)(stream, line.to_vec());
+            let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.push_back(line[line.len().saturating_sub(TAIL_BYTES)..].to_vec());
+            if tail.len() > TAIL_LINES {
+                tail.pop_front();
+            }
+        })
+    }
+
+    /// The last lines, as many as an error can show.
+    pub(super) fn into_tail(self) -> Vec<u8> {
+        let lines = self.tail.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut room = TAIL_BYTES;
+        let fitting = lines.iter().rev().take_while(|line| {
+            let fits = line.len() <= room;
+            room = room.saturating_sub(line.len());
+            fits
+        });
+        let first = lines.len() - fitting.count();
+        lines.into_iter().skip(first).flatten().collect()
+    }
+}
+
+/// Each line with its newline; the last may have none.
+fn lines(mut pipe: impl Read, mut line: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = [0; 16 << 10];
     let mut pending = Vec::new();
     loop {
@@ -16,17 +60,16 @@ pub(super) fn pump(mut pipe: impl Read, mut line: impl FnMut(Vec<u8>)) -> io::Re
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        pending.extend_from_slice(&buffer[..count]);
-        while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
-            let rest = pending.split_off(end + 1);
-            line(std::mem::replace(&mut pending, rest));
-        }
-        if pending.len() >= LONGEST {
-            line(std::mem::take(&mut pending));
+        for piece in buffer[..count].split_inclusive(|&byte| byte == b'\n') {
+            pending.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || pending.len() >= LONGEST {
+                line(&pending);
+                pending.clear();
+            }
         }
     }
     if !pending.is_empty() {
-        line(pending);
+        line(&pending);
     }
     Ok(())
 }
@@ -37,9 +80,28 @@ mod tests {
 
     #[test]
     fn lines_come_one_by_one_and_the_last_needs_no_newline() {
-        let mut lines = Vec::new();
-        pump(&b"one\ntwo\n\nrest"[..], |line| lines.push(String::from_utf8(line).unwrap()))
-            .unwrap();
-        assert_eq!(lines, ["one\n", "two\n", "\n", "rest"]);
+        let mut found = Vec::new();
+        lines(&b"one\ntwo\n\nrest"[..], |line| found.push(line.to_vec())).unwrap();
+        assert_eq!(found, [&b"one\n"[..], b"two\n", b"\n", b"rest"]);
+    }
+
+    #[test]
+    fn endless_lines_come_in_pieces() {
+        let mut lengths = Vec::new();
+        lines(io::repeat(b'x').take(150 << 10), |line| lengths.push(line.len())).unwrap();
+        assert_eq!(lengths, [64 << 10, 64 << 10, 22 << 10]);
+    }
+
+    #[test]
+    fn the_tail_is_bounded_in_lines_and_bytes() {
+        let ignore = |_: LogStream, _: Vec<u8>| {};
+        let output = Output::new(&ignore);
+        let text: String = (0..30).map(|number| format!("{number}\n")).collect();
+        output.pump(LogStream::Stdout, text.as_bytes()).unwrap();
+        let tail = String::from_utf8(output.into_tail()).unwrap();
+        assert!(tail.starts_with("10\n") && tail.ends_with("29\n"), "{tail}");
+        let output = Output::new(&ignore);
+        output.pump(LogStream::Stderr, io::repeat(b'x').take(1 << 20)).unwrap();
+        assert_eq!(output.into_tail().len(), TAIL_BYTES);
     }
 }
