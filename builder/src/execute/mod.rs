@@ -18,8 +18,8 @@ use store::layer::LayerIndex;
 use store::{Descriptor, DiffId};
 
 pub use error::StepError;
-pub use run::RunError;
 pub(crate) use error::io_error;
+pub use run::RunError;
 
 /// A layer that was made: an uncompressed tar in the store.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! What Docker mounts in every container: /proc, /dev and below, /sys, /sys/fs/cgroup.
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mkdirat, mknodat, symlinkat};
 use sys::RootDir;
@@ -77,9 +78,12 @@ fn mount_dev(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> 
     ];
     let devpts = mount(root, "devpts", "dev/pts", &settings, NOSUID | NOEXEC)?;
     mount(root, "mqueue", "dev/mqueue", &[], NOSUID | NODEV | NOEXEC)?;
-    let size = launch.spec.shm_size.to_string();
-    let settings = [Setting::Text("mode", "1777"), Setting::Text("size", &size)];
-    mount(root, "tmpfs", "dev/shm", &settings, NOSUID | NODEV | NOEXEC)?;
+    // One of the specification's takes its place, as with Docker, instead of hiding it.
+    if launch.spec.mounts.iter().all(|mount| mount.target != Path::new("/dev/shm")) {
+        let size = launch.spec.shm_size.to_string();
+        let settings = [Setting::Text("mode", "1777"), Setting::Text("size", &size)];
+        mount(root, "tmpfs", "dev/shm", &settings, NOSUID | NODEV | NOEXEC)?;
+    }
     Ok(devpts)
 }
 

@@ -100,12 +100,17 @@ impl<'a> Targets<'a> {
         missing.reverse();
         self.disturb(missing[0]).step(step())?;
         for created in missing {
-            if is_dir || created != path {
-                self.root.create_dir(created, 0o755).step(step())?;
+            let made = if is_dir || created != path {
+                self.root.create_dir(created, 0o755)
             } else {
-                self.root.create_file(created, 0o644).step(step())?;
+                self.root.create_file(created, 0o644).map(drop)
+            };
+            match made {
+                Ok(()) => self.stubs.created.push(created.to_owned()),
+                // Another container made it, in a mount that both have.
+                Err(error) if error.errno() == Some(libc::EEXIST) => {}
+                Err(error) => return Err(error).step(step()),
             }
-            self.stubs.created.push(created.to_owned());
         }
         Ok(())
     }

@@ -124,7 +124,8 @@ fn tmpfs(size: Option<u64>, mode: u32) -> sys::Result<OwnedFd> {
     let size = size.map(|bytes| bytes.to_string());
     let mut settings = vec![Setting::Text("mode", &mode)];
     settings.extend(size.iter().map(|size| Setting::Text("size", size)));
-    new_mount("tmpfs", &settings, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV)
+    // As BuildKit's. Which devices work is decided by the cgroup, or by `place_mount` without one.
+    new_mount("tmpfs", &settings, libc::MOUNT_ATTR_NOSUID)
 }
 
 /// Files that exist in memory only, on one tmpfs for the container. It is mounted aside while
