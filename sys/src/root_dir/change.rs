@@ -81,7 +81,17 @@ impl RootDir {
 
     /// Gives the file at `existing` a second name. A symbolic link gets the second name itself.
     pub fn hard_link(&self, existing: impl AsRef<Path>, new: impl AsRef<Path>) -> Result<()> {
-        let (old, new) = (self.place(existing.as_ref())?, self.place(new.as_ref())?);
+        self.hard_link_from(self, existing, new)
+    }
+
+    /// As [`RootDir::hard_link`], to a file of another tree of the same file system.
+    pub fn hard_link_from(
+        &self,
+        other: &RootDir,
+        existing: impl AsRef<Path>,
+        new: impl AsRef<Path>,
+    ) -> Result<()> {
+        let (old, new) = (other.place(existing.as_ref())?, self.place(new.as_ref())?);
         let (old_name, new_name) = (old.name.as_os_str(), new.name.as_os_str());
         rustix::fs::linkat(&old, old_name, &new, new_name, AtFlags::empty())
             .map_err(|errno| SysError::new(old.call("linkat").fd(&new).path(new_name), errno))

@@ -76,7 +76,7 @@ impl RootDir {
     /// The directory called by the last component of `path`; a symbolic link there is an error.
     pub fn subdir_nofollow(&self, path: impl AsRef<Path>) -> Result<RootDir> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        place::open_beneath(&self.0, path.as_ref(), flags).map(RootDir)
+        place::open_beneath(&self.0, place::trim(path.as_ref()), flags).map(RootDir)
     }
 }
 

@@ -68,6 +68,19 @@ impl RootDir {
 
 /// Splits a path into what must be resolved first (`None`: the root) and the final name.
 fn split(path: &Path) -> (Option<&Path>, OsString) {
+    let path = trim(path).as_os_str().as_bytes();
+    let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    let name = &path[start..];
+    match name {
+        b"" => (None, OsString::from(".")),
+        b".." => (Some(as_path(path)), OsString::from(".")),
+        _ if path[..start].iter().all(|&byte| byte == b'/') => (None, as_os(name).to_owned()),
+        _ => (Some(as_path(&path[..start])), as_os(name).to_owned()),
+    }
+}
+
+/// Without slashes and `.` at the end, which would follow a symbolic link before them.
+pub(super) fn trim(path: &Path) -> &Path {
     let bytes = path.as_os_str().as_bytes();
     let mut end = bytes.len();
     loop {
@@ -81,15 +94,7 @@ fn split(path: &Path) -> (Option<&Path>, OsString) {
         }
         end = trimmed.len();
     }
-    let path = &bytes[..end];
-    let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-    let name = &path[start..];
-    match name {
-        b"" => (None, OsString::from(".")),
-        b".." => (Some(as_path(path)), OsString::from(".")),
-        _ if path[..start].iter().all(|&byte| byte == b'/') => (None, as_os(name).to_owned()),
-        _ => (Some(as_path(&path[..start])), as_os(name).to_owned()),
-    }
+    as_path(&bytes[..end])
 }
 
 fn as_os(bytes: &[u8]) -> &OsStr {
