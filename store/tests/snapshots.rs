@@ -186,6 +186,64 @@ fn merging_honours_deletions_and_opaque_directories() {
     assert_eq!(fs::read_to_string(lowers[0].join("stays")).unwrap(), "3");
 }
 
+/// What a stack of directories shows, the kernel's way: a directory has the attributes of the topmost one.
+#[test]
+fn merging_takes_attributes_from_the_topmost_directory_alone() {
+    if !may_unpack() {
+        return;
+    }
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let snapshotter = OverlaySnapshotter::with_limit(store.clone(), 2);
+    let mut stack = Vec::new();
+    for number in 0..3 {
+        let active = snapshotter.prepare(&stack).unwrap();
+        active.upper.create_dir("d", 0o755).unwrap();
+        active.upper.create_file(format!("d/f{number}"), 0o644).unwrap();
+        if number == 0 {
+            active.upper.set_xattr("d", b"user.first", b"1").unwrap();
+        }
+        // Without the mount option `userxattr` this one means nothing.
+        active.upper.set_xattr("d", b"user.overlay.opaque", b"y").unwrap();
+        stack.push(snapshotter.commit(active).unwrap());
+    }
+    let RootfsMount::Overlay { lowers, .. } = snapshotter.view(&stack).unwrap() else { panic!() };
+    let merged = sys::RootDir::open(lowers.last().unwrap()).unwrap();
+    assert!(!merged.xattrs("d").unwrap().contains_key(b"user.first".as_slice()));
+    assert_eq!(merged.read_dir("d").unwrap().len(), 2);
+}
+
+/// As deep as an image can make it when it is unpacked, and as a container can.
+#[test]
+fn deep_trees_are_merged_and_removed() {
+    if !may_unpack() {
+        return;
+    }
+    let sandbox = sandbox();
+    let (store, root) = (&sandbox.store, sandbox.store.root().to_owned());
+    let path = "dddd/".repeat(800) + "f";
+    let made = image(store, &["deep"], &[&[(&path, "1")], &[("a", "1")], &[("b", "1")]]);
+    let stack: Vec<_> = store.unpack(&made).unwrap().into_iter().map(|l| l.snapshot).collect();
+    OverlaySnapshotter::with_limit(store.clone(), 2).view(&stack).unwrap();
+    assert_valid(store);
+
+    let active = store.snapshotter().prepare(&[]).unwrap();
+    let mut dir = active.upper.try_clone().unwrap();
+    for _ in 0..25_000 {
+        dir.create_dir("d", 0o755).unwrap();
+        dir = dir.subdir("d").unwrap();
+    }
+    store.snapshotter().discard(active).unwrap();
+    assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
+
+    store.untag("deep", false).unwrap();
+    drop(sandbox.store);
+    let store = open(&root);
+    let options = store::PruneOptions { unnamed_images: false };
+    assert_eq!(store.prune(options, &mut || Ok(Vec::new())).unwrap().snapshots.len(), 4);
+    assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
+}
+
 /// A callback of a tree may outlive the handle it came from.
 #[test]
 fn layers_that_are_compressed_are_unpacked_when_read() {

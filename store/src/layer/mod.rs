@@ -33,7 +33,7 @@ mod member;
 pub mod read;
 mod tar_format;
 pub mod write;
-mod xattr;
+pub(crate) mod xattr;
 
 pub use apply::{WhiteoutForm, apply, apply_archive};
 pub use collect::index_layer;

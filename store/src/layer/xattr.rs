@@ -15,11 +15,10 @@ pub(crate) fn belongs_to_image(name: &[u8]) -> bool {
         || name == b"security.evm")
 }
 
-/// Whether overlayfs hides what the directories below this one contain.
+/// Whether overlayfs hides what the directories below this one contain. Our mounts are without `userxattr`,
+/// so `user.overlay.opaque`, which any program in a container may set, means nothing.
 pub(crate) fn is_overlay_opaque(xattrs: &Xattrs) -> bool {
-    [OVERLAY_OPAQUE, b"user.overlay.opaque"]
-        .iter()
-        .any(|name| xattrs.get(*name).is_some_and(|value| value == b"y"))
+    xattrs.get(OVERLAY_OPAQUE).is_some_and(|value| value == b"y")
 }
 
 /// The attributes of a file on disk that go into a layer.

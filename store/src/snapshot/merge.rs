@@ -6,16 +6,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sys::RootDir;
+use rustix::io::Errno;
+
 use sys::root_dir::{FileKind, Metadata, NodeKind};
+use sys::{RootDir, SysError};
 
 use super::{SnapshotId, overlay};
 use crate::digest::Digest;
 use crate::error::{Result, io_error, sys_error};
+use crate::layer::xattr;
 use crate::lease::Held;
 use crate::open::{Store, remove_any};
 
-const OPAQUE: [&[u8]; 2] = [b"trusted.overlay.opaque", b"user.overlay.opaque"];
 const OVERLAY_PREFIXES: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
 /// The snapshot that stands for `stack` (bottom first), made now or found.
@@ -47,14 +49,9 @@ fn merge_into(store: &Store, stack: &[SnapshotId], target: &Path) -> Result<()> 
     fs::create_dir(target).map_err(io_error("create the directory", target))?;
     let merged = RootDir::open(target).map_err(sys_error("open the merged snapshot"))?;
     for id in stack {
-        let path = store.snapshot_path(id);
-        let layer = Layer {
-            dir: RootDir::open(&path).map_err(sys_error("open the snapshot to merge"))?,
-            path,
-            merged: &merged,
-            merged_path: target,
-        };
-        layer.merge_directory(Path::new(""))?;
+        let dir = RootDir::open(store.snapshot_path(id));
+        let dir = dir.map_err(sys_error("open the snapshot to merge"))?;
+        Layer { dir, merged: &merged }.merge()?;
     }
     Ok(())
 }
@@ -62,26 +59,31 @@ fn merge_into(store: &Store, stack: &[SnapshotId], target: &Path) -> Result<()> 
 /// One snapshot on its way into the merged directory.
 struct Layer<'a> {
     dir: RootDir,
-    path: PathBuf,
     merged: &'a RootDir,
-    merged_path: &'a Path,
 }
 
 impl Layer<'_> {
-    fn merge_directory(&self, path: &Path) -> Result<()> {
+    /// One directory after the other, so that the depth of a tree costs neither stack nor descriptors.
+    fn merge(&self) -> Result<()> {
         let act = "merge snapshots";
-        for child in self.dir.read_dir(path).map_err(sys_error(act))? {
-            let child_path = path.join(&child.name);
-            let metadata = self.dir.metadata(&child_path).map_err(sys_error(act))?;
-            if metadata.kind == FileKind::Dir {
-                self.enter_directory(&child_path)?;
-                self.merge_directory(&child_path)?;
-            } else {
-                self.replace_node(&child_path, &metadata)?;
+        let mut pending = vec![PathBuf::new()];
+        let mut directories = Vec::new();
+        while let Some(path) = pending.pop() {
+            for child in self.dir.read_dir(&path).map_err(sys_error(act))? {
+                let child_path = path.join(&child.name);
+                let metadata = self.dir.metadata(&child_path).map_err(sys_error(act))?;
+                if metadata.kind == FileKind::Dir {
+                    self.enter_directory(&child_path)?;
+                    pending.push(child_path);
+                } else {
+                    self.replace_node(&child_path, &metadata)?;
+                }
             }
+            directories.push(path);
         }
         // Last, because adding to a directory changes its time.
-        copy_attributes(&self.dir, path, self.merged, path)
+        let attributes = |path: &PathBuf| copy_attributes(&self.dir, path, self.merged, path);
+        directories.iter().rev().try_for_each(attributes)
     }
 
     /// Makes sure that the merged directory has this one, emptied if it is opaque here.
@@ -89,7 +91,7 @@ impl Layer<'_> {
         let act = "merge snapshots";
         let existing = self.merged.metadata(path).ok();
         let xattrs = self.dir.xattrs(path).map_err(sys_error(act))?;
-        let opaque = OPAQUE.iter().any(|name| xattrs.get(*name).is_some_and(|value| value == b"y"));
+        let opaque = xattr::is_overlay_opaque(&xattrs);
         let stays = existing.is_some_and(|m| m.kind == FileKind::Dir) && !opaque;
         if !stays {
             self.clear(path)?;
@@ -103,13 +105,11 @@ impl Layer<'_> {
         if metadata.is_overlay_whiteout() {
             return Ok(());
         }
-        // The names of snapshots' entries are joined to directories that only this crate writes; nothing
-        // in the last component is followed.
-        let (from, to) = (self.path.join(path), self.merged_path.join(path));
-        match fs::hard_link(&from, &to) {
+        match self.merged.hard_link_from(&self.dir, path, path) {
             Ok(()) => Ok(()),
             // Too many links, or a file system that has none.
-            Err(_) => self.copy_node(path, metadata),
+            Err(error) if cannot_link(&error) => self.copy_node(path, metadata),
+            Err(error) => Err(sys_error("merge snapshots")(error)),
         }
     }
 
@@ -147,7 +147,12 @@ impl Layer<'_> {
     }
 }
 
-/// Owner, mode, extended attributes (without overlayfs' own) and time.
+fn cannot_link(error: &SysError) -> bool {
+    let known = [Errno::MLINK, Errno::PERM, Errno::NOTSUP, Errno::NOSYS, Errno::XDEV];
+    known.iter().any(|errno| error.errno() == Some(errno.raw_os_error()))
+}
+
+/// Owner, mode, extended attributes (without overlayfs' own) and time; attributes that only the target has go.
 pub(super) fn copy_attributes(
     from: &RootDir,
     source: &Path,
@@ -160,9 +165,15 @@ pub(super) fn copy_attributes(
     if metadata.kind != FileKind::Symlink {
         to.set_mode(target, metadata.mode).map_err(sys_error(act))?;
     }
-    for (name, value) in from.xattrs(source).map_err(sys_error(act))? {
+    let xattrs = from.xattrs(source).map_err(sys_error(act))?;
+    for name in to.xattrs(target).map_err(sys_error(act))?.keys() {
+        if !xattrs.contains_key(name) && xattr::belongs_to_image(name) {
+            to.remove_xattr(target, name).map_err(sys_error(act))?;
+        }
+    }
+    for (name, value) in &xattrs {
         if !OVERLAY_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-            to.set_xattr(target, &name, &value).map_err(sys_error(act))?;
+            to.set_xattr(target, name, value).map_err(sys_error(act))?;
         }
     }
     to.set_mtime(target, metadata.mtime).map_err(sys_error(act))
