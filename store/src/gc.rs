@@ -21,9 +21,12 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sys::root_dir::FileKind;
+use sys::{RootDir, SysError};
+
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId, Digest};
-use crate::error::{Result, StoreError, io_error};
+use crate::error::{Result, io_error};
 use crate::image::names;
 use crate::image::select::MAX_NESTING;
 use crate::lease::{self, Held};
@@ -262,15 +265,22 @@ impl Live {
 
 /// Bytes of a file, or of all files below a directory.
 fn size_below(path: &Path) -> Result<u64> {
-    let mut total = 0;
-    for entry in walkdir::WalkDir::new(path) {
-        let entry = entry.map_err(|error| walk_error(path, error))?;
-        let metadata = entry.metadata().map_err(|error| walk_error(path, error))?;
-        total += if metadata.is_file() { metadata.len() } else { 0 };
+    let metadata = fs::symlink_metadata(path).map_err(io_error("look at", path))?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    let failed = |error: SysError| io_error("look through", path)(error.into());
+    let dir = RootDir::open(path).map_err(failed)?;
+    let (mut total, mut pending) = (0, vec![PathBuf::new()]);
+    while let Some(parent) = pending.pop() {
+        let parent_dir = dir.subdir_nofollow(&parent).map_err(failed)?;
+        for child in parent_dir.read_dir("").map_err(failed)? {
+            match child.kind {
+                FileKind::Dir => pending.push(parent.join(&child.name)),
+                FileKind::File => total += parent_dir.metadata(&child.name).map_err(failed)?.size,
+                _ => {}
+            }
+        }
     }
     Ok(total)
-}
-
-fn walk_error(path: &Path, error: walkdir::Error) -> StoreError {
-    io_error("look through", path)(error.into())
 }

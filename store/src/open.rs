@@ -17,12 +17,14 @@
 //!
 //! Nothing in a store is an absolute path or an inode number, so it may be copied or moved as a whole.
 use std::fs::{self, DirBuilder, File};
+use std::io::ErrorKind::{IsADirectory, PermissionDenied};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
+use sys::RootDir;
 
 use crate::error::{Result, StoreError, io_error};
 use crate::layers::KnownLayers;
@@ -213,16 +215,19 @@ impl Store {
     }
 }
 
-/// Removes a file or a whole directory; it is no error if it is gone.
+/// Removes a file or a whole directory, however deep; it is no error if it is gone.
 pub(crate) fn remove_any(path: &Path) -> Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
+    match fs::remove_file(path) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // A directory; Linux and POSIX differ in how they say so.
+        Err(error) if matches!(error.kind(), IsADirectory | PermissionDenied) => {}
+        Err(error) => return Err(io_error("remove", path)(error)),
+    }
+    let (parent, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default());
+    match RootDir::open(parent).and_then(|parent| parent.remove_tree(name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(io_error("remove", path)(error))
+            Err(io_error("remove", path)(error.into()))
         }
         _ => Ok(()),
     }
