@@ -4,7 +4,12 @@
 //! Tests that need root are skipped with a printed reason when they cannot run.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod build;
+mod build_fixtures;
 mod command_line;
+mod crash;
 mod error_reports;
+mod quick_start;
+mod run;
 mod support;
 mod tidy;

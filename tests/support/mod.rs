@@ -6,7 +6,7 @@ mod output;
 mod repository;
 mod sandbox;
 
-pub(crate) use archive::{Archive, Layer};
+pub(crate) use archive::Archive;
 pub(crate) use output::Output;
 pub(crate) use repository::Repository;
 pub(crate) use sandbox::{Sandbox, run, run_script};

@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use cli::environment::{Environment, Locations};
 use runtime::{EngineId, Zygote};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// A zygote for the store the environment names.
 #[derive(Debug)]
@@ -21,6 +22,15 @@ impl Engine {
         fs::create_dir_all(&locations.root)
             .with_context(|| format!("cannot create the store `{}`", locations.root.display()))?;
         let zygote = Zygote::start(&EngineId::of_root(&locations.root)?, &locations.state)?;
+        allow_many_files();
         Ok(Engine { locations, zygote })
     }
+}
+
+/// Many layers are many open directories. Containers keep the limit they had: the zygote was forked
+/// before.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Refused, the old limit stays in force and is as good as before.
+    let _same = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

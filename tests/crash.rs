@@ -1,0 +1,84 @@
+//! kill -9 at any moment of a build: the store stays valid, nothing stays mounted or running, and the
+//! next build succeeds.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::support::{Sandbox, privileged};
+
+const DOCKERFILE: &str = "FROM busybox AS a\nCOPY data /data\nRUN sleep 0.1; cp -r /data /copy\n\
+     FROM busybox AS b\nRUN for i in 1 2 3 4 5 6 7 8; do head -c 300000 /dev/zero > /f$i; done\n\
+     FROM busybox\nCOPY --from=a /copy /a\nCOPY --from=b /f1 /f2 /b/\nRUN sleep 0.05; sha256sum /a/* > /sums\n";
+
+const KILLS: u32 = 50;
+
+#[test]
+fn a_killed_build_leaves_a_valid_store_and_nothing_else() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    for number in 0..20 {
+        sandbox.write(&format!("context/data/{number}"), &format!("{number}\n").repeat(4000));
+    }
+    let whole = whole_build(&sandbox);
+    for kill in 0..KILLS {
+        kill_a_build(&sandbox, whole * kill / KILLS, kill);
+        sandbox.validate();
+        assert_nothing_left(&sandbox);
+    }
+    sandbox.build(DOCKERFILE, &["-t", "app"]).success();
+    sandbox.rbuild(["run", "--rm", "app", "test", "-s", "/sums"]).success();
+    sandbox.validate();
+}
+
+/// How long an undisturbed build takes; the kills spread over that time.
+fn whole_build(sandbox: &Sandbox) -> Duration {
+    let started = Instant::now();
+    sandbox.build(DOCKERFILE, &["--no-cache"]).success();
+    started.elapsed()
+}
+
+fn kill_a_build(sandbox: &Sandbox, after: Duration, kill: u32) {
+    // Every other build may use what the killed ones left in the cache.
+    let cache: &[&str] = if kill % 2 == 0 { &["--no-cache"] } else { &[] };
+    let args =
+        [&["build", "--output", "type=oci,dest=image.tar", "-t", "app"], cache, &["context"]];
+    let mut child = sandbox.spawn(&args.concat());
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Mounts and processes die with the zygote, which notices within moments.
+fn assert_nothing_left(sandbox: &Sandbox) {
+    let root = sandbox.path("").canonicalize().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let left = processes_in(&root);
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "still running: {left:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let root = root.to_string_lossy();
+    let ours: Vec<_> = mounts.lines().filter(|line| line.contains(&*root)).collect();
+    assert!(ours.is_empty(), "still mounted: {ours:?}");
+}
+
+/// Processes whose environment names the sandbox: the build, its zygote, its containers' first steps.
+fn processes_in(root: &Path) -> Vec<String> {
+    let needle = root.as_os_str().as_encoded_bytes();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
+        if environment.windows(needle.len()).any(|window| window == needle) {
+            found.push(name);
+        }
+    }
+    found
+}

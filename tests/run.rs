@@ -1,0 +1,73 @@
+//! `rbuild run` from end to end.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::support::{Sandbox, privileged, run};
+
+fn sandbox() -> Option<Sandbox> {
+    privileged().then(Sandbox::with_busybox)
+}
+
+#[test]
+fn exit_statuses_are_dockers() {
+    let Some(sandbox) = sandbox() else { return };
+    sandbox.rbuild(["run", "--rm", "busybox", "echo", "hi"]).success().prints("hi\n");
+    sandbox.rbuild(["run", "--rm", "busybox", "sh", "-c", "exit 7"]).exits(7);
+    sandbox.rbuild(["run", "--rm", "busybox", "absent"]).exits(127).says("absent");
+    sandbox.rbuild(["run", "--rm", "busybox", "/etc/passwd"]).exits(126);
+    sandbox.rbuild(["run", "--rm", "absent"]).exits(125).says("image `absent` does not exist");
+    sandbox.rbuild(["run", "busybox", "true"]).exits(125).says("hint: containers are not kept");
+}
+
+#[test]
+fn the_arguments_reach_the_container() {
+    let Some(sandbox) = sandbox() else { return };
+    sandbox.write("shared/file", "from outside\n");
+    let volume = format!("{}:/mnt:ro", sandbox.path("shared").display());
+    let script =
+        "cat /mnt/file; id -u; pwd; hostname; echo $A; touch /mnt/x 2>/dev/null || echo ro";
+    let flags = ["run", "--rm", "-v", &volume, "-u", "nobody", "-w", "/var/tmp"];
+    let rest = ["--hostname", "box", "-e", "A=1", "busybox", "sh", "-c", script];
+    let expected = "from outside\n65534\n/var/tmp\nbox\n1\nro\n";
+    sandbox.rbuild(flags.iter().chain(&rest)).success().prints(expected);
+    let output = sandbox.rbuild_with_input(["run", "--rm", "-i", "busybox", "wc", "-c"], "12345");
+    output.success().prints("5\n");
+}
+
+#[test]
+fn nothing_of_a_container_is_kept() {
+    let Some(sandbox) = sandbox() else { return };
+    sandbox.rbuild(["run", "--rm", "busybox", "touch", "/written"]).success();
+    sandbox.rbuild(["run", "--rm", "busybox", "test", "-e", "/written"]).exits(1);
+    sandbox.validate();
+}
+
+#[test]
+fn a_terminal_is_a_terminal() {
+    let Some(sandbox) = sandbox() else { return };
+    let rbuild = env!("CARGO_BIN_EXE_rbuild");
+    let line = format!("{rbuild} run --rm -it busybox sh -c 'test -t 0 && stty size && exit 4'");
+    let mut script = sandbox.command("script");
+    script.args(["-qec", &format!("stty rows 33 cols 77; {line}"), "/dev/null"]);
+    let output = run(&mut script, "");
+    assert!(output.stdout.contains("33 77"), "{output}");
+    output.exits(4);
+    let refused = sandbox.rbuild(["run", "--rm", "-it", "busybox", "true"]);
+    refused.exits(125).says("needs a terminal on stdin");
+}
+
+#[test]
+fn signals_are_forwarded() {
+    let Some(sandbox) = sandbox() else { return };
+    let script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done";
+    let mut command = sandbox.rbuild_command(["run", "--rm", "busybox", "sh", "-c", script]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let started = Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
