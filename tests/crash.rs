@@ -33,6 +33,24 @@ fn a_killed_build_leaves_a_valid_store_and_nothing_else() {
     sandbox.validate();
 }
 
+#[test]
+fn ctrl_c_stops_a_build_and_leaves_nothing() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    sandbox.write("context/Dockerfile", "FROM busybox\nRUN echo started > /x; sleep 60\n");
+    let mut child = sandbox.spawn(&["build", "context"]);
+    std::thread::sleep(Duration::from_millis(500));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let interrupted = Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(interrupted.elapsed() < Duration::from_secs(5));
+    assert_nothing_left(&sandbox);
+    sandbox.validate();
+}
+
 /// How long an undisturbed build takes; the kills spread over that time.
 fn whole_build(sandbox: &Sandbox) -> Duration {
     let started = Instant::now();

@@ -4,14 +4,15 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use cli::environment::{Environment, Locations};
-use runtime::{EngineId, Zygote};
+use runtime::{EngineId, RuntimeError, Zygote};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// A zygote for the store the environment names.
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) locations: Locations,
-    pub(super) zygote: Zygote,
+    /// None for a user who cannot have containers; builds without RUN work nevertheless.
+    zygote: Option<Zygote>,
 }
 
 impl Engine {
@@ -21,9 +22,22 @@ impl Engine {
         let locations = environment.locations();
         fs::create_dir_all(&locations.root)
             .with_context(|| format!("cannot create the store `{}`", locations.root.display()))?;
-        let zygote = Zygote::start(&EngineId::of_root(&locations.root)?, &locations.state)?;
+        let zygote = match Zygote::start(&EngineId::of_root(&locations.root)?, &locations.state) {
+            Ok(zygote) => Some(zygote),
+            Err(RuntimeError::NotRoot) => None,
+            Err(error) => return Err(error.into()),
+        };
         allow_many_files();
         Ok(Engine { locations, zygote })
+    }
+
+    pub(super) fn zygote(&self) -> Option<&Zygote> {
+        self.zygote.as_ref()
+    }
+
+    /// For what cannot do without.
+    pub(super) fn require_zygote(&self) -> Result<&Zygote, RuntimeError> {
+        self.zygote.as_ref().ok_or(RuntimeError::NotRoot)
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     let cancel = Cancel::default();
     interrupt::watch(&cancel)?;
     let display = Display::start(mode, environment.colour_wanted());
-    let built = builder::build(&request, &store, Some(&engine.zygote), &display, &cancel);
+    let built = builder::build(&request, &store, engine.zygote(), &display, &cancel);
     let outcome = display.finish();
     let source = source(&request);
     if mode != Mode::Quiet {

@@ -41,11 +41,12 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<ExitStatus> {
     let settings = spec::settings(args, environment)?;
     // Before any thread exists.
     let engine = Engine::start(environment)?;
+    let zygote = engine.require_zygote()?;
     let store = Store::open(&engine.locations.root, &engine.locations.state)?;
     let image = store.resolve(&args.image)?;
     let rootfs = Rootfs::prepare(&store, &image)?;
     let spec = spec::container(args, &settings, &image.config, &rootfs.active)?;
-    let status = attach_and_wait(&engine.zygote, &spec, args);
+    let status = attach_and_wait(zygote, &spec, args);
     rootfs.discard()?;
     status
 }
