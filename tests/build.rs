@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::support::{Output, Sandbox, privileged};
+use crate::support::{Output, Sandbox, privileged, run};
 
-const APP: &str = "FROM busybox AS build\nARG NAME=app\nCOPY source.txt /src/\n\
+const APP: &str = "FROM busybox AS build\nCOPY source.txt /src/\n\
                    RUN tr a-z A-Z < /src/source.txt > /out\n\
-                   FROM busybox\nCOPY --from=build /out /app/$NAME\nCMD [\"cat\", \"/app/app\"]\n";
+                   FROM busybox\nARG NAME=app\nCOPY --from=build /out /app/$NAME\nCMD [\"cat\", \"/app/app\"]\n";
 
 fn app() -> Sandbox {
     let sandbox = Sandbox::with_busybox();
@@ -122,6 +122,29 @@ fn a_failed_step_shows_where_what_and_why() {
     );
     sandbox.rbuild(["images", "-q"]).success();
     sandbox.validate();
+}
+
+#[test]
+fn progress_is_live_on_a_terminal() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    sandbox.write("context/Dockerfile", "FROM busybox\nRUN echo working; sleep 0.4\n");
+    let rbuild = env!("CARGO_BIN_EXE_rbuild");
+    let shown = |variables: &str| {
+        let line = format!("stty rows 24 cols 60; {variables} {rbuild} build --no-cache context");
+        let mut script = sandbox.command("script");
+        script.env("TERM", "xterm").args(["-qec", &line, "/dev/null"]);
+        run(&mut script, "").success().stdout
+    };
+    let text = shown("");
+    assert!(text.contains(" => [2/2] RUN echo working"), "{text}");
+    assert!(text.contains(" => => working") && text.contains("\u{1b}[34m"), "{text}");
+    assert!(text.contains("[+] Building") && text.contains(") FINISHED"), "{text}");
+    assert!(text.contains("A\u{1b}[J"), "lines are rewritten: {text:?}");
+    assert!(!shown("NO_COLOR=1").contains("\u{1b}[34m"), "no colour when not wanted");
+    assert!(!shown("BUILDKIT_PROGRESS=plain").contains('\u{1b}'));
 }
 
 #[test]

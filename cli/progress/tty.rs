@@ -65,7 +65,7 @@ impl Painter {
         let mut out = erase(&self.below, screen.columns);
         for line in finished.iter().chain(&live) {
             out.push_str(&line.text);
-            out.push_str("\r\n");
+            out.push('\n');
         }
         self.below = live.iter().map(|line| line.columns).collect();
         let mut stderr = io::stderr().lock();

@@ -57,12 +57,17 @@ impl Report {
         Report::new(Severity::Warning, title.into())
     }
 
-    /// An error with all its causes, outermost first.
+    /// An error with all its causes, outermost first. A cause that was told already is not told again.
     pub fn of(error: &(dyn Error + 'static)) -> Report {
-        let mut report = Report::error(error.to_string());
+        let mut told = error.to_string();
+        let mut report = Report::error(told.clone());
         let mut cause = error.source();
         while let Some(error) = cause {
-            report = report.note(format!("because: {error}"));
+            let text = error.to_string();
+            if !told.contains(&text) {
+                report = report.note(format!("because: {text}"));
+                told = text;
+            }
             cause = error.source();
         }
         report

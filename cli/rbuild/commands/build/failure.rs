@@ -12,7 +12,7 @@ pub(super) fn print(error: &BuildError, source: &Source, failed: &[FailedStep]) 
         dockerfile::parse_errors(source, errors);
         return;
     }
-    failed.iter().for_each(last_output);
+    failed.iter().filter(|step| !step.output.is_empty()).for_each(last_output);
     report(error, source).print();
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Streams {
     interactive: bool,
     /// Our terminal, when the container has one too and we type into it.
     terminal: Option<RawTerminal>,
+    /// Caught from before the container exists, so that none of them ends us behind its back.
+    signals: Signals,
 }
 
 impl Streams {
@@ -36,7 +38,9 @@ impl Streams {
         } else {
             None
         };
-        Ok(Streams { tty: args.tty, interactive: args.interactive, terminal })
+        let signals = Signals::new(FORWARDED.iter().chain(&[SIGWINCH]));
+        let signals = signals.context("cannot listen to signals")?;
+        Ok(Streams { tty: args.tty, interactive: args.interactive, terminal, signals })
     }
 
     pub(super) fn stdio(&self) -> Result<Stdio> {
@@ -59,8 +63,7 @@ impl Streams {
     /// Copies and forwards until the container has ended.
     pub(super) fn follow(self, container: Container) -> Result<ExitStatus> {
         let container = Arc::new(container);
-        let mut signals = Signals::new(FORWARDED.iter().chain(&[SIGWINCH]))
-            .context("cannot listen to signals")?;
+        let mut signals = self.signals;
         let stop = signals.handle();
         let target = Arc::clone(&container);
         let forwarder = thread::spawn(move || {
