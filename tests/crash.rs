@@ -60,7 +60,7 @@ fn whole_build(sandbox: &Sandbox) -> Duration {
 
 fn kill_a_build(sandbox: &Sandbox, after: Duration, kill: u32) {
     // Every other build may use what the killed ones left in the cache.
-    let cache: &[&str] = if kill % 2 == 0 { &["--no-cache"] } else { &[] };
+    let cache: &[&str] = if kill.is_multiple_of(2) { &["--no-cache"] } else { &[] };
     let args =
         [&["build", "--output", "type=oci,dest=image.tar", "-t", "app"], cache, &["context"]];
     let mut child = sandbox.spawn(&args.concat());

@@ -3,6 +3,7 @@
 //! One binary, so that it links once. Every test has its own store below a temporary directory.
 //! Tests that need root are skipped with a printed reason when they cannot run.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::print_stdout, reason = "a skipped test says why")]
 
 mod build;
 mod build_fixtures;
