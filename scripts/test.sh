@@ -9,6 +9,7 @@ need cc gcc
 need make make
 need busybox busybox-static
 need skopeo skopeo
+need mmdebstrap mmdebstrap
 need_rust
 
 exec cargo test --workspace --locked "$@"

@@ -12,5 +12,6 @@ mod crash;
 mod error_reports;
 mod quick_start;
 mod run;
+mod real_input;
 mod support;
 mod tidy;
