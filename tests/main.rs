@@ -11,7 +11,7 @@ mod command_line;
 mod crash;
 mod error_reports;
 mod quick_start;
-mod run;
 mod real_input;
+mod run;
 mod support;
 mod tidy;
