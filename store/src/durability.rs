@@ -5,11 +5,12 @@
 //! gets a marker in `unsynced/` before it becomes visible, one `syncfs` before an image gets its names covers
 //! all of them, and the markers go. Markers found after a reboot name what cannot be trusted: it is removed.
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::error::{Result, io_error};
 use crate::lease::{self, Held};
+use crate::lock::LockName;
 use crate::open::{Store, remove_any};
 use crate::snapshot::SnapshotId;
 
@@ -35,22 +36,42 @@ impl Store {
         File::create(&path).map_err(io_error("create the marker", &path)).map(drop)
     }
 
-    /// Removes what was made before the last reboot and never synced.
+    /// Removes what was made before the last reboot and never synced. Under the exclusive `sweep` lock: of two
+    /// that open the store at once, the slower must not remove what the faster has made again.
     pub(crate) fn distrust_other_boots(&self) -> Result<()> {
         let dir = self.sub("unsynced");
-        let boot = lease::boot_id();
-        let old: Vec<_> =
-            markers(&dir)?.into_iter().filter(|name| !name.starts_with(&boot)).collect();
-        for name in old {
-            match parse_marker(&name) {
+        if other_boots(&dir)?.is_empty() {
+            return Ok(());
+        }
+        // The lease has to exist before the lock is taken; it names what is moved aside.
+        self.session()?;
+        let aside = {
+            let _sweep = self.lock_exclusive(LockName::Sweep)?;
+            self.set_unsynced_aside(&dir)?
+        };
+        aside.iter().try_for_each(|path| remove_any(path))
+    }
+
+    fn set_unsynced_aside(&self, dir: &Path) -> Result<Vec<PathBuf>> {
+        let markers = other_boots(dir)?;
+        let mut snapshots = Vec::new();
+        for marker in &markers {
+            match parse_marker(marker) {
                 Some(Held::Blob(digest)) => remove_any(&self.blob_path(&digest))?,
-                Some(Held::Snapshot(id)) => self.remove_snapshot(&id)?,
+                Some(Held::Snapshot(id)) => snapshots.push(id),
                 None => {}
             }
-            remove_any(&dir.join(name))?;
         }
-        Ok(())
+        let aside = self.set_snapshots_aside(&snapshots)?;
+        markers.iter().try_for_each(|marker| remove_any(&dir.join(marker)))?;
+        Ok(aside)
     }
+}
+
+/// The markers that are not of this boot.
+fn other_boots(dir: &Path) -> Result<Vec<String>> {
+    let boot = lease::boot_id();
+    Ok(markers(dir)?.into_iter().filter(|name| !name.starts_with(&boot)).collect())
 }
 
 fn markers(dir: &Path) -> Result<Vec<String>> {

@@ -201,9 +201,7 @@ impl Store {
             let before = live.snapshots.len();
             for name in self.file_names("snapshots/merged")? {
                 let path = self.sub("snapshots/merged").join(name);
-                let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
-                let ids: Vec<_> = text.split_whitespace().filter_map(SnapshotId::parse).collect();
-                if let [merged, parts @ ..] = ids.as_slice()
+                if let [merged, parts @ ..] = self.read_ids(&path)?.as_slice()
                     && parts.iter().all(|part| live.snapshots.contains(part))
                 {
                     live.snapshots.insert(merged.clone());

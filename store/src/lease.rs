@@ -53,8 +53,12 @@ impl Session {
         for _ in 0..100 {
             let file = OpenOptions::new().create(true).append(true).open(&unfinished);
             let file = file.map_err(io_error("create the lease", &unfinished))?;
-            if file.try_lock().is_err() {
-                continue;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => continue,
+                Err(fs::TryLockError::Error(error)) => {
+                    return Err(io_error("lock the lease", &unfinished)(error));
+                }
             }
             match fs::rename(&unfinished, &path) {
                 Ok(()) => {

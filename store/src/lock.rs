@@ -2,7 +2,7 @@
 //!
 //! | lock    | shared                                          | exclusive                          |
 //! |---------|-------------------------------------------------|------------------------------------|
-//! | `sweep` | while something is made visible or looked up    | while garbage is found and unlinked |
+//! | `sweep` | while something is made visible, looked up, kept | while garbage is found and unlinked |
 //! | `index` |                                                 | while `images/index.json` is replaced |
 //!
 //! Order: `sweep` before `index`. Readers of blobs, documents and snapshots take none.

@@ -106,7 +106,7 @@ impl Store {
     /// A directory for definitions or records of the caller: `containers`, `cache/steps`. Made if need be.
     pub fn directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.root().join(name);
-        fs::create_dir_all(&path).map_err(io_error("create the directory", &path))?;
+        create_private(&path)?;
         Ok(path)
     }
 
@@ -139,7 +139,10 @@ impl Store {
 
     /// Creates or replaces a lease that outlives this process, until [`Store::release`].
     pub fn keep(&self, name: &str, held: &[Held]) -> Result<()> {
-        lease::keep(&self.sub("leases"), &self.temp_path()?, name, held)
+        let temp = self.temp_path()?;
+        // Not during a collection: what passes from the session to the named lease must be in one of them.
+        let _sweep = self.lock_shared(LockName::Sweep)?;
+        lease::keep(&self.sub("leases"), &temp, name, held)
     }
 
     /// Ends the lease `name`; it is no error if there is none.
@@ -190,9 +193,7 @@ impl Store {
     /// As [`Store::replace_file`]; after a loss of power too, a reader sees the old or the new content.
     pub(crate) fn replace_file_durably(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let temp = self.temp_path()?;
-        let mut file = File::create(&temp).map_err(io_error("create", &temp))?;
-        file.write_all(bytes).map_err(io_error("write", &temp))?;
-        file.sync_data().map_err(io_error("sync", &temp))?;
+        write_durably(&temp, bytes)?;
         fs::rename(&temp, path).map_err(io_error("replace", path))
     }
 
@@ -249,10 +250,7 @@ fn check_schema(root: &Path, bytes: &[u8]) -> Result<()> {
 /// Every step may be repeated and be done by several at once; the schema file comes last.
 fn create_layout(root: &Path) -> Result<()> {
     for name in DIRECTORIES {
-        let path = root.join(name);
-        let mut builder = DirBuilder::new();
-        let created = builder.recursive(true).mode(PRIVATE).create(&path);
-        created.map_err(io_error("create the directory", &path))?;
+        create_private(&root.join(name))?;
     }
     // The one among them that containers see: the root of a file system without layers.
     let empty = root.join("snapshots/empty");
@@ -265,12 +263,25 @@ fn create_layout(root: &Path) -> Result<()> {
     create_file(root, "schema.json", &schema)
 }
 
-/// Creates a complete file, unless there is one already.
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = File::create(path).map_err(io_error("create", path))?;
+    file.write_all(bytes).map_err(io_error("write", path))?;
+    file.sync_data().map_err(io_error("sync", path))
+}
+
+fn create_private(path: &Path) -> Result<()> {
+    let mut builder = DirBuilder::new();
+    let created = builder.recursive(true).mode(PRIVATE).create(path);
+    created.map_err(io_error("create the directory", path))
+}
+
+/// Creates a complete file, unless there is one already. Durably: an empty one after a loss of power would
+/// be taken for that of a damaged store for ever.
 fn create_file(root: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = root.join(name);
     loop {
         let temp = root.join("temp").join(format!("layout.{:016x}", lease::random()));
-        fs::write(&temp, bytes).map_err(io_error("write", &temp))?;
+        write_durably(&temp, bytes)?;
         let linked = fs::hard_link(&temp, &path);
         remove_any(&temp)?;
         match linked {
@@ -280,5 +291,83 @@ fn create_file(root: &Path, name: &str, bytes: &[u8]) -> Result<()> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io_error("create", &path)(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::digest::Digest;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("root"), &dir.path().join("state")).unwrap();
+        (dir, store)
+    }
+
+    /// `act` ends soon after `lock` is released and not before.
+    #[track_caller]
+    fn waits_for(lock: Lock, act: impl FnOnce() + Send + 'static, before: impl Fn() -> bool) {
+        let (sender, done) = channel();
+        let thread = std::thread::spawn(move || {
+            act();
+            sender.send(()).unwrap();
+        });
+        assert!(done.recv_timeout(Duration::from_millis(200)).is_err(), "it did not wait");
+        assert!(before());
+        drop(lock);
+        thread.join().unwrap();
+        assert!(!before());
+    }
+
+    /// Collection lists the leases and then asks which sessions live: what a session passes to a named lease
+    /// between the two would be held by neither.
+    #[test]
+    fn a_named_lease_does_not_appear_during_a_collection() {
+        let (_dir, store) = store();
+        let sweep = store.lock_exclusive(LockName::Sweep).unwrap();
+        let other = store.clone();
+        let act = move || other.keep("c1", &[Held::Blob(Digest::of(b"x"))]).unwrap();
+        waits_for(sweep, act, || store.kept().unwrap().is_empty());
+    }
+
+    /// Two that open the store after a reboot both see the old marker; the slower one must not remove what
+    /// the faster one has made again.
+    #[test]
+    fn what_is_distrusted_goes_while_nobody_makes_anything() {
+        let (_dir, store) = store();
+        let info = store.put_bytes(b"x").unwrap();
+        let unsynced = store.sub("unsynced");
+        let name = store.file_names("unsynced").unwrap().remove(0);
+        let (_boot, thing) = name.split_once('.').unwrap();
+        fs::rename(unsynced.join(&name), unsynced.join(format!("0f0f0f0f.{thing}"))).unwrap();
+        let sweep = store.lock_shared(LockName::Sweep).unwrap();
+        let (root, state) = (store.root().to_owned(), store.state().to_owned());
+        let act = move || drop(Store::open(&root, &state).unwrap());
+        waits_for(sweep, act, || store.has_blob(&info.digest));
+        assert!(store.file_names("unsynced").unwrap().is_empty());
+    }
+
+    #[test]
+    fn directories_are_private() {
+        let (_dir, store) = store();
+        for name in ["containers", "cache/steps/more"] {
+            let path = store.directory(name).unwrap();
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, PRIVATE, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_not_text_is_none() {
+        let (_dir, store) = store();
+        let record = store.sub("snapshots/merged").join(Digest::of(b"x").hex());
+        fs::write(&record, b"\xff\xff\xff").unwrap();
+        assert_eq!(store.read_id(&record).unwrap(), None);
+        let options = crate::PruneOptions { unnamed_images: false };
+        store.prune(options, &mut || Ok(Vec::new())).unwrap();
+        assert!(!record.exists());
     }
 }

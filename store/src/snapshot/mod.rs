@@ -18,6 +18,7 @@ pub use overlay::OverlaySnapshotter;
 use crate::digest::ChainId;
 use crate::error::{Result, StoreError, io_error};
 use crate::lease::{self, Held};
+use crate::lock::LockName;
 use crate::open::{Store, remove_any};
 
 /// Makes and keeps snapshots. Stacks are given bottom first.
@@ -167,21 +168,44 @@ impl Store {
 
     /// A record that begins with a snapshot's name; none if it is not there or not whole.
     pub(crate) fn read_id(&self, path: &std::path::Path) -> Result<Option<SnapshotId>> {
-        match fs::read_to_string(path) {
-            Ok(text) => Ok(text.split_whitespace().next().and_then(SnapshotId::parse)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Ok(self.read_ids(path)?.into_iter().next())
+    }
+
+    /// The snapshots that a record names.
+    pub(crate) fn read_ids(&self, path: &std::path::Path) -> Result<Vec<SnapshotId>> {
+        match fs::read(path) {
+            Ok(bytes) => {
+                let text = String::from_utf8(bytes).unwrap_or_default();
+                Ok(text.split_whitespace().map_while(SnapshotId::parse).collect())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(io_error("read", path)(error)),
         }
     }
 
     /// Forgets the snapshot, takes it out of sight at once and then removes it.
     pub(crate) fn remove_snapshot(&self, id: &SnapshotId) -> Result<()> {
-        self.forget_snapshots(&|other| other != id)?;
-        let temp = self.temp_path()?;
-        match fs::rename(self.snapshot_path(id), &temp) {
-            Ok(()) => remove_any(&temp),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(io_error("remove the snapshot", &self.snapshot_path(id))(error)),
+        self.session()?;
+        let aside = {
+            let _sweep = self.lock_exclusive(LockName::Sweep)?;
+            self.set_snapshots_aside(std::slice::from_ref(id))?
+        };
+        aside.iter().try_for_each(|path| remove_any(path))
+    }
+
+    /// Forgets snapshots and moves them out of sight. Where they are now is for the caller to remove, after
+    /// releasing the `sweep` lock.
+    pub(crate) fn set_snapshots_aside(&self, ids: &[SnapshotId]) -> Result<Vec<PathBuf>> {
+        self.forget_snapshots(&|other| !ids.contains(other))?;
+        let mut aside = Vec::new();
+        for path in ids.iter().map(|id| self.snapshot_path(id)) {
+            let temp = self.temp_path()?;
+            match fs::rename(&path, &temp) {
+                Ok(()) => aside.push(temp),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io_error("remove the snapshot", &path)(error)),
+            }
         }
+        Ok(aside)
     }
 }
