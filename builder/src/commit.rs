@@ -8,46 +8,79 @@ use crate::execute::StepError;
 use crate::history::rfc3339;
 use crate::solve::filesystem::Filesystem;
 
-/// What to commit.
+/// The parts of an image, before it gets its names.
 #[derive(Debug)]
-pub(crate) struct Commit<'a> {
-    pub(crate) filesystem: &'a Filesystem,
-    /// As planned: history without times of ours, layers of the base only.
-    pub(crate) config: &'a ImageConfig,
-    pub(crate) epoch: Option<i64>,
-    pub(crate) names: &'a [Reference],
+pub(crate) struct Parts {
+    config: ImageConfig,
+    layers: Vec<Descriptor>,
 }
 
-pub(crate) fn commit(store: &Store, request: &Commit<'_>) -> Result<Image, StepError> {
-    let base = request.filesystem.base.as_ref().map(|base| &base.image);
+/// Puts the parts together. `config` is as planned: history without times of ours, layers of the base only.
+pub(crate) fn parts(
+    store: &Store,
+    filesystem: &Filesystem,
+    config: &ImageConfig,
+    epoch: Option<i64>,
+) -> Result<Parts, StepError> {
+    let base = filesystem.base.as_ref().map(|base| &base.image);
     let mut layers: Vec<Descriptor> =
         base.map(|image| image.manifest.layers.clone()).unwrap_or_default();
     let mut diff_ids: Vec<DiffId> =
         base.map(|image| image.config.rootfs.diff_ids.clone()).unwrap_or_default();
     let mut times = Vec::new();
-    for layer in &request.filesystem.layers {
+    for layer in &filesystem.layers {
         let sealed = layer.sealed()?;
         diff_ids.push(sealed.diff_id);
         if sealed.is_new()
             && let Some(chain) = ChainId::of(&diff_ids)
         {
             store.put_layer_index(chain, sealed.index()?)?;
+            if let Some(snapshot) = layer.snapshot() {
+                store.set_snapshot_of_chain(chain, &snapshot)?;
+            }
         }
         layers.push(sealed.descriptor);
-        times.push(request.epoch.unwrap_or(layer.created));
+        times.push(epoch.unwrap_or(layer.created));
     }
-    let mut config = request.config.clone();
+    let mut config = config.clone();
     config.rootfs.diff_ids = diff_ids;
     let inherited = base.map_or(0, |image| image.config.history.len());
-    set_times(&mut config, inherited, &times, request.epoch);
+    set_times(&mut config, inherited, &times, epoch);
+    Ok(Parts { config, layers })
+}
+
+/// What was committed.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// For each platform, in the order of the request.
+    pub(crate) images: Vec<Image>,
+    /// What the names lead to: the manifest, or the index of several.
+    pub(crate) descriptor: Descriptor,
+}
+
+/// Makes an image of the parts for each platform and gives it its names.
+pub(crate) fn commit(
+    store: &Store,
+    parts: &[Parts],
+    names: &[Reference],
+) -> Result<Committed, StepError> {
     let annotations = BTreeMap::new();
-    let image = NewImage {
-        config: &config,
-        layers: &layers,
-        annotations: &annotations,
-        names: request.names,
-    };
-    Ok(store.put_image(&image)?)
+    if let [parts] = parts {
+        let image = store.put_image(&new_image(parts, &annotations, names))?;
+        return Ok(Committed { descriptor: image.descriptor.clone(), images: vec![image] });
+    }
+    let all: Vec<NewImage<'_>> =
+        parts.iter().map(|parts| new_image(parts, &annotations, names)).collect();
+    let (descriptor, images) = store.put_images(&all, names)?;
+    Ok(Committed { images, descriptor })
+}
+
+fn new_image<'a>(
+    Parts { config, layers }: &'a Parts,
+    annotations: &'a BTreeMap<String, String>,
+    names: &'a [Reference],
+) -> NewImage<'a> {
+    NewImage { config, layers, annotations, names }
 }
 
 /// A layer's line says when the layer was made, another line when the layer before it was: so a build

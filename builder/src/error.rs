@@ -25,8 +25,6 @@ pub enum BuildError {
     Tag { text: String, source: store::reference::ReferenceError },
     #[error("`--platform {text}`: {source}")]
     Platform { text: String, source: store::platform::PlatformError },
-    #[error("building for several platforms at once is not supported yet: {}", platforms.join(", "))]
-    SeveralPlatforms { platforms: Vec<String> },
     #[error(transparent)]
     Export(#[from] crate::export::ExportError),
     #[error("cannot commit the image")]

@@ -1,6 +1,7 @@
 //! The image as an archive, or as an image layout in a directory.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 
 use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm};
@@ -23,33 +24,42 @@ pub(super) fn kind(output: &Output) -> ArchiveKind {
 
 pub(super) fn write(
     store: &Store,
-    image: &Image,
+    images: &[Image],
     names: &[Reference],
     kind: ArchiveKind,
     options: &ImageOutput,
     epoch: Option<i64>,
 ) -> Result<Descriptor, ExportError> {
-    let image = if options.rewrite_timestamp {
-        timestamps::rewrite(store, image, epoch.ok_or(ExportError::NoEpoch)?)?
-    } else {
-        image.clone()
-    };
-    let descriptor = image.descriptor.clone();
-    let images = [ImageToSave { image, names: output_names(names, options)? }];
-    let form = FormOptions { form: form(options.compression), force: false };
-    let mut manifests = Vec::new();
-    if let (true, Destination::Path(path)) = (options.as_directory, &options.dest) {
-        write_directory(store, path, &mut |file| {
-            manifests = store.save(&images, kind, form, file)?;
-            Ok(())
-        })?;
-    } else {
-        write_to(&options.dest, &mut |writer| {
-            manifests = store.save(&images, kind, form, writer)?;
-            Ok(())
-        })?;
+    if images.len() > 1 && kind == ArchiveKind::Docker {
+        return Err(ExportError::SeveralPlatforms);
     }
-    Ok(manifests.pop().unwrap_or(descriptor))
+    let mut rewritten = images.to_vec();
+    if options.rewrite_timestamp {
+        let epoch = epoch.ok_or(ExportError::NoEpoch)?;
+        for image in &mut rewritten {
+            *image = timestamps::rewrite(store, image, epoch)?;
+        }
+    }
+    let names = output_names(names, options)?;
+    let form = FormOptions { form: form(options.compression), force: false };
+    let mut manifest = None;
+    let mut save = |writer: &mut dyn Write| {
+        manifest = match rewritten.as_slice() {
+            [image] => {
+                let image = ImageToSave { image: image.clone(), names: names.clone() };
+                store.save(&[image], kind, form, writer)?.pop()
+            }
+            several => Some(store.save_platforms(several, &names, form, writer)?),
+        };
+        Ok(())
+    };
+    if let (true, Destination::Path(path)) = (options.as_directory, &options.dest) {
+        write_directory(store, path, &mut |file| save(file))?;
+    } else {
+        write_to(&options.dest, &mut save)?;
+    }
+    // Something has been written, so there is a manifest.
+    manifest.ok_or(ExportError::Nothing)
 }
 
 /// `name=` replaces the names of `--tag`.

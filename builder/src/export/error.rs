@@ -25,6 +25,10 @@ pub enum ExportError {
     NoEpoch,
     #[error("`name={name}` of the output")]
     Name { name: String, source: ReferenceError },
+    #[error("an archive for docker holds one platform; use `type=oci` for several")]
+    SeveralPlatforms,
+    #[error("there is no image to write")]
+    Nothing,
     #[error("cannot read the files of the image")]
     Tree(#[from] TreeError),
     #[error("cannot rewrite a layer")]

@@ -1,12 +1,13 @@
 //! The root file system of the image, all layers merged: as a tar archive or as files.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use store::layer::entry::join;
 use store::layer::{Entry, EntryKind, LayerWriter};
 use store::tree::{Tree, TreeEntry};
 use store::{Image, Store};
@@ -15,30 +16,53 @@ use sys::{RootDir, SysError};
 
 use super::ExportError;
 use super::destination::{failed, write_to};
+use super::directory_of;
 use crate::request::Destination;
 
+/// The files of several platforms go into a directory each.
 pub(super) fn write_tar(
     store: &Store,
-    image: &Image,
+    images: &[Image],
     destination: &Destination,
 ) -> Result<(), ExportError> {
-    let tree = store.tree(image)?;
+    let mut trees = BTreeMap::new();
+    for image in images {
+        let directory = if images.len() == 1 { String::new() } else { directory_of(image) };
+        trees.insert(directory, store.tree(image)?);
+    }
     write_to(destination, &mut |writer| {
         let mut archive = LayerWriter::new(writer);
-        let mut links = Links::default();
-        walk(&tree, &mut |found| {
-            if let Some(first) = links.earlier_name(&found) {
-                let kind = EntryKind::Hardlink { target: first };
-                return Ok(archive.append(&Entry { kind, ..found.entry }, None)?);
-            }
-            if !found.entry.is_file() {
-                return Ok(archive.append(&found.entry, None)?);
-            }
-            let mut content = tree.open_entry(&found)?;
-            Ok(archive.append(&found.entry, Some(&mut *content))?)
-        })?;
+        for (directory, tree) in &trees {
+            append_tree(&mut archive, directory.as_bytes(), tree)?;
+        }
         archive.finish()?;
         Ok(())
+    })
+}
+
+fn append_tree(
+    archive: &mut LayerWriter<&mut dyn Write>,
+    directory: &[u8],
+    tree: &Tree,
+) -> Result<(), ExportError> {
+    let mut links = Links::default();
+    if !directory.is_empty() {
+        archive.append(&Entry::default_dir(directory), None)?;
+    }
+    walk(tree, &mut |found| {
+        if found.entry.path.is_empty() && !directory.is_empty() {
+            return Ok(());
+        }
+        let path = join(directory, &found.entry.path);
+        if let Some(first) = links.earlier_name(&found) {
+            let kind = EntryKind::Hardlink { target: join(directory, &first) };
+            return Ok(archive.append(&Entry { path, kind, ..found.entry }, None)?);
+        }
+        if !found.entry.is_file() {
+            return Ok(archive.append(&Entry { path, ..found.entry }, None)?);
+        }
+        let mut content = tree.open_entry(&found)?;
+        Ok(archive.append(&Entry { path, ..found.entry }, Some(&mut *content))?)
     })
 }
 

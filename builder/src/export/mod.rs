@@ -19,11 +19,12 @@ pub use error::ExportError;
 
 use crate::request::Output;
 
-/// Writes all outputs. Returns the manifest of the last image written: its layers may be stored in
-/// another form than in the store, so its digest is the one that readers of the output see.
+/// Writes all outputs of an image; `images` are its forms for the platforms of the build. Returns the manifest
+/// or index of the last image written: its layers may be stored in another form than in the store, so its
+/// digest is the one that readers of the output see.
 pub fn write(
     store: &Store,
-    image: &Image,
+    images: &[Image],
     names: &[Reference],
     outputs: &[Output],
     epoch: Option<i64>,
@@ -33,11 +34,21 @@ pub fn write(
         match output {
             Output::Oci(options) | Output::Docker(options) => {
                 let kind = archive::kind(output);
-                manifest = Some(archive::write(store, image, names, kind, options, epoch)?);
+                manifest = Some(archive::write(store, images, names, kind, options, epoch)?);
             }
-            Output::Tar(destination) => files::write_tar(store, image, destination)?,
-            Output::Local(path) => files::write_directory(store, image, path)?,
+            Output::Tar(destination) => files::write_tar(store, images, destination)?,
+            Output::Local(path) => match images {
+                [image] => files::write_directory(store, image, path)?,
+                several => several.iter().try_for_each(|image| {
+                    files::write_directory(store, image, &path.join(directory_of(image)))
+                })?,
+            },
         }
     }
     Ok(manifest)
+}
+
+/// Where the files for a platform go when there are several: `linux_arm64`.
+fn directory_of(image: &Image) -> String {
+    image.platform().to_string().replace('/', "_")
 }

@@ -1,5 +1,6 @@
 //! [`Filesystem`]: the state of a stage between two steps.
 
+use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use store::id_map::IdMap;
@@ -66,6 +67,8 @@ pub(crate) struct Sealed {
     pub(crate) diff_id: DiffId,
     pub(crate) descriptor: Descriptor,
     index: Arc<LazyIndex>,
+    /// Opened once: deep stacks are looked at from many steps at a time.
+    file: Arc<OnceLock<Arc<File>>>,
 }
 
 /// Read from the cache's record when something asks for it.
@@ -78,7 +81,8 @@ struct LazyIndex {
 impl Sealed {
     pub(crate) fn new(layer: NewLayer) -> Sealed {
         let index = LazyIndex { value: OnceLock::from(layer.index.clone()), record: None };
-        Sealed { diff_id: layer.diff_id(), descriptor: layer.descriptor, index: Arc::new(index) }
+        let (diff_id, file) = (layer.diff_id(), Arc::default());
+        Sealed { diff_id, descriptor: layer.descriptor, index: Arc::new(index), file }
     }
 
     pub(crate) fn recorded(record: &Record, cache: &Cache) -> Sealed {
@@ -88,7 +92,16 @@ impl Sealed {
             diff_id: record.diff_id,
             descriptor: record.descriptor.clone(),
             index: Arc::new(index),
+            file: Arc::default(),
         }
+    }
+
+    fn open(&self, store: &Store) -> Result<Arc<File>, StepError> {
+        if let Some(file) = self.file.get() {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(store.open_blob(&self.descriptor.digest)?);
+        Ok(self.file.get_or_init(|| file).clone())
     }
 
     pub(crate) fn index(&self) -> Result<Arc<LayerIndex>, StepError> {
@@ -130,6 +143,11 @@ impl Layer {
     pub(crate) fn seal(&self, sealed: Result<Sealed, String>) {
         *self.sealed.lock().unwrap_or_else(PoisonError::into_inner) = Some(sealed);
         self.ready.notify_all();
+    }
+
+    /// Where it is unpacked, if it is.
+    pub(crate) fn snapshot(&self) -> Option<SnapshotId> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until it is sealed.
@@ -174,8 +192,8 @@ impl Filesystem {
         };
         for layer in &self.layers {
             let sealed = layer.sealed()?;
-            let blob = Arc::new(store.open_blob(&sealed.descriptor.digest)?);
-            tree = tree.with_layer(TreeLayer::new(sealed.index()?, TreeContent::Blob(blob)));
+            let content = TreeContent::Blob(sealed.open(store)?);
+            tree = tree.with_layer(TreeLayer::new(sealed.index()?, content));
         }
         Ok(tree)
     }

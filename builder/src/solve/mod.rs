@@ -8,14 +8,16 @@ mod session;
 mod stage;
 
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
 
 use runtime::Zygote;
-use store::{Image, Platform, Reference, Store};
+use store::{Descriptor, Digest, Platform, Reference, Store};
 
 use crate::built::BuiltImage;
 use crate::cancel::Cancel;
-use crate::commit::{Commit, commit};
+use crate::commit::{self, Committed};
 use crate::error::BuildError;
+use crate::execute::StepError;
 use crate::export;
 use crate::plan::{self, BuildPlan};
 use crate::progress::{BuildEvent, Progress};
@@ -35,29 +37,85 @@ pub(crate) fn build(
     let names = names(request)?;
     let dockerfile = parser::parse(&request.dockerfile.text)?;
     let images = Images::new(store, request);
-    let plan = plan::plan(&dockerfile, request, &platform(request)?, &images)?;
-    announce(&plan, progress);
-    let session =
-        Session::new(request, &plan, store, Surroundings { zygote, progress, images: &images })?;
-    let filesystem = solve(&session, cancel)?;
-    let image = commit_image(store, &plan, &filesystem, &names)?;
-    let exported = export::write(store, &image, &names, &request.outputs, plan.source_date_epoch)?;
-    let manifest = exported.unwrap_or_else(|| image.descriptor.clone());
+    let mut plans = Vec::new();
+    for platform in platforms(request)? {
+        plans.push(plan::plan(&dockerfile, request, &platform, &images)?);
+    }
+    if plans.len() > 1 {
+        plans.iter_mut().for_each(name_platform);
+    }
+    announce(&plans, progress);
+    let ids = AtomicU64::new(1);
+    let mut parts = Vec::new();
+    let mut cached = 0;
+    for plan in &plans {
+        let surroundings = Surroundings { zygote, progress, images: &images, ids: &ids };
+        let session = Session::new(request, plan, store, surroundings)?;
+        let filesystem = solve(&session, cancel)?;
+        let config = &plan.stages[plan.target.0].config;
+        let built = commit::parts(store, &filesystem, config, plan.source_date_epoch);
+        parts.push(built.map_err(commit_error)?);
+        cached += session.cached.into_inner();
+    }
+    let committed = commit::commit(store, &parts, &names).map_err(commit_error)?;
+    let epoch = plans.first().and_then(|plan| plan.source_date_epoch);
+    let exported = export::write(store, &committed.images, &names, &request.outputs, epoch)?;
+    Ok(BuiltImage {
+        image_id: image_id(&committed),
+        metadata: metadata(&committed, exported, &names),
+        manifest: committed.descriptor,
+        tags: names,
+        steps: plans.iter().map(steps).sum(),
+        cached,
+    })
+}
+
+fn commit_error(source: StepError) -> BuildError {
+    BuildError::Commit { source: Box::new(source) }
+}
+
+/// An image for several platforms has a configuration for each: it is known by its index.
+fn image_id(committed: &Committed) -> Digest {
+    match committed.images.as_slice() {
+        [image] => image.id(),
+        _ => committed.descriptor.digest,
+    }
+}
+
+/// For `--metadata-file`, in docker's words.
+fn metadata(
+    committed: &Committed,
+    exported: Option<Descriptor>,
+    names: &[Reference],
+) -> serde_json::Value {
+    let manifest = exported.unwrap_or_else(|| committed.descriptor.clone());
     let texts: Vec<String> = names.iter().map(Reference::to_string).collect();
-    let metadata = serde_json::json!({
-        "containerimage.config.digest": image.id(),
+    let mut metadata = serde_json::json!({
         "containerimage.descriptor": manifest,
         "containerimage.digest": manifest.digest,
         "image.name": texts.join(","),
     });
-    Ok(BuiltImage {
-        image_id: image.id(),
-        manifest: image.descriptor.clone(),
-        tags: names,
-        steps: plan.stages.iter().map(|stage| stage.steps.len()).sum(),
-        cached: session.cached.into_inner(),
-        metadata,
-    })
+    if let [image] = committed.images.as_slice() {
+        metadata["containerimage.config.digest"] = serde_json::json!(image.id());
+    }
+    metadata
+}
+
+fn steps(plan: &BuildPlan) -> usize {
+    plan.stages.iter().map(|stage| stage.steps.len()).sum()
+}
+
+/// `[build 2/5] RUN make` → `[linux/arm64 build 2/5] RUN make`
+fn name_platform(plan: &mut BuildPlan) {
+    let label = |name: &mut String, platform: &Platform| {
+        if let Some(rest) = name.strip_prefix('[') {
+            *name = format!("[{platform} {rest}");
+        }
+    };
+    for stage in &mut plan.stages {
+        stage.base_step.iter_mut().for_each(|name| label(name, &stage.platform));
+        stage.steps.iter_mut().for_each(|step| label(&mut step.name, &stage.platform));
+    }
 }
 
 fn names(request: &BuildRequest) -> Result<Vec<Reference>, BuildError> {
@@ -67,21 +125,31 @@ fn names(request: &BuildRequest) -> Result<Vec<Reference>, BuildError> {
     request.tags.iter().map(parse).collect()
 }
 
-fn platform(request: &BuildRequest) -> Result<Platform, BuildError> {
-    match request.platforms.as_slice() {
-        [] => Ok(Platform::host()),
-        [text] => {
-            text.parse().map_err(|source| BuildError::Platform { text: text.clone(), source })
+/// Each platform once, in the order of the request.
+fn platforms(request: &BuildRequest) -> Result<Vec<Platform>, BuildError> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for text in &request.platforms {
+        let platform: Platform =
+            text.parse().map_err(|source| BuildError::Platform { text: text.clone(), source })?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
         }
-        several => Err(BuildError::SeveralPlatforms { platforms: several.to_vec() }),
     }
+    if platforms.is_empty() {
+        platforms.push(Platform::host());
+    }
+    Ok(platforms)
 }
 
-fn announce(plan: &BuildPlan, progress: &dyn Progress) {
-    let steps = plan.stages.iter().map(|stage| stage.steps.len()).sum();
-    progress.event(BuildEvent::Planned { steps });
-    for warning in &plan.warnings {
-        progress.event(BuildEvent::Warning(warning.clone()));
+/// A warning about a line is the same for all platforms.
+fn announce(plans: &[BuildPlan], progress: &dyn Progress) {
+    progress.event(BuildEvent::Planned { steps: plans.iter().map(steps).sum() });
+    let mut told = Vec::new();
+    for warning in plans.iter().flat_map(|plan| &plan.warnings) {
+        if !told.contains(&warning) {
+            told.push(warning);
+            progress.event(BuildEvent::Warning(warning.clone()));
+        }
     }
 }
 
@@ -105,19 +173,6 @@ fn solve(session: &Session<'_>, cancel: &Cancel) -> Result<Filesystem, BuildErro
     match session.take_failure() {
         Some(_) if cancel.is_cancelled() => Err(BuildError::Cancelled),
         Some(error) => Err(error),
-        None => session
-            .stage(session.plan.target)
-            .map_err(|source| BuildError::Commit { source: Box::new(source) }),
+        None => session.stage(session.plan.target).map_err(commit_error),
     }
-}
-
-fn commit_image(
-    store: &Store,
-    plan: &BuildPlan,
-    filesystem: &Filesystem,
-    names: &[Reference],
-) -> Result<Image, BuildError> {
-    let config = &plan.stages[plan.target.0].config;
-    let request = Commit { filesystem, config, epoch: plan.source_date_epoch, names };
-    commit(store, &request).map_err(|source| BuildError::Commit { source: Box::new(source) })
 }

@@ -25,6 +25,9 @@ use crate::progress::{BuildEvent, Progress, ProgressId};
 use crate::request::{BuildRequest, ContextSource, NamedContext};
 use crate::step::{Source, StageId};
 
+/// RUN mostly waits, so a small machine does some at once too.
+const LEAST_JOBS: usize = 4;
+
 pub(super) struct Session<'a> {
     pub(super) request: &'a BuildRequest,
     pub(super) plan: &'a BuildPlan,
@@ -36,7 +39,7 @@ pub(super) struct Session<'a> {
     pub(super) snapshotter: Arc<dyn Snapshotter>,
     /// Set by the caller's [`Cancel`] and by the first failure.
     pub(super) stop: Cancel,
-    ids: AtomicU64,
+    ids: &'a AtomicU64,
     pub(super) cached: AtomicUsize,
     /// Seconds since 1970.
     pub(super) now: i64,
@@ -80,6 +83,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) zygote: Option<&'a Zygote>,
     pub(super) progress: &'a dyn Progress,
     pub(super) images: &'a Images<'a>,
+    /// The number of the next step; goes on from one platform to the next.
+    pub(super) ids: &'a AtomicU64,
 }
 
 impl<'a> Session<'a> {
@@ -90,7 +95,7 @@ impl<'a> Session<'a> {
         surroundings: Surroundings<'a>,
     ) -> Result<Session<'a>, BuildError> {
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let jobs = request.jobs.map_or(processors, |jobs| jobs.get());
+        let jobs = request.jobs.map_or(processors.max(LEAST_JOBS), |jobs| jobs.get());
         let elapsed = request.now.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Session {
             request,
@@ -102,7 +107,7 @@ impl<'a> Session<'a> {
             cache: Cache::open(store)?,
             snapshotter: store.snapshotter(),
             stop: Cancel::default(),
-            ids: AtomicU64::default(),
+            ids: surroundings.ids,
             cached: AtomicUsize::default(),
             now: i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX),
             contexts: Mutex::default(),
@@ -119,7 +124,7 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn next_id(&self) -> ProgressId {
-        ProgressId(self.ids.fetch_add(1, Ordering::Relaxed) + 1)
+        ProgressId(self.ids.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(super) fn permit(&self) -> Permit<'_> {

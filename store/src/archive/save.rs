@@ -11,6 +11,7 @@ use super::source::blob_name;
 use super::{ArchiveError, FormOptions, ImageToSave};
 use crate::descriptor::Descriptor;
 use crate::error::{Result, StoreError};
+use crate::image::Image;
 use crate::image::names::{IMAGE_NAME, REF_NAME};
 use crate::manifest::Index;
 use crate::open::Store;
@@ -44,15 +45,14 @@ impl Store {
     ) -> Result<Vec<Descriptor>> {
         let mut converted = Vec::new();
         for image in images {
-            if !self.hold_image(&image.image)? {
-                return Err(self.first_missing(&image.image));
-            }
-            let exported = self.with_layer_form(&image.image, options)?;
+            let exported = self.exported(&image.image, options)?;
             converted.push(ImageToSave { image: exported, names: image.names.clone() });
         }
         let mut archive = tar::Builder::new(writer);
-        self.write_blobs(&mut archive, &converted)?;
-        let index = Index::new(converted.iter().flat_map(entries).collect());
+        self.write_blobs(&mut archive, converted.iter().flat_map(|image| image.image.blobs()))?;
+        let entries =
+            converted.iter().flat_map(|saved| entries(&saved.image.descriptor, &saved.names));
+        let index = Index::new(entries.collect());
         append(&mut archive, "index.json", &mut index.to_bytes().as_slice(), None)?;
         if kind == ArchiveKind::Docker {
             let list: Vec<_> = converted.iter().map(archived).collect();
@@ -64,15 +64,45 @@ impl Store {
         Ok(converted.into_iter().map(|image| image.image.descriptor).collect())
     }
 
-    fn write_blobs<W: Write>(
+    /// Writes the images of several platforms as one: an OCI layout whose names lead to an index. Returns
+    /// the index written.
+    pub fn save_platforms(
+        &self,
+        images: &[Image],
+        names: &[Reference],
+        options: FormOptions,
+        writer: &mut dyn Write,
+    ) -> Result<Descriptor> {
+        let converted: Vec<Image> =
+            images.iter().map(|image| self.exported(image, options)).collect::<Result<_>>()?;
+        let descriptor = self.put_index(&converted)?;
+        let mut archive = tar::Builder::new(writer);
+        let blobs = converted.iter().flat_map(Image::blobs).chain([&descriptor]);
+        self.write_blobs(&mut archive, blobs)?;
+        let index = Index::new(entries(&descriptor, names));
+        append(&mut archive, "index.json", &mut index.to_bytes().as_slice(), None)?;
+        append(&mut archive, "oci-layout", &mut crate::open::OCI_LAYOUT.as_bytes(), None)?;
+        archive.into_inner().and_then(Write::flush).map_err(write_error)?;
+        Ok(descriptor)
+    }
+
+    /// The image as it is to be written, all its blobs held.
+    fn exported(&self, image: &Image, options: FormOptions) -> Result<Image> {
+        if !self.hold_image(image)? {
+            return Err(self.first_missing(image));
+        }
+        self.with_layer_form(image, options)
+    }
+
+    fn write_blobs<'a, W: Write>(
         &self,
         archive: &mut tar::Builder<W>,
-        images: &[ImageToSave],
+        blobs: impl Iterator<Item = &'a Descriptor>,
     ) -> Result<()> {
         append_directory(archive, "blobs/")?;
         append_directory(archive, "blobs/sha256/")?;
         let mut written = BTreeSet::new();
-        for blob in images.iter().flat_map(|image| image.image.blobs()) {
+        for blob in blobs {
             if !written.insert(blob.digest) {
                 continue;
             }
@@ -84,10 +114,10 @@ impl Store {
 }
 
 /// One entry of `index.json` for each name.
-fn entries(saved: &ImageToSave) -> Vec<Descriptor> {
-    let mut descriptor = saved.image.descriptor.clone();
+fn entries(saved: &Descriptor, names: &[Reference]) -> Vec<Descriptor> {
+    let mut descriptor = saved.clone();
     descriptor.annotations.clear();
-    if saved.names.is_empty() {
+    if names.is_empty() {
         return vec![descriptor];
     }
     let named = |name: &Reference| {
@@ -97,7 +127,7 @@ fn entries(saved: &ImageToSave) -> Vec<Descriptor> {
         entry.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
         entry
     };
-    saved.names.iter().map(named).collect()
+    names.iter().map(named).collect()
 }
 
 fn archived(saved: &ImageToSave) -> ArchivedImage {

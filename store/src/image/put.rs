@@ -6,7 +6,7 @@ use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
 use crate::error::{Result, StoreError};
 use crate::lease::Held;
-use crate::manifest::Manifest;
+use crate::manifest::{Index, Manifest};
 use crate::media_type;
 use crate::open::Store;
 use crate::reference::Reference;
@@ -26,6 +26,36 @@ impl Store {
     /// Writes configuration and manifest, makes everything durable and then gives the image its names, all
     /// at once. An image without names is listed as such until it is removed.
     pub fn put_image(&self, new: &NewImage<'_>) -> Result<Image> {
+        let image = self.write_image(new)?;
+        self.add_names(&image.descriptor, new.names)?;
+        Ok(Image { reference: new.names.first().cloned(), ..image })
+    }
+
+    /// As [`Store::put_image`], for one image that exists for several platforms: `names` lead to the index of
+    /// them, whose descriptor is returned. The names of each are not used.
+    pub fn put_images(
+        &self,
+        images: &[NewImage<'_>],
+        names: &[Reference],
+    ) -> Result<(Descriptor, Vec<Image>)> {
+        let images: Vec<Image> =
+            images.iter().map(|new| self.write_image(new)).collect::<Result<_>>()?;
+        let descriptor = self.put_index(&images)?;
+        self.add_names(&descriptor, names)?;
+        let reference = names.first().cloned();
+        let named = |image| Image { reference: reference.clone(), ..image };
+        Ok((descriptor, images.into_iter().map(named).collect()))
+    }
+
+    /// Writes the index of images for several platforms; nothing leads to it yet.
+    pub(crate) fn put_index(&self, images: &[Image]) -> Result<Descriptor> {
+        let index = Index::new(images.iter().map(|image| image.descriptor.clone()).collect());
+        let bytes = index.to_bytes();
+        self.put_bytes(&bytes)?;
+        Ok(Descriptor::of(media_type::IMAGE_INDEX, &bytes))
+    }
+
+    fn write_image(&self, new: &NewImage<'_>) -> Result<Image> {
         let config_bytes = new.config.to_bytes();
         let config = Descriptor::of(media_type::IMAGE_CONFIG, &config_bytes);
         let mut manifest = Manifest::new(config, new.layers.to_vec());
@@ -45,9 +75,7 @@ impl Store {
         }
         self.put_bytes(&config_bytes)?;
         self.put_bytes(&manifest_bytes)?;
-        self.add_names(&descriptor, new.names)?;
-        let reference = new.names.first().cloned();
-        Ok(Image { reference, descriptor, manifest, config: new.config.clone() })
+        Ok(Image { reference: None, descriptor, manifest, config: new.config.clone() })
     }
 
     /// One more name for the image that `source` (a name or an ID) means.
