@@ -337,7 +337,8 @@ impl Evaluator<'_> {
 
     /// An error within a substitution that the end of the text cut short is about the missing end.
     fn unclosed(&self, failure: Failure, variable: &Variable, missing: SyntaxError) -> Failure {
-        if failure.span.end == self.end {
+        let too_deep = failure.kind == SyntaxError::TooDeep.into();
+        if failure.span.end == self.end && !too_deep {
             return Failure { kind: missing.into(), span: variable.span };
         }
         failure
