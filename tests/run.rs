@@ -36,6 +36,18 @@ fn the_arguments_reach_the_container() {
 }
 
 #[test]
+fn streams_are_the_containers_own() {
+    let Some(sandbox) = sandbox() else { return };
+    let args = ["run", "--rm", "-u", "nobody", "busybox", "sh", "-c"];
+    let script = "echo out > /dev/stdout; echo err > /dev/stderr";
+    let output = sandbox.rbuild(args.iter().chain(&[script])).success();
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("out\n", "err\n"));
+    let rbuild = env!("CARGO_BIN_EXE_rbuild");
+    let line = format!("{rbuild} run --rm busybox yes | head -n 1; {rbuild} run --rm busybox true");
+    run(sandbox.command("bash").args(["-c", &line]), "").success().prints("y\n");
+}
+
+#[test]
 fn nothing_of_a_container_is_kept() {
     let Some(sandbox) = sandbox() else { return };
     sandbox.rbuild(["run", "--rm", "busybox", "touch", "/written"]).success();

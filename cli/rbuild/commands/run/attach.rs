@@ -2,9 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
 use runtime::{Container, ExitStatus, Stdio};
@@ -43,25 +42,19 @@ impl Streams {
         Ok(Streams { tty: args.tty, interactive: args.interactive, terminal, signals })
     }
 
-    pub(super) fn stdio(&self) -> Result<Stdio> {
+    /// Never our own descriptors: the container's user may open `/dev/stdout`, and becomes the owner of
+    /// what is behind it.
+    pub(super) fn stdio(&self) -> Stdio {
         if self.tty {
             let (rows, columns) = size();
-            return Ok(Stdio::Terminal { rows, columns });
+            return Stdio::Terminal { rows, columns };
         }
-        let stdin = if self.interactive {
-            io::stdin().as_fd().try_clone_to_owned()
-        } else {
-            File::open("/dev/null").map(OwnedFd::from)
-        };
-        Ok(Stdio::Fds {
-            stdin: stdin.context("cannot hand on stdin")?,
-            stdout: io::stdout().as_fd().try_clone_to_owned().context("cannot hand on stdout")?,
-            stderr: io::stderr().as_fd().try_clone_to_owned().context("cannot hand on stderr")?,
-        })
+        Stdio::Pipes { stdin: self.interactive }
     }
 
     /// Copies and forwards until the container has ended.
-    pub(super) fn follow(self, container: Container) -> Result<ExitStatus> {
+    pub(super) fn follow(self, mut container: Container) -> Result<ExitStatus> {
+        let copiers = self.connect(&mut container)?;
         let container = Arc::new(container);
         let mut signals = self.signals;
         let stop = signals.handle();
@@ -71,21 +64,36 @@ impl Streams {
                 forward(&target, signal);
             }
         });
-        let output = container.terminal().map(File::try_clone).transpose();
-        let output = output.context("cannot read the container's terminal")?;
-        if let (Some(output), Some(_)) = (&output, &self.terminal) {
-            feed(output.try_clone().context("cannot write to the container's terminal")?);
-        }
-        let copier = output.map(|output| thread::spawn(move || copy_to_stdout(output)));
         let status = container.wait();
-        if let Some(copier) = copier {
-            // What was written before the end is still to come.
+        // What was written before the end is still to come.
+        for copier in copiers {
             let _ended = copier.join();
         }
         stop.close();
         let _ended = forwarder.join();
         drop(self.terminal);
         Ok(status?)
+    }
+
+    /// Starts a thread for each stream; those of the output are to be waited for.
+    fn connect(&self, container: &mut Container) -> Result<Vec<JoinHandle<()>>> {
+        let cannot = "cannot use the container's terminal";
+        let output = match container.terminal() {
+            Some(terminal) => {
+                if self.terminal.is_some() {
+                    feed(terminal.try_clone().context(cannot)?);
+                }
+                Some(terminal.try_clone().context(cannot)?)
+            }
+            None => container.take_stdout(),
+        };
+        if let Some(stdin) = container.take_stdin() {
+            feed(stdin);
+        }
+        let output = output.map(|from| thread::spawn(move || copy(from, io::stdout())));
+        let errors = container.take_stderr();
+        let errors = errors.map(|from| thread::spawn(move || copy(from, io::stderr())));
+        Ok(output.into_iter().chain(errors).collect())
     }
 }
 
@@ -99,26 +107,26 @@ fn forward(container: &Container, signal: i32) {
     };
 }
 
-/// Types what we read into the container's terminal, until either end closes. The thread may still
-/// wait for a key when the container has ended; it ends with this process.
-fn feed(mut terminal: File) {
+/// Writes what we read into the container, until either end closes. The thread may still wait for
+/// input when the container has ended; it ends with this process.
+fn feed(mut to: File) {
     thread::spawn(move || {
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 64 << 10];
         let mut stdin = io::stdin().lock();
         while let Ok(count @ 1..) = stdin.read(&mut buffer) {
-            if terminal.write_all(&buffer[..count]).is_err() {
+            if to.write_all(&buffer[..count]).is_err() {
                 return;
             }
         }
     });
 }
 
-/// A terminal whose last process has gone reads as an error.
-fn copy_to_stdout(mut terminal: File) {
+/// A terminal whose last process has gone reads as an error. When nobody reads what we write, the
+/// container is to notice: its end closes.
+fn copy(mut from: File, mut to: impl Write) {
     let mut buffer = [0; 64 << 10];
-    let mut stdout = io::stdout().lock();
-    while let Ok(count @ 1..) = terminal.read(&mut buffer) {
-        if stdout.write_all(&buffer[..count]).and_then(|()| stdout.flush()).is_err() {
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..count]).and_then(|()| to.flush()).is_err() {
             return;
         }
     }

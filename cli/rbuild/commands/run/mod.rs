@@ -53,7 +53,7 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<ExitStatus> {
 
 fn attach_and_wait(zygote: &Zygote, spec: &ContainerSpec, args: &RunArgs) -> Result<ExitStatus> {
     let streams = attach::Streams::open(args)?;
-    let container = zygote.spawn(spec, streams.stdio()?)?;
+    let container = zygote.spawn(spec, streams.stdio())?;
     streams.follow(container)
 }
 
