@@ -158,8 +158,8 @@ pub enum ErrorKind {
     BadDuration { flag: &'static str, cause: String },
     #[error("Interval {flag:?} cannot be less than 1ms")]
     ShortInterval { flag: &'static str },
-    #[error("invalid value for --retries: parsing {value:?}: invalid syntax")]
-    BadRetries { value: String },
+    #[error("invalid value for --retries: parsing {value:?}: {cause}")]
+    BadRetries { value: String, cause: &'static str },
     #[error("--retries cannot be negative ({value})")]
     NegativeRetries { value: i64 },
 

@@ -75,7 +75,12 @@ impl Flags {
 
     /// The value of a flag that is given once; an empty one counts as not given.
     pub fn text(&self, name: &str) -> Option<Word> {
-        self.list(name).into_iter().find(|word| !word.text.is_empty())
+        self.given(name).filter(|word| !word.text.is_empty())
+    }
+
+    /// The value of a flag that is given once, whatever it is.
+    pub fn given(&self, name: &str) -> Option<Word> {
+        self.given.iter().find(|(given, _)| given == name).map(|(_, word)| word.clone())
     }
 
     /// The values of a flag that may be given several times.

@@ -30,7 +30,7 @@ fn expression(node: &Node) -> String {
 }
 
 /// Quotes a text as Go's `strconv.Quote` does.
-fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {

@@ -1,5 +1,6 @@
 //! CMD, ENTRYPOINT, SHELL and HEALTHCHECK: what containers run.
 
+use std::num::IntErrorKind;
 use std::time::Duration;
 
 use crate::ast::{Check, CommandForm, Healthcheck, Warning, WarningKind, Word};
@@ -126,8 +127,12 @@ fn retries(request: &mut Request<'_>, flags: &Flags) -> Option<u32> {
     let Word { text, span } = flags.text("retries")?;
     let value = match text.parse::<i32>() {
         Ok(value) => value,
-        Err(_) => {
-            request.error(ErrorKind::BadRetries { value: text }, span);
+        Err(error) => {
+            let cause = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            request.error(ErrorKind::BadRetries { value: text, cause }, span);
             return None;
         }
     };

@@ -23,8 +23,8 @@ pub(super) fn run(request: &mut Request<'_>) -> Option<Run> {
     }
     let devices =
         flags.list("device").into_iter().filter_map(|word| device(request, &word)).collect();
-    let network = flags.text("network").and_then(|word| network(request, &word));
-    let security = flags.text("security").and_then(|word| security(request, &word));
+    let network = flags.given("network").and_then(|word| network(request, &word));
+    let security = flags.given("security").and_then(|word| security(request, &word));
     let command = command::form(request, &request.node.arguments);
     Some(Run { mounts, network, security, devices, command })
 }
