@@ -1,5 +1,6 @@
 //! The history of an image: one entry for each instruction, in BuildKit's words.
 
+pub(crate) use parser::sexpr::quote as go_quote;
 use store::{History, ImageConfig};
 
 /// Says which program wrote the entry; tools look for it.
@@ -38,29 +39,6 @@ pub(crate) fn run_text(args: &[String], declared: &[(String, String)]) -> String
 pub(crate) fn quoted_list(words: &[String]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| go_quote(word)).collect();
     format!("[{}]", quoted.join(" "))
-}
-
-/// A string as Go's `%q` writes it.
-pub(crate) fn go_quote(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{b}' => quoted.push_str("\\v"),
-            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// Seconds since 1970 as `2015-10-21T07:28:00Z`.
@@ -110,7 +88,7 @@ mod tests {
 
     #[test]
     fn words_are_quoted_as_go_does() {
-        let words = ["echo $HOME \"x\\y\"".to_owned(), "a\tb\u{1}ñ".to_owned()];
-        assert_eq!(quoted_list(&words), r#"["echo $HOME \"x\\y\"" "a\tb\x01ñ"]"#);
+        let words = ["echo $HOME \"x\\y\"".to_owned(), "a\tb\u{1}ñ\u{a0}".to_owned()];
+        assert_eq!(quoted_list(&words), r#"["echo $HOME \"x\\y\"" "a\tb\x01ñ\u00a0"]"#);
     }
 }

@@ -98,8 +98,9 @@ impl StagePlanner<'_> {
             sources: files.chain(inline).collect(),
             dest: path::destination(&image_config::workdir(&self.config), &dest),
             chown,
+            // As in BuildKit, a layer of its own only where modes are left alone.
+            link: flags.link && chmod.is_none(),
             chmod,
-            link: flags.link,
             excludes,
             unpack: flags.unpack,
             created: self.context.epoch,
