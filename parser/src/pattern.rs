@@ -1,7 +1,7 @@
 //! Shell patterns of `${v#p}`, `${v%p}` and `${v/p/r}`: `*`, `?` and escapes, no bracket expressions.
 //!
 //! BuildKit translates them to regular expressions; these match the same texts, in particular `*` and `?`
-//! never match a newline. Matching keeps the set of reachable positions, so no pattern is slow.
+//! never match a newline. Matching keeps sets of positions and goes over the value once for each token.
 
 /// What one place of a pattern matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,42 +72,78 @@ impl Pattern {
 
     /// The leftmost longest match replaced by the text as it is.
     pub fn replace_first(&self, value: &str, replacement: &str) -> String {
-        let chars: Vec<char> = value.chars().collect();
-        for start in 0..=chars.len() {
-            if let Some(length) = match_length(&self.0, &chars[start..], Length::Longest) {
-                let before = chars[..start].iter().copied();
-                let after = chars[start + length..].iter().copied();
-                return before.chain(replacement.chars()).chain(after).collect();
+        let value: Vec<char> = value.chars().collect();
+        match Search::new(&self.0, &value).next(0) {
+            Some((start, end)) => {
+                let (before, after) = (value[..start].iter(), value[end..].iter());
+                before.copied().chain(replacement.chars()).chain(after.copied()).collect()
             }
+            None => value.iter().collect(),
         }
-        value.to_owned()
     }
 
     /// Every match replaced. An empty match counts unless it directly follows another match. As in BuildKit (Go's
     /// `ReplaceAllString`), `$0` in the replacement is the matched text, other `$name`s are empty, `$$` is `$`.
     pub fn replace_all(&self, value: &str, replacement: &str) -> String {
-        let chars: Vec<char> = value.chars().collect();
+        let value: Vec<char> = value.chars().collect();
+        let search = Search::new(&self.0, &value);
         let mut replaced = String::new();
         let (mut at, mut last_end) = (0, None);
-        while at <= chars.len() {
-            let length = match_length(&self.0, &chars[at..], Length::Longest);
-            match length {
-                Some(length) if length > 0 || last_end != Some(at) => {
-                    let matched: String = chars[at..at + length].iter().collect();
-                    fill_template(replacement, &matched, &mut replaced);
-                    last_end = Some(at + length);
-                }
-                _ => {}
+        while let Some((start, end)) = search.next(at) {
+            replaced.extend(&value[at..start]);
+            if end > start || last_end != Some(start) {
+                let matched: String = value[start..end].iter().collect();
+                fill_template(replacement, &matched, &mut replaced);
+                last_end = Some(end);
             }
-            match length {
-                Some(length) if length > 0 => at += length,
-                _ => {
-                    replaced.extend(chars.get(at));
-                    at += 1;
-                }
+            at = end;
+            if end == start {
+                replaced.extend(value.get(at));
+                at += 1;
             }
         }
+        replaced.extend(value.get(at..).unwrap_or_default());
         replaced
+    }
+}
+
+/// Matches anywhere in a value.
+struct Search<'a> {
+    tokens: &'a [Token],
+    value: &'a [char],
+    /// For each position of the value whether a match starts there, the end included.
+    starts: Vec<bool>,
+    /// The newlines of a match: only characters of the pattern match one.
+    newlines: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(tokens: &'a [Token], value: &'a [char]) -> Search<'a> {
+        // After each token, from the last one: where the tokens from it on can match.
+        let mut starts = vec![true; value.len() + 1];
+        for token in tokens.iter().rev() {
+            match token {
+                Token::Star => {
+                    for at in (0..value.len()).rev() {
+                        starts[at] |= starts[at + 1] && value[at] != '\n';
+                    }
+                }
+                Token::Any => step_back(&mut starts, |at| value[at] != '\n'),
+                Token::Char(wanted) => step_back(&mut starts, |at| value[at] == *wanted),
+            }
+        }
+        let newlines = tokens.iter().filter(|token| **token == Token::Char('\n')).count();
+        Search { tokens, value, starts, newlines }
+    }
+
+    /// Start and end of the leftmost longest match from a position on.
+    fn next(&self, from: usize) -> Option<(usize, usize)> {
+        let start = from + self.starts.get(from..)?.iter().position(|starts| *starts)?;
+        let rest = &self.value[start..];
+        let mut line_ends = rest.iter().enumerate().filter(|(_, c)| **c == '\n');
+        let reach = line_ends.nth(self.newlines).map_or(rest.len(), |(at, _)| at);
+        let length = match_length(self.tokens, &rest[..reach], Length::Longest)?;
+        Some((start, start + length))
     }
 }
 
@@ -149,6 +185,15 @@ fn step(reached: &mut [bool], accepts: impl Fn(usize) -> bool) {
     reached[0] = false;
 }
 
+/// Every position moves one back, over a character that is accepted.
+fn step_back(starts: &mut [bool], accepts: impl Fn(usize) -> bool) {
+    let end = starts.len() - 1;
+    for at in 0..end {
+        starts[at] = starts[at + 1] && accepts(at);
+    }
+    starts[end] = false;
+}
+
 /// Appends a replacement text in Go's template syntax.
 fn fill_template(template: &str, matched: &str, out: &mut String) {
     let mut rest = template;
@@ -179,4 +224,41 @@ fn fill_template(template: &str, matched: &str, out: &mut String) {
         }
     }
     out.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value with the first match, and with every match, replaced by `-`.
+    fn replaced(pattern: &str, value: &str) -> (String, String) {
+        let pattern = Pattern::parse(pattern).expect("a pattern");
+        (pattern.replace_first(value, "-"), pattern.replace_all(value, "-"))
+    }
+
+    #[test]
+    fn matches_are_leftmost_and_longest() {
+        for (pattern, value, first, all) in [
+            ("b", "abcb", "a-cb", "a-c-"),
+            ("b*", "abcb", "a-", "a-"),
+            ("a*b", "xaab b\nab", "x-\nab", "x-\n-"),
+            ("a?", "aaa", "-a", "-a"),
+            ("*", "ab\nc", "-\nc", "-\n-"),
+            ("", "ab", "-ab", "-a-b-"),
+            ("a\nb*", "xa\nbc\na\nb", "x-\na\nb", "x-\n-"),
+            ("*\n*", "a\nb\nc\nd", "-\nc\nd", "---"),
+            ("z", "ñé", "ñé", "ñé"),
+            ("?", "ñé", "-é", "--"),
+        ] {
+            assert_eq!(replaced(pattern, value), (first.into(), all.into()), "{pattern:?} {value}");
+        }
+    }
+
+    #[test]
+    fn no_pattern_takes_long() {
+        let value = "a".repeat(4_000);
+        assert_eq!(replaced(&("*a".repeat(2_000) + "b"), &value), (value.clone(), value));
+        let lines = "ab\n".repeat(4_000);
+        assert_eq!(replaced("a*b", &lines).1, "-\n".repeat(4_000));
+    }
 }

@@ -14,12 +14,13 @@ pub(crate) fn dockerfile(syntax: Syntax) -> Result<Dockerfile, ParseErrors> {
         Findings { escape: syntax.escape, errors: syntax.errors, warnings: syntax.warnings };
     let mut stages: Vec<Stage> = Vec::new();
     let mut global_args = Vec::new();
-    let mut in_stage = false;
+    let (mut in_stage, mut stray_seen) = (false, false);
     for node in &syntax.nodes {
         let keyword = Keyword::parse(&node.keyword.value);
         let is_stray = !in_stage && !matches!(keyword, None | Some(Keyword::Arg | Keyword::From));
-        if is_stray && !findings.errors.iter().any(is_no_stage) {
+        if is_stray && !stray_seen {
             findings.errors.push(no_stage(node));
+            stray_seen = true;
         }
         in_stage |= keyword == Some(Keyword::From);
         match (instruction::read(node, &mut findings), stages.last_mut()) {
@@ -61,10 +62,6 @@ pub(crate) fn trigger(syntax: Syntax) -> Result<Vec<Instruction>, ParseErrors> {
     }
     ParseErrors::check(findings.errors)?;
     Ok(instructions)
-}
-
-fn is_no_stage(error: &ParseError) -> bool {
-    matches!(error.kind, ErrorKind::NoStage { .. })
 }
 
 fn no_stage(node: &Node) -> ParseError {

@@ -8,11 +8,15 @@ const MAX_DISTANCE: usize = 2;
 /// `None` when nothing is near, and when `name` is itself a candidate: then the error is
 /// about something else.
 pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = name.chars().count();
     let mut best = None;
     let mut best_distance = MAX_DISTANCE + 1;
     for candidate in candidates {
         if candidate == name {
             return None;
+        }
+        if candidate.chars().count().abs_diff(length) > MAX_DISTANCE {
+            continue;
         }
         let distance = edit_distance(name, candidate);
         if distance < best_distance {
