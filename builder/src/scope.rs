@@ -4,39 +4,48 @@
 //! A child stage (`FROM parent`) starts with all of its parent's variables, ARGs included, and then with the
 //! ENVs of the parent's image once more, so that over there an ENV beats an ARG of the same name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use parser::expand::Lookup;
 use store::Platform;
 
 /// Variables in the order in which they were first set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Variables(Vec<(String, String)>);
+pub(crate) struct Variables {
+    entries: Vec<(String, String)>,
+    /// Where a name stands in `entries`.
+    places: HashMap<String, usize>,
+}
 
 impl Variables {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.places.get(name).map(|place| self.entries[*place].1.as_str())
     }
 
     pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let (name, value) = (name.into(), value.into());
-        match self.0.iter_mut().find(|(key, _)| *key == name) {
-            Some(entry) => entry.1 = value,
-            None => self.0.push((name, value)),
+        match self.places.get(&name) {
+            Some(place) => self.entries[*place].1 = value,
+            None => {
+                self.places.insert(name.clone(), self.entries.len());
+                self.entries.push((name, value));
+            }
         }
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        self.0.retain(|(key, _)| key != name);
+        self.entries.retain(|(key, _)| key != name);
+        let names = self.entries.iter().enumerate();
+        self.places = names.map(|(place, (key, _))| (key.clone(), place)).collect();
     }
 
     /// `NAME=VALUE` in order.
     pub(crate) fn to_env(&self) -> Vec<String> {
-        self.0.iter().map(|(name, value)| format!("{name}={value}")).collect()
+        self.entries.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.entries.iter().map(|(name, _)| name.as_str())
     }
 }
 
@@ -104,7 +113,7 @@ impl Scope {
             let value = set.or(declared.value.as_deref()).unwrap_or_default();
             values.set(&declared.name, value);
         }
-        values.0
+        values.entries
     }
 }
 

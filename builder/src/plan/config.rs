@@ -84,8 +84,12 @@ impl StagePlanner<'_> {
         let mut text = "ENV".to_owned();
         for (name, value) in &pairs {
             warnings::check_secret("ENV", name, instruction.span, &mut self.warnings);
+            // The scope holds every variable of the configuration: a new name needs no search there.
+            match self.scope.variables().get(name) {
+                Some(_) => image_config::set_env(&mut self.config, name, value),
+                None => self.config.config.env.push(format!("{name}={value}")),
+            }
             self.scope.set_env(name, value);
-            image_config::set_env(&mut self.config, name, value);
             text.push_str(&format!(" {name}={value}"));
         }
         self.note(text)
