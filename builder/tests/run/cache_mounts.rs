@@ -1,0 +1,79 @@
+//! Cache mounts: what they keep, for whom.
+use super::Case;
+use super::world::{World, request};
+
+pub(crate) const CASES: &[Case] = &[
+    ("cache_mounts::are_kept_and_leave_no_trace", are_kept_and_leave_no_trace),
+    ("cache_mounts::sharing", sharing),
+    ("cache_mounts::start_from_files", start_from_files),
+    ("cache_mounts::owner_and_mode", owner_and_mode),
+    ("cache_mounts::sources_stay_inside", sources_stay_inside),
+];
+
+fn are_kept_and_leave_no_trace(world: &World) {
+    let mount = "--mount=type=cache,id=kept,target=/c";
+    let text = format!("RUN {mount} echo one >/c/f\nRUN {mount},ro cat /c/f; touch /c/g || true");
+    let output = world.output(&text);
+    assert!(output.starts_with("one\n") && output.contains("Read-only"), "{output}");
+    assert_eq!(world.output(&format!("RUN {mount} cat /c/f # later")), "one\n");
+    assert_eq!(world.output("RUN --mount=type=cache,id=other,target=/c ls /c"), "");
+    let files = world.top_layer(&request(&format!("RUN {mount} touch /c/h /kept")));
+    assert_eq!(files, ["kept"]);
+}
+
+/// Two stages add to a number at the same time; only together with a lock none is lost.
+fn sharing(world: &World) {
+    let stage = |name: &str| {
+        format!(
+            "FROM base AS {name}\n\
+             RUN --mount=type=cache,id=count,target=/c,sharing=locked test -e /c/n || echo 0 >/c/n; \
+             n=$(cat /c/n); sleep 0.3; echo $((n+1)) >/c/n\n"
+        )
+    };
+    let text = format!(
+        "{}{}FROM base\nCOPY --from=a /etc /a\nCOPY --from=b /etc /b\n\
+         RUN --mount=type=cache,id=count,target=/c cat /c/n",
+        stage("a").replace("n=$(", ": a; n=$("),
+        stage("b")
+    );
+    let mut locked = request(&text);
+    locked.jobs = std::num::NonZero::new(4);
+    assert_eq!(world.output_of(&locked), "2\n");
+    let private = "--mount=type=cache,id=mine,target=/c,sharing=private";
+    let text = format!(
+        "RUN {private} mkdir /c/a; sleep 1; ls /c\nFROM base AS b\n\
+         RUN {private} mkdir /c/b; sleep 1; ls /c\nFROM base\nCOPY --from=0 /etc /a\n\
+         COPY --from=b /etc /b"
+    );
+    let mut private = request(&text);
+    private.jobs = std::num::NonZero::new(4);
+    let output = world.output_of(&private);
+    assert!(output == "a\nb\n" || output == "b\na\n", "{output}");
+}
+
+fn start_from_files(world: &World) {
+    let text = "FROM base AS s\nRUN mkdir -p /seed/d; echo s >/seed/d/f; ln -s f /seed/d/l; chmod 700 /seed/d\n\
+                FROM base\nRUN --mount=type=cache,id=seeded,from=s,source=/seed,target=/c \
+                cat /c/d/l; stat -c %a /c/d; echo t >/c/d/f\n\
+                RUN --mount=type=cache,id=seeded,from=s,source=/seed,target=/c cat /c/d/l";
+    assert_eq!(world.output(text), "s\n700\nt\n");
+}
+
+fn owner_and_mode(world: &World) {
+    let text = "RUN --mount=type=cache,id=own,target=/c,mode=0700,uid=5,gid=6 stat -c '%a %u %g' /c\n\
+                RUN --mount=type=cache,id=own,target=/c stat -c '%a %u %g' /c";
+    assert_eq!(world.output(text), "700 5 6\n755 0 0\n");
+}
+
+fn sources_stay_inside(world: &World) {
+    let mount = "--mount=type=cache,id=trap";
+    let text = format!(
+        "RUN {mount},target=/c mkdir /c/etc; echo mine >/c/etc/group; ln -s /etc /c/out\n\
+         RUN {mount},source=out,target=/m cat /m/group"
+    );
+    assert_eq!(world.output(&text), "mine\n");
+    let text =
+        format!("RUN {mount}2,target=/c ln -s /etc /c/out\nRUN {mount}2,source=out,target=/m true");
+    let error = world.failure(&text).to_string();
+    assert!(error.contains("did not complete successfully: open /out"), "{error}");
+}

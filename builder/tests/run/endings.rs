@@ -1,0 +1,78 @@
+//! How a RUN ends that does not end well.
+use std::time::{Duration, Instant};
+
+use builder::{BuildError, Cancel, RunError};
+
+use super::Case;
+use super::world::{Log, World, request};
+
+pub(crate) const CASES: &[Case] = &[
+    ("endings::failures_show_the_last_lines", failures_show_the_last_lines),
+    ("endings::programs_that_are_not_there", programs_that_are_not_there),
+    ("endings::signals", signals),
+    ("endings::processes_left_behind_end", processes_left_behind_end),
+    ("endings::cancelling_leaves_nothing", cancelling_leaves_nothing),
+    ("endings::one_failure_stops_other_stages", one_failure_stops_other_stages),
+];
+
+fn failures_show_the_last_lines(world: &World) {
+    let error = world.failure("RUN seq 100; echo \"oh no\" >&2; exit 7");
+    let text = "process \"/bin/sh -c seq 100; echo \\\"oh no\\\" >&2; exit 7\" \
+                did not complete successfully: exit code: 7";
+    assert_eq!(error.to_string(), text);
+    let RunError::Exit { code: 7, tail, .. } = error else { panic!("{error:?}") };
+    let tail = String::from_utf8(tail).unwrap();
+    assert!(tail.contains("99\n100\n") && tail.contains("oh no\n"), "{tail}");
+    assert_eq!(tail.lines().count(), 20);
+}
+
+fn programs_that_are_not_there(world: &World) {
+    for (program, code) in [("/nope", 127), ("nope", 127), ("/etc/passwd", 126), ("/etc", 126)] {
+        let error = world.failure(&format!("RUN [\"{program}\", \"x\"]"));
+        let text =
+            format!("process \"{program} x\" did not complete successfully: exit code: {code}");
+        assert_eq!(error.to_string(), text);
+        let RunError::Exit { tail, .. } = error else { panic!("{error:?}") };
+        assert!(String::from_utf8(tail).unwrap().contains(program));
+    }
+}
+
+fn signals(world: &World) {
+    let error = world.failure("RUN sh -c 'kill -9 $$'; exit $?");
+    assert!(error.to_string().ends_with("exit code: 137"), "{error}");
+}
+
+fn processes_left_behind_end(world: &World) {
+    let began = Instant::now();
+    assert_eq!(world.output("RUN (sleep 60; echo late) & echo first"), "first\n");
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+fn cancelling_leaves_nothing(world: &World) {
+    let (log, cancel) = (Log::default(), Cancel::default());
+    let request = request("RUN touch /x; echo started; sleep 60");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while log.text().is_empty() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            cancel.cancel();
+        });
+        let began = Instant::now();
+        let built = builder::build(&request, &world.store, Some(&world.zygote), &log, &cancel);
+        assert!(matches!(built, Err(BuildError::Cancelled)), "{built:?}");
+        assert!(began.elapsed() < Duration::from_secs(20));
+    });
+    let left = std::fs::read_dir(world.store.root().join("temp")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn one_failure_stops_other_stages(world: &World) {
+    let stages = "RUN sleep 60\nFROM base AS b\nRUN exit 3 # stops\nFROM base\n\
+                  COPY --from=0 /etc /a\nCOPY --from=b /etc /b";
+    let began = Instant::now();
+    let error = world.failure(stages);
+    assert!(error.to_string().ends_with("exit code: 3"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
