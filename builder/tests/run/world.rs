@@ -94,9 +94,9 @@ impl World {
         &self,
         request: &BuildRequest,
         log: &Log,
-    ) -> Result<builder::BuiltImage, BuildError> {
+    ) -> Result<builder::BuiltImage, Box<BuildError>> {
         let cancel = Cancel::default();
-        builder::build(request, &self.store, Some(&self.zygote), log, &cancel)
+        builder::build(request, &self.store, Some(&self.zygote), log, &cancel).map_err(Box::new)
     }
 
     /// Why the only RUN fails.
@@ -109,7 +109,7 @@ impl World {
 
     pub(crate) fn step_failure(&self, request: &BuildRequest) -> StepError {
         let log = Log::default();
-        match self.build(request, &log) {
+        match self.build(request, &log).map_err(|error| *error) {
             Err(BuildError::Step { source, .. }) => *source,
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("it was built: {}", log.text()),

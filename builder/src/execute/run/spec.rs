@@ -14,6 +14,7 @@ use crate::step::RunStep;
 const HOSTNAME: &str = "buildkitsandbox";
 /// Where a here-document that starts with `#!` is found.
 const SCRIPT_DIR: &str = "/dev/pipes";
+const SHM: &str = "/dev/shm";
 
 /// Everything but the mounts of the step.
 pub(super) fn container(id: &str, step: &RunStep, rootfs: Rootfs) -> ContainerSpec {
@@ -37,7 +38,9 @@ pub(super) fn container(id: &str, step: &RunStep, rootfs: Rootfs) -> ContainerSp
         NetworkMode::None => runtime::NetworkMode::None,
     };
     if let Some(size) = step.shm_size {
-        spec.shm_size = size;
+        // With a size of its own it is an ordinary tmpfs, as with BuildKit; the program sees it.
+        let source = MountSource::Tmpfs { size: Some(size), mode: 0o1777 };
+        spec.mounts.push(Mount { target: PathBuf::from(SHM), source, read_only: false });
     }
     spec.ulimits = step.ulimits.iter().map(ulimit).collect();
     if let Some(script) = &step.script {
