@@ -113,16 +113,6 @@ pub fn expand_word(
     evaluate(text, base_span, rules, env)
 }
 
-/// Expands and then splits, as EXPOSE wants it.
-pub fn expand_words(
-    text: &str,
-    base_span: Span,
-    escape: char,
-    env: &dyn Lookup,
-) -> Result<Vec<String>, ExpandError> {
-    expand_word(text, base_span, escape, env).map(|expanded| expanded.words)
-}
-
 /// Expands the body of a COPY or ADD heredoc: quotes stay, a backslash escapes (whatever `# escape=` says).
 pub fn expand_heredoc(
     text: &str,

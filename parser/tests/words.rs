@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use parser::Span;
 use parser::expand::{
     ExpandErrorKind, Expanded, Lookup, expand_for_display, expand_heredoc, expand_word,
-    expand_words,
 };
 use parser::word::{self, Modifier, Piece, SyntaxError};
 
@@ -147,7 +146,7 @@ fn errors_point_into_the_word() {
 
 #[test]
 fn splitting_respects_quotes_escapes_and_values() {
-    let words = |text: &str| expand_words(text, Span::default(), '\\', &vars()).unwrap();
+    let words = |text: &str| expand_word(text, Span::default(), '\\', &vars()).unwrap().words;
     assert_eq!(words("  80 $s  \"$s\" a\\ b '' "), ["80", "x", "y", "x  y", "a b"]);
     assert!(words("$e \"\" ").is_empty());
 }
