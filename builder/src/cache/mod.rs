@@ -17,6 +17,9 @@
 //! Records (`cache/steps`) keep what their key was made of, so that a miss can be explained: each
 //! place in a Dockerfile remembers its last record (`cache/places`).
 //!
+//! A step that ran before and runs again leads to a new state, whatever its key: later steps are not
+//! answered by records that were made on its first result.
+//!
 //! **Second chance**: when a step ran again and its result equals what a record of a step on the same
 //! state says, times aside, the recorded layer takes its place and later steps hit.
 
@@ -28,4 +31,4 @@ pub use record::roots;
 
 pub(crate) use explain::explain;
 pub(crate) use key::{Inputs, KeyBuilder, StepKey};
-pub(crate) use record::{Cache, Record};
+pub(crate) use record::{Cache, Record, StepLock};

@@ -4,20 +4,25 @@
 //! read. The record is written last and by renaming, so whoever finds it finds the rest.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use store::layer::LayerIndex;
 use store::{Descriptor, DiffId, Held, SnapshotId, Store, StoreError};
 
 use super::{Inputs, StepKey};
+use crate::cancel::Cancel;
 use crate::execute::{StepError, io_error};
 
 const SCHEMA: u32 = 1;
 const STEPS: &str = "cache/steps";
 const PLACES: &str = "cache/places";
 const RESULTS: &str = "cache/results";
+const LOCKS: &str = "cache/locks";
+/// How often a build that waits for another looks whether it was cancelled.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// What is remembered of a step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,7 +51,12 @@ pub(crate) struct Cache {
     steps: PathBuf,
     places: PathBuf,
     results: PathBuf,
+    locks: PathBuf,
 }
+
+/// Held while a step is made.
+#[derive(Debug)]
+pub(crate) struct StepLock(#[expect(dead_code, reason = "closing it ends the lock")] File);
 
 impl Cache {
     pub(crate) fn open(store: &Store) -> Result<Cache, StoreError> {
@@ -55,6 +65,7 @@ impl Cache {
             steps: store.directory(STEPS)?,
             places: store.directory(PLACES)?,
             results: store.directory(RESULTS)?,
+            locks: store.directory(LOCKS)?,
         })
     }
 
@@ -113,6 +124,25 @@ impl Cache {
             .collect();
         self.replace(&self.path(&record.key, "inputs"), &json("the inputs", &inputs)?)?;
         self.update(record)
+    }
+
+    /// Waits until no other build makes a step of this key.
+    pub(crate) fn lock(&self, key: StepKey, cancel: &Cancel) -> Result<StepLock, StepError> {
+        // Few enough files to keep, too many for unrelated steps to meet often.
+        let path = self.locks.join(&key.to_string()[..3]);
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(io_error("open", &path))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(StepLock(file)),
+                Err(TryLockError::WouldBlock) if cancel.is_cancelled() => {
+                    return Err(StepError::Cancelled);
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PATIENCE),
+                Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
+            }
+        }
     }
 
     /// Replaces the record itself, as when its snapshot has been made.

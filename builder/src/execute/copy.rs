@@ -16,9 +16,25 @@ use super::source::{
 use super::target::{Content, Ownership, Placed, Target};
 use super::{NewLayer, StepError, io_error, owners};
 use crate::cache::{Inputs, KeyBuilder};
+use crate::cancel::Cancel;
 use crate::chmod::Chmod;
 use crate::context::ignore::Ignore;
 use crate::step::{CopySource, CopyStep};
+
+/// What making a layer needs besides the step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) cancel: &'a Cancel,
+    /// Time of what has no time of its own, in seconds since 1970.
+    pub(crate) now: i64,
+}
+
+impl Setting<'_> {
+    fn check(&self) -> Result<(), StepError> {
+        if self.cancel.is_cancelled() { Err(StepError::Cancelled) } else { Ok(()) }
+    }
+}
 
 /// A COPY or ADD whose sources have been looked up.
 #[derive(Debug)]
@@ -28,7 +44,11 @@ pub(crate) struct Prepared {
 }
 
 /// Finds what the step copies and what of it belongs in its key.
-pub(crate) fn prepare(step: &CopyStep, from: &Arc<dyn Source>) -> Result<Prepared, StepError> {
+pub(crate) fn prepare(
+    step: &CopyStep,
+    from: &Arc<dyn Source>,
+    setting: &Setting<'_>,
+) -> Result<Prepared, StepError> {
     let excludes = Ignore::new(&step.excludes).map_err(|source| StepError::Exclude { source })?;
     let mut prepared = Prepared { sources: Vec::new(), inputs: Inputs::default() };
     for (number, wanted) in step.sources.iter().enumerate() {
@@ -42,10 +62,13 @@ pub(crate) fn prepare(step: &CopyStep, from: &Arc<dyn Source>) -> Result<Prepare
                 let wanted = Wanted::Parents { root: &root, pattern: pattern.as_bytes(), required };
                 (from.clone(), select(&**from, wanted, &excludes)?)
             }
-            CopySource::Inline { name, content } => inline(name, content, step.created)?,
+            CopySource::Inline { name, content } => {
+                inline(name, content, step.created.unwrap_or(setting.now))?
+            }
         };
         for selection in &selections {
-            add_inputs(&mut prepared.inputs, number, &*source, selection)?;
+            setting.check()?;
+            add_inputs(setting, &mut prepared.inputs, number, &*source, selection)?;
         }
         prepared.sources.push((source, selections));
     }
@@ -55,10 +78,10 @@ pub(crate) fn prepare(step: &CopyStep, from: &Arc<dyn Source>) -> Result<Prepare
 fn inline(
     name: &str,
     content: &str,
-    created: Option<i64>,
+    mtime: i64,
 ) -> Result<(Arc<dyn Source>, Vec<Selection>), StepError> {
     let (name, content) = (name.as_bytes().to_vec(), content.as_bytes().to_vec());
-    let file = InlineFile { name: name.clone(), content, mtime: created.unwrap_or(0) };
+    let file = InlineFile { name: name.clone(), content, mtime };
     let node = file
         .lookup(&name)?
         .ok_or_else(|| SourceError::NotFound { path: name.clone(), similar: None })?;
@@ -68,6 +91,7 @@ fn inline(
 
 /// The directory a source names gives only what is in it, so its own owner and mode do not count.
 fn add_inputs(
+    setting: &Setting<'_>,
     inputs: &mut Inputs,
     number: usize,
     source: &dyn Source,
@@ -87,6 +111,7 @@ fn add_inputs(
         inputs.fact(format!("{prefix}name of {}", show(&selection.path)), named);
     }
     for selected in &selection.inside {
+        setting.check()?;
         let content = content_digest(source, &selected.path, &selected.node)?;
         inputs.node(format!("{prefix}{}", show(&selected.path)), &selected.node, content.as_ref());
     }
@@ -121,14 +146,14 @@ pub(crate) fn execute(
     step: &CopyStep,
     prepared: &Prepared,
     below: &Tree,
-    store: &Store,
+    setting: &Setting<'_>,
 ) -> Result<NewLayer, StepError> {
     let ownership = Ownership {
         owner: step.chown.as_deref().map(|spec| owners::of_chown(spec, below)).transpose()?,
         chmod: step.chmod.as_deref().map(Chmod::parse).transpose()?,
         time: step.created,
     };
-    let made_at = step.created.unwrap_or_else(|| newest(prepared));
+    let made_at = step.created.or_else(|| newest(prepared)).unwrap_or(setting.now);
     let mut target = if step.link {
         Target::linked(below.clone(), ownership, made_at)
     } else {
@@ -138,23 +163,25 @@ pub(crate) fn execute(
     for ((source, selections), wanted) in prepared.sources.iter().zip(&step.sources) {
         let unpack = step.unpack && matches!(wanted, CopySource::Path(_));
         for selection in selections {
-            if unpack && try_unpack(&mut target, &mut scratch, source, selection, step, store)? {
+            if unpack
+                && try_unpack(&mut target, &mut scratch, source, selection, step, setting.store)?
+            {
                 continue;
             }
             place(&mut target, source, selection, step.dest.as_bytes())?;
         }
     }
-    write(store, &target.finish())
+    write(&target.finish(), setting)
 }
 
 /// Directories that COPY makes are as old as the newest thing in them, so that equal inputs make equal layers.
-fn newest(prepared: &Prepared) -> i64 {
+fn newest(prepared: &Prepared) -> Option<i64> {
     let selections = prepared.sources.iter().flat_map(|(_, selections)| selections);
     let times = selections.flat_map(|selection| {
         let own = (!selection.node.is_dir()).then_some(selection.node.mtime);
         own.into_iter().chain(selection.inside.iter().map(|selected| selected.node.mtime))
     });
-    times.max().unwrap_or(0)
+    times.max()
 }
 
 /// As BuildKit's copy: a directory's contents go into the destination, a file goes into a directory
@@ -303,9 +330,10 @@ fn try_unpack(
 }
 
 /// Streams the entries into a layer blob.
-pub(crate) fn write(store: &Store, placed: &[Placed]) -> Result<NewLayer, StepError> {
-    let mut writer = LayerWriter::new(store.blob_writer()?);
+pub(crate) fn write(placed: &[Placed], setting: &Setting<'_>) -> Result<NewLayer, StepError> {
+    let mut writer = LayerWriter::new(setting.store.blob_writer()?);
     for item in placed {
+        setting.check()?;
         match item.content.open()? {
             Some(mut reader) => writer.append(&item.entry, Some(&mut reader as &mut dyn Read))?,
             None => writer.append(&item.entry, None)?,

@@ -1,6 +1,5 @@
 //! WORKDIR: the directory, if it is missing.
 
-use store::Store;
 use store::tree::Tree;
 
 use super::target::{Ownership, Target};
@@ -11,13 +10,12 @@ use crate::step::WorkdirStep;
 pub(crate) fn execute(
     step: &WorkdirStep,
     below: &Tree,
-    now: i64,
-    store: &Store,
+    setting: &copy::Setting<'_>,
 ) -> Result<NewLayer, StepError> {
     let owner = Some(owners::of_user(&step.user, below)?);
     let ownership = Ownership { owner, chmod: None, time: step.created };
-    let mut target = Target::new(below.clone(), ownership, step.created.unwrap_or(now));
+    let mut target = Target::new(below.clone(), ownership, step.created.unwrap_or(setting.now));
     let path = target.resolve(step.path.as_bytes())?;
     target.make_dirs(&path)?;
-    copy::write(store, &target.finish())
+    copy::write(&target.finish(), setting)
 }

@@ -129,12 +129,12 @@ fn materialise(
     let is_dir = files.lookup(&followed?)?.is_some_and(|node| node.is_dir());
     let (dest, name) = if is_dir { ("/", "/") } else { ("/file", "/file") };
     let step = CopyStep { dest: dest.to_owned(), ..whole(from, path) };
-    let layer = copy::execute(&step, &prepared, &Tree::default(), session.store)?;
+    let layer = copy::execute(&step, &prepared, &Tree::default(), &session.copy_setting())?;
     Ok((layer, name.to_owned()))
 }
 
 fn copy_of(session: &Session<'_>, from: &Source, path: &str) -> Result<copy::Prepared, StepError> {
-    copy::prepare(&whole(from, path), &session.files(from)?)
+    copy::prepare(&whole(from, path), &session.files(from)?, &session.copy_setting())
 }
 
 /// FROM a directory: its files are the only layer.
@@ -153,7 +153,7 @@ pub(super) fn directory_as_base(
         }
         None => {
             let step = whole(&from, "/");
-            let layer = copy::execute(&step, &prepared, &Tree::default(), session.store)?;
+            let layer = copy::execute(&step, &prepared, &Tree::default(), &session.copy_setting())?;
             let record = Cache::record(key, scratch.key, name, serde_json::Value::Null);
             let record = record(session.now, layer.diff_id(), layer.descriptor.clone(), None);
             session.cache.write(&record, &layer.index, &prepared.inputs)?;

@@ -18,8 +18,8 @@ use crate::context::Context;
 use crate::context::file_index::FileIndex;
 use crate::context::ignore::Ignore;
 use crate::error::BuildError;
-use crate::execute::StepError;
 use crate::execute::source::{InlineFile, Source as Files, StageSource};
+use crate::execute::{StepError, copy};
 use crate::plan::{Base, BuildPlan};
 use crate::progress::{BuildEvent, Progress, ProgressId};
 use crate::request::{BuildRequest, ContextSource, NamedContext};
@@ -121,6 +121,10 @@ impl<'a> Session<'a> {
 
     pub(super) fn event(&self, event: BuildEvent) {
         self.progress.event(event);
+    }
+
+    pub(super) fn copy_setting(&self) -> copy::Setting<'_> {
+        copy::Setting { store: self.store, cancel: &self.stop, now: self.now }
     }
 
     pub(super) fn next_id(&self) -> ProgressId {

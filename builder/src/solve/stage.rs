@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use store::id_map::IdMap;
 use store::layer::{LayerIndex, LayerWriter, scan, write_layer};
@@ -10,7 +10,7 @@ use store::{Platform, SnapshotId, Store};
 
 use super::filesystem::{Filesystem, Layer, Sealed};
 use super::session::Session;
-use crate::cache::{Cache, Inputs, KeyBuilder, Record, StepKey, explain};
+use crate::cache::{Cache, Inputs, KeyBuilder, Record, StepKey, StepLock, explain};
 use crate::error::BuildError;
 use crate::execute::{NewLayer, StepError, copy, run, workdir};
 use crate::plan::PlannedStage;
@@ -134,7 +134,14 @@ impl OneStep<'_> {
             return Ok((self.above(&keyed, *key, layer.clone()), Outcome::Cached));
         }
         let place = self.place();
-        let found = if self.stage.no_cache { None } else { self.session.cache.find(keyed.key)? };
+        // Builds at the same time make a step once, too.
+        let (found, lock) = match self.find(&keyed)? {
+            Some(record) => (Some(record), None),
+            None => {
+                let lock = self.session.cache.lock(keyed.key, &self.session.stop)?;
+                (self.find(&keyed)?, Some(lock))
+            }
+        };
         let (key, layer, outcome) = match found {
             Some(record) => {
                 let (key, layer) = self.recorded(keyed.key, &record);
@@ -146,13 +153,17 @@ impl OneStep<'_> {
                 if let Some(reason) = reason.filter(|_| !self.stage.no_cache) {
                     self.session.event(BuildEvent::Miss { id, reason });
                 }
-                let (key, layer) = self.make(id, &keyed, description)?;
+                let (key, layer) = self.make(id, &keyed, description, lock)?;
                 (key, layer, Outcome::Made)
             }
         };
         self.session.cache.set_last_at(place, keyed.key)?;
         *slot = Some((key, layer.clone()));
         Ok((self.above(&keyed, key, layer), outcome))
+    }
+
+    fn find(&self, keyed: &Keyed) -> Result<Option<Record>, StepError> {
+        if self.stage.no_cache { Ok(None) } else { self.session.cache.find(keyed.key) }
     }
 
     fn above(&self, keyed: &Keyed, key: StepKey, layer: Arc<Layer>) -> Filesystem {
@@ -179,7 +190,7 @@ impl OneStep<'_> {
         let (work, inputs, linked) = match &self.planned.step {
             Step::Copy(step) => {
                 let from = self.session.files(&step.from)?;
-                let mut prepared = copy::prepare(step, &from)?;
+                let mut prepared = copy::prepare(step, &from, &self.session.copy_setting())?;
                 // Names of owners are looked up in the tree below.
                 let named = step.chown.as_deref().is_some_and(runtime::user::needs_files);
                 let linked = step.link && !named;
@@ -212,10 +223,11 @@ impl OneStep<'_> {
         id: ProgressId,
         keyed: &Keyed,
         description: serde_json::Value,
+        lock: Option<StepLock>,
     ) -> Result<(StepKey, Arc<Layer>), StepError> {
         let session = self.session;
-        let (store, now) = (session.store, session.now);
-        let created = session.plan.source_date_epoch.unwrap_or(now);
+        let (store, setting) = (session.store, session.copy_setting());
+        let created = session.plan.source_date_epoch.unwrap_or(session.now);
         let report = Report {
             cache: session.cache.clone(),
             key: keyed.key,
@@ -224,14 +236,14 @@ impl OneStep<'_> {
             description,
             inputs: keyed.inputs.clone(),
             created,
+            leads_to: self.state_key(keyed.key),
+            _lock: lock,
         };
         let layer = match (&self.planned.step, &keyed.work) {
             (Step::Copy(step), Work::Copy(prepared)) => {
-                copy::execute(step, prepared, &self.below.tree(store)?, store)?
+                copy::execute(step, prepared, &self.below.tree(store)?, &setting)?
             }
-            (Step::Workdir(step), _) => {
-                workdir::execute(step, &self.below.tree(store)?, now, store)?
-            }
+            (Step::Workdir(step), _) => workdir::execute(step, &self.below.tree(store)?, &setting)?,
             (Step::Run(step), _) => {
                 let snapshot = self.execute_run(id, step)?;
                 return self.keep_run(keyed, report, snapshot);
@@ -243,7 +255,18 @@ impl OneStep<'_> {
             return Ok(known);
         }
         report.write(&layer, None)?;
-        Ok((keyed.key, Arc::new(Layer::sealed_now(Sealed::new(layer), created, None))))
+        Ok((report.leads_to, Arc::new(Layer::sealed_now(Sealed::new(layer), created, None))))
+    }
+
+    /// A step that ran before and runs again (`--no-cache`, a layer that was lost) leads to a new state:
+    /// what later steps made of its first result must not be laid over its second one.
+    fn state_key(&self, key: StepKey) -> StepKey {
+        if self.session.cache.read(&key.to_string()).is_none() {
+            return key;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let builder = KeyBuilder::new("again").key(key).part(&now.as_nanos().to_le_bytes());
+        builder.part(&std::process::id().to_le_bytes()).finish()
     }
 
     fn execute_run(
@@ -288,6 +311,7 @@ impl OneStep<'_> {
         snapshot: SnapshotId,
     ) -> Result<(StepKey, Arc<Layer>), StepError> {
         let session = self.session;
+        let key = report.leads_to;
         let (created, below, store) = (report.created, self.below.clone(), session.store.clone());
         if !self.stage.no_cache && session.cache.has_results_on(self.below.key) {
             let layer = seal_snapshot(&store, &below, &snapshot)?;
@@ -296,7 +320,7 @@ impl OneStep<'_> {
             }
             report.write(&layer, Some(snapshot.clone()))?;
             let sealed = Layer::sealed_now(Sealed::new(layer), created, Some(snapshot));
-            return Ok((keyed.key, Arc::new(sealed)));
+            return Ok((key, Arc::new(sealed)));
         }
         let layer = Arc::new(Layer::unsealed(created, snapshot.clone()));
         let cell = layer.clone();
@@ -309,7 +333,7 @@ impl OneStep<'_> {
         };
         let handle = std::thread::spawn(seal);
         session.sealing.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
-        Ok((keyed.key, layer))
+        Ok((key, layer))
     }
 
     /// The recorded layer of a step on the same state that is equal to what was just made, times aside.
@@ -353,13 +377,18 @@ struct Report {
     description: serde_json::Value,
     inputs: Inputs,
     created: i64,
+    /// The key of the state it leads to, see [`OneStep::state_key`].
+    leads_to: StepKey,
+    /// Until the record is written.
+    _lock: Option<StepLock>,
 }
 
 impl Report {
     fn write(&self, layer: &NewLayer, snapshot: Option<SnapshotId>) -> Result<(), StepError> {
         let step = self.description.clone();
         let record = Cache::record(self.key, self.parent, &self.name, step);
-        let record = record(self.created, layer.diff_id(), layer.descriptor.clone(), snapshot);
+        let mut record = record(self.created, layer.diff_id(), layer.descriptor.clone(), snapshot);
+        record.same_as = (self.leads_to != self.key).then_some(self.leads_to);
         self.cache.write(&record, &layer.index, &self.inputs)?;
         self.cache.set_result(self.parent, fingerprint(&layer.index), self.key)
     }

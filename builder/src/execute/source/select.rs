@@ -74,19 +74,14 @@ fn bad_pattern(error: crate::glob::BadPattern) -> SourceError {
 /// The paths a source with wildcards matches, sorted; links before the wildcard are followed.
 fn expand(source: &dyn Source, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError> {
     let (directory, pattern) = split_wildcards(path);
-    let Some(pattern) = pattern else { return Ok(vec![unescape(&clean(path))]) };
+    let Some(pattern) = pattern else { return Ok(vec![clean(path)]) };
     let glob = Glob::parse(&pattern).map_err(bad_pattern)?;
-    let base = follow(source, &unescape(&clean(&directory)))?;
+    let base = follow(source, &clean(&directory))?;
     let mut matches = Vec::new();
     if source.lookup(&base)?.is_some_and(|node| node.is_dir()) {
         match_below(source, &glob, &base, b"", &mut matches)?;
     }
     Ok(matches)
-}
-
-/// A backslash takes the meaning from the character after it only where there are wildcards.
-fn unescape(path: &[u8]) -> Vec<u8> {
-    path.to_vec()
 }
 
 fn match_below(
