@@ -11,6 +11,8 @@ use crate::layer::entry::join;
 
 /// As many as other builders follow.
 const MAX_LINKS: usize = 255;
+/// More names than any honest path leads through; links may multiply them.
+const MAX_NAMES: usize = 1 << 14;
 
 impl Tree {
     /// The path (`/a/b`) without symbolic links and `..`; `..` stops at the root. The last
@@ -39,8 +41,12 @@ pub(crate) fn resolve_with(
     let mut rest: VecDeque<Vec<u8>> = VecDeque::new();
     push_front(&mut rest, path);
     let mut done: Vec<u8> = Vec::new();
-    let mut links = 0;
+    let (mut links, mut names) = (0, 0);
     while let Some(name) = rest.pop_front() {
+        names += 1;
+        if names > MAX_NAMES {
+            return None;
+        }
         if name == b".." {
             let parent = done.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
             done.truncate(parent);

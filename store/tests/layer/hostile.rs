@@ -79,6 +79,24 @@ fn a_chain_of_symlinks_stays_inside() {
 }
 
 #[test]
+fn links_that_only_take_time_are_refused() {
+    let detour = "d/../".repeat(700);
+    let chain = |length: usize| {
+        let link = |archive: Archive, number: usize| {
+            let target = format!("{detour}l{}", number + 1);
+            archive.pax(&[("linkpath", target.as_bytes())]).symlink(&format!("l{number}"), "x")
+        };
+        (0..length)
+            .fold(Archive::default().dir("d"), link)
+            .dir(&format!("l{length}"))
+            .file("l0/f", "x")
+            .end()
+    };
+    assert!(index_layer(Cursor::new(chain(3)), &Tree::default()).unwrap().get(b"l3/f").is_some());
+    refused(&chain(100), "too many symbolic links");
+}
+
+#[test]
 fn writing_through_a_symlink_replaces_it() {
     let bytes = Archive::default().symlink("f", "../outside/secret").file("f", "evil").end();
     let (scene, paths) = accepted(&bytes);
