@@ -362,6 +362,20 @@ fn a_header_that_only_fills_memory_is_refused() {
     assert!(source.to_string().contains("extension headers"), "{source}");
 }
 
+#[test]
+fn an_archive_of_countless_files_is_refused() {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_size(0);
+    for number in 0..70_000 {
+        archive.append_link(&mut header, format!("{number}"), "x").unwrap();
+    }
+    let bytes = archive.into_inner().unwrap();
+    let error = archive_error(sandbox().store.load(bytes.as_slice()));
+    assert!(matches!(error, ArchiveError::TooManyFiles { .. }), "{error:?}");
+}
+
 /// The files of an archive whose `index.json` is made anew.
 fn with_index(files: &BTreeMap<String, Vec<u8>>, index: &str) -> Vec<u8> {
     let mut files = files.clone();

@@ -62,6 +62,8 @@ pub enum ArchiveError {
     Duplicate { name: String },
     #[error("`{name}` in the archive is larger than {limit} bytes")]
     TooLarge { name: String, limit: u64 },
+    #[error("the archive has more than {limit} files, far more than any image")]
+    TooManyFiles { limit: usize },
     #[error("`{name}` in the archive is not valid")]
     Document { name: String, source: serde_json::Error },
     #[error("the OCI layout has version `{found}`, only 1.0.0 is supported")]

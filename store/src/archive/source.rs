@@ -14,6 +14,8 @@ use crate::lease::Held;
 use crate::open::Store;
 
 const MAX_LINKS: usize = 8;
+/// Each takes a file in the store until the archive has been read.
+const MAX_FILES: usize = 1 << 16;
 
 /// A blob of an archive, checked and ready to become visible.
 #[derive(Clone, Debug)]
@@ -70,6 +72,9 @@ impl TarSource {
     }
 
     fn take(&mut self, store: &Store, entry: &Entry, mut content: &mut dyn Read) -> Result<()> {
+        if self.files.len() + self.links.len() >= MAX_FILES {
+            return Err(ArchiveError::TooManyFiles { limit: MAX_FILES }.into());
+        }
         let name = clean_name(&entry.path);
         match &entry.kind {
             EntryKind::Symlink { target } => {
