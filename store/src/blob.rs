@@ -31,13 +31,6 @@ pub struct BlobWriter {
 }
 
 impl Store {
-    /// Stores everything `reader` yields.
-    pub fn put_blob(&self, reader: &mut dyn Read) -> Result<BlobInfo> {
-        let mut writer = self.blob_writer()?;
-        copy_into(reader, &mut writer)?;
-        writer.finish()
-    }
-
     /// Stores what `reader` yields if it is the blob with that digest and size, else nothing.
     /// Reads nothing if the blob is there already.
     pub fn put_verified(&self, digest: Digest, size: u64, reader: &mut dyn Read) -> Result<()> {

@@ -19,11 +19,6 @@ pub fn is_index(media_type: &str) -> bool {
     matches!(media_type, IMAGE_INDEX | DOCKER_MANIFEST_LIST)
 }
 
-/// The manifest of one image.
-pub fn is_manifest(media_type: &str) -> bool {
-    matches!(media_type, IMAGE_MANIFEST | DOCKER_MANIFEST)
-}
-
 /// A layer that is a tar archive, compressed or not.
 pub fn is_layer(media_type: &str) -> bool {
     const NONDISTRIBUTABLE: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";

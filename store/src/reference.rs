@@ -68,12 +68,6 @@ impl Reference {
         Reference { tag, digest: None, ..self.clone() }
     }
 
-    /// The same name with another tag and no digest.
-    pub fn with_tag(&self, tag: &str) -> Result<Reference, ReferenceError> {
-        check_tag(tag).map_err(|kind| ReferenceError { text: tag.to_owned(), kind })?;
-        Ok(Reference { tag: Some(tag.to_owned()), digest: None, ..self.clone() })
-    }
-
     fn suffix(&self) -> String {
         let mut text = String::new();
         if let Some(tag) = &self.tag {
@@ -367,8 +361,6 @@ mod tests {
     fn parts_can_be_replaced() {
         let reference: Reference = format!("app@{DIGEST}").parse().unwrap();
         assert_eq!(reference.without_digest().familiar(), "app:latest");
-        assert_eq!(reference.with_tag("v2").unwrap().familiar(), "app:v2");
-        assert!(reference.with_tag("v 2").is_err());
         assert_eq!(reference.name(), "docker.io/library/app");
         assert_eq!(reference.familiar_name(), "app");
     }
