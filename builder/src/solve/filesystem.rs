@@ -145,6 +145,11 @@ impl Layer {
         self.ready.notify_all();
     }
 
+    /// Lets nobody wait for a seal that will not come. To be kept by the thread that seals.
+    pub(crate) fn sealing(self: &Arc<Layer>) -> Sealing {
+        Sealing(self.clone())
+    }
+
     /// Where it is unpacked, if it is.
     pub(crate) fn snapshot(&self) -> Option<SnapshotId> {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -162,6 +167,18 @@ impl Layer {
                 None => sealed = self.ready.wait(sealed).unwrap_or_else(PoisonError::into_inner),
             }
         }
+    }
+}
+
+/// Dropped without a seal, it says that there is none.
+#[derive(Debug)]
+pub(crate) struct Sealing(Arc<Layer>);
+
+impl Drop for Sealing {
+    fn drop(&mut self) {
+        let mut sealed = self.0.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+        sealed.get_or_insert_with(|| Err("writing the layer was given up".to_owned()));
+        self.0.ready.notify_all();
     }
 }
 

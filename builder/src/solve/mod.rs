@@ -41,9 +41,6 @@ pub(crate) fn build(
     for platform in platforms(request)? {
         plans.push(plan::plan(&dockerfile, request, &platform, &images)?);
     }
-    if plans.len() > 1 {
-        plans.iter_mut().for_each(name_platform);
-    }
     announce(&plans, progress);
     let ids = AtomicU64::new(1);
     let mut parts = Vec::new();
@@ -105,19 +102,6 @@ fn steps(plan: &BuildPlan) -> usize {
     plan.stages.iter().map(|stage| stage.steps.len()).sum()
 }
 
-/// `[build 2/5] RUN make` → `[linux/arm64 build 2/5] RUN make`
-fn name_platform(plan: &mut BuildPlan) {
-    let label = |name: &mut String, platform: &Platform| {
-        if let Some(rest) = name.strip_prefix('[') {
-            *name = format!("[{platform} {rest}");
-        }
-    };
-    for stage in &mut plan.stages {
-        stage.base_step.iter_mut().for_each(|name| label(name, &stage.platform));
-        stage.steps.iter_mut().for_each(|step| label(&mut step.name, &stage.platform));
-    }
-}
-
 fn names(request: &BuildRequest) -> Result<Vec<Reference>, BuildError> {
     let parse = |text: &String| {
         text.parse().map_err(|source| BuildError::Tag { text: text.clone(), source })
@@ -153,13 +137,25 @@ fn announce(plans: &[BuildPlan], progress: &dyn Progress) {
     }
 }
 
+/// Whoever waits for a stage is woken even if its thread panics.
+struct StageGuard<'s, 'a>(&'s Session<'a>, StageId);
+
+impl Drop for StageGuard<'_, '_> {
+    fn drop(&mut self) {
+        self.0.abandon_stage(self.1);
+    }
+}
+
 /// Runs all stages of a plan and gives the target's last state.
 fn solve(session: &Session<'_>, cancel: &Cancel) -> Result<Filesystem, BuildError> {
     let stop = session.stop.clone();
     let watching = cancel.on_cancel(move || stop.cancel());
     std::thread::scope(|scope| {
         for id in 0..session.plan.stages.len() {
-            scope.spawn(move || stage::run_stage(session, StageId(id)));
+            scope.spawn(move || {
+                let _guard = StageGuard(session, StageId(id));
+                stage::run_stage(session, StageId(id));
+            });
         }
     });
     drop(watching);

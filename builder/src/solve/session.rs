@@ -146,6 +146,13 @@ impl<'a> Session<'a> {
         cell.changed.notify_all();
     }
 
+    /// Lets nobody wait for a stage whose thread has ended without a result.
+    pub(super) fn abandon_stage(&self, id: StageId) {
+        let cell = &self.stages[id.0];
+        cell.done.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(None);
+        cell.changed.notify_all();
+    }
+
     /// Waits for a stage.
     pub(super) fn stage(&self, id: StageId) -> Result<Filesystem, StepError> {
         let cell = &self.stages[id.0];

@@ -323,8 +323,9 @@ impl OneStep<'_> {
             return Ok((key, Arc::new(sealed)));
         }
         let layer = Arc::new(Layer::unsealed(created, snapshot.clone()));
-        let cell = layer.clone();
+        let (cell, guard) = (layer.clone(), layer.sealing());
         let seal = move || {
+            let _guard = guard;
             let sealed = seal_snapshot(&store, &below, &snapshot).and_then(|layer| {
                 report.write(&layer, Some(snapshot.clone()))?;
                 Ok(Sealed::new(layer))
