@@ -168,7 +168,12 @@ impl Target {
         if !entry.is_dir() {
             // What an archive replaces is gone with all that is in it.
             let below = [entry.path.as_slice(), b"/"].concat();
-            self.added.retain(|path, _| !path.starts_with(&below));
+            let inside = self.added.range(below.clone()..).map(|(path, _)| path);
+            let inside: Vec<_> =
+                inside.take_while(|path| path.starts_with(&below)).cloned().collect();
+            for path in inside {
+                self.added.remove(&path);
+            }
         }
         self.added.insert(entry.path.clone(), Placed { entry, content, link_group });
     }
