@@ -62,6 +62,8 @@ fn images_are_tagged_listed_and_removed() {
     sandbox.rbuild(["images", "-q"]).success().prints("");
     sandbox.rbuild(["rmi", "busybox"]).exits(1).says("error: image `busybox` does not exist");
     sandbox.rbuild(["rmi", "-f", "busybox"]).success();
+    let blobs = std::fs::read_dir(sandbox.root().join("images/blobs/sha256")).unwrap().count();
+    assert_eq!(blobs, 0, "the layers of a removed image are gone");
     sandbox.validate();
 }
 

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use cli::environment::Environment;
 use cli::{Exit, output};
-use store::{Removed, StoreError};
+use store::gc::PruneOptions;
+use store::{Removed, Store, StoreError};
 
 use super::{open_store, report_of};
 use crate::args::RmiArgs;
@@ -12,9 +13,13 @@ use crate::args::RmiArgs;
 pub(crate) fn run(args: &RmiArgs, environment: &Environment) -> Result<Exit> {
     let store = open_store(environment)?;
     let mut exit = Exit::Success;
+    let mut freed = false;
     for name in &args.images {
         match store.untag(name, args.force) {
-            Ok(removed) => show(&removed)?,
+            Ok(removed) => {
+                freed |= removed.iter().any(|what| matches!(what, Removed::Deleted(_)));
+                show(&removed)?;
+            }
             Err(StoreError::ImageNotFound { .. }) if args.force => {}
             Err(err) => {
                 report_of(&err.into()).print();
@@ -22,7 +27,17 @@ pub(crate) fn run(args: &RmiArgs, environment: &Environment) -> Result<Exit> {
             }
         }
     }
+    if freed {
+        free_space(&store)?;
+    }
     Ok(exit)
+}
+
+/// Removes what only the deleted images used. What the build cache refers to stays.
+fn free_space(store: &Store) -> Result<()> {
+    let options = PruneOptions { unnamed_images: false };
+    store.prune(options, &mut || builder::cache::roots(store))?;
+    Ok(())
 }
 
 fn show(removed: &[Removed]) -> Result<()> {
