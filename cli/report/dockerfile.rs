@@ -4,22 +4,35 @@ use parser::{ParseError, ParseErrors, Source, Span};
 
 use super::{Excerpt, Report, print};
 
-/// The place as an excerpt.
+/// Errors shown of one file; more help nobody.
+const SHOWN: usize = 100;
+
+/// The lines the place touches.
 pub fn excerpt(source: &Source, span: Span) -> Excerpt {
+    let bytes = source.text().as_bytes();
+    let newline = |byte: &u8| *byte == b'\n';
+    let (from, to) =
+        (span.start.min(bytes.len()), span.end.clamp(span.start.min(bytes.len()), bytes.len()));
+    let start = bytes[..from].iter().rposition(newline).map_or(0, |at| at + 1);
+    let end = bytes[to..].iter().position(newline).map_or(bytes.len(), |at| to + at);
     Excerpt {
         name: source.name().to_owned(),
-        text: source.text().to_owned(),
-        span: span.start..span.end,
+        text: String::from_utf8_lossy(&bytes[start..end]).into_owned(),
+        line: source.position(from).line,
+        span: from - start..to - start,
     }
 }
 
-/// Shows every error of the file, then how many there were.
+/// Shows the errors of the file, then how many there are.
 pub fn parse_errors(source: &Source, errors: &ParseErrors) {
-    for error in &errors.errors {
+    for error in errors.errors.iter().take(SHOWN) {
         parse_error(source, error).print();
     }
-    if errors.errors.len() > 1 {
-        print(&format!("{} errors in {}", errors.errors.len(), source.name()));
+    let count = errors.errors.len();
+    if count > SHOWN {
+        print(&format!("{count} errors in {}; the first {SHOWN} are shown", source.name()));
+    } else if count > 1 {
+        print(&format!("{count} errors in {}", source.name()));
     }
 }
 

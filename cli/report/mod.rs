@@ -43,7 +43,9 @@ enum Severity {
 pub struct Excerpt {
     /// How the file is called in the report.
     pub name: String,
+    /// The lines to show, and the number of the first of them.
     pub text: String,
+    pub line: usize,
     /// Byte offsets in `text`.
     pub span: Range<usize>,
 }
@@ -130,6 +132,7 @@ impl Excerpt {
         let end = floor_boundary(&self.text, self.span.end.max(start));
         Snippet::source(self.text.as_str())
             .path(self.name.as_str())
+            .line_start(self.line)
             .annotation(AnnotationKind::Primary.span(start..end))
     }
 }
@@ -192,7 +195,7 @@ mod tests {
     #[test]
     fn points_at_the_place() {
         let text = "FROM a AS builder\nCOPY --from=biulder /app /app\n".to_owned();
-        let excerpt = Excerpt { name: "Dockerfile".to_owned(), text, span: 30..37 };
+        let excerpt = Excerpt { name: "Dockerfile".to_owned(), text, line: 1, span: 30..37 };
         let report = Report::error("stage `biulder` does not exist")
             .excerpt(excerpt)
             .hint("did you mean `builder`?");
@@ -220,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_span_inside_a_character_is_moved_to_its_start() {
-        let excerpt = Excerpt { name: "f".to_owned(), text: "RUN é".to_owned(), span: 5..5 };
+        let excerpt =
+            Excerpt { name: "f".to_owned(), text: "RUN é".to_owned(), line: 1, span: 5..5 };
         assert!(Report::error("x").excerpt(excerpt).render(Style::PLAIN).contains("f:1:5"));
     }
 }
