@@ -1,10 +1,13 @@
 //! COPY and ADD: what they read (for the key), and the layer they make of it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::sync::Arc;
 
 use store::id_map::IdMap;
-use store::layer::{Entry, EntryKind, LayerWriter, apply_archive, decompressor, is_archive};
+use store::layer::{
+    Entry, EntryKind, LayerError, LayerIndex, LayerWriter, WhiteoutForm, apply, apply_archive,
+    decompressor, is_archive,
+};
 use store::tree::Tree;
 use store::{BlobWriter, Descriptor, Store, media_type};
 use sys::RootDir;
@@ -148,6 +151,46 @@ pub(crate) fn execute(
     below: &Tree,
     setting: &Setting<'_>,
 ) -> Result<NewLayer, StepError> {
+    let (placed, _scratch) = arrange(step, prepared, below, setting)?;
+    write(&placed, setting)
+}
+
+/// Copies into the empty directory `dir` instead of making a layer.
+pub(crate) fn execute_into(
+    step: &CopyStep,
+    prepared: &Prepared,
+    dir: &RootDir,
+    setting: &Setting<'_>,
+) -> Result<(), StepError> {
+    let nothing = Tree::default();
+    let (placed, _scratch) = arrange(step, prepared, &nothing, setting)?;
+    let (reader, writer) = io::pipe().map_err(|source| LayerError::Write { source })?;
+    std::thread::scope(|scope| {
+        let written = scope.spawn(|| {
+            let mut archive = LayerWriter::new(BufWriter::new(writer));
+            append(&mut archive, &placed, setting)?;
+            let (mut pipe, index) = archive.finish()?;
+            pipe.flush().map_err(|source| LayerError::Write { source })?;
+            check_unchanged(&placed, &index)
+        });
+        let reader = BufReader::new(reader);
+        let applied = apply(reader, dir, &nothing, WhiteoutForm::Remove, IdMap::Identity);
+        // When a source cannot be read the archive ends early: that is the cause, not the end.
+        match (written.join().unwrap_or(Ok(())), applied) {
+            (Err(StepError::Layer(LayerError::Write { .. })), Err(error)) => Err(error.into()),
+            (Err(error), _) => Err(error),
+            (Ok(()), applied) => Ok(applied.map(drop)?),
+        }
+    })
+}
+
+/// Where everything goes; what was unpacked on the way has to live until it is written.
+fn arrange(
+    step: &CopyStep,
+    prepared: &Prepared,
+    below: &Tree,
+    setting: &Setting<'_>,
+) -> Result<(Vec<Placed>, Scratch), StepError> {
     let ownership = Ownership {
         owner: step.chown.as_deref().map(|spec| owners::of_chown(spec, below)).transpose()?,
         chmod: step.chmod.as_deref().map(Chmod::parse).transpose()?,
@@ -171,7 +214,7 @@ pub(crate) fn execute(
             place(&mut target, source, selection, step.dest.as_bytes())?;
         }
     }
-    write(&target.finish(), setting)
+    Ok((target.finish(), scratch))
 }
 
 /// Directories that COPY makes are as old as the newest thing in them, so that equal inputs make equal layers.
@@ -332,6 +375,17 @@ fn try_unpack(
 /// Streams the entries into a layer blob.
 pub(crate) fn write(placed: &[Placed], setting: &Setting<'_>) -> Result<NewLayer, StepError> {
     let mut writer = LayerWriter::new(setting.store.blob_writer()?);
+    append(&mut writer, placed, setting)?;
+    let layer = seal(writer)?;
+    check_unchanged(placed, &layer.index)?;
+    Ok(layer)
+}
+
+fn append<W: Write>(
+    writer: &mut LayerWriter<W>,
+    placed: &[Placed],
+    setting: &Setting<'_>,
+) -> Result<(), StepError> {
     for item in placed {
         setting.check()?;
         match item.content.open()? {
@@ -339,17 +393,21 @@ pub(crate) fn write(placed: &[Placed], setting: &Setting<'_>) -> Result<NewLayer
             None => writer.append(&item.entry, None)?,
         }
     }
-    let layer = seal(writer)?;
+    Ok(())
+}
+
+/// Each file that was written must be what was looked up.
+fn check_unchanged(placed: &[Placed], index: &LayerIndex) -> Result<(), StepError> {
     for item in placed {
         let EntryKind::File { digest: Some(expected), .. } = item.entry.kind else { continue };
-        let written = layer.index.get(&item.entry.path).map(|entry| &entry.kind);
+        let written = index.get(&item.entry.path).map(|entry| &entry.kind);
         if let Some(EntryKind::File { digest: Some(digest), .. }) = written
             && *digest != expected
         {
             return Err(SourceError::Changed { path: item.entry.path.clone() }.into());
         }
     }
-    Ok(layer)
+    Ok(())
 }
 
 /// Ends a layer and makes its blob visible.

@@ -1,19 +1,17 @@
 //! What the mounts of a RUN read: for its key, and as snapshots to mount.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use store::SnapshotId;
-use store::id_map::IdMap;
-use store::layer::{WhiteoutForm, apply};
+use store::ActiveSnapshot;
 use store::tree::Tree;
 
-use super::filesystem::{Filesystem, Layer, Sealed, unpack_blob};
+use super::filesystem::{Filesystem, Layer, Sealed};
 use super::session::Session;
 use crate::cache::{Cache, Inputs, KeyBuilder, StepKey};
 use crate::execute::run::{self, MountPlan, Prepared, cache_mount};
 use crate::execute::source::{Link, NodeKind, Source as Files, SourceError, clean, resolve};
-use crate::execute::{NewLayer, StepError, copy, io_error};
+use crate::execute::{StepError, copy};
 use crate::step::{CacheMount, CopySource, CopyStep, RunMount, RunStep, Source};
 
 /// Everything the mounts read from.
@@ -90,35 +88,47 @@ fn seed_key(session: &Session<'_>, from: &Source) -> Result<StepKey, StepError> 
 
 fn bind_tree(session: &Session<'_>, from: &Source, path: &str) -> Result<Prepared, StepError> {
     if let Some(layers) = session.source_layers(from)? {
-        let stack = stack_of(session, &layers)?;
-        return Ok(Prepared::Tree { stack, path: path.to_owned() });
+        let (stack, path) = (layers.snapshots(session.store)?, path.to_owned());
+        if stack.is_empty() {
+            let copy = Arc::new(session.snapshotter.prepare(&[])?);
+            return Ok(Prepared::Copy { copy, path });
+        }
+        return Ok(Prepared::Tree { stack, path });
     }
-    // A directory of the user's: copied, without what is ignored, owned by root.
     let files = session.files(from)?;
-    let (layer, name) = materialise(session, from, path, &files)?;
-    let snapshot =
-        unpack_blob(session.store, &*session.snapshotter, &layer.descriptor, &Tree::default())?;
-    Ok(Prepared::Tree { stack: vec![snapshot], path: name })
+    let name = match is_directory(&*files, path)? {
+        true => "/",
+        false => "/file",
+    };
+    let copy = copy_of_directory(session, from, path, name)?;
+    Ok(Prepared::Copy { copy, path: name.to_owned() })
 }
 
-/// At least one snapshot: an empty file system is an empty directory.
-fn stack_of(session: &Session<'_>, layers: &Filesystem) -> Result<Vec<SnapshotId>, StepError> {
-    let mut stack = layers.snapshots(session.store)?;
-    if stack.is_empty() {
-        let empty = session.snapshotter.prepare(&[])?;
-        stack.push(session.snapshotter.commit(empty)?);
-    }
-    Ok(stack)
-}
-
-/// Part of a source as a layer, and the path to mount from it.
-fn materialise(
+/// Files of a directory of the user's: without what is ignored, owned by root. The same ones are
+/// copied once in a build and go away with it.
+fn copy_of_directory(
     session: &Session<'_>,
     from: &Source,
     path: &str,
-    files: &Arc<dyn Files>,
-) -> Result<(NewLayer, String), StepError> {
+    dest: &str,
+) -> Result<Arc<ActiveSnapshot>, StepError> {
     let prepared = copy_of(session, from, path)?;
+    let key = KeyBuilder::new("copy").part(dest.as_bytes()).inputs(&prepared.inputs).finish();
+    let slot = {
+        let mut copies = session.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.entry(key).or_default().clone()
+    };
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(copy) = &*slot {
+        return Ok(copy.clone());
+    }
+    let active = session.snapshotter.prepare(&[])?;
+    let step = CopyStep { dest: dest.to_owned(), ..whole(from, path) };
+    copy::execute_into(&step, &prepared, &active.upper, &session.copy_setting())?;
+    Ok(slot.insert(Arc::new(active)).clone())
+}
+
+fn is_directory(files: &dyn Files, path: &str) -> Result<bool, StepError> {
     let followed: Result<_, SourceError> = resolve(path.as_bytes(), true, |at| {
         Ok(match files.lookup(at)?.map(|node| node.kind) {
             None => Link::Absent,
@@ -126,11 +136,7 @@ fn materialise(
             Some(_) => Link::Object,
         })
     });
-    let is_dir = files.lookup(&followed?)?.is_some_and(|node| node.is_dir());
-    let (dest, name) = if is_dir { ("/", "/") } else { ("/file", "/file") };
-    let step = CopyStep { dest: dest.to_owned(), ..whole(from, path) };
-    let layer = copy::execute(&step, &prepared, &Tree::default(), &session.copy_setting())?;
-    Ok((layer, name.to_owned()))
+    Ok(files.lookup(&followed?)?.is_some_and(|node| node.is_dir()))
 }
 
 fn copy_of(session: &Session<'_>, from: &Source, path: &str) -> Result<copy::Prepared, StepError> {
@@ -183,11 +189,7 @@ fn seed(session: &Session<'_>, from: &Source, dir: &Path) -> Result<(), StepErro
     if *from == Source::Scratch {
         return Ok(());
     }
-    let files = session.files(from)?;
-    let (layer, _) = materialise(session, from, "/", &files)?;
+    let prepared = copy_of(session, from, "/")?;
     let target = sys::RootDir::open(dir)?;
-    let blob = session.store.open_blob(&layer.descriptor.digest)?;
-    let reader = std::io::BufReader::new(blob);
-    apply(reader, &target, &Tree::default(), WhiteoutForm::Remove, IdMap::Identity)?;
-    std::fs::metadata(dir).map(drop).map_err(io_error("look at", dir))
+    copy::execute_into(&whole(from, "/"), &prepared, &target, &session.copy_setting())
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::UNIX_EPOCH;
 
 use runtime::Zygote;
-use store::{Platform, Snapshotter, Store};
+use store::{ActiveSnapshot, Platform, Snapshotter, Store};
 
 use super::filesystem::{Filesystem, Layer};
 use super::images::Images;
@@ -50,10 +50,15 @@ pub(super) struct Session<'a> {
     pub(super) sealing: Mutex<Vec<JoinHandle<()>>>,
     /// One slot for each step that runs or ran, so that equal steps run once.
     pub(super) steps: Mutex<HashMap<StepKey, StepSlot>>,
+    /// Copies of directories of the user's that RUNs mount, by what is in them.
+    pub(super) copies: Mutex<HashMap<StepKey, CopySlot>>,
 }
 
 /// The layer of a step and the key of the state it leads to, once it ran.
 pub(super) type StepSlot = Arc<Mutex<Option<(StepKey, Arc<Layer>)>>>;
+
+/// A copy, once it is complete.
+pub(super) type CopySlot = Arc<Mutex<Option<Arc<ActiveSnapshot>>>>;
 
 /// Where a stage's last state appears; `Some(None)` when the stage failed.
 #[derive(Debug, Default)]
@@ -116,6 +121,7 @@ impl<'a> Session<'a> {
             failure: Mutex::default(),
             sealing: Mutex::default(),
             steps: Mutex::default(),
+            copies: Mutex::default(),
         })
     }
 

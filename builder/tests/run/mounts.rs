@@ -70,6 +70,8 @@ fn stages_and_named_contexts(world: &World) {
                 RUN --mount=from=s,source=/link,target=/file cat /file\n\
                 RUN --mount=from=extra,target=/n cat /n/n\n\
                 RUN --mount=from=base,source=etc/group,target=/g,rw cat /g";
+    let empty = "FROM scratch AS e\nFROM base\nRUN --mount=from=e,target=/e ls -a /e";
+    assert_eq!(world.output(empty), ".\n..\n");
     let mut request = request(text);
     request.named_contexts.insert("extra".to_owned(), NamedContext::Dir(named));
     let output = world.output_of(&request);

@@ -1,8 +1,9 @@
 //! The mounts of a RUN: what stands behind each, in the order they are made.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use runtime::{Mount, MountSource};
+use runtime::{Mount, MountSource, Rootfs};
 use store::{ActiveSnapshot, SnapshotId};
 use sys::RootDir;
 
@@ -26,6 +27,11 @@ pub(crate) enum Prepared {
         stack: Vec<SnapshotId>,
         path: String,
     },
+    /// A bind mount of files that were copied, and the path in the copy.
+    Copy {
+        copy: Arc<ActiveSnapshot>,
+        path: String,
+    },
     Cache(CacheDir),
 }
 
@@ -36,6 +42,7 @@ pub(super) struct Resolved {
     /// Secrets as `NAME=VALUE`.
     pub(super) variables: Vec<String>,
     writable: Vec<ActiveSnapshot>,
+    copies: Vec<Arc<ActiveSnapshot>>,
     caches: Vec<CacheDir>,
 }
 
@@ -73,6 +80,9 @@ pub(super) fn resolve(
             (RunMount::Bind(bind), Prepared::Tree { stack, path }) => {
                 resolved.bind(bind, &stack, &path, setting)?;
             }
+            (RunMount::Bind(bind), Prepared::Copy { copy, path }) => {
+                resolved.copy(bind, copy, &path, setting)?;
+            }
             (RunMount::Cache(cache), Prepared::Cache(dir)) => {
                 resolved.cache(cache, dir, step)?;
             }
@@ -89,6 +99,16 @@ pub(super) fn resolve(
         }
     }
     Ok(resolved)
+}
+
+/// The same writable directory, above another one than the empty one.
+fn above(tree: Rootfs, below: PathBuf) -> Rootfs {
+    match tree {
+        Rootfs::Overlay { upper, work, volatile, .. } => {
+            Rootfs::Overlay { lowers: vec![below], upper, work, volatile }
+        }
+        Rootfs::Directory { read_only, .. } => Rootfs::Directory { path: below, read_only },
+    }
 }
 
 /// The whole tree or what an untrusted path leads to, found at the time of mounting.
@@ -119,6 +139,27 @@ impl Resolved {
         };
         let source = MountSource::Tree { tree, subpath: subpath(path) };
         self.push(&bind.target, source, bind.read_only);
+        Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        bind: &BindMount,
+        copy: Arc<ActiveSnapshot>,
+        path: &str,
+        setting: &Setting<'_>,
+    ) -> Result<(), StepError> {
+        let (directory, subpath) = (copy.upper_path().to_owned(), subpath(path));
+        let source = if bind.read_only {
+            MountSource::Path { source: directory, subpath }
+        } else {
+            let active = setting.snapshotter.prepare(&[])?;
+            let tree = above(spec::rootfs(&active.mount), directory);
+            self.writable.push(active);
+            MountSource::Tree { tree, subpath }
+        };
+        self.push(&bind.target, source, bind.read_only);
+        self.copies.push(copy);
         Ok(())
     }
 
