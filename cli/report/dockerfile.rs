@@ -17,7 +17,8 @@ pub fn excerpt(source: &Source, span: Span) -> Excerpt {
     let end = bytes[to..].iter().position(newline).map_or(bytes.len(), |at| to + at);
     Excerpt {
         name: source.name().to_owned(),
-        text: String::from_utf8_lossy(&bytes[start..end]).into_owned(),
+        // A carriage return takes its place, so that offsets stay true.
+        text: String::from_utf8_lossy(&bytes[start..end]).replace('\r', " "),
         line: source.position(from).line,
         span: from - start..to - start,
     }
