@@ -44,6 +44,9 @@ impl StagePlanner<'_> {
             MountKind::Ssh => {
                 Err(PlanErrorKind::Unsupported { feature: "RUN --mount=type=ssh".to_owned() })
             }
+            MountKind::Tmpfs if spec.read_only => {
+                Err(PlanErrorKind::Unsupported { feature: "a read-only tmpfs".to_owned() })
+            }
             MountKind::Tmpfs => {
                 Ok(RunMount::Tmpfs { target: self.mount_target(spec)?, size: spec.size })
             }
