@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::ast::{Check, CommandForm, Healthcheck, Warning, WarningKind, Word};
 use crate::duration;
 use crate::error::ErrorKind;
+use crate::expand;
 use crate::flag::{FlagKind, Flags};
 use crate::syntax::Arguments;
 
@@ -40,8 +41,8 @@ pub(super) fn shell(request: &mut Request<'_>) -> Option<Vec<String>> {
             Some(words.iter().map(|word| word.text.clone()).collect())
         }
         Arguments::Text(word) => {
-            let words: Vec<String> =
-                word.text.split_whitespace().map(|part| format!("{part:?}")).collect();
+            let words = expand::delimiter_words(&word.text, false).unwrap_or_default();
+            let words: Vec<String> = words.iter().map(|part| format!("{part:?}")).collect();
             let suggestion = format!("[{}]", words.join(", "));
             request.error(ErrorKind::NotJson { instruction, suggestion }, word.span);
             None
