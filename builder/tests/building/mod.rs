@@ -1,6 +1,7 @@
 //! A store and a context for one test, and what a build told.
 
 mod cache;
+mod copying;
 mod ends;
 mod outputs;
 

@@ -58,7 +58,7 @@ pub(crate) fn select(
             .collect(),
         Wanted::Parents { root, pattern, required } => {
             if let Some(required) = required {
-                let path = follow(source, required)?;
+                let path = follow(source, required, false)?;
                 found(source, &path, required)?;
             }
             let pattern = PathPattern::parse(pattern.to_vec()).map_err(bad_pattern)?;
@@ -76,7 +76,7 @@ fn expand(source: &dyn Source, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError>
     let (directory, pattern) = split_wildcards(path);
     let Some(pattern) = pattern else { return Ok(vec![clean(path)]) };
     let glob = Glob::parse(&pattern).map_err(bad_pattern)?;
-    let base = follow(source, &clean(&directory))?;
+    let base = follow(source, &clean(&directory), true)?;
     let mut matches = Vec::new();
     if source.lookup(&base)?.is_some_and(|node| node.is_dir()) {
         match_below(source, &glob, &base, b"", &mut matches)?;
@@ -103,8 +103,9 @@ fn match_below(
     Ok(())
 }
 
-fn follow(source: &dyn Source, path: &[u8]) -> Result<Vec<u8>, SourceError> {
-    let resolved: Result<_, SourceError> = resolve(path, true, |at| {
+/// Follows links in `path`, and one at its end if `last` says so.
+fn follow(source: &dyn Source, path: &[u8], last: bool) -> Result<Vec<u8>, SourceError> {
+    let resolved: Result<_, SourceError> = resolve(path, last, |at| {
         Ok(match source.lookup(at)? {
             None => Link::Absent,
             Some(Node { kind: NodeKind::Symlink { target }, .. }) => Link::To(target),
@@ -142,7 +143,7 @@ fn selection(
     excludes: &Ignore,
 ) -> Result<Selection, SourceError> {
     let asked = clean(asked);
-    let path = follow(source, &asked)?;
+    let path = follow(source, &asked, true)?;
     let node = found(source, &path, &asked)?;
     let mut inside = Vec::new();
     if node.is_dir() {
