@@ -1,9 +1,9 @@
 //! Names, IDs, tags, removal.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use store::{Held, Platform, Removed, StoreError};
+use store::{Digest, Held, NewImage, Platform, Removed, StoreError};
 
-use crate::support::{assert_valid, image, may_unpack, open, reference, sandbox};
+use crate::support::{assert_valid, image, layer, may_unpack, open, reference, sandbox};
 
 #[test]
 fn an_image_is_found_by_name_id_and_prefix() {
@@ -191,4 +191,20 @@ fn a_newer_format_is_refused() {
     std::fs::write(sandbox.store.root().join("schema.json"), r#"{"schema":99}"#).unwrap();
     let error = store::Store::open(sandbox.store.root(), sandbox.dir.path()).unwrap_err();
     assert!(matches!(error, StoreError::Schema { found: 99, .. }));
+}
+
+/// As another tool might write it into the layout: its layer would be read at the offsets of another.
+#[test]
+fn a_plain_layer_that_is_not_its_diff_id_is_refused() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let honest = image(store, &["honest"], &[&[("a", "1")]]);
+    let layers = [layer(store, &[("a", "2")])];
+    let annotations = &BTreeMap::new();
+    let (config, names) = (&honest.config, &[reference("evil")]);
+    let _ = store.put_image(&NewImage { config, layers: &layers, annotations, names });
+    let error = store.resolve("evil").unwrap_err();
+    let refused = matches!(error, StoreError::DiffId { .. } | StoreError::ImageNotFound { .. });
+    assert!(refused, "{error:?}");
+    assert!(store.resolve("honest").is_ok());
 }

@@ -11,6 +11,7 @@ use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
 use crate::digest::{DiffId, Digest};
 use crate::error::{Result, StoreError};
+use crate::image::check_plain_layer;
 use crate::layer::compress::Detected;
 use crate::manifest::Manifest;
 use crate::media_type;
@@ -109,8 +110,7 @@ fn layer(store: &Store, source: &dyn Source, found: &Found, diff_id: DiffId) -> 
             });
         }
     };
-    if media_type::is_plain_layer(media_type) && digest != diff_id.0 {
-        return Err(StoreError::DiffId { digest, expected: diff_id, actual: DiffId(digest) });
-    }
-    Ok(Descriptor::new(media_type, digest, size))
+    let layer = Descriptor::new(media_type, digest, size);
+    check_plain_layer(&layer, diff_id)?;
+    Ok(layer)
 }

@@ -9,7 +9,7 @@ use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
 use crate::error::{Result, StoreError};
 use crate::image::names::{IMAGE_NAME, REF_NAME};
-use crate::image::select;
+use crate::image::{check_plain_layer, select};
 use crate::manifest::{Index, Manifest};
 use crate::media_type;
 use crate::open::Store;
@@ -145,12 +145,7 @@ fn check_layer(layer: &Descriptor, diff_id: crate::digest::DiffId) -> Result<()>
             expected: "that of a layer",
         });
     }
-    // A plain layer is its own diff ID; compressed ones are checked when they are read.
-    if media_type::is_plain_layer(&layer.media_type) && layer.digest != diff_id.0 {
-        let actual = crate::digest::DiffId(layer.digest);
-        return Err(StoreError::DiffId { digest: layer.digest, expected: diff_id, actual });
-    }
-    Ok(())
+    check_plain_layer(layer, diff_id)
 }
 
 fn read<T: DeserializeOwned>(

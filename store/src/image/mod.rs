@@ -18,7 +18,9 @@ mod untag;
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId, Digest};
+use crate::error::{Result, StoreError};
 use crate::manifest::Manifest;
+use crate::media_type;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
@@ -44,6 +46,16 @@ pub struct ImageLayer {
     pub diff_id: DiffId,
     /// The stack that this layer is the top of.
     pub chain_id: ChainId,
+}
+
+/// A plain layer is its own diff ID. Its bytes are read at the offsets of an index known by diff IDs, so a manifest
+/// that lists another blob there must not get that far. Compressed layers are checked when they are unpacked.
+pub(crate) fn check_plain_layer(layer: &Descriptor, expected: DiffId) -> Result<()> {
+    let (digest, actual) = (layer.digest, DiffId(layer.digest));
+    if media_type::is_plain_layer(&layer.media_type) && actual != expected {
+        return Err(StoreError::DiffId { digest, expected, actual });
+    }
+    Ok(())
 }
 
 impl Image {

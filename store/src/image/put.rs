@@ -1,7 +1,7 @@
 //! New images, from a configuration and layers that are stored already.
 use std::collections::BTreeMap;
 
-use super::{Image, names};
+use super::{Image, check_plain_layer, names};
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
 use crate::error::{Result, StoreError};
@@ -68,7 +68,8 @@ impl Store {
             let manifest = descriptor.digest;
             return Err(StoreError::LayerCount { manifest, layers, diff_ids });
         }
-        for layer in new.layers {
+        for (layer, diff_id) in new.layers.iter().zip(&new.config.rootfs.diff_ids) {
+            check_plain_layer(layer, *diff_id)?;
             if !self.hold(Held::Blob(layer.digest))? {
                 return Err(StoreError::BlobMissing { digest: layer.digest });
             }

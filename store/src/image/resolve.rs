@@ -1,6 +1,6 @@
 //! From a name or an ID to an [`Image`].
 use super::select::{MAX_NESTING, choose, nested_too_deep};
-use super::{Image, names};
+use super::{Image, check_plain_layer, names};
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
@@ -77,7 +77,7 @@ impl Store {
         Ok(manifest)
     }
 
-    /// The configuration of a manifest, which must describe as many layers.
+    /// The configuration of a manifest, which must describe as many layers and the plain ones among them.
     pub(crate) fn read_config(&self, manifest: &Manifest) -> Result<ImageConfig> {
         let config: ImageConfig = self.read_json("image configuration", &manifest.config.digest)?;
         let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
@@ -85,6 +85,8 @@ impl Store {
             let manifest = Digest::of(&manifest.to_bytes());
             return Err(StoreError::LayerCount { manifest, layers, diff_ids });
         }
+        let mut pairs = manifest.layers.iter().zip(&config.rootfs.diff_ids);
+        pairs.try_for_each(|(layer, diff_id)| check_plain_layer(layer, *diff_id))?;
         Ok(config)
     }
 
