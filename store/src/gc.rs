@@ -17,7 +17,7 @@
 //! to.
 //!
 //! Other tools may read `images/` at any time. One that writes there holds no lease: do not prune meanwhile.
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +58,8 @@ struct Live {
     diff_ids: HashSet<DiffId>,
     chains: HashSet<ChainId>,
     snapshots: HashSet<SnapshotId>,
+    /// Manifests and indexes followed already, and how deep into them.
+    followed: HashMap<Digest, usize>,
 }
 
 impl Store {
@@ -160,9 +162,12 @@ impl Store {
     /// leads to is unknown.
     fn mark_manifest(&self, entry: &Descriptor, live: &mut Live, depth: usize) -> Result<()> {
         live.blobs.insert(entry.digest);
-        if depth == 0 || !self.has_blob(&entry.digest) {
+        // Once each: an index that lists others many times, and these others, would take for ever.
+        let followed = live.followed.get(&entry.digest).is_some_and(|&known| known >= depth);
+        if depth == 0 || followed || !self.has_blob(&entry.digest) {
             return Ok(());
         }
+        live.followed.insert(entry.digest, depth);
         let document: serde_json::Value = self.read_json("manifest", &entry.digest)?;
         if document.get("manifests").is_some() {
             let index: Index = self.read_json("image index", &entry.digest)?;

@@ -1,7 +1,7 @@
 //! Garbage collection.
 use std::io::Write;
 
-use store::{Held, PruneOptions, Pruned, Store, StoreError};
+use store::{Descriptor, Held, PruneOptions, Pruned, Store, StoreError, media_type};
 
 use crate::support::{assert_valid, image, layer, may_unpack, open, sandbox};
 
@@ -101,6 +101,28 @@ fn a_damaged_manifest_stops_the_collection() {
     std::fs::write(path, "{}").unwrap();
     let error = sandbox.store.prune(UNNAMED, &mut || Ok(Vec::new())).unwrap_err();
     assert!(matches!(error, StoreError::BlobCorrupt { .. }));
+}
+
+/// As another tool may have copied it into the layout: followed naively, these are 200^4 documents.
+#[test]
+fn an_index_of_indexes_of_indexes_is_followed_once() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let made = image(store, &["app"], &[&[("a", "1")]]);
+    let mut listed = made.descriptor.clone();
+    for _ in 0..3 {
+        let index = store::Index::new(vec![listed.clone(); 200]);
+        let bytes = index.to_bytes();
+        store.put_bytes(&bytes).unwrap();
+        listed = Descriptor::of(media_type::IMAGE_INDEX, &bytes);
+    }
+    let index = store::Index::new(vec![listed]);
+    std::fs::write(store.root().join("images/index.json"), index.to_bytes()).unwrap();
+    let root = store.root().to_owned();
+    drop(sandbox.store);
+    let store = open(&root);
+    assert_eq!(prune(&store, ONLY_GARBAGE), Pruned::default());
+    assert_valid(&store);
 }
 
 /// Builders and a collector at once: whoever was told that something exists can use it.

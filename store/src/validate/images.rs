@@ -52,9 +52,10 @@ impl Store {
         let Some(document) = report.check(object, read) else { return };
         if document.get("manifests").is_some() && depth > 0 {
             let index = self.read_json::<Index>("image index", &entry.digest);
+            let mut seen = HashSet::new();
             for nested in report.check(object, index).iter().flat_map(|index| &index.manifests) {
                 // Of an index, only the images for this machine need be here.
-                if self.has_blob(&nested.digest) {
+                if seen.insert(nested.digest) && self.has_blob(&nested.digest) {
                     self.check_manifest(object, nested, report, diff_ids, depth - 1);
                 }
             }
