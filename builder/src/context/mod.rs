@@ -61,13 +61,18 @@ impl Source for Context {
         Ok(listing.map(|listing| listing.keys().cloned().collect()).unwrap_or_default())
     }
 
+    fn hides(&self, path: &[u8]) -> bool {
+        self.root.metadata(as_path(path)).is_ok()
+    }
+
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError> {
         let file = self.root.open_file_nofollow(as_path(path));
         Ok(Box::new(file.map_err(|source| SourceError::Context { path: path.to_vec(), source })?))
     }
 
     fn digest(&self, path: &[u8]) -> Result<ContentDigest, SourceError> {
-        let not_found = || SourceError::NotFound { path: path.to_vec(), similar: None };
+        let not_found =
+            || SourceError::NotFound { path: path.to_vec(), similar: None, ignored: false };
         let child = self.child(path)?.ok_or_else(not_found)?;
         let lock = || self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(digest) = lock().get(path, &child.metadata) {

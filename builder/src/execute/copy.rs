@@ -85,9 +85,11 @@ fn inline(
 ) -> Result<(Arc<dyn Source>, Vec<Selection>), StepError> {
     let (name, content) = (name.as_bytes().to_vec(), content.as_bytes().to_vec());
     let file = InlineFile { name: name.clone(), content, mtime };
-    let node = file
-        .lookup(&name)?
-        .ok_or_else(|| SourceError::NotFound { path: name.clone(), similar: None })?;
+    let node = file.lookup(&name)?.ok_or_else(|| SourceError::NotFound {
+        path: name.clone(),
+        similar: None,
+        ignored: false,
+    })?;
     let selection = Selection { path: name.clone(), name, node, inside: Vec::new() };
     Ok((Arc::new(file), vec![selection]))
 }
@@ -211,7 +213,8 @@ fn arrange(
             {
                 continue;
             }
-            place(&mut target, source, selection, step.dest.as_bytes())?;
+            let parents = matches!(wanted, CopySource::Parents { .. });
+            place(&mut target, source, selection, step.dest.as_bytes(), parents)?;
         }
     }
     Ok((target.finish(), scratch))
@@ -234,6 +237,7 @@ fn place(
     source: &Arc<dyn Source>,
     selection: &Selection,
     dest: &[u8],
+    parents: bool,
 ) -> Result<(), StepError> {
     let named_dir = dest.ends_with(b"/");
     let made_first = if named_dir { dest } else { parent_and_name(dest).0 };
@@ -250,7 +254,11 @@ fn place(
     target.make_dirs(&dest)?;
     for selected in &selection.inside {
         let Selected { relative, path, node } = selected;
-        put(target, source, path, node, join(&dest, relative))?;
+        let dest = join(&dest, relative);
+        if parents && node.is_dir() && target.pass_through(&dest, node.mode, node.mtime) {
+            continue;
+        }
+        put(target, source, path, node, dest)?;
     }
     Ok(())
 }
@@ -344,32 +352,46 @@ fn try_unpack(
         return Ok(false);
     }
     let dest = target.resolve(step.dest.as_bytes())?;
-    target.make_dirs(&dest)?;
+    target.make_dirs_for_archive(&dest)?;
     let dir = scratch.make(store)?;
     let read_error = |source| SourceError::Read { path: selection.path.clone(), source };
     let plain = decompressor(source.open(&selection.path)?).map_err(read_error)?;
     let below = target.tree().at(as_path(&dest)).unwrap_or_default();
     let index = apply_archive(plain, &dir, &below, IdMap::Identity)?;
-    let (owner, time) = (target.ownership().owner, target.ownership().time);
-    for mut entry in index.into_entries() {
-        if entry.path.is_empty() {
-            continue; // the destination stays as it is
-        }
-        let content = match entry.kind {
-            EntryKind::File { .. } => Content::Dir(dir.clone(), entry.path.clone()),
-            _ => Content::None,
-        };
-        if let EntryKind::Hardlink { target } = &mut entry.kind {
-            *target = join(&dest, target);
-        }
-        entry.path = join(&dest, &entry.path);
-        if let Some((uid, gid)) = owner {
-            (entry.uid, entry.gid) = (uid, gid);
-        }
-        entry.mtime = time.unwrap_or(entry.mtime);
-        target.put_as_is(entry, content, None);
+    let archive = scratch.0.len();
+    for entry in index.iter().filter(|entry| !entry.path.is_empty()) {
+        put_member(target, &index, entry, &dest, &dir, archive);
     }
     Ok(true)
+}
+
+/// Puts what was unpacked into `dir` below the destination. Names of one file form a group: in the layer
+/// another one may come first than in the archive.
+fn put_member(
+    target: &mut Target,
+    index: &LayerIndex,
+    member: &Entry,
+    dest: &[u8],
+    dir: &Arc<RootDir>,
+    archive: usize,
+) {
+    let first = match &member.kind {
+        EntryKind::Hardlink { target } => index.get(target).unwrap_or(member),
+        _ => member,
+    };
+    let content = match first.kind {
+        EntryKind::File { .. } => Content::Dir(dir.clone(), first.path.clone()),
+        _ => Content::None,
+    };
+    let mut entry = Entry { path: join(dest, &member.path), ..first.clone() };
+    let Ownership { owner, time, .. } = *target.ownership();
+    if let Some((uid, gid)) = owner {
+        (entry.uid, entry.gid) = (uid, gid);
+    }
+    entry.mtime = time.unwrap_or(entry.mtime);
+    let group = [&archive.to_le_bytes()[..], &first.path].concat();
+    let group = (!entry.is_dir()).then_some(group);
+    target.put_as_is(entry, content, group);
 }
 
 /// Streams the entries into a layer blob.

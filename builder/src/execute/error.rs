@@ -63,11 +63,15 @@ pub enum StepError {
 impl StepError {
     pub fn hint(&self) -> Option<String> {
         match self {
+            StepError::Source(SourceError::NotFound { ignored: true, .. }) => {
+                Some("it is there, but .dockerignore leaves it out".to_owned())
+            }
             StepError::Source(SourceError::NotFound { similar: Some(similar), .. }) => {
                 Some(format!("did you mean `{similar}`?"))
             }
             StepError::Image { .. } => Some(
-                "there are no registries yet: put it in the store with `rbuild load`".to_owned(),
+                "there are no registries yet: put it in the store with `rbuild load` or `rbuild import`"
+                    .to_owned(),
             ),
             StepError::Run(error) => error.hint(),
             StepError::Store(error) => error.hint(),

@@ -138,6 +138,28 @@ impl Target {
         Ok(())
     }
 
+    /// The same with the modes directories have anyhow: `--chmod` says nothing about archives.
+    pub(crate) fn make_dirs_for_archive(&mut self, path: &[u8]) -> Result<(), StepError> {
+        let chmod = self.ownership.chmod.take();
+        let made = self.make_dirs(path);
+        self.ownership.chmod = chmod;
+        made
+    }
+
+    /// Gives a directory of the tree below the mode of the one that `--parents` leads through; its owner
+    /// stays. False if the directory has to be made.
+    pub(crate) fn pass_through(&mut self, path: &[u8], mode: u32, mtime: i64) -> bool {
+        if self.added.get(path).is_some_and(|placed| placed.entry.is_dir()) {
+            return true;
+        }
+        let found = self.lower.lookup(as_path(path)).filter(|found| found.entry.is_dir());
+        let Some(found) = found.filter(|_| self.lookup(path).is_some()) else { return false };
+        let mtime = self.ownership.time.unwrap_or(mtime);
+        let entry = Entry { path: path.to_vec(), mode, mtime, ..found.entry };
+        self.put_as_is(entry, Content::None, None);
+        true
+    }
+
     fn is_beneath(&self, path: &[u8]) -> bool {
         let beneath = self.beneath.as_ref().and_then(|tree| tree.lookup(as_path(path)));
         beneath.is_some_and(|found| found.entry.is_dir())

@@ -8,6 +8,7 @@ use parser::mount::MountError;
 use parser::{ErrorKind, ParseErrors, Span};
 
 use super::BaseError;
+use crate::execute::StepError;
 
 /// One error with its place.
 #[derive(Debug)]
@@ -158,6 +159,9 @@ impl PlanErrorKind {
                 Some("give the ARG a default before the first FROM, or pass --build-arg".into())
             }
             PlanErrorKind::Mount(error) => error.hint().map(Cow::from),
+            PlanErrorKind::Base { source, suggestion: None, .. } => {
+                source.downcast_ref::<StepError>()?.hint().map(Cow::from)
+            }
             _ => None,
         }
     }

@@ -161,6 +161,7 @@ fn what_is_ignored_is_not_there_and_what_is_taken_back_is() {
     assert_eq!(bench.paths("img"), ["/a", "/deep", "/deep/down", "/deep/down/keep"]);
     let error = bench.try_build(&request("FROM scratch\nCOPY gone/x /\n")).0.unwrap_err();
     assert_eq!(error.to_string(), "\"/gone/x\": not found");
+    assert_eq!(error.hint().as_deref(), Some("it is there, but .dockerignore leaves it out"));
     // A wildcard that matches nothing copies nothing.
     bench.build(&request("FROM scratch\nCOPY gon* /x/\n"));
     assert_eq!(bench.paths("img"), Vec::<String>::new());
@@ -220,4 +221,57 @@ fn unknown_owners_are_refused() {
     bench.file("f", "F");
     let (error, _) = failure(&bench, "FROM scratch\nCOPY --chown=nobody f /\n");
     assert!(error.contains("user `nobody` is not in the image's /etc/passwd"), "{error}");
+}
+
+#[test]
+fn a_missing_base_says_where_images_come_from() {
+    let (error, hint) = failure(&Bench::new(), "FROM nosuch\n");
+    assert!(error.contains("failed to resolve source metadata"), "{error}");
+    assert!(hint.unwrap_or_default().contains("`rbuild load`"));
+}
+
+/// A file `z/f` with the further name `a`, which comes before it in the order of a layer.
+fn archive_with_link(bench: &Bench, name: &str) {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o640);
+    (header.set_uid(7), header.set_gid(8), header.set_size(1));
+    header.set_cksum();
+    archive.append_data(&mut header, "z/f", &b"x"[..]).unwrap();
+    header.set_entry_type(tar::EntryType::Link);
+    header.set_size(0);
+    archive.append_link(&mut header, "a", "z/f").unwrap();
+    fs::write(bench.path("context").join(name), archive.into_inner().unwrap()).unwrap();
+}
+
+#[test]
+fn other_names_of_a_file_in_an_archive_may_sort_before_it() {
+    let bench = Bench::new();
+    archive_with_link(&bench, "t.tar");
+    archive_with_link(&bench, "u.tar");
+    let made = built(&bench, "FROM scratch\nADD --chmod=600 t.tar /d/\nADD t.tar u.tar /e/\n");
+    for dir in ["d", "e"] {
+        let expected = [
+            format!("/{dir} 755 0:0 dir"),
+            format!("/{dir}/a 640 7:8 x"),
+            format!("/{dir}/z 755 0:0 dir"),
+            format!("/{dir}/z/f 640 7:8 x"),
+        ];
+        assert!(expected.iter().all(|line| made.contains(line)), "{made:?}");
+    }
+    let tree = bench.store.tree(&bench.store.resolve("img").unwrap()).unwrap();
+    let inode = |path: &str| tree.lookup(path).map(|found| (found.layer, found.source.clone()));
+    assert_eq!(inode("d/a"), inode("d/z/f"));
+}
+
+#[test]
+fn parents_keep_the_owners_of_directories_that_exist() {
+    let bench = Bench::new();
+    bench.file("a/b/f", "F");
+    mode(&bench, "a", 0o750);
+    let made = built(
+        &bench,
+        "FROM scratch\nCOPY --parents --chown=5:6 --chmod=700 a/b/f /\nCOPY --parents a/b/f /\n",
+    );
+    assert_eq!(made, ["/a 750 5:6 dir", "/a/b 755 5:6 dir", "/a/b/f 644 0:0 F"]);
 }

@@ -25,6 +25,10 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, SourceError>;
     /// The names in the directory `path`, sorted by bytes.
     fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError>;
+    /// Whether there is something at a path that [`Source::lookup`] does not find.
+    fn hides(&self, _path: &[u8]) -> bool {
+        false
+    }
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError>;
     /// The digest of the bytes of the file at `path`.
     fn digest(&self, path: &[u8]) -> Result<ContentDigest, SourceError>;
@@ -65,7 +69,12 @@ impl Node {
 pub enum SourceError {
     /// The wording of BuildKit, which scripts look for.
     #[error("{}: not found", quoted(.path))]
-    NotFound { path: Vec<u8>, similar: Option<String> },
+    NotFound {
+        path: Vec<u8>,
+        similar: Option<String>,
+        /// It is there, but .dockerignore leaves it out.
+        ignored: bool,
+    },
     #[error("{} in the path {} is not a directory", quoted(.component), quoted(.path))]
     NotADirectory { path: Vec<u8>, component: Vec<u8> },
     #[error("cannot follow the symbolic link {}: too many levels", quoted(.path))]

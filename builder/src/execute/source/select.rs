@@ -122,6 +122,7 @@ fn found(source: &dyn Source, path: &[u8], asked: &[u8]) -> Result<Node, SourceE
     source.lookup(path)?.ok_or_else(|| SourceError::NotFound {
         path: asked.to_vec(),
         similar: similar(source, path),
+        ignored: source.hides(path),
     })
 }
 
