@@ -102,7 +102,10 @@ fn make_device(dev: &OwnedFd, name: &str, major: u32, minor: u32) -> std::io::Re
     }
     mknodat(dev, name, FileType::RegularFile, mode, 0)?;
     let place = rustix::fs::openat(dev, name, flags, Mode::empty())?;
-    Ok(attach(clone_mount(&node, false)?, &place)?)
+    let copy = clone_mount(&node, false)?;
+    // The device can be written all the same; its owner and mode stay the host's.
+    super::user_mounts::make_read_only(&copy, false)?;
+    Ok(attach(copy, &place)?)
 }
 
 /// Read-only, as seen from the cgroup namespace. Containers can do without.

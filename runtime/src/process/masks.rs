@@ -32,14 +32,17 @@ const EMPTY: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NODEV
     | libc::MOUNT_ATTR_NOEXEC;
 
-/// Covers what exists: files by the host's /dev/null, directories by one empty read-only tmpfs.
+/// Covers what exists: files by the host's /dev/null, directories by one empty tmpfs. Both are
+/// read-only: the device works nevertheless, but its owner and mode stay the host's to change.
 pub(super) fn mask_all(root: &RootDir) -> Result<(), StepError> {
     // Opened in this mount namespace: the zygote's cannot be mounted here.
     let null = open_null().step("open /dev/null")?;
+    let null = clone_mount(&null, false).step("copy /dev/null")?;
+    user_mounts::make_read_only(&null, false).step("make /dev/null read-only")?;
     let mut empty = None;
     for path in MASKED.iter().map(|path| (*path).to_owned()).chain(thermal_throttles()) {
         let step = || format!("mask /{path}");
-        let Ok(place) = root.place_fd(&path) else { continue };
+        let Some(place) = existing(root, &path).step(step())? else { continue };
         let mode = fstat(&place).step(step())?.st_mode;
         let is_dir = FileType::from_raw_mode(mode) == FileType::Directory;
         let cover = match (&empty, is_dir) {
@@ -55,12 +58,20 @@ pub(super) fn mask_all(root: &RootDir) -> Result<(), StepError> {
     }
     for path in READ_ONLY {
         let step = || format!("make /{path} read-only");
-        let Ok(place) = root.place_fd(path) else { continue };
+        let Some(place) = existing(root, path).step(step())? else { continue };
         let copy = clone_mount(&place, true).step(step())?;
         user_mounts::make_read_only(&copy, true).step(step())?;
         attach(copy, place).step(step())?;
     }
     Ok(())
+}
+
+/// Nothing that is there stays uncovered because it could not be opened.
+fn existing(root: &RootDir, path: &str) -> sys::Result<Option<OwnedFd>> {
+    match root.place_fd(path) {
+        Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// One for each processor of the host that has them.

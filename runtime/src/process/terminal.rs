@@ -1,7 +1,9 @@
 //! Standard streams: the caller's descriptors, or a terminal from the container's own devpts.
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, fchown, fstat, mknodat, openat};
+use rustix::fs::{
+    FileType, Mode, OFlags, fchown, fcntl_getfl, fstat, fstatfs, makedev, mknodat, openat,
+};
 use rustix::process::Uid;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -53,7 +55,11 @@ pub(super) fn open(
     Ok(Some(Terminal { near, far }))
 }
 
-/// Makes descriptors 0, 1 and 2. Pipes become the user's, so that opening /dev/stdout works.
+/// Where pipes without a name live; those with a name are somebody's files.
+const PIPEFS_MAGIC: i64 = 0x5049_5045;
+
+/// Makes descriptors 0, 1 and 2. Pipes become the user's, so that opening /dev/stdout works. The
+/// host's /dev/null becomes the container's, whose owner and mode are its own to change.
 pub(super) fn connect(
     stdio: ChildStdio<'_>,
     terminal: Option<OwnedFd>,
@@ -62,13 +68,20 @@ pub(super) fn connect(
     let step = "connect standard streams";
     match (stdio, &terminal) {
         (ChildStdio::Descriptors(descriptors), _) => {
-            for descriptor in descriptors {
-                let mode = fstat(descriptor).step(step)?.st_mode;
-                if FileType::from_raw_mode(mode) == FileType::Fifo {
+            let mut own = [const { None }; 3];
+            for (descriptor, own) in descriptors.iter().zip(&mut own) {
+                let found = fstat(descriptor).step(step)?;
+                let kind = FileType::from_raw_mode(found.st_mode);
+                if kind == FileType::CharacterDevice && found.st_rdev == makedev(1, 3) {
+                    *own = Some(reopen_null(*descriptor).step(step)?);
+                } else if kind == FileType::Fifo
+                    && fstatfs(descriptor).step(step)?.f_type == PIPEFS_MAGIC
+                {
                     fchown(descriptor, Some(Uid::from_raw(owner)), None).step(step)?;
                 }
             }
-            let [stdin, stdout, stderr] = descriptors;
+            let [stdin, stdout, stderr] =
+                std::array::from_fn(|n| own[n].as_ref().map_or(descriptors[n], AsFd::as_fd));
             duplicate(stdin, stdout, stderr).step(step)
         }
         (ChildStdio::Terminal { .. }, Some(far)) => {
@@ -77,6 +90,12 @@ pub(super) fn connect(
         }
         (ChildStdio::Terminal { .. }, None) => Err("no terminal was made").step(step),
     }
+}
+
+/// The container's /dev/null, which was made there or checked to be that device.
+fn reopen_null(like: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    let access = fcntl_getfl(like)? & OFlags::ACCMODE;
+    rustix::fs::open(c"/dev/null", access | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
 }
 
 fn duplicate(stdin: impl AsFd, stdout: impl AsFd, stderr: impl AsFd) -> rustix::io::Result<()> {

@@ -1,5 +1,7 @@
 //! Exit codes, environment, users, streams, signals.
+use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use runtime::{Outcome, StartFailure, Stdio};
@@ -14,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("process::directories_outside_are_refused", directories_outside_are_refused),
     ("process::users_and_groups", users_and_groups),
     ("process::standard_streams", standard_streams),
+    ("process::named_pipes_keep_their_owner", named_pipes_keep_their_owner),
     ("process::terminal", terminal),
     ("process::kill_reaches_everything", kill_reaches_everything),
     ("process::ulimits_and_umask", ulimits_and_umask),
@@ -121,6 +124,19 @@ fn standard_streams(world: &World) {
     assert_eq!(read(&mut container.take_stdout().unwrap()), "through");
     assert_eq!(read(&mut container.take_stderr().unwrap()), "err\n");
     assert!(container.wait().unwrap().success());
+}
+
+fn named_pipes_keep_their_owner(world: &World) {
+    let path = world.path("fifo");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+    let fifo = File::options().read(true).write(true).open(&path).unwrap();
+    let mut spec = world.shell("true");
+    spec.user = "web".to_owned();
+    let end = || fifo.try_clone().unwrap().into();
+    let stdio = Stdio::Fds { stdin: end(), stdout: end(), stderr: end() };
+    assert!(world.zygote.spawn(&spec, stdio).unwrap().wait().unwrap().success());
+    assert_eq!(fs::metadata(&path).unwrap().uid(), 0);
 }
 
 fn terminal(world: &World) {

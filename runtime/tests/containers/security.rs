@@ -1,5 +1,6 @@
 //! Each line of the security checklist that a container can see.
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use runtime::{CapabilitySet, Outcome, Seccomp};
 
@@ -10,6 +11,7 @@ pub(crate) const CASES: &[Case] = &[
     ("security::capabilities_and_seccomp_are_on", capabilities_and_seccomp_are_on),
     ("security::forbidden_calls", forbidden_calls),
     ("security::masked_and_read_only_paths", masked_and_read_only_paths),
+    ("security::the_hosts_null_device_stays_as_it_is", the_hosts_null_device_stays_as_it_is),
     ("security::devices", devices),
     ("security::namespaces_and_descriptors", namespaces_and_descriptors),
     ("security::proc_self_exe_is_never_the_engine", proc_self_exe_is_never_the_engine),
@@ -65,6 +67,22 @@ fn masked_and_read_only_paths(world: &World) {
     }
     let output = world.run(&world.shell("mkdir /sys/fs/cgroup/memory/x /sys/x"));
     assert!(output.outcome != Outcome::Exited(0), "{output:?}");
+}
+
+/// What covers a file of /proc, and what an absent input is, may not be the host's /dev/null in
+/// a form that the container's root can change.
+fn the_hosts_null_device_stays_as_it_is(world: &World) {
+    let before = fs::metadata("/dev/null").unwrap();
+    for path in ["/proc/keys", "/proc/timer_list", "/dev/stdin"] {
+        let output = world.run(&world.shell(&format!("chmod 667 {path}; chown 1 {path}")));
+        let after = fs::metadata("/dev/null").unwrap();
+        // Before anything else: the machine needs it.
+        std::os::unix::fs::chown("/dev/null", Some(before.uid()), None).unwrap();
+        fs::set_permissions("/dev/null", before.permissions()).unwrap();
+        let same = (after.mode(), after.uid()) == (before.mode(), before.uid());
+        assert!(same, "{path}: {output:?}");
+    }
+    assert_eq!(world.output("echo x >/proc/keys; cat; cat /dev/null"), "");
 }
 
 fn devices(world: &World) {
