@@ -68,44 +68,67 @@ impl Owner {
 
 /// When this process was started, in clock ticks after the boot.
 fn start_time() -> io::Result<String> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    Ok(stat_fields("/proc/self/stat")?.1)
+}
+
+/// State and start time of a process.
+fn stat_fields(path: &str) -> io::Result<(String, String)> {
+    let stat = fs::read_to_string(path)?;
     // The second field is the program's name in parentheses and may hold anything.
     let rest = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-    Ok(rest.split_whitespace().nth(19).unwrap_or("0").to_owned())
+    let field = |n| rest.split_whitespace().nth(n).unwrap_or("0").to_owned();
+    Ok((field(0), field(19)))
 }
 
 /// Kills and removes what dead zygotes of this engine left behind (cgroups; mounts and processes
 /// cannot be left). `state` is the run-time state directory. [`crate::Zygote::start`] calls it.
 pub fn reconcile(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
     let directory = owners_directory(state);
-    let alive = living_owners(&directory)
-        .map_err(|source| RuntimeError::Reconcile { path: directory.clone(), source })?;
-    cgroup::reconcile(engine, |owner| alive.iter().any(|name| name == owner))
-        .map_err(|source| RuntimeError::Reconcile { path: directory, source })
+    let failed = |source| RuntimeError::Reconcile { path: directory.clone(), source };
+    remove_dead_owners(&directory).map_err(failed)?;
+    cgroup::reconcile(engine, |owner| is_alive(&directory, owner)).map_err(failed)
 }
 
-/// The names of the locked files; the others are removed.
-fn living_owners(directory: &Path) -> io::Result<Vec<String>> {
+/// Whether the zygote of this name may still be alive: it holds its lock, or else the process that
+/// started it is there. (Its lock may be in another state directory of the same store.) A zygote
+/// makes its groups after it has its lock, so to ask for a group that was seen is never too early.
+fn is_alive(directory: &Path, owner: &str) -> bool {
+    let locked = File::open(directory.join(owner)).is_ok_and(|file| file.try_lock().is_err());
+    locked || starter_lives(owner)
+}
+
+/// The name is the starter's PID and start time; see [`Owner::create`].
+fn starter_lives(owner: &str) -> bool {
+    owner.split_once('-').is_some_and(|(pid, start)| {
+        pid.bytes().all(|byte| byte.is_ascii_digit())
+            && stat_fields(&format!("/proc/{pid}/stat"))
+                .is_ok_and(|fields| fields.0 != "Z" && fields.1 == start)
+    })
+}
+
+/// Removes the files that nobody has locked.
+fn remove_dead_owners(directory: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let mut alive = Vec::new();
     for entry in entries {
-        let entry = entry?;
-        match File::open(entry.path()).map(|file| (file.try_lock(), file)) {
-            Ok((Ok(()), _locked)) => fs::remove_file(entry.path())?,
-            Ok((Err(TryLockError::WouldBlock), _)) => {
-                alive.push(entry.file_name().to_string_lossy().into_owned());
-            }
-            Ok((Err(TryLockError::Error(error)), _)) => return Err(error),
+        let path = entry?.path();
+        let dead = File::open(&path).map(|file| (file.try_lock(), file));
+        let removed = match dead {
+            // Removed before the lock is let go, so that no new owner takes it for its own.
+            Ok((Ok(()), _locked)) => fs::remove_file(&path),
+            Ok((Err(TryLockError::WouldBlock), _)) => Ok(()),
+            Ok((Err(TryLockError::Error(error)), _)) | Err(error) => Err(error),
+        };
+        match removed {
             // Removed in the meantime, by its owner or by another process doing this.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            other => other?,
         }
     }
-    Ok(alive)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -113,15 +136,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_is_alive_while_it_holds_its_lock() {
+    fn an_owner_is_alive_while_it_holds_its_lock_or_its_starter_lives() {
         let state = tempfile::tempdir().unwrap();
         let directory = owners_directory(state.path());
-        assert!(living_owners(&directory).unwrap().is_empty());
+        remove_dead_owners(&directory).unwrap();
         let owner = Owner::create(state.path()).unwrap();
-        assert_eq!(living_owners(&directory).unwrap(), std::slice::from_ref(&owner.name));
-        let path = owner.path.clone();
+        remove_dead_owners(&directory).unwrap();
+        let Owner { name, path, .. } = &owner;
+        assert!(path.exists() && is_alive(&directory, name));
+        // Another state directory of the same store has not heard of it.
+        assert!(is_alive(&state.path().join("other"), name));
+        let dead = format!("{}-1", std::process::id());
+        assert!(!is_alive(&directory, &dead));
+        let path = path.clone();
         drop(owner);
-        assert!(living_owners(&directory).unwrap().is_empty());
+        remove_dead_owners(&directory).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn many_processes_clean_up_at_once() {
+        let state = tempfile::tempdir().unwrap();
+        let directory = owners_directory(state.path());
+        fs::create_dir(&directory).unwrap();
+        for number in 0..2000 {
+            File::create(directory.join(format!("1-{number}"))).unwrap();
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| remove_dead_owners(&directory).unwrap());
+            }
+        });
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
     }
 }

@@ -14,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("crash::killed_callers_leave_nothing", killed_callers_leave_nothing),
     ("crash::killed_at_any_moment", killed_at_any_moment),
     ("crash::killed_zygotes_are_reconciled", killed_zygotes_are_reconciled),
+    ("crash::neighbours_leave_each_other_alone", neighbours_leave_each_other_alone),
 ];
 
 /// A process that starts a container and waits to be killed. Arguments: root, rootfs, marker.
@@ -67,6 +68,46 @@ pub(crate) fn busy_victim(arguments: &[String]) -> ExitCode {
         }
     });
     ExitCode::SUCCESS
+}
+
+/// A process of many on the same root. Arguments: root, rootfs, state directory.
+pub(crate) fn neighbour(arguments: &[String]) -> ExitCode {
+    let [root, base, state] = arguments else { return ExitCode::FAILURE };
+    let engine = EngineId::of_root(Path::new(root)).unwrap();
+    let zygote = Zygote::start(&engine, Path::new(state)).unwrap();
+    let rootfs = Rootfs::Directory { path: base.into(), read_only: true };
+    let args = ["/bin/sleep", "0.01"].map(Into::into).to_vec();
+    let spec = ContainerSpec::new("n", rootfs, args);
+    let container = zygote.spawn(&spec, runtime::Stdio::Pipes { stdin: false }).unwrap();
+    let status = container.wait().unwrap();
+    assert!(status.success(), "{status}");
+    ExitCode::SUCCESS
+}
+
+/// What one process cleans up when it starts is not what another one has just begun.
+fn neighbours_leave_each_other_alone(world: &World) {
+    let root = world.path("neighbours");
+    fs::create_dir_all(&root).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            // Nor do two state directories of one root make a difference.
+            let state = root.join(if thread < 3 { "state" } else { "another" });
+            let root = &root;
+            scope.spawn(move || {
+                for _ in 0..40 {
+                    let output = Command::new(std::env::current_exe().unwrap())
+                        .arg("neighbour")
+                        .args([root, &world.path("base"), &state])
+                        .output()
+                        .unwrap();
+                    let text = String::from_utf8_lossy(&output.stderr);
+                    assert!(output.status.success(), "{text}");
+                }
+            });
+        }
+    });
+    let engine = EngineId::of_root(&root).unwrap().to_string();
+    assert!(cgroups(&engine).is_empty());
 }
 
 /// Command lines of processes that contain `marker`, with their pids.

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     match arguments.first().map(String::as_str) {
         Some("probe") => return probe::main(&arguments[1..]),
         Some("busy") => return crash::busy_victim(&arguments[1..]),
+        Some("neighbour") => return crash::neighbour(&arguments[1..]),
         Some("victim") => return crash::victim(&arguments[1..]),
         _ => {}
     }
