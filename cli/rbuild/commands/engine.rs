@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use cli::environment::{Environment, Locations};
+use cli::report::Report;
 use runtime::{EngineId, RuntimeError, Zygote};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -27,6 +28,9 @@ impl Engine {
             Err(RuntimeError::NotRoot) => None,
             Err(error) => return Err(error.into()),
         };
+        for warning in zygote.iter().flat_map(Zygote::warnings) {
+            Report::warning(warning).print();
+        }
         allow_many_files();
         Ok(Engine { locations, zygote })
     }

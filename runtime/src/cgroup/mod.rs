@@ -58,14 +58,18 @@ impl Cgroups {
         let parent = parent_name(engine);
         let mut warnings = Vec::new();
         let mut hierarchies = hierarchy::detect();
+        let (mut unusable, mut cause) = (Vec::new(), None);
         hierarchies.retain(|hierarchy| match prepare_parent(hierarchy, &parent) {
             Ok(()) => true,
             Err(error) => {
-                let mount = hierarchy.mount.display();
-                warnings.push(format!("cannot use the cgroups of `{mount}`: {error}"));
+                unusable.push(format!("`{}`", hierarchy.mount.display()));
+                cause.get_or_insert(error);
                 false
             }
         });
+        if let Some(error) = cause {
+            warnings.push(format!("cannot use the cgroups of {}: {error}", unusable.join(", ")));
+        }
         let devices = device_rules(&hierarchies, &parent, owner);
         if devices == DeviceRules::NoDevices {
             warnings.push(

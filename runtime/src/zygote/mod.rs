@@ -57,7 +57,8 @@ impl Zygote {
     /// run-time state directory; it is created when absent.
     pub fn start(engine: &EngineId, state: &Path) -> Result<Zygote, RuntimeError> {
         check_machine()?;
-        reconcile(engine, state)?;
+        // What cannot be removed today is no reason to start nothing; the next start tries again.
+        let leftovers = reconcile(engine, state).err().map(|error| error.to_string());
         let at = |act| move |source: io::Error| RuntimeError::ZygoteStart { act, source };
         let mountpoints = create_mountpoints(state).map_err(at("create the mount points"))?;
         let owner = Owner::create(state).map_err(at("create the owner file"))?;
@@ -70,7 +71,10 @@ impl Zygote {
                 .map_err(|error| at("fork")(error.into()))?;
         drop((far, owner));
         let warnings = match receive_frame::<Event>(&near).map_err(at("hear of it"))? {
-            Some((Event::Ready { warnings }, _)) => warnings,
+            Some((Event::Ready { mut warnings }, _)) => {
+                warnings.extend(leftovers);
+                warnings
+            }
             Some((Event::Refused { step, cause }, _)) => {
                 return Err(RuntimeError::ZygotePrepare { step, cause });
             }
