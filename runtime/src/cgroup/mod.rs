@@ -99,6 +99,8 @@ fn remove_parents(hierarchies: &[Hierarchy], parent: &Path) {
 fn prepare_parent(hierarchy: &Hierarchy, parent: &Path) -> io::Result<()> {
     let directory = hierarchy.mount.join(parent);
     create_dirs(&directory)?;
+    // It may be there from before and yet on a mount that is read-only for us.
+    rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK)?;
     if hierarchy.version == Version::V1 {
         return Ok(());
     }

@@ -68,7 +68,7 @@ impl Zygote {
         let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
         let child =
             spawn_child(flags, None, || child::main(far.as_fd(), &owner, engine, &mountpoints))
-                .map_err(|error| at("fork")(error.into()))?;
+                .map_err(|error| at("make namespaces (this needs CAP_SYS_ADMIN)")(error.into()))?;
         drop((far, owner));
         let warnings = match receive_frame::<Event>(&near).map_err(at("hear of it"))? {
             Some((Event::Ready { mut warnings }, _)) => {
