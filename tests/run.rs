@@ -1,5 +1,7 @@
 //! `rbuild run` from end to end.
 
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -82,4 +84,57 @@ fn signals_are_forwarded() {
     let started = Instant::now();
     assert_eq!(child.wait().unwrap().code(), Some(9));
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+/// Root in a container could otherwise write to what it was given to read, and make a program of
+/// root's out of what it writes.
+#[test]
+fn files_of_the_host_stay_out_of_reach() {
+    let Some(sandbox) = sandbox() else { return };
+    sandbox.write("in", "untouched\n");
+    let (input, output) = (sandbox.path("in"), sandbox.path("out"));
+    let script = "cat; echo mine >/proc/self/fd/0; chmod 4755 /proc/self/fd/0 /proc/self/fd/1";
+    let mut command = sandbox.rbuild_command(["run", "--rm", "-i", "busybox", "sh", "-c", script]);
+    command.stdin(File::open(&input).unwrap()).stdout(File::create(&output).unwrap());
+    command.stderr(Stdio::null()).status().unwrap();
+    assert_eq!(sandbox.read("in"), "untouched\n");
+    assert_eq!(sandbox.read("out"), "untouched\n");
+    for path in [input, output] {
+        assert_eq!(fs::metadata(path).unwrap().mode() & 0o7111, 0);
+    }
+}
+
+/// The first process of a container may ignore a signal, and does when it has no handler for it.
+#[test]
+fn asking_three_times_ends_every_container() {
+    let Some(sandbox) = sandbox() else { return };
+    let script = "trap '' INT; echo ready; exec sleep 60";
+    let mut command = sandbox.rbuild_command(["run", "--rm", "busybox", "sh", "-c", script]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let started = Instant::now();
+    let pid = rustix::process::Pid::from_child(&child);
+    while child.try_wait().unwrap().is_none() {
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(started.elapsed() < Duration::from_secs(10), "it goes on");
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(137));
+}
+
+#[test]
+fn a_terminal_that_nobody_reads_ends_its_container() {
+    let Some(sandbox) = sandbox() else { return };
+    let mut command = sandbox.rbuild_command(["run", "--rm", "-t", "busybox", "yes"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(50));
+        if started.elapsed() > Duration::from_secs(10) {
+            child.kill().unwrap();
+            panic!("it goes on");
+        }
+    }
 }

@@ -16,6 +16,10 @@ use crate::args::RunArgs;
 /// Handed on to the container's first process.
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 
+/// So often must we be asked to end before the container is killed: its first process does not hear
+/// the signals that it has no handler for.
+const PATIENCE: usize = 3;
+
 /// How the container is connected to us.
 #[derive(Debug)]
 pub(super) struct Streams {
@@ -54,14 +58,17 @@ impl Streams {
 
     /// Copies and forwards until the container has ended.
     pub(super) fn follow(self, mut container: Container) -> Result<ExitStatus> {
-        let copiers = self.connect(&mut container)?;
+        let mut copiers = self.connect(&mut container)?;
         let container = Arc::new(container);
+        copiers.extend(show_terminal(&container)?);
         let mut signals = self.signals;
         let stop = signals.handle();
         let target = Arc::clone(&container);
         let forwarder = thread::spawn(move || {
+            let mut endings = 0;
             for signal in &mut signals {
-                forward(&target, signal);
+                endings += usize::from([SIGINT, SIGTERM].contains(&signal));
+                forward(&target, signal, endings >= PATIENCE);
             }
         });
         let status = container.wait();
@@ -75,33 +82,47 @@ impl Streams {
         Ok(status?)
     }
 
-    /// Starts a thread for each stream; those of the output are to be waited for.
+    /// Starts a thread for each stream but the terminal's output; those of the output are to be
+    /// waited for.
     fn connect(&self, container: &mut Container) -> Result<Vec<JoinHandle<()>>> {
-        let cannot = "cannot use the container's terminal";
-        let output = match container.terminal() {
-            Some(terminal) => {
-                if self.terminal.is_some() {
-                    feed(terminal.try_clone().context(cannot)?);
-                }
-                Some(terminal.try_clone().context(cannot)?)
-            }
-            None => container.take_stdout(),
-        };
+        let terminal = container.terminal().filter(|_| self.terminal.is_some());
+        if let Some(terminal) = terminal {
+            feed(terminal.try_clone().context("cannot write to the container's terminal")?);
+        }
         if let Some(stdin) = container.take_stdin() {
             feed(stdin);
         }
-        let output = output.map(|from| thread::spawn(move || copy(from, io::stdout())));
-        let errors = container.take_stderr();
-        let errors = errors.map(|from| thread::spawn(move || copy(from, io::stderr())));
+        // When nobody reads what we write, the container is to notice: its end closes.
+        let output = container
+            .take_stdout()
+            .map(|from| thread::spawn(move || drop(copy(from, io::stdout()))));
+        let errors = container
+            .take_stderr()
+            .map(|from| thread::spawn(move || drop(copy(from, io::stderr()))));
         Ok(output.into_iter().chain(errors).collect())
     }
 }
 
+/// A terminal stays open whatever happens to our output, and a program that nobody can see any
+/// more would wait for ever.
+fn show_terminal(container: &Arc<Container>) -> Result<Option<JoinHandle<()>>> {
+    let Some(terminal) = container.terminal() else { return Ok(None) };
+    let terminal = terminal.try_clone().context("cannot read the container's terminal")?;
+    let container = Arc::clone(container);
+    Ok(Some(thread::spawn(move || {
+        if copy(terminal, io::stdout()).is_err() {
+            let _ended = container.kill_all();
+        }
+    })))
+}
+
 /// A signal that comes too late for the container is of no use to anyone.
-fn forward(container: &Container, signal: i32) {
+fn forward(container: &Container, signal: i32, by_force: bool) {
     let _late = if signal == SIGWINCH {
         let (rows, columns) = size();
         container.resize(rows, columns)
+    } else if by_force {
+        container.kill_all()
     } else {
         container.kill(signal)
     };
@@ -121,15 +142,15 @@ fn feed(mut to: File) {
     });
 }
 
-/// A terminal whose last process has gone reads as an error. When nobody reads what we write, the
-/// container is to notice: its end closes.
-fn copy(mut from: File, mut to: impl Write) {
+/// To the end of `from`; fails when `to` takes no more. A terminal whose last process has gone
+/// reads as an error.
+fn copy(mut from: File, mut to: impl Write) -> io::Result<()> {
     let mut buffer = [0; 64 << 10];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
-        if to.write_all(&buffer[..count]).and_then(|()| to.flush()).is_err() {
-            return;
-        }
+        to.write_all(&buffer[..count])?;
+        to.flush()?;
     }
+    Ok(())
 }
 
 fn size() -> (u16, u16) {
