@@ -42,7 +42,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) snapshotter: &'a dyn Snapshotter,
     pub(crate) cancel: &'a Cancel,
     pub(crate) secrets: &'a [Secret],
-    /// Gets each line of output as it comes, with its newline; from two threads.
+    /// Gets the output as it comes, in whole lines as far as there are any; from two threads.
     pub(crate) log: &'a (dyn Fn(LogStream, Vec<u8>) + Sync),
 }
 

@@ -1,4 +1,4 @@
-//! The output of a process: handed on line by line, its end kept for the error.
+//! The output of a process: handed on in whole lines, its end kept for the error.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -25,14 +25,22 @@ impl<'a> Output<'a> {
 
     /// Reads `pipe` to its end.
     pub(super) fn pump(&self, stream: LogStream, pipe: impl Read) -> io::Result<()> {
-        lines(pipe, |line| {
-            (self.log)(stream, line.to_vec());
-            let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-            tail.push_back(line[line.len().saturating_sub(TAIL_BYTES)..].to_vec());
+        whole_lines(pipe, |lines| {
+            (self.log)(stream, lines.to_vec());
+            self.remember(lines);
+        })
+    }
+
+    fn remember(&self, lines: &[u8]) {
+        // What is further from the end cannot be shown, in however short lines it is.
+        let shown = &lines[lines.len().saturating_sub(TAIL_BYTES)..];
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in shown.split_inclusive(|&byte| byte == b'\n') {
+            tail.push_back(line.to_vec());
             if tail.len() > TAIL_LINES {
                 tail.pop_front();
             }
-        })
+        }
     }
 
     /// The last lines, as many as an error can show.
@@ -49,8 +57,8 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Each line with its newline; the last may have none.
-fn lines(mut pipe: impl Read, mut line: impl FnMut(&[u8])) -> io::Result<()> {
+/// As many whole lines as there are at a time, each with its newline; the last may have none.
+fn whole_lines(mut pipe: impl Read, mut hand_on: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = [0; 16 << 10];
     let mut pending = Vec::new();
     loop {
@@ -60,16 +68,21 @@ fn lines(mut pipe: impl Read, mut line: impl FnMut(&[u8])) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        for piece in buffer[..count].split_inclusive(|&byte| byte == b'\n') {
-            pending.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || pending.len() >= LONGEST {
-                line(&pending);
-                pending.clear();
-            }
+        let read = &buffer[..count];
+        let whole = read.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        pending.extend_from_slice(&read[..whole]);
+        if whole > 0 {
+            hand_on(&pending);
+            pending.clear();
+        }
+        pending.extend_from_slice(&read[whole..]);
+        if pending.len() >= LONGEST {
+            hand_on(&pending);
+            pending.clear();
         }
     }
     if !pending.is_empty() {
-        line(&pending);
+        hand_on(&pending);
     }
     Ok(())
 }
@@ -78,17 +91,29 @@ fn lines(mut pipe: impl Read, mut line: impl FnMut(&[u8])) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// Gives one of the pieces at each read.
+    struct Pieces(VecDeque<&'static [u8]>);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Some(piece) = self.0.pop_front() else { return Ok(0) };
+            buffer[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+    }
+
     #[test]
-    fn lines_come_one_by_one_and_the_last_needs_no_newline() {
+    fn lines_are_whole_and_the_last_needs_no_newline() {
+        let pieces = Pieces([&b"one\ntwo\nth"[..], b"r", b"ee\n\nrest"].into());
         let mut found = Vec::new();
-        lines(&b"one\ntwo\n\nrest"[..], |line| found.push(line.to_vec())).unwrap();
-        assert_eq!(found, [&b"one\n"[..], b"two\n", b"\n", b"rest"]);
+        whole_lines(pieces, |lines| found.push(lines.to_vec())).unwrap();
+        assert_eq!(found, [&b"one\ntwo\n"[..], b"three\n\n", b"rest"]);
     }
 
     #[test]
     fn endless_lines_come_in_pieces() {
         let mut lengths = Vec::new();
-        lines(io::repeat(b'x').take(150 << 10), |line| lengths.push(line.len())).unwrap();
+        whole_lines(io::repeat(b'x').take(150 << 10), |line| lengths.push(line.len())).unwrap();
         assert_eq!(lengths, [64 << 10, 64 << 10, 22 << 10]);
     }
 
