@@ -10,6 +10,8 @@ use super::terminal_text::printable;
 
 /// Lines of output remembered for each step.
 const TAIL: usize = 20;
+/// As much of a line as is kept.
+const LONGEST: usize = 16 << 10;
 
 #[derive(Debug)]
 pub(super) struct Board {
@@ -167,8 +169,10 @@ struct Tail {
 
 impl Tail {
     fn write(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+        for piece in last_lines(bytes).split_inclusive(|byte| *byte == b'\n') {
             self.partial.extend_from_slice(piece);
+            // The end of an endless line is what can be seen of it.
+            self.partial.drain(..self.partial.len().saturating_sub(LONGEST));
             self.show_partial();
             if piece.ends_with(b"\n") {
                 self.partial.clear();
@@ -193,9 +197,33 @@ impl Tail {
     }
 }
 
+/// What of a lot of output can still be seen when all of it has been written.
+fn last_lines(bytes: &[u8]) -> &[u8] {
+    let ends = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+    // One more than are shown: that one ends what came before.
+    let first = ends.map(|(at, _)| at).nth(TAIL);
+    first.map_or(bytes, |at| &bytes[at..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lot_at_once_is_what_came_one_by_one() {
+        for count in [1, TAIL - 1, TAIL, TAIL + 1, 5 * TAIL] {
+            let text: String = (0..count).map(|number| format!("line {number}\n")).collect();
+            let (mut together, mut apart) = (Tail::default(), Tail::default());
+            for tail in [&mut together, &mut apart] {
+                tail.write(b"before\npar");
+            }
+            together.write(text.as_bytes());
+            for line in text.split_inclusive('\n') {
+                apart.write(line.as_bytes());
+            }
+            assert_eq!(together.into_lines(), apart.into_lines(), "{count}");
+        }
+    }
 
     #[test]
     fn the_tail_keeps_the_last_lines_and_joins_pieces() {

@@ -19,10 +19,14 @@ use super::board::amount;
 
 /// A step reports how far it is at most this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// A longer line is shown in pieces.
+const LONGEST: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Plain<W> {
     out: W,
+    /// Lines of the event at hand.
+    pending: String,
     steps: BTreeMap<ProgressId, Step>,
     /// The step the last line was about, while it runs.
     current: Option<ProgressId>,
@@ -40,10 +44,15 @@ struct Step {
 
 impl<W: Write> Plain<W> {
     pub(super) fn new(out: W) -> Plain<W> {
-        Plain { out, steps: BTreeMap::new(), current: None, any: false }
+        Plain { out, pending: String::new(), steps: BTreeMap::new(), current: None, any: false }
     }
 
     pub(super) fn event(&mut self, event: &BuildEvent, now: Instant) {
+        self.collect(event, now);
+        self.write();
+    }
+
+    fn collect(&mut self, event: &BuildEvent, now: Instant) {
         match event {
             BuildEvent::Planned { .. } | BuildEvent::Warning(_) => {}
             BuildEvent::StepStarted { id, name } => {
@@ -74,14 +83,14 @@ impl<W: Write> Plain<W> {
         for id in open {
             self.flush_partial(id, Instant::now());
         }
-        self.write("");
+        self.write();
     }
 
     fn log(&mut self, id: ProgressId, bytes: &[u8], now: Instant) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let Some(step) = self.steps.get_mut(&id) else { return };
             step.partial.extend_from_slice(piece);
-            if piece.ends_with(b"\n") {
+            if piece.ends_with(b"\n") || step.partial.len() >= LONGEST {
                 self.flush_partial(id, now);
             }
         }
@@ -125,7 +134,7 @@ impl<W: Write> Plain<W> {
 
     fn line(&mut self, id: ProgressId, text: &str) {
         self.switch(id);
-        self.write(&format!("#{} {text}\n", id.0));
+        self.pending.push_str(&format!("#{} {text}\n", id.0));
     }
 
     /// Names the step when the lines before were about another one.
@@ -144,10 +153,11 @@ impl<W: Write> Plain<W> {
         text.push_str(&format!("#{} {}\n", id.0, step.name));
         self.any = true;
         self.current = Some(id);
-        self.write(&text);
+        self.pending.push_str(&text);
     }
 
-    fn write(&mut self, text: &str) {
+    fn write(&mut self) {
+        let text = std::mem::take(&mut self.pending);
         let _unseen = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
 }
