@@ -7,6 +7,7 @@
 
 mod build;
 mod build_fixtures;
+mod cases_again;
 mod command_line;
 mod crash;
 mod error_reports;
