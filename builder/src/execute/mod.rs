@@ -6,6 +6,7 @@
 
 pub(crate) mod copy;
 mod error;
+pub(crate) mod layer;
 mod owners;
 pub(crate) mod run;
 pub(crate) mod source;

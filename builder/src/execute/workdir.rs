@@ -3,7 +3,7 @@
 use store::tree::Tree;
 
 use super::target::{Ownership, Target};
-use super::{NewLayer, StepError, copy, owners};
+use super::{NewLayer, StepError, copy, layer, owners};
 use crate::step::WorkdirStep;
 
 /// Makes a layer in any case, as BuildKit does; an empty one where the directory exists.
@@ -17,5 +17,5 @@ pub(crate) fn execute(
     let mut target = Target::new(below.clone(), ownership, step.created.unwrap_or(setting.now));
     let path = target.resolve(step.path.as_bytes())?;
     target.make_dirs(&path)?;
-    copy::write(&target.finish(), setting)
+    layer::write(&target.finish(), setting)
 }

@@ -3,9 +3,12 @@
 
 pub(crate) mod filesystem;
 mod images;
+mod make;
 mod mounts;
+mod seal;
 mod session;
 mod stage;
+mod step;
 
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;

@@ -235,7 +235,9 @@ fn archive_with_link(bench: &Bench, name: &str) {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_mode(0o640);
-    (header.set_uid(7), header.set_gid(8), header.set_size(1));
+    header.set_uid(7);
+    header.set_gid(8);
+    header.set_size(1);
     header.set_cksum();
     archive.append_data(&mut header, "z/f", &b"x"[..]).unwrap();
     header.set_entry_type(tar::EntryType::Link);

@@ -1,0 +1,213 @@
+//! COPY and ADD: what they read (for the key), and the layer they make of it.
+
+mod place;
+mod unpack;
+
+use std::sync::Arc;
+
+use store::Store;
+use store::tree::Tree;
+use sys::RootDir;
+
+use super::source::{
+    InlineFile, Node, NodeKind, Selection, Source, SourceError, Wanted, as_path, clean,
+    parent_and_name, select,
+};
+use super::target::{Ownership, Placed, Target};
+use super::{NewLayer, StepError, layer, owners};
+use crate::cache::{Inputs, KeyBuilder};
+use crate::cancel::Cancel;
+use crate::chmod::Chmod;
+use crate::context::ignore::Ignore;
+use crate::step::{CopySource, CopyStep};
+use place::place;
+use unpack::{Scratch, try_unpack};
+
+/// What making a layer needs besides the step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) cancel: &'a Cancel,
+    /// Time of what has no time of its own, in seconds since 1970.
+    pub(crate) now: i64,
+}
+
+impl Setting<'_> {
+    pub(super) fn check(&self) -> Result<(), StepError> {
+        if self.cancel.is_cancelled() { Err(StepError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// A COPY or ADD whose sources have been looked up.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    sources: Vec<(Arc<dyn Source>, Vec<Selection>)>,
+    pub(crate) inputs: Inputs,
+}
+
+/// Finds what the step copies and what of it belongs in its key.
+pub(crate) fn prepare(
+    step: &CopyStep,
+    from: &Arc<dyn Source>,
+    setting: &Setting<'_>,
+) -> Result<Prepared, StepError> {
+    let excludes = Ignore::new(&step.excludes).map_err(|source| StepError::Exclude { source })?;
+    let mut prepared = Prepared { sources: Vec::new(), inputs: Inputs::default() };
+    for (number, wanted) in step.sources.iter().enumerate() {
+        let (source, selections): (Arc<dyn Source>, _) = match wanted {
+            CopySource::Path(path) => {
+                (from.clone(), select(&**from, Wanted::Path(path.as_bytes()), &excludes)?)
+            }
+            CopySource::Parents { root, pattern, required } => {
+                let root = clean(root.as_bytes());
+                let required = required.as_ref().map(|path| path.as_bytes());
+                let wanted = Wanted::Parents { root: &root, pattern: pattern.as_bytes(), required };
+                (from.clone(), select(&**from, wanted, &excludes)?)
+            }
+            CopySource::Inline { name, content } => {
+                inline(name, content, step.created.unwrap_or(setting.now))?
+            }
+        };
+        for selection in &selections {
+            setting.check()?;
+            add_inputs(setting, &mut prepared.inputs, number, &*source, selection)?;
+        }
+        prepared.sources.push((source, selections));
+    }
+    Ok(prepared)
+}
+
+fn inline(
+    name: &str,
+    content: &str,
+    mtime: i64,
+) -> Result<(Arc<dyn Source>, Vec<Selection>), StepError> {
+    let (name, content) = (name.as_bytes().to_vec(), content.as_bytes().to_vec());
+    let file = InlineFile { name: name.clone(), content, mtime };
+    let node = file.lookup(&name)?.ok_or_else(|| SourceError::NotFound {
+        path: name.clone(),
+        similar: None,
+        ignored: false,
+    })?;
+    let selection = Selection { path: name.clone(), name, node, inside: Vec::new() };
+    Ok((Arc::new(file), vec![selection]))
+}
+
+/// The directory a source names gives only what is in it, so its own owner and mode do not count.
+fn add_inputs(
+    setting: &Setting<'_>,
+    inputs: &mut Inputs,
+    number: usize,
+    source: &dyn Source,
+    selection: &Selection,
+) -> Result<(), StepError> {
+    let show = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+    // The same file may be named twice; the order of the sources counts as well.
+    let prefix = if number == 0 { String::new() } else { format!("source {}: ", number + 1) };
+    let name = format!("{prefix}{}", show(&selection.path));
+    if selection.node.is_dir() {
+        let kind = KeyBuilder::new("directory").part(&selection.name).finish();
+        inputs.fact(format!("{name}/"), kind);
+    } else {
+        let content = content_digest(source, &selection.path, &selection.node)?;
+        inputs.node(name, &selection.node, content.as_ref());
+        let named = KeyBuilder::new("name").part(&selection.name).finish();
+        inputs.fact(format!("{prefix}name of {}", show(&selection.path)), named);
+    }
+    for selected in &selection.inside {
+        setting.check()?;
+        let content = content_digest(source, &selected.path, &selected.node)?;
+        inputs.node(format!("{prefix}{}", show(&selected.path)), &selected.node, content.as_ref());
+    }
+    Ok(())
+}
+
+fn content_digest(
+    source: &dyn Source,
+    path: &[u8],
+    node: &Node,
+) -> Result<Option<[u8; 32]>, StepError> {
+    match node.kind {
+        NodeKind::File { .. } => Ok(Some(*source.digest(path)?.as_bytes())),
+        _ => Ok(None),
+    }
+}
+
+/// For `--link`: which directories above the destination the tree below has.
+pub(crate) fn link_inputs(step: &CopyStep, beneath: &Tree, inputs: &mut Inputs) {
+    let dest = clean(step.dest.as_bytes());
+    let mut at: &[u8] = &dest;
+    while !at.is_empty() {
+        let found = beneath.lookup(as_path(at)).is_some_and(|found| found.entry.is_dir());
+        let key = KeyBuilder::new("beneath").part(&[u8::from(found)]).finish();
+        inputs.fact(format!("destination {}", String::from_utf8_lossy(at)), key);
+        at = parent_and_name(at).0;
+    }
+}
+
+/// Makes the layer.
+pub(crate) fn execute(
+    step: &CopyStep,
+    prepared: &Prepared,
+    below: &Tree,
+    setting: &Setting<'_>,
+) -> Result<NewLayer, StepError> {
+    let (placed, _scratch) = arrange(step, prepared, below, setting)?;
+    layer::write(&placed, setting)
+}
+
+/// Copies into the empty directory `dir` instead of making a layer.
+pub(crate) fn execute_into(
+    step: &CopyStep,
+    prepared: &Prepared,
+    dir: &RootDir,
+    setting: &Setting<'_>,
+) -> Result<(), StepError> {
+    let nothing = Tree::default();
+    let (placed, _scratch) = arrange(step, prepared, &nothing, setting)?;
+    layer::write_into(&placed, dir, setting)
+}
+
+/// Where everything goes; what was unpacked on the way has to live until it is written.
+fn arrange(
+    step: &CopyStep,
+    prepared: &Prepared,
+    below: &Tree,
+    setting: &Setting<'_>,
+) -> Result<(Vec<Placed>, Scratch), StepError> {
+    let ownership = Ownership {
+        owner: step.chown.as_deref().map(|spec| owners::of_chown(spec, below)).transpose()?,
+        chmod: step.chmod.as_deref().map(Chmod::parse).transpose()?,
+        time: step.created,
+    };
+    let made_at = step.created.or_else(|| newest(prepared)).unwrap_or(setting.now);
+    let mut target = if step.link {
+        Target::linked(below.clone(), ownership, made_at)
+    } else {
+        Target::new(below.clone(), ownership, made_at)
+    };
+    let mut scratch = Scratch::default();
+    for ((source, selections), wanted) in prepared.sources.iter().zip(&step.sources) {
+        let unpack = step.unpack && matches!(wanted, CopySource::Path(_));
+        for selection in selections {
+            if unpack
+                && try_unpack(&mut target, &mut scratch, source, selection, step, setting.store)?
+            {
+                continue;
+            }
+            let parents = matches!(wanted, CopySource::Parents { .. });
+            place(&mut target, source, selection, step.dest.as_bytes(), parents)?;
+        }
+    }
+    Ok((target.finish(), scratch))
+}
+
+/// Directories that COPY makes are as old as the newest thing in them, so that equal inputs make equal layers.
+fn newest(prepared: &Prepared) -> Option<i64> {
+    let selections = prepared.sources.iter().flat_map(|(_, selections)| selections);
+    let times = selections.flat_map(|selection| {
+        let own = (!selection.node.is_dir()).then_some(selection.node.mtime);
+        own.into_iter().chain(selection.inside.iter().map(|selected| selected.node.mtime))
+    });
+    times.max()
+}

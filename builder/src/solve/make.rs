@@ -1,0 +1,194 @@
+//! A step that the cache does not have: executed, sealed, recorded.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use store::layer::LayerIndex;
+use store::{Platform, SnapshotId};
+
+use super::filesystem::{Layer, Sealed};
+use super::mounts;
+use super::seal::{error_chain, fingerprint, seal_snapshot};
+use super::step::{Keyed, OneStep, Work};
+use crate::cache::{Cache, Inputs, KeyBuilder, Record, StepKey, StepLock};
+use crate::execute::{NewLayer, StepError, copy, run, workdir};
+use crate::progress::{BuildEvent, ProgressId};
+use crate::step::Step;
+
+impl OneStep<'_> {
+    pub(super) fn make(
+        &self,
+        id: ProgressId,
+        keyed: &Keyed,
+        description: serde_json::Value,
+        lock: Option<StepLock>,
+    ) -> Result<(StepKey, Arc<Layer>), StepError> {
+        let session = self.session;
+        let (store, setting) = (session.store, session.copy_setting());
+        let created = session.plan.source_date_epoch.unwrap_or(session.now);
+        let report = Report {
+            cache: session.cache.clone(),
+            key: keyed.key,
+            parent: self.below.key,
+            name: self.planned.name.clone(),
+            description,
+            inputs: keyed.inputs.clone(),
+            created,
+            leads_to: self.state_key(keyed.key),
+            _lock: lock,
+        };
+        let layer = match (&self.planned.step, &keyed.work) {
+            (Step::Copy(step), Work::Copy(prepared)) => {
+                copy::execute(step, prepared, &self.below.tree(store)?, &setting)?
+            }
+            (Step::Workdir(step), _) => workdir::execute(step, &self.below.tree(store)?, &setting)?,
+            (Step::Run(step), _) => {
+                let snapshot = self.execute_run(id, step)?;
+                return self.keep_run(keyed, report, snapshot);
+            }
+            // A COPY is always prepared.
+            (Step::Copy(_), _) => return Err(StepError::Cancelled),
+        };
+        if let Some(known) = self.second_chance(keyed, &report, &layer.index)? {
+            return Ok(known);
+        }
+        report.write(&layer, None)?;
+        Ok((report.leads_to, Arc::new(Layer::sealed_now(Sealed::new(layer), created, None))))
+    }
+
+    /// A step that ran before and runs again (`--no-cache`, a layer that was lost) leads to a new state:
+    /// what later steps made of its first result must not be laid over its second one.
+    fn state_key(&self, key: StepKey) -> StepKey {
+        if self.session.cache.read(&key.to_string()).is_none() {
+            return key;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let builder = KeyBuilder::new("again").key(key).part(&now.as_nanos().to_le_bytes());
+        builder.part(&std::process::id().to_le_bytes()).finish()
+    }
+
+    fn execute_run(
+        &self,
+        id: ProgressId,
+        step: &crate::step::RunStep,
+    ) -> Result<SnapshotId, StepError> {
+        let session = self.session;
+        let host = Platform::host();
+        if self.stage.platform.architecture != host.architecture {
+            let (platform, host) = (self.stage.platform.to_string(), host.to_string());
+            return Err(StepError::ForeignPlatform { platform, host });
+        }
+        let no_zygote = || StepError::NoContainers { source: runtime::RuntimeError::NotRoot };
+        let zygote = session.zygote.ok_or_else(no_zygote)?;
+        let stack = self.below.snapshots(session.store)?;
+        let plan = mounts::prepare(session, step)?;
+        let log = |stream, bytes| session.event(BuildEvent::StepLog { id, stream, bytes });
+        let setting = run::Setting {
+            zygote,
+            snapshotter: &*session.snapshotter,
+            cancel: &session.stop,
+            secrets: &session.request.secrets,
+            log: &log,
+        };
+        let temp = session.store.temp_path()?;
+        let unique = temp.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name: String = unique
+            .unwrap_or_default()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        let name = format!("build-{}", &name[name.len().saturating_sub(50)..]);
+        run::execute(step, &name, &stack, plan, &setting)
+    }
+
+    /// Later steps go on while the layer is sealed, unless an earlier result may be the same.
+    fn keep_run(
+        &self,
+        keyed: &Keyed,
+        report: Report,
+        snapshot: SnapshotId,
+    ) -> Result<(StepKey, Arc<Layer>), StepError> {
+        let session = self.session;
+        let key = report.leads_to;
+        let (created, below, store) = (report.created, self.below.clone(), session.store.clone());
+        if !self.stage.no_cache && session.cache.has_results_on(self.below.key) {
+            let layer = seal_snapshot(&store, &below, &snapshot)?;
+            if let Some(known) = self.second_chance(keyed, &report, &layer.index)? {
+                return Ok(known);
+            }
+            report.write(&layer, Some(snapshot.clone()))?;
+            let sealed = Layer::sealed_now(Sealed::new(layer), created, Some(snapshot));
+            return Ok((key, Arc::new(sealed)));
+        }
+        let layer = Arc::new(Layer::unsealed(created, snapshot.clone()));
+        let (cell, guard) = (layer.clone(), layer.sealing());
+        let seal = move || {
+            let _guard = guard;
+            let sealed = seal_snapshot(&store, &below, &snapshot).and_then(|layer| {
+                report.write(&layer, Some(snapshot.clone()))?;
+                Ok(Sealed::new(layer))
+            });
+            cell.seal(sealed.map_err(|error| error_chain(&error)));
+        };
+        let handle = std::thread::spawn(seal);
+        session.sealing.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+        Ok((key, layer))
+    }
+
+    /// The recorded layer of a step on the same state that is equal to what was just made, times aside.
+    fn second_chance(
+        &self,
+        keyed: &Keyed,
+        report: &Report,
+        index: &LayerIndex,
+    ) -> Result<Option<(StepKey, Arc<Layer>)>, StepError> {
+        if self.stage.no_cache || keyed.linked {
+            return Ok(None);
+        }
+        let cache = &self.session.cache;
+        let Some(earlier) = cache.with_result(self.below.key, fingerprint(index)) else {
+            return Ok(None);
+        };
+        let Some(record) = cache.find_text(&earlier)? else { return Ok(None) };
+        let Some(same_as) = record.same_as.or_else(|| StepKey::parse(&record.key)) else {
+            return Ok(None);
+        };
+        let alias = Record {
+            key: keyed.key.to_string(),
+            name: report.name.clone(),
+            step: report.description.clone(),
+            same_as: Some(same_as),
+            ..record.clone()
+        };
+        cache.write(&alias, index, &report.inputs)?;
+        let sealed = Sealed::recorded(&record, cache);
+        let layer = Layer::sealed_now(sealed, record.created, record.snapshot);
+        Ok(Some((same_as, Arc::new(layer))))
+    }
+}
+
+/// What becomes the record of a step.
+struct Report {
+    cache: Cache,
+    key: StepKey,
+    parent: StepKey,
+    name: String,
+    description: serde_json::Value,
+    inputs: Inputs,
+    created: i64,
+    /// The key of the state it leads to, see [`OneStep::state_key`].
+    leads_to: StepKey,
+    /// Until the record is written.
+    _lock: Option<StepLock>,
+}
+
+impl Report {
+    fn write(&self, layer: &NewLayer, snapshot: Option<SnapshotId>) -> Result<(), StepError> {
+        let step = self.description.clone();
+        let record = Cache::record(self.key, self.parent, &self.name, step);
+        let mut record = record(self.created, layer.diff_id(), layer.descriptor.clone(), snapshot);
+        record.same_as = (self.leads_to != self.key).then_some(self.leads_to);
+        self.cache.write(&record, &layer.index, &self.inputs)?;
+        self.cache.set_result(self.parent, fingerprint(&layer.index), self.key)
+    }
+}

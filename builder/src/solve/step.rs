@@ -1,0 +1,182 @@
+//! One step: its key, and whether the cache has it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::filesystem::{Filesystem, Layer, Sealed};
+use super::mounts;
+use super::session::Session;
+use crate::cache::{Inputs, KeyBuilder, Record, StepKey, explain};
+use crate::error::BuildError;
+use crate::execute::{StepError, copy};
+use crate::plan::PlannedStage;
+use crate::progress::{BuildEvent, ProgressId};
+use crate::step::{PlannedStep, Step};
+
+pub(super) struct OneStep<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) stage: &'a PlannedStage,
+    pub(super) planned: &'a PlannedStep,
+    pub(super) ordinal: usize,
+    pub(super) below: &'a Filesystem,
+}
+
+/// A step whose key is known.
+pub(super) struct Keyed {
+    pub(super) key: StepKey,
+    pub(super) inputs: Inputs,
+    pub(super) work: Work,
+    /// `--link`: what it makes does not depend on the state below.
+    pub(super) linked: bool,
+}
+
+/// What is left to do when the cache does not have it.
+pub(super) enum Work {
+    Copy(copy::Prepared),
+    Workdir,
+    Run,
+}
+
+/// How a layer came about.
+enum Outcome {
+    Cached,
+    Made,
+}
+
+impl OneStep<'_> {
+    pub(super) fn run(&self) -> Result<Filesystem, BuildError> {
+        // Whatever it reads from is waited for before it counts as running.
+        let ready = self.wait_for_sources();
+        let _permit = self.session.permit();
+        let (id, began) = (self.session.next_id(), Instant::now());
+        self.session.event(BuildEvent::StepStarted { id, name: self.planned.name.clone() });
+        match ready.and_then(|()| self.solve(id)) {
+            Ok((filesystem, outcome)) => {
+                if matches!(outcome, Outcome::Cached) {
+                    self.session.cached.fetch_add(1, Ordering::Relaxed);
+                    self.session.event(BuildEvent::StepCached { id });
+                } else {
+                    self.session.event(BuildEvent::StepDone { id, elapsed: began.elapsed() });
+                }
+                Ok(filesystem)
+            }
+            Err(StepError::Cancelled) => {
+                self.session.event(BuildEvent::StepCancelled { id });
+                Err(BuildError::Cancelled)
+            }
+            Err(source) => {
+                let (elapsed, error) = (began.elapsed(), source.to_string());
+                self.session.event(BuildEvent::StepFailed { id, elapsed, error });
+                let (name, span) = (self.planned.name.clone(), self.planned.span);
+                Err(BuildError::Step { name, span, source: Box::new(source) })
+            }
+        }
+    }
+
+    fn wait_for_sources(&self) -> Result<(), StepError> {
+        match &self.planned.step {
+            Step::Copy(copy) => self.session.source_layers(&copy.from).map(drop),
+            Step::Run(run) => mounts::sources(run)
+                .try_for_each(|source| self.session.source_layers(source).map(drop)),
+            Step::Workdir(_) => Ok(()),
+        }
+    }
+
+    fn solve(&self, id: ProgressId) -> Result<(Filesystem, Outcome), StepError> {
+        let description = serde_json::to_value(&self.planned.step)
+            .map_err(|source| StepError::Serialise { what: "the step", source })?;
+        let keyed = self.key(&description)?;
+        let slot = {
+            let mut steps = self.session.steps.lock().unwrap_or_else(PoisonError::into_inner);
+            steps.entry(keyed.key).or_default().clone()
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((key, layer)) = &*slot {
+            return Ok((self.above(&keyed, *key, layer.clone()), Outcome::Cached));
+        }
+        let place = self.place();
+        // Builds at the same time make a step once, too.
+        let (found, lock) = match self.find(&keyed)? {
+            Some(record) => (Some(record), None),
+            None => {
+                let lock = self.session.cache.lock(keyed.key, &self.session.stop)?;
+                (self.find(&keyed)?, Some(lock))
+            }
+        };
+        let (key, layer, outcome) = match found {
+            Some(record) => {
+                let (key, layer) = self.recorded(keyed.key, &record);
+                (key, layer, Outcome::Cached)
+            }
+            None => {
+                let cache = &self.session.cache;
+                let reason = explain(cache, place, self.below.key, &description, &keyed.inputs);
+                if let Some(reason) = reason.filter(|_| !self.stage.no_cache) {
+                    self.session.event(BuildEvent::Miss { id, reason });
+                }
+                let (key, layer) = self.make(id, &keyed, description, lock)?;
+                (key, layer, Outcome::Made)
+            }
+        };
+        self.session.cache.set_last_at(place, keyed.key)?;
+        *slot = Some((key, layer.clone()));
+        Ok((self.above(&keyed, key, layer), outcome))
+    }
+
+    fn find(&self, keyed: &Keyed) -> Result<Option<Record>, StepError> {
+        if self.stage.no_cache { Ok(None) } else { self.session.cache.find(keyed.key) }
+    }
+
+    fn above(&self, keyed: &Keyed, key: StepKey, layer: Arc<Layer>) -> Filesystem {
+        let key = match keyed.linked {
+            true => KeyBuilder::new("linked").key(self.below.key).key(key).finish(),
+            false => key,
+        };
+        self.below.with(key, layer)
+    }
+
+    /// The place in the Dockerfile, to explain misses by comparing with what was there before.
+    fn place(&self) -> StepKey {
+        let request = self.session.request;
+        KeyBuilder::new("place")
+            .part(format!("{:?}", request.context).as_bytes())
+            .part(request.dockerfile.name.as_bytes())
+            .part(self.stage.name.as_bytes())
+            .part(self.stage.platform.to_string().as_bytes())
+            .part(&self.ordinal.to_le_bytes())
+            .finish()
+    }
+
+    fn key(&self, description: &serde_json::Value) -> Result<Keyed, StepError> {
+        let (work, inputs, linked) = match &self.planned.step {
+            Step::Copy(step) => {
+                let from = self.session.files(&step.from)?;
+                let mut prepared = copy::prepare(step, &from, &self.session.copy_setting())?;
+                // Names of owners are looked up in the tree below.
+                let named = step.chown.as_deref().is_some_and(runtime::user::needs_files);
+                let linked = step.link && !named;
+                if step.link {
+                    let below = self.below.tree(self.session.store)?;
+                    copy::link_inputs(step, &below, &mut prepared.inputs);
+                }
+                let inputs = prepared.inputs.clone();
+                (Work::Copy(prepared), inputs, linked)
+            }
+            Step::Workdir(_) => (Work::Workdir, Inputs::default(), false),
+            Step::Run(step) => (Work::Run, mounts::inputs(self.session, step)?, false),
+        };
+        let mut key = KeyBuilder::new("step").part(self.stage.platform.to_string().as_bytes());
+        if !linked {
+            key = key.key(self.below.key);
+        }
+        let key = key.part(description.to_string().as_bytes()).inputs(&inputs).finish();
+        Ok(Keyed { key, inputs, work, linked })
+    }
+
+    fn recorded(&self, key: StepKey, record: &Record) -> (StepKey, Arc<Layer>) {
+        let sealed = Sealed::recorded(record, &self.session.cache);
+        let layer = Layer::sealed_now(sealed, record.created, record.snapshot.clone());
+        (record.same_as.unwrap_or(key), Arc::new(layer))
+    }
+}
