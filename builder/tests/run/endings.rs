@@ -9,6 +9,7 @@ use super::world::{Log, World, request};
 pub(crate) const CASES: &[Case] = &[
     ("endings::failures_show_the_last_lines", failures_show_the_last_lines),
     ("endings::programs_that_are_not_there", programs_that_are_not_there),
+    ("endings::long_commands_are_cut", long_commands_are_cut),
     ("endings::signals", signals),
     ("endings::processes_left_behind_end", processes_left_behind_end),
     ("endings::cancelling_leaves_nothing", cancelling_leaves_nothing),
@@ -35,6 +36,12 @@ fn programs_that_are_not_there(world: &World) {
         let RunError::Exit { tail, .. } = error else { panic!("{error:?}") };
         assert!(String::from_utf8(tail).unwrap().contains(program));
     }
+}
+
+fn long_commands_are_cut(world: &World) {
+    let error = world.failure(&format!("RUN <<E\n{}\nE", "# ö\n".repeat(60_000))).to_string();
+    assert!(error.ends_with("…\" did not complete successfully: exit code: 126"), "{error}");
+    assert!(error.len() < 3000, "{error}");
 }
 
 fn signals(world: &World) {

@@ -36,6 +36,9 @@ use crate::request::Secret;
 use crate::step::RunStep;
 use output::Output;
 
+/// As many characters of a command as a message shows.
+const SHOWN: usize = 1000;
+
 /// What RUN needs besides the step.
 pub(crate) struct Setting<'a> {
     pub(crate) zygote: &'a Zygote,
@@ -151,6 +154,11 @@ fn not_started(
     }
 }
 
+/// The command as messages show it; of a long script the beginning.
 fn command(step: &RunStep) -> String {
-    step.args.join(" ")
+    let text = step.args.join(" ");
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
