@@ -121,9 +121,12 @@ impl OneStep<'_> {
             return Ok((key, Arc::new(sealed)));
         }
         let layer = Arc::new(Layer::unsealed(created, snapshot.clone()));
-        let (cell, guard) = (layer.clone(), layer.sealing());
+        let (cell, guard, stop) = (layer.clone(), layer.sealing(), session.stop.clone());
         let seal = move || {
             let _guard = guard;
+            if stop.is_cancelled() {
+                return;
+            }
             let sealed = seal_snapshot(&store, &below, &snapshot).and_then(|layer| {
                 report.write(&layer, Some(snapshot.clone()))?;
                 Ok(Sealed::new(layer))

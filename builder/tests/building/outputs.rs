@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 
 use builder::request::{Destination, ImageOutput, LayerCompression, Output};
 use builder::{BuildRequest, BuiltImage};
-use store::Store;
+use store::{PruneOptions, Store};
 
 use super::{Bench, assert_valid};
 
@@ -105,6 +105,10 @@ fn several_platforms_are_one_image() {
         assert_eq!(image.platform().to_string(), platform);
     }
     assert_eq!(load(&bench, "out.tar").platform().to_string(), "linux/amd64");
+    let again = Store::open(&bench.path("store"), &bench.path("state")).unwrap();
+    again.prune(PruneOptions { unnamed_images: true }, &mut || Ok(Vec::new())).unwrap();
+    assert_valid(&again);
+    assert_eq!(again.images().unwrap().len(), 1);
     build(&bench, &platforms, Output::Local(bench.path("files")));
     assert_eq!(fs::read_to_string(bench.path("files/linux_arm64/dir/a")).unwrap(), "A");
     let request = BuildRequest {
