@@ -39,8 +39,11 @@ fn prepare(
     mountpoints: &Path,
 ) -> Result<Server, StepError> {
     close_all_except(&[socket, owner.lock.as_fd()]).step("close descriptors")?;
+    // Inherited from the caller's caller: with SIGCHLD ignored no child could be waited for.
+    sys::signal::reset_all().step("reset signals")?;
     // Ctrl-C and hang-ups are for the caller; it decides what happens to containers.
     sys::signal::ignore(&[libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTSTP, libc::SIGTTOU]);
+    sys::signal::ignore(&[libc::SIGPIPE]);
     rustix::process::setsid().step("start a session")?;
     // What the host mounts and unmounts later is seen here; what is mounted here stays here.
     let following = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;

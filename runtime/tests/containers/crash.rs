@@ -73,6 +73,8 @@ pub(crate) fn busy_victim(arguments: &[String]) -> ExitCode {
 /// A process of many on the same root. Arguments: root, rootfs, state directory.
 pub(crate) fn neighbour(arguments: &[String]) -> ExitCode {
     let [root, base, state] = arguments else { return ExitCode::FAILURE };
+    // As some supervisors leave it to their children: whose children then vanish unwaited for.
+    sys::signal::ignore(&[libc::SIGCHLD]);
     let engine = EngineId::of_root(Path::new(root)).unwrap();
     let zygote = Zygote::start(&engine, Path::new(state)).unwrap();
     let rootfs = Rootfs::Directory { path: base.into(), read_only: true };

@@ -1,5 +1,6 @@
 //! The root filesystem, /dev, /etc, and every kind of mount.
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("mounts::dev_is_dockers", dev_is_dockers),
     ("mounts::etc_files_leave_no_trace", etc_files_leave_no_trace),
     ("mounts::binds", binds),
+    ("mounts::mounts_go_neither_in_nor_out", mounts_go_neither_in_nor_out),
     ("mounts::subpaths_stay_inside", subpaths_stay_inside),
     ("mounts::trees_tmpfs_and_files", trees_tmpfs_and_files),
     ("mounts::files_can_be_programs", files_can_be_programs),
@@ -94,6 +96,21 @@ fn binds(world: &World) {
     spec.mounts = vec![bind(Path::new("/no/such/source"), "/x")];
     let text = world.start(&spec).unwrap_err().to_string();
     assert!(text.contains("mount `/x`: open `/no/such/source`"), "{text}");
+}
+
+fn mounts_go_neither_in_nor_out(world: &World) {
+    let here = || fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let before = here();
+    assert!(before.contains(" shared:"), "{before}");
+    let mut spec = world.shell("cat /proc/self/mountinfo; echo; sleep 60");
+    spec.mounts.push(bind(&world.path("base"), "/m"));
+    let mut container = world.start(&spec).unwrap();
+    let mut text = String::new();
+    let mut lines = BufReader::new(container.take_stdout().unwrap());
+    while lines.read_line(&mut text).unwrap() > 1 {}
+    assert!(text.contains(" /m ") && !text.contains(" shared:"), "{text}");
+    assert!(!text.contains(" master:"), "{text}");
+    assert_eq!(here(), before);
 }
 
 fn subpaths_stay_inside(world: &World) {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use runtime::{Outcome, StartFailure, Stdio};
+use runtime::{Mount, MountSource, Outcome, StartFailure, Stdio};
 
 use super::Case;
 use super::support::{World, read, success};
@@ -21,6 +21,7 @@ pub(crate) const CASES: &[Case] = &[
     ("process::kill_reaches_everything", kill_reaches_everything),
     ("process::ulimits_and_umask", ulimits_and_umask),
     ("process::thirty_two_at_once", thirty_two_at_once),
+    ("process::hundreds_from_many_threads", hundreds_from_many_threads),
     ("process::limits", limits),
 ];
 
@@ -182,6 +183,26 @@ fn thirty_two_at_once(world: &World) {
                 let text = world
                     .output(&format!("echo {number}; sleep 0.2; echo {number} >/file; cat /file"));
                 assert_eq!(text, format!("{number}\n{number}\n"));
+            });
+        }
+    });
+}
+
+/// Among them requests far larger than what the zygote's socket holds.
+fn hundreds_from_many_threads(world: &World) {
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            scope.spawn(move || {
+                for number in 0..20 {
+                    let mut spec = world.shell("wc -c </big; exit 5");
+                    let size = (thread * number) << 10;
+                    let content = vec![b'x'; size];
+                    let source = MountSource::File { content, mode: 0o444, uid: 0, gid: 0 };
+                    spec.mounts = vec![Mount { target: "/big".into(), source, read_only: true }];
+                    let output = world.run(&spec);
+                    assert_eq!(output.stdout.trim(), size.to_string(), "{output:?}");
+                    assert_eq!(output.outcome, Outcome::Exited(5));
+                }
             });
         }
     });

@@ -2,6 +2,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +11,7 @@ use runtime::{
     Container, ContainerSpec, EngineId, Mount, MountSource, Outcome, Rootfs, RuntimeError, Stdio,
     Zygote,
 };
+use rustix::mount::MountPropagationFlags;
 use tempfile::TempDir;
 
 pub(crate) struct World {
@@ -17,6 +19,8 @@ pub(crate) struct World {
     pub(crate) engine: EngineId,
     pub(crate) zygote: Zygote,
     next: AtomicUsize,
+    /// A way to the host that its owner forgot to close on exec.
+    _leaky: OwnedFd,
 }
 
 #[derive(Debug)]
@@ -41,6 +45,9 @@ impl World {
         if !Path::new("/bin/busybox").exists() {
             return Err("needs /bin/busybox (Debian: busybox-static)".to_owned());
         }
+        share_mounts().map_err(|error| error.to_string())?;
+        let leaky = File::open("/").and_then(|root| Ok(rustix::io::dup(root)?));
+        let leaky = leaky.map_err(|error| error.to_string())?;
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         make_rootfs(&directory.path().join("base")).map_err(|error| error.to_string())?;
         let engine = EngineId::of_root(directory.path()).map_err(|error| error.to_string())?;
@@ -49,7 +56,7 @@ impl World {
         for warning in zygote.warnings() {
             println!("warning: {warning}");
         }
-        Ok(World { directory, engine, zygote, next: AtomicUsize::new(0) })
+        Ok(World { directory, engine, zygote, next: AtomicUsize::new(0), _leaky: leaky })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -131,6 +138,16 @@ pub(crate) fn bind(source: &Path, target: &str) -> Mount {
         source: MountSource::Path { source: source.to_owned(), subpath: None },
         read_only: true,
     }
+}
+
+/// As systemd has them, whatever this machine does: a mount made in a copy of this namespace
+/// appears here too, unless the copy is made private. Nothing reaches the machine's own.
+fn share_mounts() -> std::io::Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    for kind in [MountPropagationFlags::PRIVATE, MountPropagationFlags::SHARED] {
+        rustix::mount::mount_change(c"/", kind | MountPropagationFlags::REC)?;
+    }
+    Ok(())
 }
 
 fn make_rootfs(root: &Path) -> std::io::Result<()> {
