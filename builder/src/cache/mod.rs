@@ -21,7 +21,7 @@
 //! answered by records that were made on its first result.
 //!
 //! **Second chance**: when a step ran again and its result equals what a record of a step on the same
-//! state says, times aside, the recorded layer takes its place and later steps hit.
+//! state says, times of writing aside, the recorded layer takes its place and later steps hit.
 
 mod explain;
 mod key;

@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use store::layer::LayerIndex;
-use store::{Platform, SnapshotId};
+use store::{Platform, SnapshotId, Store};
 
-use super::filesystem::{Layer, Sealed};
+use super::filesystem::{Filesystem, Layer, Sealed};
 use super::mounts;
-use super::seal::{error_chain, fingerprint, seal_snapshot};
+use super::seal::{Times, error_chain, fingerprint, seal_snapshot};
 use super::step::{Keyed, OneStep, Work};
 use crate::cache::{Cache, Inputs, KeyBuilder, Record, StepKey, StepLock};
 use crate::execute::{NewLayer, StepError, copy, run, workdir};
@@ -35,6 +35,7 @@ impl OneStep<'_> {
             inputs: keyed.inputs.clone(),
             created,
             leads_to: self.state_key(keyed.key),
+            times: self.times(),
             _lock: lock,
         };
         let layer = match (&self.planned.step, &keyed.work) {
@@ -52,7 +53,7 @@ impl OneStep<'_> {
         if let Some(known) = self.second_chance(keyed, &report, &layer.index)? {
             return Ok(known);
         }
-        report.write(&layer, None)?;
+        report.write(&layer, None, store, self.below)?;
         Ok((report.leads_to, Arc::new(Layer::sealed_now(Sealed::new(layer), created, None))))
     }
 
@@ -65,6 +66,15 @@ impl OneStep<'_> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let builder = KeyBuilder::new("again").key(key).part(&now.as_nanos().to_le_bytes());
         builder.part(&std::process::id().to_le_bytes()).finish()
+    }
+
+    fn times(&self) -> Times {
+        match &self.planned.step {
+            Step::Copy(copy) if copy.unpack => Times::All,
+            Step::Copy(_) | Step::Workdir(_) => Times::None,
+            // The clock of the file system may be a tick behind.
+            Step::Run(_) => Times::Before(self.session.now - 1),
+        }
     }
 
     fn execute_run(
@@ -116,7 +126,7 @@ impl OneStep<'_> {
             if let Some(known) = self.second_chance(keyed, &report, &layer.index)? {
                 return Ok(known);
             }
-            report.write(&layer, Some(snapshot.clone()))?;
+            report.write(&layer, Some(snapshot.clone()), &store, &below)?;
             let sealed = Layer::sealed_now(Sealed::new(layer), created, Some(snapshot));
             return Ok((key, Arc::new(sealed)));
         }
@@ -128,7 +138,7 @@ impl OneStep<'_> {
                 return;
             }
             let sealed = seal_snapshot(&store, &below, &snapshot).and_then(|layer| {
-                report.write(&layer, Some(snapshot.clone()))?;
+                report.write(&layer, Some(snapshot.clone()), &store, &below)?;
                 Ok(Sealed::new(layer))
             });
             cell.seal(sealed.map_err(|error| error_chain(&error)));
@@ -149,7 +159,8 @@ impl OneStep<'_> {
             return Ok(None);
         }
         let cache = &self.session.cache;
-        let Some(earlier) = cache.with_result(self.below.key, fingerprint(index)) else {
+        let result = fingerprint(index, report.times, self.session.store, self.below)?;
+        let Some(earlier) = cache.with_result(self.below.key, result) else {
             return Ok(None);
         };
         let Some(record) = cache.find_text(&earlier)? else { return Ok(None) };
@@ -181,17 +192,25 @@ struct Report {
     created: i64,
     /// The key of the state it leads to, see [`OneStep::state_key`].
     leads_to: StepKey,
+    times: Times,
     /// Until the record is written.
     _lock: Option<StepLock>,
 }
 
 impl Report {
-    fn write(&self, layer: &NewLayer, snapshot: Option<SnapshotId>) -> Result<(), StepError> {
+    fn write(
+        &self,
+        layer: &NewLayer,
+        snapshot: Option<SnapshotId>,
+        store: &Store,
+        below: &Filesystem,
+    ) -> Result<(), StepError> {
         let step = self.description.clone();
         let record = Cache::record(self.key, self.parent, &self.name, step);
         let mut record = record(self.created, layer.diff_id(), layer.descriptor.clone(), snapshot);
         record.same_as = (self.leads_to != self.key).then_some(self.leads_to);
         self.cache.write(&record, &layer.index, &self.inputs)?;
-        self.cache.set_result(self.parent, fingerprint(&layer.index), self.key)
+        let result = fingerprint(&layer.index, self.times, store, below)?;
+        self.cache.set_result(self.parent, result, self.key)
     }
 }

@@ -1,7 +1,8 @@
 //! Sealing: from the snapshot a RUN left to a layer, and what a layer's content is known by.
 
 use store::id_map::IdMap;
-use store::layer::{EntryKind, LayerIndex, LayerWriter, scan, write_layer};
+use store::layer::{Entry, EntryKind, LayerIndex, LayerWriter, scan, write_layer};
+use store::tree::Tree;
 use store::{SnapshotId, Store};
 
 use super::filesystem::Filesystem;
@@ -21,8 +22,34 @@ pub(super) fn seal_snapshot(
     layer::seal(writer)
 }
 
-/// A layer's content without its times and places in the tar.
-pub(super) fn fingerprint(index: &LayerIndex) -> StepKey {
+/// Which times of files tell one result of a step from another.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Times {
+    None,
+    All,
+    /// Those that were set: earlier than this, and not what the same path had before the step.
+    Before(i64),
+}
+
+/// A layer's content without its places in the tar, and with the times that count.
+pub(super) fn fingerprint(
+    index: &LayerIndex,
+    times: Times,
+    store: &Store,
+    below: &Filesystem,
+) -> Result<StepKey, StepError> {
+    let below = match times {
+        Times::Before(_) => below.tree(store)?,
+        Times::None | Times::All => Tree::default(),
+    };
+    let counts = |entry: &Entry| match times {
+        Times::None => false,
+        Times::All => true,
+        Times::Before(now) => {
+            let before = below.lookup(entry.as_path()).map(|found| found.entry.mtime);
+            entry.mtime < now && before != Some(entry.mtime)
+        }
+    };
     let mut key = KeyBuilder::new("result");
     for entry in index {
         let kind = match &entry.kind {
@@ -30,9 +57,11 @@ pub(super) fn fingerprint(index: &LayerIndex) -> StepKey {
             kind => format!("{kind:?}"),
         };
         let attributes = format!("{:o} {}:{} {:?}", entry.mode, entry.uid, entry.gid, entry.xattrs);
+        let time = counts(entry).then_some(entry.mtime);
+        let attributes = format!("{attributes} {time:?}");
         key = key.part(&entry.path).part(kind.as_bytes()).part(attributes.as_bytes());
     }
-    key.finish()
+    Ok(key.finish())
 }
 
 pub(super) fn error_chain(error: &dyn std::error::Error) -> String {

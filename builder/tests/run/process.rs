@@ -14,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("process::scripts", scripts),
     ("process::only_changes_are_kept", only_changes_are_kept),
     ("process::an_empty_base", an_empty_base),
+    ("process::times_that_were_set", times_that_were_set),
 ];
 
 fn environment(world: &World) {
@@ -89,4 +90,22 @@ fn an_empty_base(world: &World) {
     let stubs = ["dev", "proc", "sys", "etc"];
     let made: Vec<_> = top.iter().filter(|path| !stubs.contains(&path.as_str())).collect();
     assert_eq!(made, ["made"]);
+}
+
+/// The second chance lets a new time of writing pass, not a time that the command set.
+fn times_that_were_set(world: &World) {
+    let set = |time: u32| {
+        world.output(&format!(
+            "RUN mkdir -p /x/d\nRUN echo now > /x/d/n; touch -d @{time} /x/d/f\nRUN stat -c %Y /x/d/f"
+        ))
+    };
+    assert_eq!(set(1000), "1000\n");
+    assert_eq!(set(2000), "2000\n");
+    let written = |more: &str| {
+        world.output(&format!(
+            "RUN mkdir -p /y/d\nRUN echo > /y/d/f {more}\nRUN echo seen $(ls /y/d)"
+        ))
+    };
+    assert_eq!(written(""), "seen f\n");
+    assert_eq!(written("&& true"), "");
 }
