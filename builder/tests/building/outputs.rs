@@ -120,3 +120,17 @@ fn several_platforms_are_one_image() {
     assert!(error.to_string().contains("one platform"), "{error}");
     assert!(!bench.path("docker.tar").exists());
 }
+
+#[test]
+fn an_image_for_other_machines_is_listed_and_removed() {
+    let bench = bench();
+    let request = BuildRequest {
+        platforms: vec!["linux/arm64".to_owned(), "linux/riscv64".to_owned()],
+        ..bench.request(DOCKERFILE)
+    };
+    bench.build(&request);
+    let listed = bench.store.images().unwrap();
+    assert_eq!(listed.len(), 1);
+    bench.store.untag("img", false).unwrap();
+    assert!(bench.store.images().unwrap().is_empty());
+}

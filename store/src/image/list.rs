@@ -40,7 +40,7 @@ impl Store {
         let index = self.read_index()?;
         let mut images: Vec<ImageSummary> = Vec::new();
         for entry in &index.manifests {
-            let Ok(image) = self.load_image(None, entry, &Platform::host()) else { continue };
+            let Ok(image) = self.load_listed(entry) else { continue };
             let summary = summary(&image, entry.digest, names::name_of(entry));
             match images.iter_mut().find(|known| known.id == summary.id) {
                 Some(known) => known.names.extend(summary.names),

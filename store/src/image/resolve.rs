@@ -155,10 +155,26 @@ impl Store {
         }
     }
 
-    /// The ID of the image that an entry of the index leads to on this machine.
+    /// The ID of the image that an entry of the index stands for ([`Store::load_listed`]).
     pub(crate) fn id_of(&self, entry: &Descriptor) -> Result<Digest> {
-        let manifest = self.choose_platform(entry, &Platform::host())?;
+        let manifest = self.listed_manifest(entry)?;
         Ok(self.read_manifest(&manifest)?.config.digest)
+    }
+
+    /// The image that an entry of the index stands for in lists: the one for this machine, or the first if it
+    /// has none.
+    pub(crate) fn load_listed(&self, entry: &Descriptor) -> Result<Image> {
+        let descriptor = self.listed_manifest(entry)?;
+        self.load_image(None, &descriptor, &Platform::host())
+    }
+
+    fn listed_manifest(&self, entry: &Descriptor) -> Result<Descriptor> {
+        match self.choose_platform(entry, &Platform::host()) {
+            Err(StoreError::NoPlatform { offered, .. }) if !offered.is_empty() => {
+                self.choose_platform(entry, &offered[0])
+            }
+            chosen => chosen,
+        }
     }
 }
 
