@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Cgroups, DeviceRules, Hierarchy, Version, create_dirs, devices, put};
+use super::{Cgroups, DeviceRules, Hierarchy, Version, devices, prepare_parent, put};
 use crate::spec::Limits;
 
 /// A container's directory in each hierarchy.
@@ -51,8 +51,7 @@ impl Leaf {
         for hierarchy in &cgroups.hierarchies {
             let path = hierarchy.mount.join(&cgroups.parent).join(name);
             let failed = |source| LeafError::Create { path: path.clone(), source };
-            // Again, should an ending process have removed the parent in between.
-            create_dirs(&path).or_else(|_| create_dirs(&path)).map_err(failed)?;
+            create(hierarchy, &cgroups.parent, &path).map_err(failed)?;
             if hierarchy.version == Version::V2 {
                 self.v2 = Some(File::open(&path).map_err(failed)?);
             }
@@ -154,6 +153,21 @@ impl Leaf {
             let _ = kill_and_remove(path);
         }
     }
+}
+
+/// The parent may have been removed by another process of the engine that ended and saw no group in
+/// it: it is prepared anew, and again should that happen in between.
+fn create(hierarchy: &Hierarchy, parent: &Path, path: &Path) -> io::Result<()> {
+    for _ in 0..3 {
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                prepare_parent(hierarchy, parent)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            other => return other,
+        }
+    }
+    fs::create_dir(path)
 }
 
 /// Kills what is in the group and removes it. Processes that are dying keep it for a moment.
