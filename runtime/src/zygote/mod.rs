@@ -203,7 +203,10 @@ fn check_id(id: &str) -> Result<(), RuntimeError> {
 fn create_mountpoints(state: &Path) -> io::Result<PathBuf> {
     let directory = std::path::absolute(state)?.join("mountpoints");
     for name in ["root", "tree", "files", "empty"] {
-        DirBuilder::new().recursive(true).mode(0o755).create(directory.join(name))?;
+        let path = directory.join(name);
+        DirBuilder::new().recursive(true).mode(0o755).create(&path).map_err(|error| {
+            io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+        })?;
     }
     Ok(directory)
 }
