@@ -6,6 +6,7 @@
 //! | number not in the table| ENOSYS, as if the kernel were older (newer calls included) |
 //! | x32 (bit 30 set)       | ENOSYS, as on kernels without it: stricter than Docker     |
 //! | any other architecture | killed                                                    |
+//! | i386 `socketcall` 1    | EPERM: the family cannot be seen; stricter than Docker     |
 mod i386;
 mod profile;
 mod program;
@@ -109,6 +110,16 @@ mod tests {
         assert_eq!(docker("clone3", 0), ENOSYS);
         assert_eq!(docker("personality", 8), Verdict::Allow);
         assert_eq!(docker("personality", 0x40000), EPERM);
+    }
+
+    #[test]
+    fn socketcall_is_no_way_around_the_families() {
+        let filter = filter(CapabilitySet::docker_default());
+        let number = number(&i386::NUMBERS, "socketcall");
+        for (call, verdict) in [(1, EPERM), (2, Verdict::Allow), (17, Verdict::Allow)] {
+            let arguments = [call, 0, 0, 0, 0, 0];
+            assert_eq!(run(&filter, AUDIT_ARCH_I386, number, arguments), verdict, "{call}");
+        }
     }
 
     #[test]
