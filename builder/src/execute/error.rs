@@ -36,6 +36,8 @@ pub enum StepError {
     Exclude { source: crate::context::ignore::IgnoreError },
     #[error("cannot copy to non-directory: {path}")]
     NotADirectory { path: String },
+    #[error("cannot make a working directory: {path} is not a directory")]
+    WorkdirTaken { path: String },
     #[error("cannot replace to directory {path} with file")]
     IsADirectory { path: String },
     #[error("too many symbolic links in the destination {path}")]

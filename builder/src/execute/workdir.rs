@@ -16,6 +16,9 @@ pub(crate) fn execute(
     let ownership = Ownership { owner, chmod: None, time: step.created };
     let mut target = Target::new(below.clone(), ownership, step.created.unwrap_or(setting.now));
     let path = target.resolve(step.path.as_bytes())?;
-    target.make_dirs(&path)?;
+    target.make_dirs(&path).map_err(|error| match error {
+        StepError::NotADirectory { path } => StepError::WorkdirTaken { path },
+        error => error,
+    })?;
     layer::write(&target.finish(), setting)
 }

@@ -203,16 +203,17 @@ impl Filesystem {
 
     /// The merged view; waits for layers that are being sealed.
     pub(crate) fn tree(&self, store: &Store) -> Result<Tree, StepError> {
-        let mut tree = match &self.base {
+        let base = match &self.base {
             Some(base) => base.tree(store)?,
             None => Tree::default(),
         };
-        for layer in &self.layers {
+        let layer = |layer: &Arc<Layer>| {
             let sealed = layer.sealed()?;
             let content = TreeContent::Blob(sealed.open(store)?);
-            tree = tree.with_layer(TreeLayer::new(sealed.index()?, content));
-        }
-        Ok(tree)
+            Ok(TreeLayer::new(sealed.index()?, content))
+        };
+        let layers: Result<_, StepError> = self.layers.iter().map(layer).collect();
+        Ok(base.with_layers(layers?))
     }
 
     /// Snapshots of all layers, bottom first; those that do not exist are made.

@@ -106,6 +106,8 @@ fn files_and_directories_do_not_replace_each_other() {
     assert_eq!(error, "cannot replace to directory /t/x with file");
     let (error, _) = failure(&bench, "FROM scratch\nCOPY e /t/\nCOPY d /t/\n");
     assert_eq!(error, "cannot copy to non-directory: /t/x");
+    let (error, _) = failure(&bench, "FROM scratch\nCOPY e /t/\nWORKDIR /t/x/y\n");
+    assert_eq!(error, "cannot make a working directory: /t/x is not a directory");
 }
 
 #[test]

@@ -109,8 +109,13 @@ impl Tree {
 
     /// This tree with one more layer on top.
     pub fn with_layer(&self, layer: TreeLayer) -> Tree {
+        self.with_layers(vec![layer])
+    }
+
+    /// This tree with more layers on top, the lowest of them first.
+    pub fn with_layers(&self, above: Vec<TreeLayer>) -> Tree {
         let mut layers = self.layers.clone();
-        layers.push(layer);
+        layers.extend(above);
         // Layer numbers stay the same, so the digests known of them can be shared.
         let digests = Arc::new(Mutex::new(self.known_digests()));
         Tree { layers, root: self.root.clone(), digests }
