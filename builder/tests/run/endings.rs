@@ -17,8 +17,8 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 fn failures_show_the_last_lines(world: &World) {
-    let error = world.failure("RUN seq 100; echo \"oh no\" >&2; exit 7");
-    let text = "process \"/bin/sh -c seq 100; echo \\\"oh no\\\" >&2; exit 7\" \
+    let error = world.failure("RUN exec 2>&1; seq 100; echo \"oh no\"; exit 7");
+    let text = "process \"/bin/sh -c exec 2>&1; seq 100; echo \\\"oh no\\\"; exit 7\" \
                 did not complete successfully: exit code: 7";
     assert_eq!(error.to_string(), text);
     let RunError::Exit { code: 7, tail, .. } = error else { panic!("{error:?}") };

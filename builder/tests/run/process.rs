@@ -45,7 +45,8 @@ fn directory(world: &World) {
 }
 
 fn names(world: &World) {
-    let mut request = request("RUN hostname; cat /etc/hosts; echo x >/etc/hosts || true");
+    let mut request =
+        request("RUN exec 2>&1; hostname; cat /etc/hosts; echo x >/etc/hosts || true");
     request.add_hosts.push(ExtraHost { host: "db".to_owned(), address: [10, 1, 2, 3].into() });
     let text = world.output_of(&request);
     let hosts = "buildkitsandbox\n127.0.0.1\tlocalhost buildkitsandbox\n\
