@@ -28,7 +28,7 @@ use crate::request::BuildRequest;
 use crate::step::StageId;
 use filesystem::Filesystem;
 use images::Images;
-use session::{Session, Surroundings};
+use session::{Permits, Session, Surroundings};
 
 pub(crate) fn build(
     request: &BuildRequest,
@@ -149,13 +149,20 @@ impl Drop for StageGuard<'_, '_> {
     }
 }
 
+/// Stages that run or wait at once. A stage needs only stages before it, so however few threads there
+/// are, one of them can go on.
+const MOST_THREADS: usize = 128;
+
 /// Runs all stages of a plan and gives the target's last state.
 fn solve(session: &Session<'_>, cancel: &Cancel) -> Result<Filesystem, BuildError> {
     let stop = session.stop.clone();
     let watching = cancel.on_cancel(move || stop.cancel());
+    let threads = Permits::new(MOST_THREADS);
     std::thread::scope(|scope| {
         for id in 0..session.plan.stages.len() {
+            let permit = threads.take();
             scope.spawn(move || {
+                let _permit = permit;
                 let _guard = StageGuard(session, StageId(id));
                 stage::run_stage(session, StageId(id));
             });

@@ -45,6 +45,7 @@ pub(super) struct Session<'a> {
     pub(super) now: i64,
     contexts: Mutex<HashMap<Source, Arc<Context>>>,
     stages: Vec<StageCell>,
+    /// For steps: as many at once as `--jobs` says.
     permits: Permits,
     failure: Mutex<Option<BuildError>>,
     pub(super) sealing: Mutex<Vec<JoinHandle<()>>>,
@@ -67,14 +68,30 @@ struct StageCell {
     changed: Condvar,
 }
 
-/// As many steps at once as `--jobs` says.
+/// As many things at once as there are permits.
 #[derive(Debug)]
-struct Permits {
+pub(super) struct Permits {
     free: Mutex<usize>,
     changed: Condvar,
 }
 
 pub(super) struct Permit<'a>(&'a Permits);
+
+impl Permits {
+    pub(super) fn new(number: usize) -> Permits {
+        Permits { free: Mutex::new(number), changed: Condvar::new() }
+    }
+
+    /// Waits until there is one.
+    pub(super) fn take(&self) -> Permit<'_> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            free = self.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Permit(self)
+    }
+}
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
@@ -117,7 +134,7 @@ impl<'a> Session<'a> {
             now: i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX),
             contexts: Mutex::default(),
             stages: plan.stages.iter().map(|_| StageCell::default()).collect(),
-            permits: Permits { free: Mutex::new(jobs), changed: Condvar::new() },
+            permits: Permits::new(jobs),
             failure: Mutex::default(),
             sealing: Mutex::default(),
             steps: Mutex::default(),
@@ -138,12 +155,7 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn permit(&self) -> Permit<'_> {
-        let mut free = self.permits.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            free = self.permits.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
-        }
-        *free -= 1;
-        Permit(&self.permits)
+        self.permits.take()
     }
 
     pub(super) fn finish_stage(&self, id: StageId, result: Option<Filesystem>) {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use builder::{BuildError, BuildEvent, BuildRequest, Cancel, Progress};
@@ -85,4 +86,29 @@ fn builds_at_the_same_time_share_a_store() {
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     assert_valid(&bench.store);
     assert_eq!(left(&bench), Vec::<String>::new());
+}
+
+#[test]
+fn many_stages_need_few_threads() {
+    /// The most threads this process had.
+    #[derive(Default)]
+    struct Threads(AtomicUsize);
+    impl Progress for Threads {
+        fn event(&self, _: BuildEvent) {
+            let now = fs::read_dir("/proc/self/task").unwrap().count();
+            self.0.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+    let bench = Bench::new();
+    bench.file("a", "A");
+    let mut dockerfile = "FROM scratch AS s0\nCOPY a /\n".to_owned();
+    for number in 1..1000 {
+        dockerfile += &format!("FROM s{} AS s{number}\n", number - 1);
+    }
+    dockerfile += "FROM s999\nCOPY --from=s998 a /b\n";
+    let (threads, cancel) = (Threads::default(), Cancel::default());
+    builder::build(&bench.request(&dockerfile), &bench.store, None, &threads, &cancel).unwrap();
+    assert_eq!(bench.paths("img"), ["/a", "/b"]);
+    let most = threads.0.into_inner();
+    assert!(most < 500, "{most} threads");
 }
