@@ -279,3 +279,19 @@ fn parents_keep_the_owners_of_directories_that_exist() {
     );
     assert_eq!(made, ["/a 750 5:6 dir", "/a/b 755 5:6 dir", "/a/b/f 644 0:0 F"]);
 }
+
+#[test]
+fn names_of_one_file_stay_together_within_one_source() {
+    let bench = Bench::new();
+    archive_with_link(&bench, "t.tar");
+    built(
+        &bench,
+        "FROM scratch AS a\nADD t.tar /d/\nFROM scratch\n\
+         COPY --from=a /d /dir/\nCOPY --from=a /d/a /d/z/f /two/\nCOPY --from=a /d/* /some/\n",
+    );
+    let tree = bench.store.tree(&bench.store.resolve("img").unwrap()).unwrap();
+    let file = |path: &str| tree.lookup(path).map(|found| (found.layer, found.source)).unwrap();
+    assert_eq!(file("dir/a"), file("dir/z/f"));
+    assert_ne!(file("two/a"), file("two/f"));
+    assert_ne!(file("some/a"), file("some/f"));
+}

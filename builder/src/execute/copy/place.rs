@@ -9,7 +9,8 @@ use crate::execute::source::{Node, NodeKind, Selected, Selection, Source, join, 
 use crate::execute::target::{self, Content, Target};
 
 /// As BuildKit's copy: a directory's contents go into the destination, a file goes into a directory
-/// that exists and otherwise becomes the destination.
+/// that exists and otherwise becomes the destination. Each source is copied by itself: only names of a
+/// file within one directory stay names of one file.
 pub(super) fn place(
     target: &mut Target,
     source: &Arc<dyn Source>,
@@ -27,7 +28,7 @@ pub(super) fn place(
             dest = join(&dest, &selection.name);
         }
         target.make_dirs(parent_and_name(&dest).0)?;
-        return put(target, source, &selection.path, &selection.node, dest);
+        return put(target, source, &selection.path, &selection.node, dest, None);
     }
     target.make_dirs(&dest)?;
     for selected in &selection.inside {
@@ -36,7 +37,8 @@ pub(super) fn place(
         if parents && node.is_dir() && target.pass_through(&dest, node.mode, node.mtime) {
             continue;
         }
-        put(target, source, path, node, dest)?;
+        let together = |group: &Vec<u8>| [&selection.path, &b"/"[..], group].concat();
+        put(target, source, path, node, dest, node.link_group.as_ref().map(together))?;
     }
     Ok(())
 }
@@ -47,6 +49,7 @@ fn put(
     path: &[u8],
     node: &Node,
     dest: Vec<u8>,
+    link_group: Option<Vec<u8>>,
 ) -> Result<(), StepError> {
     let shown = || target::show(&dest);
     match target.lookup(&dest) {
@@ -71,7 +74,7 @@ fn put(
         mtime: node.mtime,
         xattrs: node.xattrs.clone(),
     };
-    target.put(entry, content, node.link_group.clone());
+    target.put(entry, content, link_group);
     Ok(())
 }
 
