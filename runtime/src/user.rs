@@ -16,10 +16,12 @@ pub struct ResolvedUser {
 }
 
 /// Owner of files: `--chown`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     pub uid: u32,
     pub gid: u32,
+    /// Names the files do not have.
+    pub unknown: Vec<UserError>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,18 +64,26 @@ pub fn lookup(passwd: &str, group: &str, spec: &str) -> Result<ResolvedUser, Use
 }
 
 /// Resolves `user[:group]` of `--chown`. Without a group: the user's primary group, or the number
-/// itself when the user is a number.
+/// itself when the user is a number. Names that do not exist count as with BuildKit: a user as root,
+/// a group as the user's own.
 pub fn lookup_owner(passwd: &str, group: &str, spec: &str) -> Result<Owner, UserError> {
     let (user_part, group_part) = split(spec)?;
     let user_part = if user_part.is_empty() { "0" } else { user_part };
-    let (uid, primary) = match number(user_part)? {
-        Some(uid) => (uid, uid),
-        None => find_user(passwd, user_part)?
-            .map(|entry| (entry.uid, entry.gid))
-            .ok_or_else(|| UserError::UnknownUser { name: user_part.to_owned() })?,
+    let mut owner = match (number(user_part)?, find_user(passwd, user_part)?) {
+        (Some(uid), _) => Owner { uid, gid: uid, unknown: Vec::new() },
+        (None, Some(entry)) => Owner { uid: entry.uid, gid: entry.gid, unknown: Vec::new() },
+        (None, None) => {
+            let unknown = vec![UserError::UnknownUser { name: user_part.to_owned() }];
+            Owner { uid: 0, gid: 0, unknown }
+        }
     };
-    let gid = group_part.map(|wanted| find_group(group, wanted)).transpose()?;
-    Ok(Owner { uid, gid: gid.unwrap_or(primary) })
+    match group_part.map(|wanted| find_group(group, wanted)) {
+        Some(Ok(gid)) => owner.gid = gid,
+        Some(Err(unknown @ UserError::UnknownGroup { .. })) => owner.unknown.push(unknown),
+        Some(Err(error)) => return Err(error),
+        None => {}
+    }
+    Ok(owner)
 }
 
 /// Whether resolving `spec` needs the image's files at all.
@@ -207,11 +217,23 @@ mod tests {
 
     #[test]
     fn owners_without_a_group() {
-        assert_eq!(lookup_owner(PASSWD, GROUP, "web"), Ok(Owner { uid: 33, gid: 34 }));
-        assert_eq!(lookup_owner(PASSWD, GROUP, "33"), Ok(Owner { uid: 33, gid: 33 }));
-        assert_eq!(lookup_owner(PASSWD, GROUP, "1:www"), Ok(Owner { uid: 1, gid: 34 }));
-        assert_eq!(lookup_owner("", "", "7:8"), Ok(Owner { uid: 7, gid: 8 }));
-        assert!(lookup_owner("", "", "web").is_err());
+        assert_eq!(
+            lookup_owner(PASSWD, GROUP, "web"),
+            Ok(Owner { uid: 33, gid: 34, unknown: vec![] })
+        );
+        assert_eq!(
+            lookup_owner(PASSWD, GROUP, "33"),
+            Ok(Owner { uid: 33, gid: 33, unknown: vec![] })
+        );
+        assert_eq!(
+            lookup_owner(PASSWD, GROUP, "1:www"),
+            Ok(Owner { uid: 1, gid: 34, unknown: vec![] })
+        );
+        assert_eq!(lookup_owner("", "", "7:8"), Ok(Owner { uid: 7, gid: 8, unknown: vec![] }));
+        let unknown = lookup_owner(PASSWD, GROUP, "nobody-there:www").unwrap();
+        assert_eq!((unknown.uid, unknown.gid, unknown.unknown.len()), (0, 34, 1));
+        let unknown = lookup_owner(PASSWD, GROUP, "web:no-group").unwrap();
+        assert_eq!((unknown.uid, unknown.gid, unknown.unknown.len()), (33, 34, 1));
         assert!(needs_files("web:8") && !needs_files("7:8") && !needs_files("7"));
     }
 }

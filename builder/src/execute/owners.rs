@@ -8,11 +8,10 @@ use store::tree::Tree;
 use super::StepError;
 
 /// `--chown`
-pub(crate) fn of_chown(spec: &str, tree: &Tree) -> Result<(u32, u32), StepError> {
+pub(crate) fn of_chown(spec: &str, tree: &Tree) -> Result<user::Owner, StepError> {
     let (passwd, group) = files(spec, tree)?;
-    let owner = user::lookup_owner(&passwd, &group, spec)
-        .map_err(|source| StepError::Owner { spec: spec.to_owned(), source })?;
-    Ok((owner.uid, owner.gid))
+    user::lookup_owner(&passwd, &group, spec)
+        .map_err(|source| StepError::Owner { spec: spec.to_owned(), source })
 }
 
 /// `USER`

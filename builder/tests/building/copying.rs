@@ -218,11 +218,15 @@ fn several_sources_build_on_each_other() {
 }
 
 #[test]
-fn unknown_owners_are_refused() {
+fn unknown_owners_are_root_with_a_warning() {
     let bench = Bench::new();
     bench.file("f", "F");
-    let (error, _) = failure(&bench, "FROM scratch\nCOPY --chown=nobody f /\n");
-    assert!(error.contains("user `nobody` is not in the image's /etc/passwd"), "{error}");
+    let (built, events) =
+        bench.try_build(&bench.request("FROM scratch\nCOPY --chown=nobody:7 f /\n"));
+    built.unwrap();
+    assert_eq!(listing(&bench), ["/f 644 0:7 F"]);
+    let warned = format!("{:?}", events.0.lock().unwrap());
+    assert!(warned.contains("user `nobody` is not in the image's /etc/passwd"), "{warned}");
 }
 
 #[test]

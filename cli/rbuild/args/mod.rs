@@ -74,7 +74,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BuildArgs {
-    /// Directory with the build context, or `-` for a tar archive or Dockerfile on stdin
+    /// Directory with the build context, or `-` for a Dockerfile on stdin and no context
     #[arg(value_name = "PATH | -")]
     pub(crate) context: PathBuf,
     /// Dockerfile (default: `PATH/Dockerfile`), or `-` for stdin
@@ -92,7 +92,7 @@ pub(crate) struct BuildArgs {
     /// Add a label to the image
     #[arg(long = "label", value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<String>,
-    /// Platform to build for; only this machine's own platform is supported
+    /// Platforms to build for, separated by commas; RUN works on this machine's own only
     #[arg(long)]
     pub(crate) platform: Option<String>,
     /// Do not use the cache
@@ -110,7 +110,7 @@ pub(crate) struct BuildArgs {
     /// Add a line to /etc/hosts of RUN steps
     #[arg(long = "add-host", value_name = "HOST:IP")]
     pub(crate) add_hosts: Vec<String>,
-    /// Network of RUN steps: `host`, `none` or `default`
+    /// Network of RUN steps: `none`, or `host`, which is the `default` until bridges are built
     #[arg(long, value_name = "MODE")]
     pub(crate) network: Option<String>,
     /// Size of /dev/shm in RUN steps
@@ -119,7 +119,7 @@ pub(crate) struct BuildArgs {
     /// Limits of RUN steps: `name=soft[:hard]`
     #[arg(long = "ulimit", value_name = "LIMIT")]
     pub(crate) ulimits: Vec<String>,
-    /// Another source of files: `name=DIR` or `name=oci-layout://DIR`
+    /// Another source: `name=DIR`, `name=oci-layout://DIR` or `name=docker-image://IMAGE`
     #[arg(long = "build-context", value_name = "NAME=SOURCE")]
     pub(crate) build_contexts: Vec<String>,
     /// Write the image ID to this file

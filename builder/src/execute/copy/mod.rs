@@ -5,6 +5,7 @@ mod unpack;
 
 use std::sync::Arc;
 
+use runtime::user;
 use store::Store;
 use store::tree::Tree;
 use sys::RootDir;
@@ -168,6 +169,19 @@ pub(crate) fn execute_into(
     layer::write_into(&placed, dir, setting)
 }
 
+/// What to tell about the names in `--chown`.
+pub(crate) fn warnings(step: &CopyStep, below: &Tree) -> Result<Vec<String>, StepError> {
+    let Some(spec) = &step.chown else { return Ok(Vec::new()) };
+    let unknown = owners::of_chown(spec, below)?.unknown;
+    let tell = |error: user::UserError| match &error {
+        user::UserError::UnknownGroup { .. } => {
+            format!("`--chown={spec}`: {error}: the files keep the user's group")
+        }
+        _ => format!("`--chown={spec}`: {error}: the files belong to root"),
+    };
+    Ok(unknown.into_iter().map(tell).collect())
+}
+
 /// Where everything goes; what was unpacked on the way has to live until it is written.
 fn arrange(
     step: &CopyStep,
@@ -175,8 +189,9 @@ fn arrange(
     below: &Tree,
     setting: &Setting<'_>,
 ) -> Result<(Vec<Placed>, Scratch), StepError> {
+    let owner = step.chown.as_deref().map(|spec| owners::of_chown(spec, below)).transpose()?;
     let ownership = Ownership {
-        owner: step.chown.as_deref().map(|spec| owners::of_chown(spec, below)).transpose()?,
+        owner: owner.map(|owner| (owner.uid, owner.gid)),
         chmod: step.chmod.as_deref().map(Chmod::parse).transpose()?,
         time: step.created,
     };
