@@ -83,11 +83,12 @@ impl Painter {
     }
 }
 
-/// Moves to the first of the lines drawn last and clears from there. After the terminal became
-/// narrower a line may take several rows.
+/// Moves to the first of the lines drawn last and clears from there, wherever the `^C` that a
+/// terminal echoes has left the cursor. After the terminal became narrower a line may take several
+/// rows.
 fn erase(below: &[usize], columns: usize) -> String {
     let rows: usize = below.iter().map(|line| line.div_ceil(columns.max(1)).max(1)).sum();
-    if rows == 0 { String::new() } else { format!("\u{1b}[{rows}A\u{1b}[J") }
+    if rows == 0 { String::new() } else { format!("\r\u{1b}[{rows}A\u{1b}[J") }
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
     #[test]
     fn wrapped_lines_are_erased_whole() {
         assert_eq!(erase(&[], 80), "");
-        assert_eq!(erase(&[80, 0, 10], 80), "\u{1b}[3A\u{1b}[J");
-        assert_eq!(erase(&[80, 0, 10], 40), "\u{1b}[4A\u{1b}[J");
+        assert_eq!(erase(&[80, 0, 10], 80), "\r\u{1b}[3A\u{1b}[J");
+        assert_eq!(erase(&[80, 0, 10], 40), "\r\u{1b}[4A\u{1b}[J");
     }
 }

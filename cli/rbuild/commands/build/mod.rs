@@ -38,7 +38,7 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     match built {
         Ok(built) => {
             result::write_files(args, &built)?;
-            result::show(args, &built)?;
+            result::show(args, mode, &built)?;
             Ok(Exit::Success)
         }
         Err(_) if cancel.is_cancelled() => {

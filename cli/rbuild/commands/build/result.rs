@@ -1,11 +1,12 @@
-//! What a build leaves besides the image: `--iidfile`, `--metadata-file`, the image ID on stdout.
+//! What a build leaves besides the image: `--iidfile`, `--metadata-file`, the image ID and names.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use builder::BuiltImage;
-use cli::output;
+use cli::progress::Mode;
+use cli::{output, report};
 
 use crate::args::BuildArgs;
 
@@ -19,10 +20,16 @@ pub(super) fn write_files(args: &BuildArgs, built: &BuiltImage) -> Result<()> {
     Ok(())
 }
 
-/// Only `--quiet` prints to stdout.
-pub(super) fn show(args: &BuildArgs, built: &BuiltImage) -> Result<()> {
+/// What was built: the ID on stdout with `--quiet`, else below the progress, with the names.
+pub(super) fn show(args: &BuildArgs, mode: Mode, built: &BuiltImage) -> Result<()> {
     if args.quiet {
         output::line(&built.image_id.to_string())?;
+    } else if mode != Mode::Quiet {
+        let mut text = format!("image {}", built.image_id);
+        for tag in &built.tags {
+            text.push_str(&format!("\nnamed {tag}"));
+        }
+        report::print(&text);
     }
     Ok(())
 }
