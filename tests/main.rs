@@ -8,6 +8,7 @@
 mod build;
 mod build_fixtures;
 mod cases_again;
+mod check;
 mod command_line;
 mod crash;
 mod error_reports;

@@ -7,6 +7,8 @@
 mod built;
 pub mod cache;
 mod cancel;
+mod check;
+pub mod check_rules;
 pub mod chmod;
 mod commit;
 pub mod context;
@@ -28,6 +30,7 @@ pub mod step;
 
 pub use built::BuiltImage;
 pub use cancel::Cancel;
+pub use check::check;
 pub use error::{BuildError, RunError, StepError};
 pub use history::rfc3339;
 pub use plan::{BuildPlan, PlannedStage};

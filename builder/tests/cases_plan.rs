@@ -8,6 +8,7 @@ mod planning;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use builder::check_rules::Rule;
 use builder::plan::BuildPlan;
 use builder::progress::Warning;
 use builder::request::{BuildRequest, SourceText};
@@ -250,6 +251,11 @@ fn cases_lint() {
                 (line, str_of(warning, "rule").to_owned(), str_of(warning, "detail").to_owned())
             })
             .collect();
+        for warning in case["warnings"].as_array().into_iter().flatten() {
+            let rule = Rule::find(str_of(warning, "rule")).ok_or("no such rule")?;
+            same(rule.description, str_of(warning, "description"))?;
+            same(rule.url().as_str(), str_of(warning, "url"))?;
+        }
         same(found, expected)
     });
 }

@@ -9,6 +9,7 @@
 //! hint: did you mean `builder`?
 //! ```
 
+pub mod checks;
 pub mod dockerfile;
 
 use std::error::Error;

@@ -20,17 +20,17 @@ pub(super) struct StageBase {
     pub triggers: Vec<Instruction>,
 }
 
-/// Asks for the bases of the stages the target needs. Triggers may make more stages needed.
+/// Asks for the bases of the stages the targets need. Triggers may make more stages needed.
 pub(super) fn resolve(
     context: &Context<'_>,
     graph: &mut StageGraph,
-    target: usize,
+    targets: &[usize],
     warnings: &mut Vec<Warning>,
 ) -> Result<BTreeMap<usize, StageBase>, PlanError> {
     let mut bases = BTreeMap::new();
     loop {
-        let open: Vec<usize> =
-            graph.needed(target).into_iter().filter(|stage| !bases.contains_key(stage)).collect();
+        let needed = targets.iter().flat_map(|target| graph.needed(*target));
+        let open: BTreeSet<usize> = needed.filter(|stage| !bases.contains_key(stage)).collect();
         if open.is_empty() {
             return Ok(bases);
         }

@@ -47,6 +47,13 @@ impl PlanError {
     }
 }
 
+impl PlanErrorKind {
+    /// Whether the Dockerfile is right and only we cannot build it.
+    pub(super) fn is_limit(&self) -> bool {
+        matches!(self, PlanErrorKind::Unsupported { .. } | PlanErrorKind::ForeignRun { .. })
+    }
+}
+
 /// Gives an error its place, unless it knows a better one.
 pub(crate) trait ResultExt<T> {
     fn at(self, span: Span) -> Result<T, PlanError>;

@@ -41,6 +41,7 @@ pub(super) fn resolve<'a>(
         globals,
         epoch,
         stages: Vec::new(),
+        checks_only: false,
     };
     for stage in &dockerfile.stages {
         let expanded = expand_from(&context, stage, warnings).at(stage.span)?;

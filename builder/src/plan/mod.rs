@@ -101,12 +101,37 @@ pub fn plan(
     let names: Vec<String> = context.stages.iter().map(|stage| stage.base.clone()).collect();
     let mut graph = stage_graph::build(dockerfile, &names, request)?;
     let target = graph.target(request.target.as_deref())?;
-    let bases = bases::resolve(&context, &mut graph, target, &mut warnings)?;
+    let bases = bases::resolve(&context, &mut graph, &[target], &mut warnings)?;
     let mut plan = plan_stages(&context, &graph, &bases, target, warnings)?;
     warnings::check_unused_arguments(&context, &mut plan.warnings);
     finish(&context, &mut plan);
     warnings::fail_if_asked(dockerfile, request, &mut plan.warnings)?;
     Ok(plan)
+}
+
+/// The warnings of all stages, or of those `--target` needs. What could not be built here but is right
+/// (another platform's RUN, a source that is not supported yet) is no error.
+pub(crate) fn check(
+    dockerfile: &Dockerfile,
+    request: &BuildRequest,
+    platform: &Platform,
+    images: &dyn BaseImages,
+) -> Result<Vec<Warning>, PlanError> {
+    let mut warnings = warnings::of_file(dockerfile, request);
+    let mut context = global::resolve(dockerfile, request, platform, images, &mut warnings)?;
+    context.checks_only = true;
+    let names: Vec<String> = context.stages.iter().map(|stage| stage.base.clone()).collect();
+    let mut graph = stage_graph::build(dockerfile, &names, request)?;
+    let target = graph.target(request.target.as_deref())?;
+    let targets = match request.target {
+        Some(_) => vec![target],
+        None => (0..graph.stages.len()).collect(),
+    };
+    let bases = bases::resolve(&context, &mut graph, &targets, &mut warnings)?;
+    let mut plan = plan_stages(&context, &graph, &bases, target, warnings)?;
+    warnings::check_unused_arguments(&context, &mut plan.warnings);
+    warnings::skip_by_options(dockerfile, request, &mut plan.warnings)?;
+    Ok(plan.warnings)
 }
 
 /// What is the same for all stages.
@@ -125,6 +150,8 @@ struct Context<'a> {
     epoch: Option<i64>,
     /// One for each FROM.
     stages: Vec<ExpandedFrom>,
+    /// Nothing will be built: only the warnings are wanted.
+    checks_only: bool,
 }
 
 impl Context<'_> {

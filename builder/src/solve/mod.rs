@@ -113,7 +113,7 @@ fn names(request: &BuildRequest) -> Result<Vec<Reference>, BuildError> {
 }
 
 /// Each platform once, in the order of the request.
-fn platforms(request: &BuildRequest) -> Result<Vec<Platform>, BuildError> {
+pub(crate) fn platforms(request: &BuildRequest) -> Result<Vec<Platform>, BuildError> {
     let mut platforms: Vec<Platform> = Vec::new();
     for text in &request.platforms {
         let platform: Platform =

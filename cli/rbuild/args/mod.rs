@@ -1,6 +1,7 @@
 //! The command line as it was typed. Nothing is looked up or checked against the system here;
 //! each command resolves its own arguments into a request.
 
+mod check;
 mod refused;
 
 use std::ffi::OsString;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use refused::RefusedFlag;
 
 /// Builds OCI images from Dockerfiles and runs them, without a daemon.
@@ -46,6 +48,8 @@ fn boxed(error: clap::Error) -> ArgsError {
 pub(crate) enum Command {
     /// Build an image from a Dockerfile
     Build(Box<BuildArgs>),
+    /// Look for mistakes in a Dockerfile without building it
+    Check(Box<CheckArgs>),
     /// Print the syntax tree of a Dockerfile
     Parse(ParseArgs),
     /// List images
@@ -72,7 +76,7 @@ pub(crate) enum Command {
     Version,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Default, ClapArgs)]
 pub(crate) struct BuildArgs {
     /// Directory with the build context, or `-` for a Dockerfile on stdin and no context
     #[arg(value_name = "PATH | -")]
@@ -143,6 +147,12 @@ pub(crate) struct BuildArgs {
     /// Has no effect: no step leaves a container behind
     #[arg(long, num_args = 0..=1, require_equals = true, hide = true)]
     pub(crate) force_rm: Option<Option<bool>>,
+    /// Only look for mistakes in the Dockerfile, as `rbuild check` does
+    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "BOOL")]
+    pub(crate) check: Option<Option<bool>>,
+    /// What to do: `build` or `check[,format=text|json|sarif]`
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) call: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -31,6 +31,7 @@ pub(crate) fn run(command: Command) -> Exit {
     let environment = Environment::process();
     let result = match command {
         Command::Build(args) => build::run(&args, &environment),
+        Command::Check(args) => build::check::run(&args, &environment),
         Command::Parse(args) => parse::run(&args),
         Command::Images(args) => images::run(&args, &environment),
         Command::Inspect(args) => inspect::run(&args, &environment),

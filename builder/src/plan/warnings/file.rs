@@ -33,15 +33,22 @@ pub(in crate::plan) fn of_file(dockerfile: &Dockerfile, request: &BuildRequest) 
             },
         });
     }
+    for instruction in &dockerfile.global_args {
+        description_of_arg(instruction, &mut warnings);
+    }
     let mut names = BTreeSet::new();
     for stage in &dockerfile.stages {
         let from = warnings.len();
         stage_name(stage, request, &mut names, &mut warnings);
         as_casing(stage, &mut warnings);
+        if let Some(name) = &stage.from.name {
+            description("FROM", &[name.value.as_str()], &stage.comments, stage.span, &mut warnings);
+        }
         skip_by_comments(&stage.comments, from, &mut warnings);
         for instruction in &stage.instructions {
             let from = warnings.len();
             maintainer(instruction, &mut warnings);
+            description_of_arg(instruction, &mut warnings);
             skip_by_comments(&instruction.comments, from, &mut warnings);
         }
     }
@@ -136,6 +143,33 @@ fn maintainer(instruction: &Instruction, warnings: &mut Vec<Warning>) {
         let message = "Maintainer instruction is deprecated in favor of using label";
         warnings.push(rule("MaintainerDeprecated", message.to_owned(), instruction.span));
     }
+}
+
+fn description_of_arg(instruction: &Instruction, warnings: &mut Vec<Warning>) {
+    if let InstructionKind::Arg(declarations) = &instruction.kind {
+        let names: Vec<&str> =
+            declarations.iter().map(|declaration| declaration.name.text.as_str()).collect();
+        description("ARG", &names, &instruction.comments, instruction.span, warnings);
+    }
+}
+
+/// The comment right above an ARG or a FROM describes it and starts with its name.
+fn description(
+    keyword: &str,
+    names: &[&str],
+    comments: &[String],
+    span: Span,
+    warnings: &mut Vec<Warning>,
+) {
+    let Some(comment) = comments.last().filter(|comment| !comment.is_empty()) else { return };
+    let first = comment.split(' ').next().unwrap_or_default();
+    if names.contains(&first) {
+        return;
+    }
+    let example = if let [name] = names { name } else { "<arg_key>" };
+    let message =
+        format!("Comment for {keyword} should follow the format: `# {example} <description>`");
+    warnings.push(rule("InvalidDefinitionDescription", message, span));
 }
 
 /// Every base name is a name also when no build argument is given.

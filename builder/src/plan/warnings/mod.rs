@@ -31,13 +31,7 @@ pub(super) fn fail_if_asked(
     request: &BuildRequest,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), PlanError> {
-    let directive = dockerfile.directives.check.as_ref();
-    let given = request.build_args.get("BUILDKIT_DOCKERFILE_CHECK");
-    let Some(text) = given.or(directive.map(|check| &check.value)) else { return Ok(()) };
-    let place = |kind| PlanError { kind, span: directive.map(|check| check.span) };
-    let options =
-        CheckOptions::parse(text).map_err(|error| place(PlanErrorKind::Check(Box::new(error))))?;
-    warnings.retain(|warning| !skips(&options, warning));
+    let options = skip_by_options(dockerfile, request, warnings)?;
     let mut rules: Vec<&str> = Vec::new();
     for name in warnings.iter().filter_map(|warning| warning.rule) {
         if !rules.contains(&name) {
@@ -45,15 +39,45 @@ pub(super) fn fail_if_asked(
         }
     }
     if options.error && !rules.is_empty() {
-        return Err(place(PlanErrorKind::Lint { rules: rules.join(", ") }));
+        let kind = PlanErrorKind::Lint { rules: rules.join(", ") };
+        return Err(PlanError { kind, span: directive_span(dockerfile) });
     }
     Ok(())
 }
 
+/// Drops the rules to skip, and the experimental ones nobody asked for.
+pub(super) fn skip_by_options(
+    dockerfile: &Dockerfile,
+    request: &BuildRequest,
+    warnings: &mut Vec<Warning>,
+) -> Result<CheckOptions, PlanError> {
+    let directive = dockerfile.directives.check.as_ref();
+    let given = request.build_args.get("BUILDKIT_DOCKERFILE_CHECK");
+    let text = given.or(directive.map(|check| &check.value)).map_or("", String::as_str);
+    let options = CheckOptions::parse(text).map_err(|error| PlanError {
+        kind: PlanErrorKind::Check(Box::new(error)),
+        span: directive_span(dockerfile),
+    })?;
+    warnings.retain(|warning| match warning.rule {
+        Some(EXPERIMENTAL) => names(&options.experimental, EXPERIMENTAL),
+        _ => !skips(&options, warning),
+    });
+    Ok(options)
+}
+
+fn directive_span(dockerfile: &Dockerfile) -> Option<Span> {
+    dockerfile.directives.check.as_ref().map(|check| check.span)
+}
+
+/// The only rule that is off unless asked for; `skip=all` leaves it on.
+const EXPERIMENTAL: &str = "InvalidDefinitionDescription";
+
 fn skips(options: &CheckOptions, warning: &Warning) -> bool {
-    warning.rule.is_some_and(|rule| {
-        options.skip.iter().any(|skip| skip.eq_ignore_ascii_case(rule) || skip == "all")
-    })
+    warning.rule.is_some_and(|rule| rule != EXPERIMENTAL && names(&options.skip, rule))
+}
+
+fn names(list: &[String], rule: &str) -> bool {
+    list.iter().any(|name| name.eq_ignore_ascii_case(rule) || name == "all")
 }
 
 /// `# check=skip=RULE // why` above an instruction: drops its warnings, those from position `from` on.

@@ -1,5 +1,6 @@
 //! `rbuild build`: resolve the arguments, build, show what was built.
 
+pub(super) mod check;
 mod context;
 mod failure;
 mod fields;
@@ -21,6 +22,9 @@ use super::engine::Engine;
 use crate::args::{BuildArgs, ProgressMode};
 
 pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
+    if let Some(format) = check::asked(args)? {
+        return check::check(args, format, environment);
+    }
     let mode = progress_mode(args, environment)?;
     let request = request::resolve(args, context::read(args)?, environment)?;
     // Before any thread exists.

@@ -1,0 +1,83 @@
+//! Build checks without a build: nothing is executed, and base images need not be there.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use store::{ImageConfig, Platform, Reference, Store, StoreError};
+
+use crate::error::BuildError;
+use crate::plan::{self, BaseError, BaseImages};
+use crate::progress::Warning;
+use crate::request::{BuildRequest, NamedContext};
+use crate::solve;
+
+/// The warnings of every stage (of those the target needs, when there is a target), in the order of the file.
+/// A base image the store does not have counts as an empty one; a warning without a rule says so.
+pub fn check(request: &BuildRequest, store: Option<&Store>) -> Result<Vec<Warning>, BuildError> {
+    let dockerfile = parser::parse(&request.dockerfile.text)?;
+    let bases = Bases { request, store, missing: RefCell::default() };
+    let mut warnings: Vec<Warning> = Vec::new();
+    for platform in solve::platforms(request)? {
+        for warning in plan::check(&dockerfile, request, &platform, &bases)? {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+    }
+    warnings.sort_by_key(|warning| warning.span.map_or(usize::MAX, |span| span.start));
+    warnings.extend(bases.say_missing());
+    Ok(warnings)
+}
+
+struct Bases<'a> {
+    request: &'a BuildRequest,
+    store: Option<&'a Store>,
+    missing: RefCell<BTreeSet<String>>,
+}
+
+impl Bases<'_> {
+    fn empty(&self, name: &str, platform: &Platform) -> ImageConfig {
+        self.missing.borrow_mut().insert(format!("`{name}`"));
+        ImageConfig::empty(platform)
+    }
+
+    fn say_missing(&self) -> Option<Warning> {
+        let names: Vec<String> = self.missing.borrow().iter().cloned().collect();
+        (!names.is_empty()).then(|| Warning {
+            rule: None,
+            message: format!(
+                "not in the store, checked as images without variables or settings: {}",
+                names.join(", ")
+            ),
+            span: None,
+        })
+    }
+}
+
+impl BaseImages for Bases<'_> {
+    fn image(&self, name: &str, platform: &Platform) -> Result<ImageConfig, BaseError> {
+        let reference: Reference = name.parse()?;
+        let Some(store) = self.store else { return Ok(self.empty(name, platform)) };
+        match store.resolve_for(&reference.to_string(), platform) {
+            Ok(image) => Ok(image.config),
+            Err(StoreError::ImageNotFound { .. }) => Ok(self.empty(name, platform)),
+            // One for another platform only: planning warns about it.
+            Err(StoreError::NoPlatform { offered, .. }) if offered.len() == 1 => {
+                Ok(store.resolve_for(&reference.to_string(), &offered[0])?.config)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn named(&self, key: &str, platform: &Platform) -> Result<Option<ImageConfig>, BaseError> {
+        match (self.request.named_contexts.get(key), self.store) {
+            (Some(NamedContext::Dir(_)), _) => Ok(None),
+            (Some(NamedContext::Image(name)), _) => self.image(name, platform).map(Some),
+            (Some(NamedContext::OciLayout { path, tag, digest }), Some(store)) => {
+                let name = digest.as_deref().or(tag.as_deref());
+                Ok(Some(store.open_layout(path, name)?.config))
+            }
+            (Some(NamedContext::OciLayout { .. }) | None, _) => Ok(Some(self.empty(key, platform))),
+        }
+    }
+}
