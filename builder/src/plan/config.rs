@@ -1,7 +1,7 @@
 //! The instructions that only change the configuration, and WORKDIR.
 
 use parser::ast::{ArgDecl, CommandForm, Healthcheck, Instruction, KeyValue, Onbuild};
-use parser::{Word, expose};
+use parser::{Word, expand, expose};
 
 use super::stage::StagePlanner;
 use super::step_name::shown;
@@ -132,7 +132,9 @@ impl StagePlanner<'_> {
         words.sort_by(|a, b| a.text.cmp(&b.text));
         let mut specs = Vec::new();
         for word in &words {
-            specs.extend(self.expanded(word)?.words);
+            // As with BuildKit, a variable nobody has set is no warning here: the port is just not there.
+            let expanded = expand::expand(word, self.context.escape(), &self.scope);
+            specs.extend(expanded.map_err(PlanErrorKind::from).at(word.span)?.words);
         }
         let mut ports = Vec::new();
         for spec in &specs {
