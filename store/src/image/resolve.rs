@@ -13,29 +13,53 @@ use crate::platform::Platform;
 use crate::reference::Reference;
 
 impl Store {
-    /// The image that `text` means on this machine: a name, an ID or the beginning of one.
+    /// The image that `text` means on this machine: a name, an ID or the beginning of one. It is held.
     pub fn resolve(&self, text: &str) -> Result<Image> {
         self.resolve_for(text, &Platform::host())
     }
 
     /// As [`Store::resolve`], for another platform.
     pub fn resolve_for(&self, text: &str, platform: &Platform) -> Result<Image> {
-        let index = self.read_index()?;
-        if let Ok(name) = text.parse::<Reference>()
-            && let Some(entry) = find_by_name(&index, &name)
-        {
-            return self.load_image(Some(name), entry, platform);
+        self.look_up(|index| {
+            if let Ok(name) = text.parse::<Reference>()
+                && let Some(entry) = find_by_name(index, &name)
+            {
+                return self.load_image(Some(name), entry, platform);
+            }
+            let entry = self.find_by_id(index, text)?;
+            self.load_image(None, &entry, platform)
+        })
+    }
+
+    /// Finds an image and holds it. Readers take no lock: another process may remove the image between its
+    /// being found and its being held. Then it is looked for again, in the list as it is by then.
+    fn look_up(&self, look: impl Fn(&Index) -> Result<Image>) -> Result<Image> {
+        let mut index = self.read_index()?;
+        loop {
+            let found = look(&index);
+            let complete = match &found {
+                Ok(image) => self.hold_image(image)?,
+                Err(StoreError::BlobMissing { .. }) => false,
+                Err(_) => true,
+            };
+            let now = if complete { index.clone() } else { self.read_index()? };
+            if now == index {
+                // An incomplete image is a damaged one: whoever reads what is missing says so.
+                return found;
+            }
+            index = now;
         }
-        let entry = self.find_by_id(&index, text)?;
-        self.load_image(None, &entry, platform)
     }
 
     /// The image of that name for this machine, if there is one.
     pub fn image(&self, name: &Reference) -> Result<Option<Image>> {
-        let index = self.read_index()?;
-        match find_by_name(&index, name) {
-            Some(entry) => self.load_image(Some(name.clone()), entry, &Platform::host()).map(Some),
-            None => Ok(None),
+        let found = self.look_up(|index| match find_by_name(index, name) {
+            Some(entry) => self.load_image(Some(name.clone()), entry, &Platform::host()),
+            None => Err(StoreError::ImageNotFound { name: name.to_string() }),
+        });
+        match found {
+            Err(StoreError::ImageNotFound { .. }) => Ok(None),
+            found => found.map(Some),
         }
     }
 
