@@ -19,6 +19,7 @@
 //! Other tools may read `images/` at any time. One that writes there holds no lease: do not prune meanwhile.
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sys::root_dir::FileKind;
@@ -37,7 +38,7 @@ use crate::snapshot::SnapshotId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PruneOptions {
-    /// Also forget images that lost their names and that no container uses.
+    /// Also forget images without names that no container and no other process uses.
     pub unnamed_images: bool,
 }
 
@@ -78,7 +79,7 @@ impl Store {
             let _sweep = self.lock_exclusive(LockName::Sweep)?;
             let (blobs, snapshots) = (self.blobs()?, self.snapshots()?);
             let mut live = Live::default();
-            live.hold(lease::all_held(&self.sub("leases"))?);
+            live.hold(lease::all_held(&self.sub("leases"), None)?);
             live.hold(cache_roots()?);
             self.mark_images(&mut live)?;
             self.mark_chains(&mut live)?;
@@ -96,8 +97,7 @@ impl Store {
             }
         }
         for path in garbage {
-            pruned.bytes += size_below(&path)?;
-            remove_any(&path)?;
+            pruned.bytes += self.remove_aside(&path)?;
         }
         Ok(pruned)
     }
@@ -136,8 +136,9 @@ impl Store {
     }
 
     fn forget_unnamed(&self) -> Result<Vec<Digest>> {
-        let in_use: HashSet<Held> = self.kept()?.into_iter().flat_map(|(_, held)| held).collect();
         self.update_index(|index| {
+            // Only now: who lists an image holds it first.
+            let in_use = self.held_by_others()?;
             let mut forgotten = Vec::new();
             index.manifests.retain(|entry| {
                 let used = in_use.contains(&Held::Blob(entry.digest));
@@ -247,11 +248,28 @@ impl Store {
         Ok(())
     }
 
-    /// Moves garbage out of sight.
-    fn set_aside(&self, path: &Path) -> Result<PathBuf> {
+    /// What an entry of the image list leads to.
+    pub(crate) fn led_to(&self, entry: &Descriptor, depth: usize) -> Result<HashSet<Held>> {
+        let mut live = Live::default();
+        self.mark_manifest(entry, &mut live, depth)?;
+        self.mark_chains(&mut live)?;
+        let blobs = live.blobs.into_iter().map(Held::Blob);
+        Ok(blobs.chain(live.snapshots.into_iter().map(Held::Snapshot)).collect())
+    }
+
+    /// Moves a file or directory out of sight, for [`Store::remove_aside`]. Should this process die before,
+    /// the next to open the store removes it.
+    pub fn set_aside(&self, path: &Path) -> Result<PathBuf> {
         let aside = self.temp_path()?;
         fs::rename(path, &aside).map_err(io_error("remove", path))?;
         Ok(aside)
+    }
+
+    /// Removes what was set aside and says how many bytes it was.
+    pub fn remove_aside(&self, path: &Path) -> Result<u64> {
+        let bytes = size_below(path)?;
+        remove_any(path)?;
+        Ok(bytes)
     }
 }
 
@@ -266,21 +284,31 @@ impl Live {
     }
 }
 
-/// Bytes of a file, or of all files below a directory.
-fn size_below(path: &Path) -> Result<u64> {
-    let metadata = fs::symlink_metadata(path).map_err(io_error("look at", path))?;
+/// Bytes of a file, or of all files below a directory. What is gone, or goes meanwhile, counts nothing.
+pub fn size_below(path: &Path) -> Result<u64> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        metadata => metadata.map_err(io_error("look at", path))?,
+    };
     if !metadata.is_dir() {
         return Ok(metadata.len());
     }
-    let failed = |error: SysError| io_error("look through", path)(error.into());
-    let dir = RootDir::open(path).map_err(failed)?;
+    match size_of_files(path) {
+        Ok(size) => Ok(size),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(io_error("look through", path)(error.into())),
+    }
+}
+
+fn size_of_files(path: &Path) -> std::result::Result<u64, SysError> {
+    let dir = RootDir::open(path)?;
     let (mut total, mut pending) = (0, vec![PathBuf::new()]);
     while let Some(parent) = pending.pop() {
-        let parent_dir = dir.subdir_nofollow(&parent).map_err(failed)?;
-        for child in parent_dir.read_dir("").map_err(failed)? {
+        let parent_dir = dir.subdir_nofollow(&parent)?;
+        for child in parent_dir.read_dir("")? {
             match child.kind {
                 FileKind::Dir => pending.push(parent.join(&child.name)),
-                FileKind::File => total += parent_dir.metadata(&child.name).map_err(failed)?.size,
+                FileKind::File => total += parent_dir.metadata(&child.name)?.size,
                 _ => {}
             }
         }

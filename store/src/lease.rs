@@ -97,6 +97,10 @@ impl Session {
         known.insert(held, true);
     }
 
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// A name in `temp/` that is this session's alone.
     pub(crate) fn temp_name(&self) -> String {
         format!("{}.{}", self.owner, self.temps.fetch_add(1, Ordering::Relaxed))
@@ -140,11 +144,14 @@ pub(crate) fn named(leases: &Path) -> Result<Vec<(String, Vec<Held>)>> {
     Ok(found)
 }
 
-/// Everything any living owner or named lease holds.
-pub(crate) fn all_held(leases: &Path) -> Result<HashSet<Held>> {
+/// Everything any living owner, other than `except`, or named lease holds.
+pub(crate) fn all_held(leases: &Path, except: Option<&str>) -> Result<HashSet<Held>> {
     let mut all = HashSet::new();
     for name in names_in(leases)? {
         let path = leases.join(&name);
+        if except == Some(name.as_str()) {
+            continue;
+        }
         if name.starts_with(NAMED) || is_alive(&path)? {
             all.extend(read(&path, &name)?);
         }
@@ -278,7 +285,7 @@ mod tests {
         for _ in 0..2 {
             held.iter().for_each(|held| session.hold(held.clone()).unwrap());
         }
-        assert_eq!(all_held(dir.path()).unwrap(), held.iter().cloned().collect());
+        assert_eq!(all_held(dir.path(), None).unwrap(), held.iter().cloned().collect());
         let temp = session.temp_name();
         assert!(living_owners(dir.path()).unwrap().contains(owner_of_temp(&temp)));
         drop(session);
@@ -291,7 +298,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let line = line_of(&Held::Blob(Digest::of(b"x")));
         fs::write(dir.path().join("1-2-abcdabcd-00000000"), line).unwrap();
-        assert!(all_held(dir.path()).unwrap().is_empty());
+        assert!(all_held(dir.path(), None).unwrap().is_empty());
         living_owners(dir.path()).unwrap();
         assert!(names_in(dir.path()).unwrap().is_empty());
     }
@@ -306,6 +313,6 @@ mod tests {
         assert!(keep(dir.path(), &dir.path().join("t"), "../x", &held).is_err());
         release(dir.path(), "c1").unwrap();
         release(dir.path(), "c1").unwrap();
-        assert!(all_held(dir.path()).unwrap().is_empty());
+        assert!(all_held(dir.path(), None).unwrap().is_empty());
     }
 }

@@ -29,6 +29,7 @@ pub mod platform;
 pub mod reference;
 pub mod snapshot;
 pub mod tree;
+mod usage;
 pub mod validate;
 
 pub use archive::{ArchiveKind, FormOptions, ImageToSave, ImportOptions, LayerForm, LoadedImage};

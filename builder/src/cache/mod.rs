@@ -25,8 +25,10 @@
 
 mod explain;
 mod key;
+mod prune;
 mod record;
 
+pub use prune::{CacheSelection, CacheUsage, PrunedCache, prune, usage};
 pub use record::roots;
 
 pub(crate) use explain::explain;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,9 +49,9 @@ pub(crate) struct Record {
 #[derive(Clone, Debug)]
 pub(crate) struct Cache {
     store: Store,
-    steps: PathBuf,
-    places: PathBuf,
-    results: PathBuf,
+    pub(super) steps: PathBuf,
+    pub(super) places: PathBuf,
+    pub(super) results: PathBuf,
     locks: PathBuf,
 }
 
@@ -94,6 +95,12 @@ impl Cache {
         let bytes = fs::read(self.path(key, "json")).ok()?;
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         (record.schema == SCHEMA && record.key == key).then_some(record)
+    }
+
+    /// Whether the step ran before, even if its record is gone.
+    pub(crate) fn has_run(&self, key: StepKey) -> bool {
+        let key = key.to_string();
+        self.read(&key).is_some() || self.path(&key, "gone").exists()
     }
 
     /// What the layer of a record contains.
@@ -180,8 +187,15 @@ impl Cache {
         key: StepKey,
     ) -> Result<(), StepError> {
         let dir = self.results.join(parent.to_string());
-        fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
-        self.replace(&dir.join(result.to_string()), key.to_string().as_bytes())
+        loop {
+            fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
+            match self.replace(&dir.join(result.to_string()), key.to_string().as_bytes()) {
+                // Pruned while it was empty.
+                Err(StepError::Io { source, .. }) if source.kind() == NotFound && !dir.exists() => {
+                }
+                done => return done,
+            }
+        }
     }
 
     pub(crate) fn record(
@@ -205,7 +219,7 @@ impl Cache {
         }
     }
 
-    fn path(&self, key: &str, extension: &str) -> PathBuf {
+    pub(super) fn path(&self, key: &str, extension: &str) -> PathBuf {
         self.steps.join(format!("{key}.{extension}"))
     }
 

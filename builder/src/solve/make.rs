@@ -65,7 +65,7 @@ impl OneStep<'_> {
     /// A step that ran before and runs again (`--no-cache`, a layer that was lost) leads to a new state:
     /// what later steps made of its first result must not be laid over its second one.
     fn state_key(&self, key: StepKey) -> StepKey {
-        if self.session.cache.read(&key.to_string()).is_none() {
+        if !self.session.cache.has_run(key) {
             return key;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

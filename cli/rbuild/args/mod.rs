@@ -2,6 +2,7 @@
 //! each command resolves its own arguments into a request.
 
 mod check;
+mod prune;
 mod refused;
 
 use std::ffi::OsString;
@@ -10,6 +11,10 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use check::{CheckArgs, CheckFormat};
+pub(crate) use prune::{
+    BuilderArgs, BuilderCommand, CachePruneArgs, ImageArgs, ImageCommand, ImagePruneArgs,
+    SystemPruneArgs,
+};
 pub(crate) use refused::RefusedFlag;
 
 /// Builds OCI images from Dockerfiles and runs them, without a daemon.
@@ -70,6 +75,10 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Run a command in a new container
     Run(Box<RunArgs>),
+    /// The build cache
+    Builder(BuilderArgs),
+    /// Images in general
+    Image(ImageArgs),
     /// The store as a whole
     System(SystemArgs),
     /// Show the version
@@ -263,6 +272,10 @@ pub(crate) struct SystemArgs {
 pub(crate) enum SystemCommand {
     /// Recompute every digest and size in the store
     Check,
+    /// Show how much space what takes
+    Df,
+    /// Remove what is not used: images without names, the build cache
+    Prune(SystemPruneArgs),
 }
 
 #[derive(Debug, ClapArgs)]

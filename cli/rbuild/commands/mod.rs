@@ -9,6 +9,7 @@ mod import;
 mod inspect;
 mod load;
 mod parse;
+mod prune;
 mod rmi;
 mod run;
 mod save;
@@ -42,6 +43,8 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Save(args) => save::run(&args, &environment),
         Command::Import(args) => import::run(&args, &environment),
         Command::Run(args) => return run::run(&args, &environment),
+        Command::Builder(args) => prune::builder(&args, &environment),
+        Command::Image(args) => prune::image(&args, &environment),
         Command::System(args) => system::run(&args, &environment),
         Command::Version => version::run(),
     };

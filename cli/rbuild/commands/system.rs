@@ -1,16 +1,21 @@
 //! `rbuild system`: the store as a whole.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use cli::environment::Environment;
 use cli::report::Report;
 use cli::{Exit, output};
+use store::{Held, Store};
 
-use super::open_store;
+use super::{open_store, prune};
 use crate::args::{SystemArgs, SystemCommand};
 
 pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> {
-    match args.command {
+    match &args.command {
         SystemCommand::Check => check(environment),
+        SystemCommand::Df => df(environment),
+        SystemCommand::Prune(args) => prune::system(args, environment),
     }
 }
 
@@ -24,4 +29,41 @@ fn check(environment: &Environment) -> Result<Exit> {
     }
     Report::error(format!("the store has {} problems", problems.len())).print();
     Ok(Exit::Failure)
+}
+
+/// Docker's table, with the rows that there are here.
+fn df(environment: &Environment) -> Result<Exit> {
+    let store = open_store(environment)?;
+    let cache = builder::cache::usage(&store)?;
+    let rows = [
+        images_row(&store)?,
+        row("Build Cache", cache.entries, cache.active, cache.bytes, cache.reclaimable),
+    ];
+    output::write(&output::table(&["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], &rows))?;
+    Ok(Exit::Success)
+}
+
+/// What several images share counts once.
+fn images_row(store: &Store) -> Result<Vec<String>> {
+    let held = store.held()?;
+    let images = store.image_contents()?;
+    let is_active = |manifest| held.contains(&Held::Blob(manifest));
+    let active = images.iter().filter(|(manifest, _)| is_active(*manifest));
+    let in_use: HashSet<&Held> = active.flat_map(|(_, things)| things).collect();
+    let everything: HashSet<&Held> = images.iter().flat_map(|(_, things)| things).collect();
+    let (mut bytes, mut reclaimable) = (0, 0);
+    for thing in everything {
+        let size = store.size_of(thing)?;
+        bytes += size;
+        reclaimable += if in_use.contains(thing) { 0 } else { size };
+    }
+    let manifests: HashSet<_> = images.iter().map(|(manifest, _)| *manifest).collect();
+    let active = manifests.iter().filter(|manifest| is_active(**manifest)).count();
+    Ok(row("Images", manifests.len(), active, bytes, reclaimable))
+}
+
+fn row(kind: &str, total: usize, active: usize, bytes: u64, reclaimable: u64) -> Vec<String> {
+    let share = (reclaimable * 100).checked_div(bytes).map(|percent| format!(" ({percent}%)"));
+    let reclaimable = output::size(reclaimable) + &share.unwrap_or_default();
+    vec![kind.to_owned(), total.to_string(), active.to_string(), output::size(bytes), reclaimable]
 }

@@ -10,7 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use store::Store;
 
@@ -102,6 +102,8 @@ impl CacheDir {
             let file = options.create(true).truncate(false).write(true).open(&path);
             let file = file.map_err(io_error("open", &path))?;
             if lock(&file, &path, sharing, cancel)? {
+                // When it was last used: `cache::prune` asks.
+                file.set_modified(SystemTime::now()).map_err(io_error("touch", &path))?;
                 let path = parent.join(number.to_string());
                 return Ok(CacheDir { path, _lock: Arc::new(file) });
             }

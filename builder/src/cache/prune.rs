@@ -1,0 +1,314 @@
+//! Forgetting records and cache mounts.
+//!
+//! Records go while a collection holds the store's `sweep` lock, just before it asks what the records lead to.
+//! A build that found a record wrote the record's layer into its lease before it looked for the record's index;
+//! so a record whose layer no lease lists is either unknown to all builds, or its finder looks afterwards and
+//! takes it for a miss. Records that a build writes meanwhile are of layers it holds.
+//!
+//! `KEY.gone` stays of a record that goes while others stay: a step that runs again must lead to a new state
+//! (see [`super`]).
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use store::{Digest, Held, PruneOptions, Store, StoreError};
+
+use super::record::{Cache, Record, roots};
+
+/// What [`prune`] forgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSelection {
+    /// Also what images are made of, and cache mounts.
+    pub all: bool,
+    /// Only what was not used for so long.
+    pub unused_for: Option<Duration>,
+}
+
+/// What [`prune`] removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrunedCache {
+    /// Keys of the records and names of the cache mounts.
+    pub entries: Vec<String>,
+    /// Images without names, if asked for.
+    pub images: Vec<Digest>,
+    pub bytes: u64,
+}
+
+/// How much the cache takes, in the sense of `system df`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheUsage {
+    pub entries: usize,
+    /// Those that a running build or container holds.
+    pub active: usize,
+    /// Bytes of what no image is made of.
+    pub bytes: u64,
+    pub reclaimable: u64,
+}
+
+/// Forgets records and mounts that `selection` means and that nothing running uses, and collects everything that
+/// nothing leads to any more. No `selection`: only collects.
+pub fn prune(
+    store: &Store,
+    selection: Option<CacheSelection>,
+    unnamed_images: bool,
+) -> Result<PrunedCache, StoreError> {
+    let mut sweep = Sweep::default();
+    let pruned = store.prune(PruneOptions { unnamed_images }, &mut || {
+        if let Some(selection) = selection {
+            sweep = Sweep::of(store, selection)?;
+        }
+        roots(store)
+    })?;
+    let mut bytes = pruned.bytes + sweep.bytes;
+    for path in sweep.aside {
+        bytes += store.remove_aside(&path)?;
+    }
+    Ok(PrunedCache { entries: sweep.entries, images: pruned.images, bytes })
+}
+
+/// What the records and mounts of the cache take.
+pub fn usage(store: &Store) -> Result<CacheUsage, StoreError> {
+    let cache = Cache::open(store)?;
+    let (held, of_images) = (store.held()?, of_images(store)?);
+    let mut usage = CacheUsage::default();
+    let mut counted = HashSet::new();
+    for record in records(&cache)? {
+        let active = held.contains(&Held::Blob(record.descriptor.digest));
+        usage.entries += 1;
+        usage.active += usize::from(active);
+        for thing in things(&record).filter(|thing| !of_images.contains(thing)) {
+            if counted.insert(thing.clone()) {
+                usage.add(store.size_of(&thing)?, held.contains(&thing));
+            }
+        }
+    }
+    for mount in mounts(store)? {
+        let idle = mount.lock()?.is_some();
+        usage.entries += 1;
+        usage.active += usize::from(!idle);
+        usage.add(store::gc::size_below(&mount.path)?, !idle);
+    }
+    Ok(usage)
+}
+
+impl CacheUsage {
+    fn add(&mut self, bytes: u64, active: bool) {
+        self.bytes += bytes;
+        self.reclaimable += if active { 0 } else { bytes };
+    }
+}
+
+#[derive(Debug, Default)]
+struct Sweep {
+    entries: Vec<String>,
+    aside: Vec<PathBuf>,
+    bytes: u64,
+}
+
+impl Sweep {
+    fn of(store: &Store, selection: CacheSelection) -> Result<Sweep, StoreError> {
+        let cache = Cache::open(store)?;
+        let mut sweep = Sweep::default();
+        let oldest = selection.unused_for.and_then(|age| SystemTime::now().checked_sub(age));
+        let too_new = |used: SystemTime| oldest.is_some_and(|oldest| used > oldest);
+        sweep.records(store, &cache, selection, &too_new)?;
+        if selection.all {
+            sweep.mounts(store, &too_new)?;
+            for path in paths_in(&store.directory("cache/files")?)? {
+                if !too_new(modified(&path)) {
+                    sweep.bytes += remove(&path)?;
+                }
+            }
+        }
+        Ok(sweep)
+    }
+
+    fn records(
+        &mut self,
+        store: &Store,
+        cache: &Cache,
+        selection: CacheSelection,
+        too_new: &dyn Fn(SystemTime) -> bool,
+    ) -> Result<(), StoreError> {
+        // What appears after this is not looked at.
+        let files = paths_in(&cache.steps)?;
+        let held = store.held()?;
+        let of_images = if selection.all { HashSet::new() } else { of_images(store)? };
+        let last_used = last_used(cache)?;
+        let (mut kept, mut gone) = (HashSet::new(), Vec::new());
+        for record in records_in(cache, &files) {
+            let layer = Held::Blob(record.descriptor.digest);
+            let used = last_used.get(&record.key).copied().unwrap_or(SystemTime::UNIX_EPOCH);
+            let used = used.max(modified(&cache.path(&record.key, "json")));
+            if held.contains(&layer) || of_images.contains(&layer) || too_new(used) {
+                kept.insert(record.key);
+            } else {
+                gone.push(record.key);
+            }
+        }
+        for key in gone {
+            if !kept.is_empty() {
+                let marker = cache.path(&key, "gone");
+                fs::write(&marker, "").map_err(failed("write", &marker))?;
+            }
+            self.bytes += remove(&cache.path(&key, "json"))?;
+            self.entries.push(key);
+        }
+        self.leftovers(cache, files, &kept)
+    }
+
+    /// What belongs to records that are not there.
+    fn leftovers(
+        &mut self,
+        cache: &Cache,
+        files: Vec<PathBuf>,
+        kept: &HashSet<String>,
+    ) -> Result<(), StoreError> {
+        for path in files {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let marker = path.extension().is_some_and(|extension| extension == "gone");
+            let needed = if marker { !kept.is_empty() } else { kept.contains(&stem) };
+            if !needed {
+                self.bytes += remove(&path)?;
+            }
+        }
+        let leads_nowhere = |path: &Path| {
+            fs::read_to_string(path).map(|key| !kept.contains(&key)).unwrap_or_default()
+        };
+        for path in paths_in(&cache.places)?.into_iter().filter(|path| leads_nowhere(path)) {
+            self.bytes += remove(&path)?;
+        }
+        for state in paths_in(&cache.results)? {
+            for path in paths_in(&state)?.into_iter().filter(|path| leads_nowhere(path)) {
+                self.bytes += remove(&path)?;
+            }
+            // Stays when it is not empty.
+            let _ = fs::remove_dir(&state);
+        }
+        Ok(())
+    }
+
+    fn mounts(
+        &mut self,
+        store: &Store,
+        too_new: &dyn Fn(SystemTime) -> bool,
+    ) -> Result<(), StoreError> {
+        for mount in mounts(store)? {
+            if too_new(modified(&mount.lock_path())) {
+                continue;
+            }
+            let Some(_lock) = mount.lock()? else { continue };
+            if mount.path.exists() {
+                self.aside.push(store.set_aside(&mount.path)?);
+                self.entries.push(mount.name());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A directory of a cache mount. Its lock file stays for ever: whoever waits for it has it open.
+#[derive(Debug)]
+struct Mount {
+    path: PathBuf,
+}
+
+impl Mount {
+    fn name(&self) -> String {
+        let parent = self.path.parent().and_then(Path::file_name).unwrap_or_default();
+        let number = self.path.file_name().unwrap_or_default();
+        format!("{}/{}", parent.to_string_lossy(), number.to_string_lossy())
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.path.with_extension("lock")
+    }
+
+    /// None while a RUN uses it.
+    fn lock(&self) -> Result<Option<File>, StoreError> {
+        let path = self.lock_path();
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(failed("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(source)) => Err(failed("lock", &path)(source)),
+        }
+    }
+}
+
+fn mounts(store: &Store) -> Result<Vec<Mount>, StoreError> {
+    let mut mounts = Vec::new();
+    for parent in paths_in(&store.directory("cache/mounts")?)? {
+        let paths = paths_in(&parent)?.into_iter();
+        mounts.extend(paths.filter(|path| path.is_dir()).map(|path| Mount { path }));
+    }
+    Ok(mounts)
+}
+
+fn records(cache: &Cache) -> Result<Vec<Record>, StoreError> {
+    Ok(records_in(cache, &paths_in(&cache.steps)?).collect())
+}
+
+fn records_in(cache: &Cache, files: &[PathBuf]) -> impl Iterator<Item = Record> {
+    let is_record = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "json");
+    let keys = files.iter().filter(is_record).filter_map(|path| path.file_stem());
+    keys.filter_map(|key| cache.read(&key.to_string_lossy()))
+}
+
+fn things(record: &Record) -> impl Iterator<Item = Held> {
+    let snapshot = record.snapshot.clone().map(Held::Snapshot);
+    std::iter::once(Held::Blob(record.descriptor.digest)).chain(snapshot)
+}
+
+fn of_images(store: &Store) -> Result<HashSet<Held>, StoreError> {
+    Ok(store.image_contents()?.into_iter().flat_map(|(_, things)| things).collect())
+}
+
+/// A place in a Dockerfile is written whenever its step is solved, made or not.
+fn last_used(cache: &Cache) -> Result<HashMap<String, SystemTime>, StoreError> {
+    let mut last = HashMap::new();
+    for path in paths_in(&cache.places)? {
+        if let Ok(key) = fs::read_to_string(&path) {
+            let time = last.entry(key).or_insert(SystemTime::UNIX_EPOCH);
+            *time = modified(&path).max(*time);
+        }
+    }
+    Ok(last)
+}
+
+/// What cannot be looked at any more counts as new.
+fn modified(path: &Path) -> SystemTime {
+    fs::metadata(path).and_then(|file| file.modified()).unwrap_or_else(|_| SystemTime::now())
+}
+
+/// Removes a file and says how long it was; one that is gone has no length.
+fn remove(path: &Path) -> Result<u64, StoreError> {
+    let length = fs::symlink_metadata(path).map_or(0, |file| file.len());
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        _ => Ok(length),
+    }
+}
+
+fn paths_in(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed("list", dir))?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.map_err(failed("list", dir))?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { act, path, source }
+}

@@ -1,0 +1,104 @@
+//! Commands that free space.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub(crate) struct BuilderArgs {
+    #[command(subcommand)]
+    pub(crate) command: BuilderCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BuilderCommand {
+    /// Remove build cache that no image is made of
+    Prune(CachePruneArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageArgs {
+    #[command(subcommand)]
+    pub(crate) command: ImageCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// Remove images without names
+    Prune(ImagePruneArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CachePruneArgs {
+    /// Also what images are made of, and cache mounts
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// Only what was not used for so long: `until=24h`
+    #[arg(long, value_name = "until=DURATION", value_parser = until)]
+    pub(crate) filter: Option<Duration>,
+    #[arg(long, hide = true, alias = "reserved-space", alias = "max-used-space", alias = "min-free-space", value_parser = no_size)]
+    pub(crate) keep_storage: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImagePruneArgs {
+    /// Also images with names that no container or build uses
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    #[arg(long, hide = true, value_parser = no_filter)]
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SystemPruneArgs {
+    /// Also images with names, the cache of what they are made of, and cache mounts
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    #[arg(long, hide = true, value_parser = no_filter)]
+    pub(crate) filter: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = no_volumes)]
+    pub(crate) volumes: Option<String>,
+}
+
+fn until(text: &str) -> Result<Duration, String> {
+    let Some(("until", age)) = text.split_once('=') else {
+        return Err("only `until=DURATION` is supported".to_owned());
+    };
+    let nanoseconds = parser::duration::parse(age).map_err(|error| error.to_string())?;
+    let nanoseconds = u64::try_from(nanoseconds).map_err(|_| "it is negative".to_owned())?;
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+fn no_size(_: &str) -> Result<String, String> {
+    Err("limits by size are not supported yet; use `--filter until=DURATION`".to_owned())
+}
+
+fn no_filter(_: &str) -> Result<String, String> {
+    Err("filters are supported by `rbuild builder prune` only".to_owned())
+}
+
+fn no_volumes(_: &str) -> Result<String, String> {
+    Err("there are no volumes yet".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_durations() {
+        assert_eq!(until("until=1h30m"), Ok(Duration::from_secs(5400)));
+        for wrong in ["24h", "until=x", "until=-1h", "label=a", "until=2026-01-01"] {
+            assert!(until(wrong).is_err(), "{wrong}");
+        }
+    }
+}

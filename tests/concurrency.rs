@@ -1,0 +1,96 @@
+//! Eight processes that build, load, tag, remove and prune at once on one store: nothing that succeeded may be
+//! wrong, nothing may fail for another reason than that somebody removed what was asked for.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::{Output, Sandbox, privileged};
+
+const WORKERS: usize = 8;
+const LONGEST: Duration = Duration::from_secs(15);
+const MOST_ROUNDS: usize = 60;
+
+const COPIES: &str = "FROM busybox AS a\nCOPY shared /shared\nCOPY own-{N} /own\n\
+     FROM busybox\nCOPY --from=a /shared /own /x/\nWORKDIR /w/{N}\n";
+const RUNS: &str = "FROM busybox\nCOPY shared /shared\nRUN --mount=type=cache,target=/c date > /c/{N}; cat /shared > /y\n";
+
+#[test]
+fn many_at_once_leave_a_valid_store() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.rbuild(["save", "-o", "busybox.tar", "busybox"]).success();
+    sandbox.write("context/shared", &"shared\n".repeat(20_000));
+    for number in 0..WORKERS {
+        sandbox.write(&format!("context/own-{number}"), &format!("{number}\n").repeat(5000));
+        let runs = privileged() && number == 0;
+        let text = if runs { RUNS } else { COPIES };
+        sandbox.write(
+            &format!("context/Dockerfile.{number}"),
+            &text.replace("{N}", &number.to_string()),
+        );
+    }
+    let built = AtomicUsize::new(0);
+    let end = Instant::now() + LONGEST;
+    std::thread::scope(|scope| {
+        for number in 0..WORKERS {
+            let (sandbox, built) = (&sandbox, &built);
+            scope.spawn(move || {
+                for round in 0..MOST_ROUNDS {
+                    if Instant::now() > end {
+                        break;
+                    }
+                    built.fetch_add(usize::from(act(sandbox, number, round)), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    sandbox.validate();
+    let built = built.into_inner();
+    assert!(built >= WORKERS, "only {built} builds succeeded");
+    println!("{built} builds succeeded");
+    sandbox.rbuild(["load", "-i", "busybox.tar"]).success();
+    for number in 0..2 {
+        build(&sandbox, number).success();
+    }
+    sandbox.rbuild(["builder", "prune", "-f"]).success();
+    sandbox.rbuild(["save", "-o", "app.tar", "app-0", "app-1"]).success();
+    sandbox.validate();
+}
+
+fn build(sandbox: &Sandbox, number: usize) -> Output {
+    let (file, name) = (format!("context/Dockerfile.{number}"), format!("app-{number}"));
+    sandbox.rbuild(["build", "--progress", "plain", "-f", &file, "-t", &name, "context"])
+}
+
+/// Says whether it was a build that succeeded.
+fn act(sandbox: &Sandbox, number: usize, round: usize) -> bool {
+    let own = format!("app-{number}");
+    match (number, round % 4) {
+        (0..=4, _) => {
+            let built = done(build(sandbox, number), true);
+            // Names are this worker's own; only a pruner may take them away.
+            done(sandbox.rbuild(["tag", &own, "shared-name"]), true);
+            done(sandbox.rbuild(["inspect", &own]), true);
+            return built;
+        }
+        (5, 0) => done(sandbox.rbuild(["image", "prune", "-f"]), false),
+        (5, 1) => done(sandbox.rbuild(["builder", "prune", "-a", "-f"]), false),
+        (5, 2) => done(sandbox.rbuild(["system", "df"]), false),
+        (5, _) => done(sandbox.rbuild(["system", "prune", "-a", "-f"]), false),
+        (6, 0) => done(sandbox.rbuild(["rmi", "-f", "shared-name"]), false),
+        (6, _) => done(sandbox.rbuild(["builder", "prune", "-f"]), false),
+        _ => done(sandbox.rbuild(["load", "-i", "busybox.tar"]), false),
+    };
+    false
+}
+
+/// Fails the test unless the command succeeded. The only excuse is that an image is gone, for those that use one.
+#[track_caller]
+fn done(output: Output, uses_image: bool) -> bool {
+    if output.status == Some(0) {
+        return true;
+    }
+    let gone = output.stderr.contains("image `") && output.stderr.contains("` does not exist");
+    let excused = uses_image && gone;
+    assert!(excused, "{output}");
+    false
+}

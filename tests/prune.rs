@@ -1,0 +1,144 @@
+//! What `builder prune`, `image prune` and `system prune` remove, and what they keep.
+
+use crate::support::{Sandbox, privileged};
+
+/// A layer that is copied, one of a stage that is not in the image, and one that is in no image at all.
+const DOCKERFILE: &str = "FROM busybox AS made\nCOPY big /big\n\
+     FROM busybox\nCOPY small /small\nCOPY --from=made /big /copy\n";
+
+fn built() -> Sandbox {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.write("context/big", &"b".repeat(300_000));
+    sandbox.write("context/small", "small");
+    sandbox.build(DOCKERFILE, &["-t", "app"]).success();
+    sandbox
+}
+
+#[test]
+fn a_tagged_image_keeps_its_cache_unless_all_goes() {
+    let sandbox = built();
+    let id = || sandbox.rbuild(["images", "-q", "app"]).success().stdout;
+    let before = id();
+    let pruned = sandbox.rbuild(["builder", "prune", "-f"]).success();
+    assert!(pruned.stdout.starts_with("Deleted build cache objects:\n"), "{pruned}");
+    sandbox.build(DOCKERFILE, &["-t", "app"]).success().says("CACHED");
+    assert_eq!(id(), before);
+    sandbox.validate();
+    // What the second build made of the other stage goes, what makes the image stays.
+    sandbox.rbuild(["builder", "prune", "-f"]).success();
+    let again = sandbox.build("FROM busybox\nCOPY small /small\n", &[]).success();
+    again.says("CACHED");
+
+    sandbox.rbuild(["builder", "prune", "-a", "-f"]).success();
+    let again = sandbox.build(DOCKERFILE, &["-t", "app"]).success();
+    assert!(!again.stderr.contains("CACHED"), "{again}");
+    sandbox.validate();
+}
+
+#[test]
+fn what_was_used_lately_stays_when_asked_for() {
+    let sandbox = built();
+    sandbox
+        .rbuild(["builder", "prune", "-a", "-f", "--filter", "until=1h"])
+        .success()
+        .prints("Total reclaimed space: 0B\n");
+    let pruned = sandbox.rbuild(["builder", "prune", "-a", "-f", "--filter=until=0s"]).success();
+    assert_eq!(pruned.stdout.lines().filter(|line| line.len() == 64).count(), 3, "{pruned}");
+    sandbox.rbuild(["builder", "prune", "-f", "--keep-storage", "1g"]).exits(2).says("by size");
+}
+
+#[test]
+fn everything_goes_when_everything_is_asked_for() {
+    let sandbox = built();
+    sandbox.build("FROM busybox\nCOPY big /\n", &[]).success();
+    let dangling = sandbox.rbuild(["image", "prune", "-f"]).success();
+    assert!(dangling.stdout.starts_with("Deleted Images:\ndeleted: sha256:"), "{dangling}");
+    assert_eq!(sandbox.rbuild(["images", "-q"]).success().stdout.lines().count(), 2);
+    let all = sandbox.rbuild(["system", "prune", "-a", "-f"]).success();
+    assert!(all.stdout.contains("untagged: busybox:latest\n"), "{all}");
+    let df = sandbox.rbuild(["system", "df"]).success().stdout;
+    let rows: Vec<Vec<&str>> = df.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]);
+    assert_eq!(rows[1], ["Images", "0", "0", "0B", "0B"]);
+    assert_eq!(rows[2], ["Build", "Cache", "0", "0", "0B", "0B"]);
+    assert_eq!(std::fs::read_dir(sandbox.root().join("images/blobs/sha256")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(sandbox.root().join("cache/steps")).unwrap().count(), 0);
+    sandbox.validate();
+}
+
+#[test]
+fn nothing_goes_without_a_yes() {
+    let sandbox = built();
+    for command in [&["builder", "prune", "-a"][..], &["image", "prune"], &["system", "prune"]] {
+        for answer in ["", "n\n", "perhaps\n"] {
+            sandbox.rbuild_with_input(command, answer).exits(1).says("cancelled");
+        }
+    }
+    let df = sandbox.rbuild(["system", "df"]).success().stdout;
+    assert!(df.contains("Build Cache   3       0"), "{df}");
+    let pruned = sandbox.rbuild_with_input(["builder", "prune", "-a"], "y\n").success();
+    assert!(pruned.stdout.contains("Total reclaimed space: "), "{pruned}");
+}
+
+/// A step that runs again after its record was removed leads to a new state: a later step's record, which was
+/// kept, must not be laid over the new result.
+#[test]
+fn a_kept_record_is_not_laid_over_another_result() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let dockerfile = "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /a\nRUN cp /a /b\n";
+    sandbox.build(dockerfile, &["-t", "app"]).success();
+    let steps = sandbox.root().join("cache/steps");
+    // As if the first step had not been used for a day, and the second had.
+    let name = |key: &str| -> String {
+        let text = std::fs::read_to_string(steps.join(key)).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["name"].to_string()
+    };
+    let entries = std::fs::read_dir(&steps).unwrap().map(|entry| entry.unwrap().file_name());
+    let records = entries.map(|name| name.into_string().unwrap()).filter(|n| n.ends_with(".json"));
+    let first = records.into_iter().find(|key| name(key).contains("uuid")).unwrap();
+    let day_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+    let key = first.strip_suffix(".json").unwrap();
+    let places = std::fs::read_dir(sandbox.root().join("cache/places")).unwrap();
+    let place = places
+        .map(|entry| entry.unwrap().path())
+        .find(|path| std::fs::read_to_string(path).unwrap() == key)
+        .unwrap();
+    for path in [steps.join(&first), place] {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(day_ago).unwrap();
+    }
+    let pruned = sandbox.rbuild(["builder", "prune", "-a", "-f", "--filter=until=1h"]).success();
+    assert!(pruned.stdout.contains(key), "{pruned}");
+    sandbox.build(dockerfile, &["-t", "app"]).success();
+    sandbox.rbuild(["run", "--rm", "app", "cmp", "/a", "/b"]).success();
+}
+
+#[test]
+fn a_cache_mount_in_use_stays() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let mount = "--mount=type=cache,target=/c";
+    sandbox.build(&format!("FROM busybox\nRUN {mount} echo kept > /c/f\n"), &[]).success();
+    let waiting = format!("FROM busybox\nRUN {mount} touch /c/busy; sleep 2; test -f /c/f\n");
+    sandbox.write("context/Dockerfile", &waiting);
+    let mut child = sandbox.spawn(&["build", "context"]);
+    let busy = || {
+        let mounts = std::fs::read_dir(sandbox.root().join("cache/mounts")).unwrap();
+        mounts.into_iter().any(|entry| entry.unwrap().path().join("0/busy").exists())
+    };
+    while !busy() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    sandbox.rbuild(["system", "prune", "-a", "-f"]).success();
+    assert!(child.wait().unwrap().success());
+    assert!(busy());
+    sandbox.rbuild(["builder", "prune", "-a", "-f"]).success();
+    assert!(!busy());
+    sandbox.validate();
+}
