@@ -85,7 +85,14 @@ impl<'a> Targets<'a> {
             Err(error) if error.errno() == Some(libc::ENOENT) => self.create(&path, is_dir)?,
             Err(error) => return Err(error).step(step()),
         }
-        let place = self.root.place_fd(&path).step(step())?;
+        let place = match self.root.place_fd(&path) {
+            // Another container of a shared mount has just removed what it made there.
+            Err(error) if error.errno() == Some(libc::ENOENT) => {
+                self.create(&path, is_dir)?;
+                self.root.place_fd(&path).step(step())?
+            }
+            place => place.step(step())?,
+        };
         let kind = rustix::fs::fstatfs(&place).step(step())?.f_type;
         if kind == PROC_SUPER_MAGIC {
             return Err("nothing is mounted over /proc").step(step());
@@ -98,7 +105,10 @@ impl<'a> Targets<'a> {
         let mut missing: Vec<&Path> =
             path.ancestors().take_while(|p| self.root.metadata(p).is_err()).collect();
         missing.reverse();
-        self.disturb(missing[0]).step(step())?;
+        // Nothing is missing any more when another container was quicker.
+        if let Some(first) = missing.first() {
+            self.disturb(first).step(step())?;
+        }
         for created in missing {
             let made = if is_dir || created != path {
                 self.root.create_dir(created, 0o755)
