@@ -18,7 +18,8 @@
 //! place in a Dockerfile remembers its last record (`cache/places`).
 //!
 //! A step that ran before and runs again leads to a new state, whatever its key: later steps are not
-//! answered by records that were made on its first result.
+//! answered by records that were made on its first result. `KEY.gone` remembers that a step ran while it has
+//! no record: until its layer is sealed, and after its record was pruned.
 //!
 //! **Second chance**: when a step ran again and its result equals what a record of a step on the same
 //! state says, times of writing aside, the recorded layer takes its place and later steps hit.

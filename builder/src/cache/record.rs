@@ -103,6 +103,13 @@ impl Cache {
         self.read(&key).is_some() || self.path(&key, "gone").exists()
     }
 
+    /// Says that a step has run before its record can say what it made. Without this, a build that is killed
+    /// in between would leave records of later steps on a result that nobody has.
+    pub(crate) fn set_run(&self, key: StepKey) -> Result<(), StepError> {
+        let marker = self.path(&key.to_string(), "gone");
+        fs::write(&marker, "").map_err(io_error("write", &marker))
+    }
+
     /// What the layer of a record contains.
     pub(crate) fn index(&self, key: &str) -> Result<LayerIndex, StepError> {
         let path = self.path(key, "index");
@@ -130,7 +137,12 @@ impl Cache {
             })
             .collect();
         self.replace(&self.path(&record.key, "inputs"), &json("the inputs", &inputs)?)?;
-        self.update(record)
+        self.update(record)?;
+        let marker = self.path(&record.key, "gone");
+        match fs::remove_file(&marker) {
+            Err(error) if error.kind() != NotFound => Err(io_error("remove", &marker)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until no other build makes a step of this key.

@@ -135,6 +135,7 @@ impl OneStep<'_> {
             let sealed = Layer::sealed_now(Sealed::new(layer), created, Some(snapshot));
             return Ok((key, Arc::new(sealed)));
         }
+        session.cache.set_run(report.key)?;
         let layer = Arc::new(Layer::unsealed(created, snapshot.clone()));
         let (cell, guard, stop) = (layer.clone(), layer.sealing(), session.stop.clone());
         let seal = move || {

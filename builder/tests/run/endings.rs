@@ -1,4 +1,6 @@
 //! How a RUN ends that does not end well.
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use builder::{BuildError, Cancel, RunError};
@@ -14,6 +16,10 @@ pub(crate) const CASES: &[Case] = &[
     ("endings::processes_left_behind_end", processes_left_behind_end),
     ("endings::cancelling_leaves_nothing", cancelling_leaves_nothing),
     ("endings::one_failure_stops_other_stages", one_failure_stops_other_stages),
+    (
+        "endings::a_step_without_its_record_leads_to_a_new_state",
+        a_step_without_its_record_leads_to_a_new_state,
+    ),
 ];
 
 fn failures_show_the_last_lines(world: &World) {
@@ -82,4 +88,24 @@ fn one_failure_stops_other_stages(world: &World) {
     let error = world.failure(stages);
     assert!(error.to_string().ends_with("exit code: 3"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+/// What a kill between two records leaves: the later step's, and the mark that the earlier one ran.
+fn a_step_without_its_record_leads_to_a_new_state(world: &World) {
+    let text = "RUN cat /proc/sys/kernel/random/uuid | tee /a\nRUN cat /a";
+    let steps = world.directory.path().join("store/cache/steps");
+    let files = |extension: &str| -> Vec<PathBuf> {
+        let entries = fs::read_dir(&steps).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+    };
+    assert_eq!(world.output(text).lines().count(), 2);
+    assert_eq!(files("gone"), Vec::<PathBuf>::new());
+    let is_first = |path: &PathBuf| fs::read_to_string(path).unwrap().contains("random/uuid");
+    for record in files("json").into_iter().filter(is_first) {
+        fs::rename(&record, record.with_extension("gone")).unwrap();
+    }
+    let again = world.output(text);
+    let lines: Vec<&str> = again.lines().collect();
+    assert!(lines.len() == 2 && lines[0] == lines[1], "both run again: {again}");
+    assert_eq!(files("gone"), Vec::<PathBuf>::new());
 }
