@@ -4,6 +4,7 @@
 
 pub mod environment;
 pub mod exit;
+pub mod format;
 pub mod output;
 pub mod progress;
 pub mod report;
