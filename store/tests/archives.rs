@@ -414,6 +414,33 @@ fn names_an_image_cannot_have_are_refused_or_left_out() {
     assert_eq!(load("org.opencontainers.image.ref.name", "Some/Text:!").unwrap(), none);
 }
 
+/// umoci makes a new tag by copying the entry and changing one of its two names.
+#[test]
+fn a_new_tag_of_another_tool_is_the_name() {
+    let from = sandbox();
+    let made = image(&from.store, &["app"], &[&[("a", "1")]]);
+    let files = files_of(&save(&from.store, &["app"], ArchiveKind::Oci, PLAIN));
+    let (digest, size) = (made.descriptor.digest, made.descriptor.size);
+    for (ref_name, expected) in [
+        ("1", "docker.io/library/app:1"),
+        ("2", "docker.io/library/app:2"),
+        ("app:3", "docker.io/library/app:3"),
+        ("docker.io/library/app:4", "docker.io/library/app:4"),
+        ("other:5", "docker.io/library/app:1"),
+        ("any text", "docker.io/library/app:1"),
+    ] {
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{}","digest":"{digest}","size":{size},
+            "annotations":{{"io.containerd.image.name":"docker.io/library/app:1",
+            "org.opencontainers.image.ref.name":"{ref_name}"}}}}]}}"#,
+            media_type::IMAGE_MANIFEST
+        );
+        let loaded = sandbox().store.load(with_index(&files, &index).as_slice()).unwrap();
+        assert_eq!(loaded[0].names.len(), 1);
+        assert_eq!(loaded[0].names[0].to_string(), expected);
+    }
+}
+
 #[test]
 fn null_is_an_empty_list_in_documents_too() {
     let config = Platform::host();

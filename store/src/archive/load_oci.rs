@@ -98,13 +98,29 @@ pub(super) fn label(entry: &Descriptor) -> String {
 
 /// A lone word in `ref.name` is a tag without a name, as BuildKit and umoci write it; that annotation may hold
 /// any text at all. A name by digest alone (an image once pulled so) is none that an image has here.
+///
+/// Where the two annotations disagree about the tag, `ref.name` is right: umoci copies an entry to a new tag and
+/// changes only that one.
 fn name_of(entry: &Descriptor) -> Result<Option<Reference>> {
-    let name = match (entry.annotations.get(IMAGE_NAME), entry.annotations.get(REF_NAME)) {
-        (Some(name), _) => Some(name.parse::<Reference>()?),
+    let full = entry.annotations.get(IMAGE_NAME).map(|name| name.parse::<Reference>());
+    let text = entry.annotations.get(REF_NAME);
+    let name = match (full.transpose()?, text) {
+        (Some(full), Some(text)) => Some(retagged(&full, text).unwrap_or(full)),
+        (Some(full), None) => Some(full),
         (None, Some(text)) if text.contains([':', '/']) => text.parse().ok(),
-        _ => None,
+        (None, _) => None,
     };
     Ok(name.filter(|name| name.tag().is_some()).map(|name| name.without_digest()))
+}
+
+/// The name with the tag that `ref.name` has, if that is a tag or a name of the same repository.
+fn retagged(full: &Reference, text: &str) -> Option<Reference> {
+    full.tag()?;
+    let tagged = match text.contains([':', '/']) {
+        true => text.parse::<Reference>().ok()?,
+        false => format!("{}:{text}", full.name()).parse().ok()?,
+    };
+    (tagged.name() == full.name()).then_some(tagged)
 }
 
 fn choose(store: &Store, source: &mut dyn Source, entry: &Descriptor) -> Result<Descriptor> {
