@@ -9,6 +9,8 @@ need cc gcc
 need make make
 need busybox busybox-static
 need skopeo skopeo
+need umoci umoci
+need podman podman
 need mmdebstrap mmdebstrap
 need_rust
 

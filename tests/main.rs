@@ -13,6 +13,8 @@ mod command_line;
 mod concurrency;
 mod crash;
 mod error_reports;
+mod interop;
+
 mod prune;
 mod quick_start;
 mod real_input;

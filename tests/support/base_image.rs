@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::Repository;
 
 /// Made once for all tests of this process.
-pub(super) fn busybox() -> PathBuf {
+pub(crate) fn busybox_rootfs() -> PathBuf {
     static ARCHIVE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_directory, path) = ARCHIVE.get_or_init(|| {
         let directory = TempDir::new().unwrap();

@@ -7,6 +7,7 @@ mod repository;
 mod sandbox;
 
 pub(crate) use archive::Archive;
+pub(crate) use base_image::busybox_rootfs;
 pub(crate) use output::Output;
 pub(crate) use repository::Repository;
 pub(crate) use sandbox::{Sandbox, run, run_script};

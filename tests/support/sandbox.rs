@@ -23,7 +23,7 @@ impl Sandbox {
     /// With the image `busybox:latest` in the store.
     pub(crate) fn with_busybox() -> Sandbox {
         let sandbox = Sandbox::new();
-        let archive = base_image::busybox();
+        let archive = base_image::busybox_rootfs();
         sandbox
             .rbuild(["import".as_ref(), archive.as_os_str(), "busybox:latest".as_ref()])
             .success();
