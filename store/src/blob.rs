@@ -50,6 +50,17 @@ impl Store {
         Ok(info)
     }
 
+    /// As [`Store::put_bytes`]; a stored document with that digest but other bytes is replaced.
+    pub(crate) fn put_repaired(&self, bytes: &[u8]) -> Result<BlobInfo> {
+        let digest = Digest::of(bytes);
+        if !self.has_blob(&digest) || self.read_document("document", &digest).is_ok() {
+            return self.put_bytes(bytes);
+        }
+        let mut writer = self.blob_writer()?;
+        copy_into(&mut &bytes[..], &mut writer)?;
+        writer.seal()?.replacing().publish()
+    }
+
     /// A blob to be written piece by piece.
     pub fn blob_writer(&self) -> Result<BlobWriter> {
         let path = self.temp_path()?;
@@ -125,7 +136,7 @@ impl BlobWriter {
         let file = self.file.take().expect("a blob is sealed once");
         let (mut file, digest, size) = file.finish();
         file.flush().map_err(io_error("write", &self.path))?;
-        Ok(SealedBlob { writer: self, info: BlobInfo { digest, size } })
+        Ok(SealedBlob { writer: self, info: BlobInfo { digest, size }, replaces: false })
     }
 
     /// Bytes written so far.
@@ -139,6 +150,8 @@ impl BlobWriter {
 pub(crate) struct SealedBlob {
     writer: BlobWriter,
     pub(crate) info: BlobInfo,
+    /// The one that is there is known to be damaged.
+    replaces: bool,
 }
 
 impl SealedBlob {
@@ -153,6 +166,11 @@ impl SealedBlob {
         Ok(())
     }
 
+    /// For a blob that was found damaged: what has its name must go.
+    pub(crate) fn replacing(self) -> SealedBlob {
+        SealedBlob { replaces: true, ..self }
+    }
+
     pub(crate) fn publish(&self) -> Result<BlobInfo> {
         let BlobWriter { store, path: temp, .. } = &self.writer;
         let held = Held::Blob(self.info.digest);
@@ -160,7 +178,10 @@ impl SealedBlob {
         let session = store.session()?;
         session.hold(held.clone())?;
         let _sweep = store.lock_shared(LockName::Sweep)?;
-        if !path.exists() {
+        if self.replaces {
+            store.mark_unsynced(&held)?;
+            fs::rename(temp, &path).map_err(io_error("replace the blob", &path))?;
+        } else if !path.exists() {
             store.mark_unsynced(&held)?;
             rename_new(temp, &path)?;
         }

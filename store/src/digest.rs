@@ -117,9 +117,21 @@ impl<'de> Deserialize<'de> for Digest {
 
 /// Not a SHA-256 digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a digest of the form sha256:<64 hexadecimal digits>")]
+#[error("`{text}` is not a digest {}", self.expected())]
 pub struct DigestError {
     pub text: String,
+}
+
+impl DigestError {
+    /// Other algorithms are allowed by OCI, but no registry or builder makes images with them.
+    fn expected(&self) -> &'static str {
+        match self.text.split_once(':') {
+            Some(("sha512" | "sha384" | "blake3", _)) => {
+                "that is supported: only sha256 is, not other algorithms"
+            }
+            _ => "of the form sha256:<64 hexadecimal digits>",
+        }
+    }
 }
 
 impl fmt::Display for DiffId {

@@ -32,7 +32,9 @@ pub mod tree;
 mod usage;
 pub mod validate;
 
-pub use archive::{ArchiveKind, FormOptions, ImageToSave, ImportOptions, LayerForm, LoadedImage};
+pub use archive::{
+    ArchiveKind, FormOptions, ImageToSave, ImportOptions, LayerForm, LoadOptions, LoadedImage,
+};
 pub use blob::{BlobInfo, BlobWriter};
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig};
 pub use descriptor::Descriptor;

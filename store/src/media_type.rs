@@ -19,6 +19,11 @@ pub fn is_index(media_type: &str) -> bool {
     matches!(media_type, IMAGE_INDEX | DOCKER_MANIFEST_LIST)
 }
 
+/// A manifest, of an image or of anything else.
+pub fn is_manifest(media_type: &str) -> bool {
+    matches!(media_type, IMAGE_MANIFEST | DOCKER_MANIFEST)
+}
+
 /// A layer that is a tar archive, compressed or not.
 pub fn is_layer(media_type: &str) -> bool {
     const NONDISTRIBUTABLE: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";

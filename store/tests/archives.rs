@@ -6,9 +6,10 @@ use std::io::{self, Read};
 use store::archive::ArchiveError;
 use store::{
     ArchiveKind, ContainerConfig, Digest, FormOptions, ImageToSave, ImportOptions, LayerForm,
-    Platform, Store, StoreError, media_type,
+    LoadOptions, Platform, Store, StoreError, media_type,
 };
 
+use crate::support::tars::{files_of, tar_of, tar_of_map};
 use crate::support::{assert_valid, image, may_unpack, reference, sandbox};
 
 const GZIP: FormOptions = FormOptions { form: LayerForm::GZIP, force: false };
@@ -18,45 +19,13 @@ fn save(store: &Store, names: &[&str], kind: ArchiveKind, options: FormOptions) 
     let images: Vec<_> = names
         .iter()
         .map(|name| ImageToSave {
-            image: store.resolve(name).unwrap(),
+            target: store.resolve(name).unwrap().descriptor,
             names: vec![reference(name)],
         })
         .collect();
     let mut bytes = Vec::new();
     store.save(&images, kind, options, &mut bytes).unwrap();
     bytes
-}
-
-/// A tar of files given by name.
-fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut archive = tar::Builder::new(Vec::new());
-    for (name, bytes) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, name, *bytes).unwrap();
-    }
-    archive.into_inner().unwrap()
-}
-
-fn files_of(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in tar::Archive::new(tar).entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let name = entry.path().unwrap().to_string_lossy().into_owned();
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).unwrap();
-        if !name.ends_with('/') {
-            files.insert(name, bytes);
-        }
-    }
-    files
-}
-
-fn tar_of_map(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
-    let files: Vec<_> =
-        files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-    tar_of(&files)
 }
 
 fn archive_error(result: store::error::Result<Vec<store::LoadedImage>>) -> ArchiveError {
@@ -73,15 +42,17 @@ fn an_oci_archive_loads_as_the_same_image() {
     }
     let from = sandbox();
     let made = image(&from.store, &["app:v1", "other"], &[&[("a", "1")], &[("b", "2")]]);
-    let image =
-        ImageToSave { image: made.clone(), names: vec![reference("app:v1"), reference("other")] };
+    let image = ImageToSave {
+        target: made.descriptor.clone(),
+        names: vec![reference("app:v1"), reference("other")],
+    };
     let mut bytes = Vec::new();
     let images = std::slice::from_ref(&image);
     let written = from.store.save(images, ArchiveKind::Oci, GZIP, &mut bytes).unwrap();
     assert_ne!(written[0].digest, made.descriptor.digest);
 
     let to = sandbox();
-    let loaded = to.store.load(bytes.as_slice()).unwrap();
+    let loaded = to.store.load(bytes.as_slice(), &LoadOptions::default()).unwrap();
     assert_eq!(loaded.len(), 1);
     assert_eq!((loaded[0].id, &loaded[0].manifest.digest), (made.id(), &written[0].digest));
     assert_eq!(loaded[0].names, image.names);
@@ -93,7 +64,7 @@ fn an_oci_archive_loads_as_the_same_image() {
     assert_valid(&from.store);
     // Saved from there, it is the same archive: compressed layers stay what they are.
     let mut again = Vec::new();
-    let image = ImageToSave { image: found, names: image.names.clone() };
+    let image = ImageToSave { target: found.descriptor, names: image.names.clone() };
     to.store.save(&[image], ArchiveKind::Oci, GZIP, &mut again).unwrap();
     assert_eq!(bytes, again);
     // And in one go by whoever compresses it for the first time.
@@ -149,7 +120,7 @@ fn a_docker_archive_has_both_forms_of_documents() {
         !(name.starts_with("blobs") && bytes.starts_with(b"{\"schemaVersion"))
     });
     let to = sandbox();
-    let loaded = to.store.load(tar_of_map(&files).as_slice()).unwrap();
+    let loaded = to.store.load(tar_of_map(&files).as_slice(), &LoadOptions::default()).unwrap();
     assert_eq!(loaded.len(), 2);
     assert_eq!((loaded[0].id, &loaded[0].names), (made.id(), &vec![reference("app")]));
     to.store.unpack(&to.store.resolve("app2").unwrap()).unwrap();
@@ -184,7 +155,7 @@ fn old_docker_archives_with_links_load() {
     let bytes = archive.into_inner().unwrap();
 
     let to = sandbox();
-    let loaded = to.store.load(bytes.as_slice()).unwrap();
+    let loaded = to.store.load(bytes.as_slice(), &LoadOptions::default()).unwrap();
     assert_eq!((loaded[0].id, loaded[0].names[0].familiar().as_str()), (made.id(), "app:old"));
     assert_valid(&to.store);
 }
@@ -199,13 +170,20 @@ fn archives_may_be_compressed_and_layouts_directories() {
         std::io::copy(&mut bytes.as_slice(), &mut writer).unwrap();
         let compressed = writer.finish().unwrap();
         let to = sandbox();
-        assert_eq!(to.store.load(compressed.as_slice()).unwrap()[0].id, made.id());
+        assert_eq!(
+            to.store.load(compressed.as_slice(), &LoadOptions::default()).unwrap()[0].id,
+            made.id()
+        );
         // Cut off, it is not loaded.
         let cut = &compressed[..compressed.len() - 3];
-        assert!(matches!(archive_error(sandbox().store.load(cut)), ArchiveError::Read { .. }));
+        assert!(matches!(
+            archive_error(sandbox().store.load(cut, &LoadOptions::default())),
+            ArchiveError::Read { .. }
+        ));
     }
     let to = sandbox();
-    let loaded = to.store.load_path(&from.store.root().join("images")).unwrap();
+    let loaded =
+        to.store.load_path(&from.store.root().join("images"), &LoadOptions::default()).unwrap();
     assert_eq!((loaded[0].id, &loaded[0].manifest.digest), (made.id(), &made.descriptor.digest));
     assert_eq!(loaded[0].names, [reference("app")]);
     assert_valid(&to.store);
@@ -239,15 +217,24 @@ fn nothing_of_a_damaged_archive_becomes_visible() {
         let to = sandbox();
         let mut missing = good.clone();
         missing.remove(name);
-        assert!(to.store.load(tar_of_map(&missing).as_slice()).is_err(), "without {name}");
+        assert!(
+            to.store.load(tar_of_map(&missing).as_slice(), &LoadOptions::default()).is_err(),
+            "without {name}"
+        );
         let mut flipped = good.clone();
         let bytes = flipped.get_mut(name).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 0x80;
-        assert!(to.store.load(tar_of_map(&flipped).as_slice()).is_err(), "{name} flipped");
+        assert!(
+            to.store.load(tar_of_map(&flipped).as_slice(), &LoadOptions::default()).is_err(),
+            "{name} flipped"
+        );
         let mut longer = good.clone();
         longer.get_mut(name).unwrap().push(b'x');
-        assert!(to.store.load(tar_of_map(&longer).as_slice()).is_err(), "{name} longer");
+        assert!(
+            to.store.load(tar_of_map(&longer).as_slice(), &LoadOptions::default()).is_err(),
+            "{name} longer"
+        );
         assert!(to.store.blobs().unwrap().is_empty(), "{name}");
         assert!(to.store.images().unwrap().is_empty(), "{name}");
         assert_valid(&to.store);
@@ -258,21 +245,29 @@ fn nothing_of_a_damaged_archive_becomes_visible() {
 fn other_tars_are_no_images() {
     let store = &sandbox().store;
     let other = tar_of(&[("etc/passwd", b"root")]);
-    assert!(matches!(archive_error(store.load(other.as_slice())), ArchiveError::NotAnImage));
+    assert!(matches!(
+        archive_error(store.load(other.as_slice(), &LoadOptions::default())),
+        ArchiveError::NotAnImage
+    ));
     let empty = tar_of(&[
         ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#),
         ("index.json", br#"{"schemaVersion":2,"manifests":[]}"#),
     ]);
-    assert!(matches!(archive_error(store.load(empty.as_slice())), ArchiveError::Empty));
+    assert!(matches!(
+        archive_error(store.load(empty.as_slice(), &LoadOptions::default())),
+        ArchiveError::Empty
+    ));
     let old = tar_of(&[
         ("oci-layout", br#"{"imageLayoutVersion":"2.0.0"}"#),
         ("index.json", br#"{"schemaVersion":2,"manifests":[]}"#),
     ]);
     assert!(matches!(
-        archive_error(store.load(old.as_slice())),
+        archive_error(store.load(old.as_slice(), &LoadOptions::default())),
         ArchiveError::LayoutVersion { .. }
     ));
-    assert!(store.load(&b"not a tar at all, whatever it may be"[..]).is_err());
+    assert!(
+        store.load(&b"not a tar at all, whatever it may be"[..], &LoadOptions::default()).is_err()
+    );
 }
 
 /// An index with images for two machines, as a registry serves it and BuildKit writes it.
@@ -312,12 +307,18 @@ fn of_a_nested_index_the_image_for_this_machine_is_taken() {
     };
     let to = sandbox();
     let host = Platform::host().architecture;
-    let loaded = to.store.load(with(&host).as_slice()).unwrap();
+    let loaded = to.store.load(with(&host).as_slice(), &LoadOptions::default()).unwrap();
     assert_eq!((loaded[0].id, loaded[0].names[0].familiar().as_str()), (mine.id(), "multi:1"));
     assert_valid(&to.store);
-    let refused = to.store.load(with("ppc64le").as_slice()).unwrap_err();
-    let text = refused.to_string();
-    assert!(text.contains("is for linux/s390x, linux/ppc64le, not for linux/"), "{text}");
+    // Of another machine it is loaded too, and what cannot be had of it is said by its platforms.
+    to.store.load(with("ppc64le").as_slice(), &LoadOptions::default()).unwrap();
+    let text = to.store.resolve("multi:1").unwrap_err().to_string();
+    assert!(text.contains("is for linux/ppc64le, not for linux/"), "{text}");
+    assert_valid(&to.store);
+    let platform = Some("linux/s390x".parse().unwrap());
+    let only = LoadOptions { platform, name: None };
+    let absent = to.store.load(with("ppc64le").as_slice(), &only).unwrap_err().to_string();
+    assert!(absent.contains("blobs/sha256") && absent.contains("missing"), "{absent}");
 }
 
 #[test]
@@ -357,7 +358,7 @@ fn a_header_that_only_fills_memory_is_refused() {
     header.set_size(0);
     archive.append_data(&mut header, "a", io::empty()).unwrap();
     let bytes = archive.into_inner().unwrap();
-    let error = archive_error(sandbox().store.load(bytes.as_slice()));
+    let error = archive_error(sandbox().store.load(bytes.as_slice(), &LoadOptions::default()));
     let ArchiveError::Read { source } = error else { panic!("{error:?}") };
     assert!(source.to_string().contains("extension headers"), "{source}");
 }
@@ -372,7 +373,7 @@ fn an_archive_of_countless_files_is_refused() {
         archive.append_link(&mut header, format!("{number}"), "x").unwrap();
     }
     let bytes = archive.into_inner().unwrap();
-    let error = archive_error(sandbox().store.load(bytes.as_slice()));
+    let error = archive_error(sandbox().store.load(bytes.as_slice(), &LoadOptions::default()));
     assert!(matches!(error, ArchiveError::TooManyFiles { .. }), "{error:?}");
 }
 
@@ -398,7 +399,9 @@ fn names_an_image_cannot_have_are_refused_or_left_out() {
     };
     let load = |annotation: &str, name: &str| {
         let to = sandbox();
-        let loaded = to.store.load(with_index(&files, &index(annotation, name)).as_slice());
+        let loaded = to
+            .store
+            .load(with_index(&files, &index(annotation, name)).as_slice(), &LoadOptions::default());
         loaded.map(|images| images[0].names.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     const NAME: &str = "io.containerd.image.name";
@@ -435,7 +438,10 @@ fn a_new_tag_of_another_tool_is_the_name() {
             "org.opencontainers.image.ref.name":"{ref_name}"}}}}]}}"#,
             media_type::IMAGE_MANIFEST
         );
-        let loaded = sandbox().store.load(with_index(&files, &index).as_slice()).unwrap();
+        let loaded = sandbox()
+            .store
+            .load(with_index(&files, &index).as_slice(), &LoadOptions::default())
+            .unwrap();
         assert_eq!(loaded[0].names.len(), 1);
         assert_eq!(loaded[0].names[0].to_string(), expected);
     }
@@ -469,8 +475,11 @@ fn null_is_an_empty_list_in_documents_too() {
         (&blob(&manifest), manifest.as_bytes()),
     ];
     let store = &sandbox().store;
-    assert_eq!(store.load(tar_of(&files).as_slice()).unwrap().len(), 1);
+    assert_eq!(store.load(tar_of(&files).as_slice(), &LoadOptions::default()).unwrap().len(), 1);
     let empty = br#"{"schemaVersion":2,"manifests":null}"#;
     let empty = tar_of(&[("oci-layout", layout), ("index.json", empty)]);
-    assert!(matches!(archive_error(store.load(empty.as_slice())), ArchiveError::Empty));
+    assert!(matches!(
+        archive_error(store.load(empty.as_slice(), &LoadOptions::default())),
+        ArchiveError::Empty
+    ));
 }

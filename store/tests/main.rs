@@ -7,5 +7,6 @@ mod collection;
 mod damage;
 mod images;
 mod leftovers;
+mod platforms;
 mod snapshots;
 mod support;

@@ -1,17 +1,9 @@
 //! The image as an archive, or as an image layout in a directory.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
-
 use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm};
-use store::id_map::IdMap;
-use store::layer::apply_archive;
-use store::tree::Tree;
 use store::{Descriptor, Image, Reference, Store};
-use sys::RootDir;
 
-use super::destination::{failed, write_to};
+use super::destination::write_to;
 use super::{ExportError, timestamps};
 use crate::request::{Destination, ImageOutput, LayerCompression, Output};
 
@@ -42,24 +34,22 @@ pub(super) fn write(
     }
     let names = output_names(names, options)?;
     let form = FormOptions { form: form(options.compression), force: false };
-    let mut manifest = None;
-    let mut save = |writer: &mut dyn Write| {
-        manifest = match rewritten.as_slice() {
-            [image] => {
-                let image = ImageToSave { image: image.clone(), names: names.clone() };
-                store.save(&[image], kind, form, writer)?.pop()
-            }
-            several => Some(store.save_platforms(several, &names, form, writer)?),
-        };
-        Ok(())
+    let target = match rewritten.as_slice() {
+        [image] => image.descriptor.clone(),
+        several => store.put_index(several)?,
     };
+    let image = [ImageToSave { target, names }];
+    let mut written = Vec::new();
     if let (true, Destination::Path(path)) = (options.as_directory, &options.dest) {
-        write_directory(store, path, &mut |file| save(file))?;
+        written = store.save_directory(&image, form, path)?;
     } else {
-        write_to(&options.dest, &mut save)?;
+        write_to(&options.dest, &mut |writer| {
+            written = store.save(&image, kind, form, writer)?;
+            Ok(())
+        })?;
     }
     // Something has been written, so there is a manifest.
-    manifest.ok_or(ExportError::Nothing)
+    written.pop().ok_or(ExportError::Nothing)
 }
 
 /// `name=` replaces the names of `--tag`.
@@ -81,37 +71,4 @@ fn form(compression: LayerCompression) -> LayerForm {
         LayerCompression::Zstd { level: None } => LayerForm::ZSTD,
         LayerCompression::Zstd { level: Some(level) } => LayerForm::Zstd { level },
     }
-}
-
-/// Unpacks the archive into a directory that is empty or does not exist.
-fn write_directory(
-    store: &Store,
-    path: &Path,
-    save: &mut dyn FnMut(&mut File) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
-    fs::create_dir_all(path).map_err(failed("create", path))?;
-    if fs::read_dir(path).map_err(failed("read", path))?.next().is_some() {
-        return Err(ExportError::NotEmpty { path: path.to_owned() });
-    }
-    let temporary = store.temp_path()?;
-    let unpacked = unpack(&temporary, path, save);
-    let removed = fs::remove_file(&temporary).map_err(failed("remove", &temporary));
-    unpacked.and(removed)
-}
-
-fn unpack(
-    temporary: &Path,
-    path: &Path,
-    save: &mut dyn FnMut(&mut File) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
-    let mut file = File::create(temporary).map_err(failed("create", temporary))?;
-    save(&mut file)?;
-    let archive = File::open(temporary).map_err(failed("open", temporary))?;
-    let target = RootDir::open(path).map_err(|source| ExportError::File {
-        path: "/".into(),
-        target: path.to_owned(),
-        source,
-    })?;
-    apply_archive(archive, &target, &Tree::default(), IdMap::default())?;
-    Ok(())
 }

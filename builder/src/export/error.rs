@@ -15,8 +15,6 @@ pub enum ExportError {
     Io { act: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot write to stdout")]
     Stdout { source: io::Error },
-    #[error("`{}` is not empty; an image layout is written to a directory of its own", path.display())]
-    NotEmpty { path: PathBuf },
     #[error("cannot write `{}` to `{}`", path.display(), target.display())]
     File { path: PathBuf, target: PathBuf, source: SysError },
     #[error("cannot copy the bytes of `{}`", path.display())]

@@ -42,7 +42,7 @@ fn build(bench: &Bench, platforms: &[&str], output: Output) -> BuiltImage {
 /// Loads an archive into an empty store and looks at the image.
 fn load(bench: &Bench, name: &str) -> store::Image {
     let store = Store::open(&bench.path("other"), &bench.path("other-state")).unwrap();
-    let loaded = store.load_path(&bench.path(name)).unwrap();
+    let loaded = store.load_path(&bench.path(name), &store::LoadOptions::default()).unwrap();
     assert_eq!(loaded.len(), 1);
     assert_valid(&store);
     store.resolve("img").unwrap()

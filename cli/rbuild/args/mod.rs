@@ -1,6 +1,7 @@
 //! The command line as it was typed. Nothing is looked up or checked against the system here;
 //! each command resolves its own arguments into a request.
 
+mod archives;
 mod check;
 mod prune;
 mod refused;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub(crate) use archives::{ArchiveFormat, ImportArgs, LoadArgs, SaveArgs};
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use prune::{
     BuilderArgs, BuilderCommand, CachePruneArgs, ImageArgs, ImageCommand, ImagePruneArgs,
@@ -294,50 +296,6 @@ pub(crate) struct RmiArgs {
     /// Remove all names of an image given by ID; absent images are no error
     #[arg(short, long)]
     pub(crate) force: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct LoadArgs {
-    /// Archive (default: stdin)
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) input: Option<PathBuf>,
-    /// Print nothing on success
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ArchiveFormat {
-    /// An OCI image layout in a tar archive
-    Oci,
-    /// The same layout with docker's manifest.json beside it
-    Docker,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct SaveArgs {
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
-    /// Archive (default: stdout)
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-    #[arg(long, value_enum, default_value = "docker")]
-    pub(crate) format: ArchiveFormat,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ImportArgs {
-    /// Tar archive, compressed or not, or `-` for stdin
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    #[arg(value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Text of the image's history entry
-    #[arg(short, long, value_name = "TEXT")]
-    pub(crate) message: Option<String>,
-    /// Platform of the programs in the archive (default: this machine's)
-    #[arg(long)]
-    pub(crate) platform: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -138,8 +138,6 @@ const IMAGES: &[Flag] = &[
     switch("tree", "images of several platforms are not supported yet"),
 ];
 
-const LOAD: &[Flag] = &[value("platform", "only this machine's platform is loaded")];
-const SAVE: &[Flag] = &[value("platform", "images have one platform here")];
 const RMI: &[Flag] = &[
     switch("no-prune", "removing a name removes nothing else"),
     value("platform", "images have one platform here"),
@@ -152,15 +150,8 @@ const IMPORT: &[Flag] = &[Flag {
     hint: "build a Dockerfile that starts from the imported image",
 }];
 
-const COMMANDS: &[(&str, &[Flag])] = &[
-    ("build", BUILD),
-    ("run", RUN),
-    ("images", IMAGES),
-    ("load", LOAD),
-    ("save", SAVE),
-    ("rmi", RMI),
-    ("import", IMPORT),
-];
+const COMMANDS: &[(&str, &[Flag])] =
+    &[("build", BUILD), ("run", RUN), ("images", IMAGES), ("rmi", RMI), ("import", IMPORT)];
 
 /// Adds the refused flags to their commands, hidden from the help.
 pub(super) fn declare(mut root: Command) -> Command {

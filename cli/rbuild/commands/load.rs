@@ -2,30 +2,35 @@
 
 use std::io::{self, IsTerminal};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
 use cli::{Exit, output};
-use store::archive::LoadedImage;
+use store::{LoadOptions, LoadedImage, Platform};
 
 use super::open_store;
 use crate::args::LoadArgs;
 
 pub(crate) fn run(args: &LoadArgs, environment: &Environment) -> Result<Exit> {
-    let store = open_store(environment)?;
+    let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose()?;
+    let options = LoadOptions { platform, name: None };
     let images = match &args.input {
-        Some(path) if path.as_os_str() != "-" => store.load_path(path)?,
+        Some(path) if path.as_os_str() != "-" => {
+            let loaded = open_store(environment)?.load_path(path, &options);
+            loaded.with_context(|| format!("cannot load `{}`", path.display()))?
+        }
         _ if io::stdin().is_terminal() => {
             bail!("no archive: give one with `--input`, or on stdin")
         }
-        _ => store.load(Box::new(io::stdin()))?,
+        _ => {
+            let loaded = open_store(environment)?.load(Box::new(io::stdin()), &options);
+            loaded.context("cannot load the archive on stdin")?
+        }
     };
-    if !args.quiet {
-        images.iter().try_for_each(show)?;
-    }
+    images.iter().try_for_each(show)?;
     Ok(Exit::Success)
 }
 
-/// Docker's words, which scripts look for.
+/// Docker's words, which scripts look for; `--quiet` does not stop docker from saying them either.
 fn show(image: &LoadedImage) -> io::Result<()> {
     if image.names.is_empty() {
         return output::line(&format!("Loaded image ID: {}", image.id));

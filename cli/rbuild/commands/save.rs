@@ -7,52 +7,88 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use cli::Exit;
 use cli::environment::Environment;
-use store::Store;
 use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm};
+use store::{Platform, Store};
 
 use super::open_store;
 use crate::args::{ArchiveFormat, SaveArgs};
 
+/// Layers that are plain in the store are compressed on the way out.
+const FORM: FormOptions = FormOptions { form: LayerForm::GZIP, force: false };
+
 pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<Exit> {
+    let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose()?;
     let store = open_store(environment)?;
-    let images = images(&store, &args.images)?;
-    let kind = match args.format {
-        ArchiveFormat::Oci => ArchiveKind::Oci,
-        ArchiveFormat::Docker => ArchiveKind::Docker,
-    };
-    match &args.output {
-        Some(path) if path.as_os_str() != "-" => to_file(&store, &images, kind, path)?,
-        _ if io::stdout().is_terminal() => {
-            bail!("refusing to write an archive to a terminal: give a file with `--output`")
+    let images = images(&store, &args.images, platform.as_ref())?;
+    let path = args.output.as_deref().filter(|path| path.as_os_str() != "-");
+    match (args.format, path) {
+        (ArchiveFormat::OciDir, Some(path)) => drop(store.save_directory(&images, FORM, path)?),
+        (ArchiveFormat::OciDir, None) => {
+            bail!("a directory cannot go to stdout: give its name with `--output`")
         }
-        _ => write(&store, &images, kind, &mut io::stdout().lock())?,
+        (ArchiveFormat::Oci, path) => write(&store, &images, ArchiveKind::Oci, FORM, path)?,
+        (ArchiveFormat::Docker, path) => write(&store, &images, ArchiveKind::Docker, FORM, path)?,
     }
     Ok(Exit::Success)
 }
 
 /// Each image once, with the names it was asked for by.
-fn images(store: &Store, names: &[String]) -> Result<Vec<ImageToSave>> {
+fn images(
+    store: &Store,
+    names: &[String],
+    platform: Option<&Platform>,
+) -> Result<Vec<ImageToSave>> {
     let mut images: Vec<ImageToSave> = Vec::new();
     for name in names {
-        let image = store.resolve(name)?;
-        let names: Vec<_> = image.reference.clone().into_iter().collect();
-        match images.iter_mut().find(|other| other.image.descriptor == image.descriptor) {
-            Some(known) => known.names.extend(names),
-            None => images.push(ImageToSave { image, names }),
+        let (reference, target) = match platform {
+            None => store.listed(name)?,
+            Some(platform) => {
+                let image = store.resolve_for(name, platform)?;
+                (image.reference, image.descriptor)
+            }
+        };
+        match images.iter_mut().find(|other| other.target.digest == target.digest) {
+            Some(known) => known.names.extend(reference),
+            None => images.push(ImageToSave { target, names: reference.into_iter().collect() }),
         }
     }
     Ok(images)
 }
 
-/// The archive appears under its name when it is complete.
-fn to_file(store: &Store, images: &[ImageToSave], kind: ArchiveKind, path: &Path) -> Result<()> {
+/// Writes an archive to a file, or to stdout unless that is a terminal.
+pub(super) fn write(
+    store: &Store,
+    images: &[ImageToSave],
+    kind: ArchiveKind,
+    form: FormOptions,
+    path: Option<&Path>,
+) -> Result<()> {
+    let mut save = |writer: &mut dyn Write| {
+        store.save(images, kind, form, writer)?;
+        Ok(())
+    };
+    match path {
+        Some(path) => to_file(path, &mut save),
+        None if io::stdout().is_terminal() => {
+            bail!("refusing to write an archive to a terminal: give a file with `--output`")
+        }
+        None => save(&mut io::stdout().lock()),
+    }
+}
+
+/// The archive appears under its name when it is complete; a device or a pipe is written to as it is.
+fn to_file(path: &Path, save: &mut dyn FnMut(&mut dyn Write) -> Result<()>) -> Result<()> {
     let cannot_write = || format!("cannot write `{}`", path.display());
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let mut file = File::options().write(true).open(path).with_context(cannot_write)?;
+        return save(&mut file);
+    }
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".{}.tmp", std::process::id()));
     let unfinished = Path::new(&unfinished);
     let written = File::create_new(unfinished).with_context(cannot_write).and_then(|file| {
         let mut writer = BufWriter::new(file);
-        write(store, images, kind, &mut writer)?;
+        save(&mut writer)?;
         writer.flush().with_context(cannot_write)?;
         fs::rename(unfinished, path).with_context(cannot_write)
     });
@@ -61,16 +97,4 @@ fn to_file(store: &Store, images: &[ImageToSave], kind: ArchiveKind, path: &Path
         let _absent = fs::remove_file(unfinished);
     }
     written
-}
-
-/// Layers that are plain in the store are compressed on the way out.
-fn write(
-    store: &Store,
-    images: &[ImageToSave],
-    kind: ArchiveKind,
-    writer: &mut dyn Write,
-) -> Result<()> {
-    let options = FormOptions { form: LayerForm::GZIP, force: false };
-    store.save(images, kind, options, writer)?;
-    Ok(())
 }

@@ -3,7 +3,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::source::{DirSource, Found, Source, TarSource, blob_name};
+use super::load_oci::Images;
+use super::source::{Check, DirSource, Found, Source, TarSource, blob_name};
 use super::{ArchiveError, LoadedImage, load_docker, load_oci};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
@@ -17,31 +18,61 @@ use crate::reference::Reference;
 /// An image found in an archive, with everything it refers to checked.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    pub(super) manifest: Descriptor,
+    /// The manifest, or the index of an image for several platforms, which stays as it came.
+    pub(super) target: Descriptor,
     /// The manifest's bytes where the archive has none of its own.
     pub(super) made_manifest: Option<Vec<u8>>,
-    pub(super) id: Digest,
+    /// What the archive has of it: one for each platform.
+    pub(super) images: Vec<FoundImage>,
     pub(super) names: Vec<Reference>,
 }
 
+#[derive(Clone, Debug)]
+pub(super) struct FoundImage {
+    pub(super) id: Digest,
+    pub(super) platform: Platform,
+}
+
+impl Candidate {
+    /// The ID of the image for this machine, else of the first.
+    fn id(&self) -> Digest {
+        let host = Platform::host();
+        let for_host = self.images.iter().find(|image| image.platform.runs_on(&host));
+        for_host.or(self.images.first()).map_or(self.target.digest, |image| image.id)
+    }
+}
+
+/// Which images of an archive are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Of images for several platforms, only this one; else all that the archive has.
+    pub platform: Option<Platform>,
+    /// Only the image of that name, tag or digest.
+    pub name: Option<String>,
+}
+
 impl Store {
-    /// Loads every image of an archive: an OCI layout (tar or directory) or a Docker archive, the tar compressed
-    /// or not. No image becomes visible before all have been checked.
-    pub fn load_path(&self, path: &Path) -> Result<Vec<LoadedImage>> {
+    /// Loads images of an archive: an OCI layout (tar or directory) or a Docker archive, the tar compressed or not.
+    /// No image becomes visible before all have been checked.
+    pub fn load_path(&self, path: &Path, options: &LoadOptions) -> Result<Vec<LoadedImage>> {
         if path.is_dir() {
-            let mut source = DirSource::open(self, path)?;
-            let candidates = read_candidates(self, &mut source)?;
+            let mut source = DirSource::open(self, path, Check::Content)?;
+            let candidates = read_candidates(self, &mut source, options)?;
             return self.accept(&source, candidates);
         }
         let file = File::open(path).map_err(io_error("open the archive", path))?;
-        self.load(file)
+        self.load(file, options)
     }
 
     /// As [`Store::load_path`], from a stream.
-    pub fn load(&self, reader: impl Read + Send) -> Result<Vec<LoadedImage>> {
+    pub fn load(
+        &self,
+        reader: impl Read + Send,
+        options: &LoadOptions,
+    ) -> Result<Vec<LoadedImage>> {
         let plain = decompressor(reader).map_err(super::source::read_error)?;
         let mut source = TarSource::read(self, plain)?;
-        let candidates = read_candidates(self, &mut source)?;
+        let candidates = read_candidates(self, &mut source, options)?;
         self.accept(&source, candidates)
     }
 
@@ -49,31 +80,28 @@ impl Store {
     /// name or tag, by digest, or the only one. Its blobs are held as long as this handle.
     pub fn open_layout(&self, path: &Path, name: Option<&str>) -> Result<Image> {
         let mut source: Box<dyn Source> = if path.is_dir() {
-            Box::new(DirSource::open(self, path)?)
+            Box::new(DirSource::open(self, path, Check::Size)?)
         } else {
             let file = File::open(path).map_err(io_error("open the archive", path))?;
             let plain = decompressor(file).map_err(super::source::read_error)?;
             Box::new(TarSource::read(self, plain)?)
         };
-        let selected =
-            |entry: &Descriptor| name.is_none_or(|name| load_oci::is_called(entry, name));
         let index = load_oci::read_index(&mut *source)?.ok_or(ArchiveError::NotAnImage)?;
-        let offered: Vec<String> = index.manifests.iter().map(load_oci::label).collect();
-        let mut entries: Vec<_> = index.manifests.iter().filter(|entry| selected(entry)).collect();
+        let shown = format!("`{}`", path.display());
+        let mut entries = load_oci::select(&index, name, &shown)?;
         entries.dedup_by_key(|entry| entry.digest);
-        let shown = path.display().to_string();
-        let entry = match (entries.as_slice(), name) {
-            ([entry], _) => *entry,
-            ([], None) => return Err(ArchiveError::Empty.into()),
-            ([], Some(name)) => {
-                let name = name.to_owned();
-                return Err(ArchiveError::NoSuchName { path: shown, name, offered }.into());
+        let entry = match entries.as_slice() {
+            [entry] => *entry,
+            [] => return Err(ArchiveError::Empty.into()),
+            several => {
+                let offered = several.iter().map(|entry| load_oci::label(entry)).collect();
+                return Err(ArchiveError::SeveralImages { archive: shown, offered }.into());
             }
-            _ => return Err(ArchiveError::SeveralImages { path: shown, offered }.into()),
         };
-        let candidate = load_oci::candidate(self, &mut *source, entry)?;
+        let host = Platform::host();
+        let candidate = Images::new(self, &mut *source, Some(host.clone())).candidate(entry)?;
         self.publish_blobs(&*source, std::slice::from_ref(&candidate))?;
-        self.load_image(None, &candidate.manifest, &Platform::host())
+        self.load_image(None, &candidate.target, &host)
     }
 
     /// Blobs first, then everything durable, then all names at once.
@@ -83,42 +111,62 @@ impl Store {
         }
         self.publish_blobs(source, &candidates)?;
         self.sync()?;
-        self.update_index(|index| {
-            for candidate in &candidates {
-                names::assign(index, &candidate.manifest, &candidate.names);
-            }
-            Ok(())
-        })?;
         let mut loaded: Vec<LoadedImage> = Vec::new();
-        for Candidate { manifest, id, names, .. } in candidates {
+        for candidate in candidates {
+            let id = candidate.id();
+            let Candidate { target, names, .. } = candidate;
             // The same image may be listed once for each of its names.
-            match loaded.iter_mut().find(|image| image.manifest.digest == manifest.digest) {
+            match loaded.iter_mut().find(|image| image.manifest.digest == target.digest) {
                 Some(known) => known.names.extend(names),
-                None => loaded.push(LoadedImage { id, manifest, names }),
+                None => loaded.push(LoadedImage { id, manifest: target, names }),
             }
         }
+        self.update_index(|index| {
+            let assign = |image: &LoadedImage| names::assign(index, &image.manifest, &image.names);
+            loaded.iter().for_each(assign);
+            Ok(())
+        })?;
         Ok(loaded)
     }
 
     fn publish_blobs(&self, source: &dyn Source, candidates: &[Candidate]) -> Result<()> {
-        for sealed in source.written() {
-            sealed.publish()?;
-        }
-        for bytes in candidates.iter().filter_map(|candidate| candidate.made_manifest.as_ref()) {
-            self.put_bytes(bytes)?;
-        }
-        Ok(())
+        source.publish()?;
+        let made = candidates.iter().filter_map(|candidate| candidate.made_manifest.as_ref());
+        made.into_iter().try_for_each(|bytes| self.put_repaired(bytes).map(drop))
     }
 }
 
 /// `docker save` writes both kinds of documents; the OCI ones keep the manifest.
-fn read_candidates(store: &Store, source: &mut dyn Source) -> Result<Vec<Candidate>> {
-    if let Some(index) = load_oci::read_index(source)? {
-        return load_oci::candidates(store, source, &index);
-    }
-    match source.document("manifest.json")? {
-        Some(bytes) => load_docker::candidates(store, source, &bytes),
-        None => Err(ArchiveError::NotAnImage.into()),
+fn read_candidates(
+    store: &Store,
+    source: &mut dyn Source,
+    options: &LoadOptions,
+) -> Result<Vec<Candidate>> {
+    let candidates = if let Some(index) = load_oci::read_index(source)? {
+        load_oci::candidates(store, source, &index, options)?
+    } else if let Some(bytes) = source.document("manifest.json")? {
+        load_docker::candidates(store, source, &bytes, options)?
+    } else if source.document("repositories")?.is_some() {
+        return Err(ArchiveError::Ancient.into());
+    } else {
+        return Err(ArchiveError::NotAnImage.into());
+    };
+    check_platforms(&candidates, options.platform.as_ref())?;
+    Ok(candidates)
+}
+
+fn check_platforms(candidates: &[Candidate], wanted: Option<&Platform>) -> Result<()> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let is_for = |candidate: &&Candidate| {
+        candidate.images.iter().any(|image| image.platform.runs_on(wanted))
+    };
+    match candidates.iter().find(|candidate| !is_for(candidate)) {
+        None => Ok(()),
+        Some(other) => Err(StoreError::NoPlatform {
+            digest: other.target.digest,
+            wanted: Box::new(wanted.clone()),
+            offered: other.images.iter().map(|image| image.platform.clone()).collect(),
+        }),
     }
 }
 
@@ -176,6 +224,9 @@ pub(super) fn read_bytes(
     let limit = crate::blob::DOCUMENT_LIMIT;
     if size > limit {
         return Err(StoreError::DocumentTooLarge { what, digest, size, limit });
+    }
+    if let Found::Stored { .. } = found {
+        return store.read_document(what, &digest);
     }
     let mut bytes = Vec::new();
     let mut file = open(store, source, found)?;

@@ -4,7 +4,7 @@ use std::io::Read;
 use serde::Deserialize;
 
 use super::ArchiveError;
-use super::load::{Candidate, digest_of, open, read_bytes, size_of};
+use super::load::{Candidate, FoundImage, LoadOptions, digest_of, open, read_bytes, size_of};
 use super::load_oci::parse;
 use super::source::{Found, Source, read_error};
 use crate::config::ImageConfig;
@@ -32,9 +32,27 @@ pub(super) fn candidates(
     store: &Store,
     source: &mut dyn Source,
     manifest_json: &[u8],
+    options: &LoadOptions,
 ) -> Result<Vec<Candidate>> {
-    let images: Vec<ArchivedImage> = parse("manifest.json", manifest_json)?;
+    let mut images: Vec<ArchivedImage> = parse("manifest.json", manifest_json)?;
+    if let Some(name) = &options.name {
+        let offered = images.iter().flat_map(|image| image.repo_tags.iter().flatten()).cloned();
+        let offered = offered.collect();
+        images.retain(|image| image.is_called(name));
+        if images.is_empty() {
+            let (archive, name) = ("the archive".to_owned(), name.clone());
+            return Err(ArchiveError::NoSuchName { archive, name, offered }.into());
+        }
+    }
     images.iter().map(|image| candidate(store, source, image)).collect()
+}
+
+impl ArchivedImage {
+    fn is_called(&self, name: &str) -> bool {
+        let wanted = name.parse::<Reference>().ok();
+        let is = |tag: &String| tag == name || (wanted.is_some() && tag.parse().ok() == wanted);
+        self.repo_tags.iter().flatten().any(is)
+    }
 }
 
 fn candidate(store: &Store, source: &mut dyn Source, image: &ArchivedImage) -> Result<Candidate> {
@@ -62,9 +80,9 @@ fn candidate(store: &Store, source: &mut dyn Source, image: &ArchivedImage) -> R
     descriptor.platform = Some(parsed.platform());
     let tags = image.repo_tags.iter().flatten().filter(|tag| *tag != "<none>:<none>");
     Ok(Candidate {
-        manifest: descriptor,
+        target: descriptor,
         made_manifest: Some(bytes),
-        id,
+        images: vec![FoundImage { id, platform: parsed.platform() }],
         names: tags.map(|tag| name(tag)).collect::<Result<_>>()?,
     })
 }

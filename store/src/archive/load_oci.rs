@@ -1,20 +1,29 @@
 //! Images of an OCI layout.
+use std::collections::HashMap;
+use std::io::Read;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::ArchiveError;
-use super::load::{Candidate, find_blob, read_bytes};
-use super::source::Source;
+use super::load::{Candidate, FoundImage, LoadOptions, find_blob, open, read_bytes};
+use super::source::{Found, Source, blob_name, read_error};
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
+use crate::digest::Digest;
 use crate::error::{Result, StoreError};
 use crate::image::names::{IMAGE_NAME, REF_NAME};
-use crate::image::{check_plain_layer, select};
+use crate::image::{check_plain_layer, describes_image, select};
+use crate::layer::compress::Detected;
 use crate::manifest::{Index, Manifest};
 use crate::media_type;
 use crate::open::Store;
 use crate::platform::Platform;
 use crate::reference::Reference;
+
+/// More names or platforms than any archive has; each costs a look through the list of images.
+const MAX_IMAGES: usize = 1 << 12;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,46 +44,163 @@ pub(super) fn read_index(source: &mut dyn Source) -> Result<Option<Index>> {
     parse("index.json", &bytes).map(Some)
 }
 
+/// The images of the index that are asked for, all or those of a name, with all blobs checked.
 pub(super) fn candidates(
     store: &Store,
     source: &mut dyn Source,
     index: &Index,
+    options: &LoadOptions,
 ) -> Result<Vec<Candidate>> {
-    let images = index.manifests.iter().filter(|entry| !select::is_attestation(entry));
-    images.map(|entry| candidate(store, source, entry)).collect()
+    let entries = select(index, options.name.as_deref(), "the archive")?;
+    if entries.len() > MAX_IMAGES {
+        let (count, limit) = (entries.len(), MAX_IMAGES);
+        return Err(ArchiveError::TooManyImages { count, limit }.into());
+    }
+    let mut images = Images::new(store, source, options.platform.clone());
+    entries.into_iter().map(|entry| images.candidate(entry)).collect()
 }
 
-/// The image that an entry of the index is, or leads to on this machine, with all blobs checked.
-pub(super) fn candidate(
-    store: &Store,
-    source: &mut dyn Source,
-    entry: &Descriptor,
-) -> Result<Candidate> {
-    let mut descriptor = choose(store, source, entry)?;
-    let manifest: Manifest = read(store, source, &descriptor, "manifest")?;
-    check_manifest(&descriptor, &manifest)?;
-    let config: ImageConfig = read(store, source, &manifest.config, "image configuration")?;
-    let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
-    if layers != diff_ids {
-        let manifest = descriptor.digest;
-        return Err(StoreError::LayerCount { manifest, layers, diff_ids });
+/// Entries of that name, tag or digest; without one, all but provenance.
+pub(super) fn select<'a>(
+    index: &'a Index,
+    name: Option<&str>,
+    archive: &str,
+) -> Result<Vec<&'a Descriptor>> {
+    let images = index.manifests.iter().filter(|entry| !select::is_attestation(entry));
+    let Some(name) = name else { return Ok(images.collect()) };
+    let called: Vec<_> = images.clone().filter(|entry| is_called(entry, name)).collect();
+    if called.is_empty() {
+        let (archive, name) = (archive.to_owned(), name.to_owned());
+        let offered = images.map(label).collect();
+        return Err(ArchiveError::NoSuchName { archive, name, offered }.into());
     }
-    for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
-        check_layer(layer, *diff_id)?;
-        find_blob(store, source, layer)?;
+    Ok(called)
+}
+
+/// Follows the entries of an archive's index, each document once however often it is listed.
+pub(super) struct Images<'a> {
+    store: &'a Store,
+    source: &'a mut dyn Source,
+    platform: Option<Platform>,
+    followed: HashMap<Digest, Vec<FoundImage>>,
+}
+
+impl<'a> Images<'a> {
+    /// With a platform, of each index only the image for that.
+    pub(super) fn new(
+        store: &'a Store,
+        source: &'a mut dyn Source,
+        platform: Option<Platform>,
+    ) -> Images<'a> {
+        Images { store, source, platform, followed: HashMap::new() }
     }
-    if descriptor.media_type.is_empty() {
-        descriptor.media_type =
-            manifest.media_type.unwrap_or_else(|| media_type::IMAGE_MANIFEST.to_owned());
+
+    pub(super) fn candidate(&mut self, entry: &Descriptor) -> Result<Candidate> {
+        let images = self.follow(entry, select::MAX_NESTING)?;
+        if images.is_empty() {
+            return Err(ArchiveError::NoneOfIndex { digest: entry.digest }.into());
+        }
+        let mut target = entry.clone();
+        let document: Value = self.read(entry, "manifest")?;
+        let is_index = document.get("manifests").is_some();
+        if target.media_type.is_empty() {
+            let own = document.get("mediaType").and_then(Value::as_str);
+            let usual = if is_index { media_type::IMAGE_INDEX } else { media_type::IMAGE_MANIFEST };
+            target.media_type = own.unwrap_or(usual).to_owned();
+        }
+        target.platform = if is_index { None } else { Some(images[0].platform.clone()) };
+        target.annotations.clear();
+        let names = name_of(entry)?.into_iter().collect();
+        Ok(Candidate { target, made_manifest: None, images, names })
     }
-    descriptor.platform = Some(config.platform());
-    descriptor.annotations.clear();
-    Ok(Candidate {
-        manifest: descriptor,
-        made_manifest: None,
-        id: manifest.config.digest,
-        names: name_of(entry)?.into_iter().collect(),
-    })
+
+    fn follow(&mut self, entry: &Descriptor, depth: usize) -> Result<Vec<FoundImage>> {
+        // Sizes are part of what an entry says.
+        find_blob(self.store, self.source, entry)?;
+        if let Some(known) = self.followed.get(&entry.digest) {
+            return Ok(known.clone());
+        }
+        let document: Value = self.read(entry, "manifest")?;
+        let found = match check_kind(entry, &document)? {
+            Kind::Manifest => vec![self.image(entry)?],
+            Kind::Index => {
+                let depth = depth.checked_sub(1).ok_or_else(|| select::nested_too_deep(entry))?;
+                let index: Index = self.read(entry, "image index")?;
+                match &self.platform {
+                    Some(platform) => {
+                        let chosen = select::choose(&index, platform, entry.digest)?;
+                        self.follow(&chosen, depth)?
+                    }
+                    None => self.all_of(&index, depth)?,
+                }
+            }
+        };
+        self.followed.insert(entry.digest, found.clone());
+        Ok(found)
+    }
+
+    /// An archive need not have all platforms of an image; what it has must be complete.
+    fn all_of(&mut self, index: &Index, depth: usize) -> Result<Vec<FoundImage>> {
+        let mut images = Vec::new();
+        for nested in &index.manifests {
+            if self.source.file(&blob_name(&nested.digest))?.is_none() {
+                continue;
+            }
+            match self.other(nested)? {
+                true => {}
+                false => images.extend(self.follow(nested, depth)?),
+            }
+            let limit = MAX_IMAGES;
+            if images.len() > limit {
+                return Err(ArchiveError::TooManyImages { count: images.len(), limit }.into());
+            }
+        }
+        Ok(images)
+    }
+
+    /// Whether this is no image but listed beside images (provenance, signatures); then its blobs are checked.
+    fn other(&mut self, entry: &Descriptor) -> Result<bool> {
+        let document: Value = self.read(entry, "manifest")?;
+        if check_kind(entry, &document)? == Kind::Index {
+            return Ok(false);
+        }
+        let manifest: Manifest = self.read(entry, "manifest")?;
+        if !select::is_attestation(entry) && describes_image(&manifest) {
+            return Ok(false);
+        }
+        for blob in manifest.layers.iter().chain([&manifest.config]) {
+            find_blob(self.store, self.source, blob)?;
+        }
+        Ok(true)
+    }
+
+    fn image(&mut self, entry: &Descriptor) -> Result<FoundImage> {
+        let manifest: Manifest = self.read(entry, "manifest")?;
+        check_manifest(entry, &manifest)?;
+        let config: ImageConfig = self.read(&manifest.config, "image configuration")?;
+        let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
+        if layers != diff_ids {
+            let manifest = entry.digest;
+            return Err(StoreError::LayerCount { manifest, layers, diff_ids });
+        }
+        for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
+            check_layer(layer, *diff_id)?;
+            let found = find_blob(self.store, self.source, layer)?;
+            check_plain(self.store, self.source, layer, &found)?;
+        }
+        Ok(FoundImage { id: manifest.config.digest, platform: config.platform() })
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, entry: &Descriptor, what: &'static str) -> Result<T> {
+        let found = find_blob(self.store, self.source, entry)?;
+        let bytes = read_bytes(self.store, self.source, &found, what)?;
+        let digest = entry.digest;
+        serde_json::from_slice(&bytes).map_err(|source| StoreError::BlobDocument {
+            what,
+            digest,
+            source,
+        })
+    }
 }
 
 /// Whether `name` means this entry: its full name, its tag or its digest.
@@ -123,17 +249,62 @@ fn retagged(full: &Reference, text: &str) -> Option<Reference> {
     (tagged.name() == full.name()).then_some(tagged)
 }
 
-fn choose(store: &Store, source: &mut dyn Source, entry: &Descriptor) -> Result<Descriptor> {
-    let mut current = entry.clone();
-    for _ in 0..select::MAX_NESTING {
-        let document: serde_json::Value = read(store, source, &current, "manifest")?;
-        if document.get("manifests").is_none() {
-            return Ok(current);
-        }
-        let index: Index = read(store, source, &current, "image index")?;
-        current = select::choose(&index, &Platform::host(), entry.digest)?;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Manifest,
+    Index,
+}
+
+/// What a document is, if everything that is said of it agrees: readers go by different of these signs, and must not
+/// see different images.
+fn check_kind(entry: &Descriptor, document: &Value) -> Result<Kind> {
+    let digest = entry.digest;
+    let has = |key: &str| document.get(key).is_some();
+    if has("manifests") && (has("config") || has("layers") || has("fsLayers")) {
+        return Err(ArchiveError::Ambiguous { digest }.into());
     }
-    Err(select::nested_too_deep(&current))
+    let (kind, is) = match has("manifests") {
+        true => (Kind::Index, "an index"),
+        false => (Kind::Manifest, "no index"),
+    };
+    let own = document.get("mediaType").and_then(Value::as_str).unwrap_or_default();
+    for media_type in [entry.media_type.as_str(), own] {
+        let known = media_type::is_index(media_type) || media_type::is_manifest(media_type);
+        if known && media_type::is_index(media_type) != (kind == Kind::Index) {
+            let media_type = media_type.to_owned();
+            return Err(ArchiveError::Lie { digest, is, media_type }.into());
+        }
+    }
+    let version = document.get("schemaVersion").and_then(Value::as_u64);
+    match version {
+        Some(version) if version != 2 => {
+            Err(StoreError::DocumentVersion { what: "manifest", digest, version })
+        }
+        _ => Ok(kind),
+    }
+}
+
+/// A layer that is said to be a plain tar is read at the offsets of its files, never decompressed.
+fn check_plain(
+    store: &Store,
+    source: &dyn Source,
+    layer: &Descriptor,
+    found: &Found,
+) -> Result<()> {
+    if !media_type::is_plain_layer(&layer.media_type) {
+        return Ok(());
+    }
+    let mut start = Vec::new();
+    open(store, source, found)?.take(6).read_to_end(&mut start).map_err(read_error)?;
+    let is = match Detected::of(&start) {
+        Detected::Gzip => "compressed with gzip",
+        Detected::Zstd => "compressed with zstd",
+        Detected::Xz => "compressed with xz",
+        // `BZh1` may be the name of the first file.
+        Detected::Plain | Detected::Bzip2 => return Ok(()),
+    };
+    let (digest, media_type) = (layer.digest, layer.media_type.clone());
+    Err(ArchiveError::Lie { digest, is, media_type }.into())
 }
 
 fn check_manifest(descriptor: &Descriptor, manifest: &Manifest) -> Result<()> {
@@ -162,22 +333,6 @@ fn check_layer(layer: &Descriptor, diff_id: crate::digest::DiffId) -> Result<()>
         });
     }
     check_plain_layer(layer, diff_id)
-}
-
-fn read<T: DeserializeOwned>(
-    store: &Store,
-    source: &mut dyn Source,
-    descriptor: &Descriptor,
-    what: &'static str,
-) -> Result<T> {
-    let found = find_blob(store, source, descriptor)?;
-    let bytes = read_bytes(store, source, &found, what)?;
-    let digest = descriptor.digest;
-    serde_json::from_slice(&bytes).map_err(|source| StoreError::BlobDocument {
-        what,
-        digest,
-        source,
-    })
 }
 
 pub(super) fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {

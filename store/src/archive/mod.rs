@@ -3,32 +3,40 @@
 //! | file            | what                                                                   |
 //! |-----------------|------------------------------------------------------------------------|
 //! | `source.rs`     | where an archive's documents and blobs come from: a tar or a directory |
+//! | `known.rs`      | blobs that the store has: whether its own is still sound               |
 //! | `load.rs`       | which kind of archive it is; what was loaded becomes visible at once   |
 //! | `load_oci.rs`   | images of an OCI layout                                                |
 //! | `load_docker.rs` | images of a `docker save` archive                                     |
 //! | `forms.rs`      | the compressed forms of a layer, remembered                            |
-//! | `save.rs`       | writing archives                                                       |
+//! | `outgoing.rs`   | what an image becomes on its way out                                   |
+//! | `save.rs`       | writing archives and layouts                                           |
+//! | `sink.rs`       | where they are written: a tar or a directory                           |
 //! | `import.rs`     | a root file system as an image of one layer                            |
 //!
 //! Documents and blobs are untrusted: every digest and size is checked before an image gets its name. Diff IDs
 //! of compressed layers are checked when the layer is first unpacked.
 mod forms;
 mod import;
+mod known;
 mod load;
 mod load_docker;
 mod load_oci;
+mod outgoing;
 mod save;
+mod sink;
 mod source;
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
-use crate::image::Image;
+use crate::error::StoreError;
 use crate::reference::Reference;
 
 pub use forms::{FormOptions, LayerForm};
 pub use import::ImportOptions;
+pub use load::LoadOptions;
 pub use save::ArchiveKind;
 
 /// An image that was loaded, with the names it came with.
@@ -43,7 +51,8 @@ pub struct LoadedImage {
 /// An image to write and the names it gets in the archive.
 #[derive(Clone, Debug)]
 pub struct ImageToSave {
-    pub image: Image,
+    /// A manifest, or the index of an image for several platforms.
+    pub target: Descriptor,
     pub names: Vec<Reference>,
 }
 
@@ -54,8 +63,16 @@ pub enum ArchiveError {
     Read { source: io::Error },
     #[error("cannot write the archive")]
     Write { source: io::Error },
+    #[error("cannot save image `{image}`")]
+    Save { image: String, source: Box<StoreError> },
+    #[error("`{}` is not empty; an image layout is written to a directory of its own", path.display())]
+    NotEmpty { path: PathBuf },
+    #[error("cannot store `{name}` of the archive")]
+    Store { name: String, source: io::Error },
     #[error("the archive has neither `index.json` (OCI layout) nor `manifest.json` (docker save)")]
     NotAnImage,
+    #[error("the archive is of docker before 1.10: it has `repositories` but no `manifest.json`")]
+    Ancient,
     #[error("the archive has no image")]
     Empty,
     #[error("the archive has `{name}` twice")]
@@ -74,8 +91,16 @@ pub enum ArchiveError {
     Corrupt { name: String, actual: Digest },
     #[error("symbolic links of `{name}` in the archive lead nowhere")]
     Link { name: String },
-    #[error("`{path}` has no image `{name}`; it has {}", if offered.is_empty() { "none with a name".to_owned() } else { offered.join(", ") })]
-    NoSuchName { path: String, name: String, offered: Vec<String> },
-    #[error("`{path}` has several images; say which: {}", offered.join(", "))]
-    SeveralImages { path: String, offered: Vec<String> },
+    #[error("{archive} has no image `{name}`; it has {}", if offered.is_empty() { "none with a name".to_owned() } else { offered.join(", ") })]
+    NoSuchName { archive: String, name: String, offered: Vec<String> },
+    #[error("{archive} has several images; say which: {}", offered.join(", "))]
+    SeveralImages { archive: String, offered: Vec<String> },
+    #[error("the archive lists {count} images, more than {limit}")]
+    TooManyImages { count: usize, limit: usize },
+    #[error("{digest} is {is}, but its descriptor says `{media_type}`")]
+    Lie { digest: Digest, is: &'static str, media_type: String },
+    #[error("{digest} says of itself to be an index and a manifest at once")]
+    Ambiguous { digest: Digest },
+    #[error("of the platforms of {digest}, the archive has none")]
+    NoneOfIndex { digest: Digest },
 }

@@ -1,20 +1,25 @@
-//! Writing images as an archive.
+//! Writing images as an archive or as the directory of an OCI layout.
 //!
-//! Both kinds are an OCI layout in a tar; a Docker archive has `manifest.json` besides, for readers that know
-//! only that. Blobs that images share are written once. Equal images make equal bytes.
+//! Both kinds of archive are an OCI layout in a tar; a Docker archive has `manifest.json` besides, for readers that
+//! know only that. Blobs that images share are written once. Equal images make equal bytes. Every blob is hashed on
+//! its way: what is damaged in the store does not leave it as if it were sound.
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::outgoing::Outgoing;
+use super::sink::{DirSink, Sink, TarSink};
 use super::source::blob_name;
 use super::{ArchiveError, FormOptions, ImageToSave};
 use crate::descriptor::Descriptor;
-use crate::error::{Result, StoreError};
-use crate::image::Image;
+use crate::digest::HashingReader;
+use crate::error::{Result, StoreError, io_error};
 use crate::image::names::{IMAGE_NAME, REF_NAME};
 use crate::manifest::Index;
-use crate::open::Store;
+use crate::open::{Store, remove_any};
 use crate::reference::Reference;
 
 /// What reads the archive.
@@ -25,6 +30,7 @@ pub enum ArchiveKind {
     Docker,
 }
 
+/// A line of `manifest.json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct ArchivedImage {
@@ -34,8 +40,8 @@ struct ArchivedImage {
 }
 
 impl Store {
-    /// Writes images as a tar. Returns the manifests written, in the order of `images`; they differ from the
-    /// store's where layers change their form.
+    /// Writes images as a tar. Returns the manifests (or indexes) written, in the order of `images`; they differ from
+    /// the store's where layers change their form.
     pub fn save(
         &self,
         images: &[ImageToSave],
@@ -43,81 +49,100 @@ impl Store {
         options: FormOptions,
         writer: &mut dyn Write,
     ) -> Result<Vec<Descriptor>> {
-        let mut converted = Vec::new();
-        for image in images {
-            let exported = self.exported(&image.image, options)?;
-            converted.push(ImageToSave { image: exported, names: image.names.clone() });
-        }
-        let mut archive = tar::Builder::new(writer);
-        self.write_blobs(&mut archive, converted.iter().flat_map(|image| image.image.blobs()))?;
-        let entries =
-            converted.iter().flat_map(|saved| entries(&saved.image.descriptor, &saved.names));
-        let index = Index::new(entries.collect());
-        append(&mut archive, "index.json", &mut index.to_bytes().as_slice(), None)?;
-        if kind == ArchiveKind::Docker {
-            let list: Vec<_> = converted.iter().map(archived).collect();
-            let json = serde_json::to_vec(&list).expect("strings serialise");
-            append(&mut archive, "manifest.json", &mut json.as_slice(), None)?;
-        }
-        append(&mut archive, "oci-layout", &mut crate::open::OCI_LAYOUT.as_bytes(), None)?;
-        archive.into_inner().and_then(Write::flush).map_err(write_error)?;
-        Ok(converted.into_iter().map(|image| image.image.descriptor).collect())
+        let outgoing = self.all_outgoing(images, options)?;
+        self.write_layout(images, &outgoing, kind, &mut TarSink(writer))?;
+        Ok(outgoing.into_iter().map(|outgoing| outgoing.descriptor).collect())
     }
 
-    /// Writes the images of several platforms as one: an OCI layout whose names lead to an index. Returns
-    /// the index written.
-    pub fn save_platforms(
+    /// As [`Store::save`], as the directory of an OCI layout: `path` must be empty or not exist, and is there as a
+    /// whole or not at all.
+    pub fn save_directory(
         &self,
-        images: &[Image],
-        names: &[Reference],
+        images: &[ImageToSave],
         options: FormOptions,
-        writer: &mut dyn Write,
-    ) -> Result<Descriptor> {
-        let converted: Vec<Image> =
-            images.iter().map(|image| self.exported(image, options)).collect::<Result<_>>()?;
-        let descriptor = self.put_index(&converted)?;
-        let mut archive = tar::Builder::new(writer);
-        let blobs = converted.iter().flat_map(Image::blobs).chain([&descriptor]);
-        self.write_blobs(&mut archive, blobs)?;
-        let index = Index::new(entries(&descriptor, names));
-        append(&mut archive, "index.json", &mut index.to_bytes().as_slice(), None)?;
-        append(&mut archive, "oci-layout", &mut crate::open::OCI_LAYOUT.as_bytes(), None)?;
-        archive.into_inner().and_then(Write::flush).map_err(write_error)?;
-        Ok(descriptor)
-    }
-
-    /// The image as it is to be written, all its blobs held.
-    fn exported(&self, image: &Image, options: FormOptions) -> Result<Image> {
-        if !self.hold_image(image)? {
-            return Err(self.first_missing(image));
+        path: &Path,
+    ) -> Result<Vec<Descriptor>> {
+        check_empty(path)?;
+        // Not a link to it, and with a name beside which another can be.
+        let found = fs::canonicalize(path).ok();
+        let path = found.as_deref().unwrap_or(path);
+        let outgoing = self.all_outgoing(images, options)?;
+        let unfinished = beside(path);
+        fs::create_dir_all(&unfinished).map_err(io_error("create the directory", &unfinished))?;
+        let written = self
+            .write_layout(images, &outgoing, ArchiveKind::Oci, &mut DirSink(unfinished.clone()))
+            .and_then(|()| fs::rename(&unfinished, path).map_err(io_error("write", path)));
+        if let Err(error) = written {
+            // The first error is the one to tell.
+            let _ = remove_any(&unfinished);
+            return Err(error);
         }
-        self.with_layer_form(image, options)
+        Ok(outgoing.into_iter().map(|outgoing| outgoing.descriptor).collect())
     }
 
-    fn write_blobs<'a, W: Write>(
+    fn all_outgoing(&self, images: &[ImageToSave], options: FormOptions) -> Result<Vec<Outgoing>> {
+        let outgoing = |image: &ImageToSave| {
+            self.outgoing(&image.target, options).map_err(|error| about(image, error))
+        };
+        images.iter().map(outgoing).collect()
+    }
+
+    fn write_layout(
         &self,
-        archive: &mut tar::Builder<W>,
-        blobs: impl Iterator<Item = &'a Descriptor>,
+        images: &[ImageToSave],
+        outgoing: &[Outgoing],
+        kind: ArchiveKind,
+        sink: &mut dyn Sink,
     ) -> Result<()> {
-        append_directory(archive, "blobs/")?;
-        append_directory(archive, "blobs/sha256/")?;
+        sink.directory("blobs")?;
+        sink.directory("blobs/sha256")?;
         let mut written = BTreeSet::new();
-        for blob in blobs {
-            if !written.insert(blob.digest) {
-                continue;
+        for (image, outgoing) in images.iter().zip(outgoing) {
+            for blob in outgoing.blobs.iter().filter(|blob| written.insert(blob.digest)) {
+                self.write_blob(blob, sink).map_err(|error| about(image, error))?;
             }
-            let mut file = self.open_blob(&blob.digest)?;
-            append(archive, &blob_name(&blob.digest), &mut file, Some(blob.size))?;
         }
-        Ok(())
+        let pairs = images.iter().zip(outgoing);
+        let index = Index::new(pairs.clone().flat_map(entries).collect());
+        document(sink, "index.json", &index.to_bytes())?;
+        if kind == ArchiveKind::Docker {
+            let list: Vec<_> = pairs.filter_map(archived).collect();
+            document(
+                sink,
+                "manifest.json",
+                &serde_json::to_vec(&list).expect("strings serialise"),
+            )?;
+        }
+        document(sink, "oci-layout", crate::open::OCI_LAYOUT.as_bytes())?;
+        sink.finish()
+    }
+
+    fn write_blob(&self, blob: &Descriptor, sink: &mut dyn Sink) -> Result<()> {
+        let file = self.open_blob(&blob.digest)?;
+        // Never more than was announced, and one byte more is enough to know that there is more.
+        let mut content = HashingReader::new(file.take(blob.size));
+        sink.file(&blob_name(&blob.digest), &mut content, blob.size)?;
+        let (mut file, actual, size) = content.finish();
+        file.set_limit(1);
+        let more = io::copy(&mut file, &mut io::sink());
+        let more = more.map_err(|source| StoreError::BlobSource { source })?;
+        let digest = blob.digest;
+        if size + more != blob.size {
+            let (expected, actual) = (blob.size, size + more);
+            return Err(StoreError::BlobSize { digest, expected, actual });
+        }
+        match actual == digest {
+            true => Ok(()),
+            false => Err(StoreError::BlobCorrupt { expected: digest, actual }),
+        }
     }
 }
 
 /// One entry of `index.json` for each name.
-fn entries(saved: &Descriptor, names: &[Reference]) -> Vec<Descriptor> {
-    let mut descriptor = saved.clone();
+fn entries((image, outgoing): (&ImageToSave, &Outgoing)) -> Vec<Descriptor> {
+    let mut descriptor = outgoing.descriptor.clone();
     descriptor.annotations.clear();
-    if names.is_empty() {
+    if image.names.is_empty() {
         return vec![descriptor];
     }
     let named = |name: &Reference| {
@@ -127,58 +152,43 @@ fn entries(saved: &Descriptor, names: &[Reference]) -> Vec<Descriptor> {
         entry.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
         entry
     };
-    names.iter().map(named).collect()
+    image.names.iter().map(named).collect()
 }
 
-fn archived(saved: &ImageToSave) -> ArchivedImage {
-    let manifest = &saved.image.manifest;
-    ArchivedImage {
+fn archived((image, outgoing): (&ImageToSave, &Outgoing)) -> Option<ArchivedImage> {
+    let manifest = &outgoing.preferred()?.manifest;
+    Some(ArchivedImage {
         config: blob_name(&manifest.config.digest),
-        repo_tags: saved.names.iter().map(Reference::familiar).collect(),
+        repo_tags: image.names.iter().map(Reference::familiar).collect(),
         layers: manifest.layers.iter().map(|layer| blob_name(&layer.digest)).collect(),
-    }
+    })
 }
 
-fn append<W: Write, R: Read>(
-    archive: &mut tar::Builder<W>,
-    name: &str,
-    content: &mut R,
-    size: Option<u64>,
-) -> Result<()> {
-    let mut bytes = Vec::new();
-    let (content, size): (&mut dyn Read, u64) = match size {
-        Some(size) => (content, size),
-        None => {
-            content.read_to_end(&mut bytes).map_err(write_error)?;
-            (&mut bytes.as_slice(), bytes.len() as u64)
-        }
+fn document(sink: &mut dyn Sink, name: &str, mut bytes: &[u8]) -> Result<()> {
+    let size = bytes.len() as u64;
+    sink.file(name, &mut bytes, size)
+}
+
+fn about(image: &ImageToSave, error: StoreError) -> StoreError {
+    let name = image.names.first().map(Reference::familiar);
+    let image = name.unwrap_or_else(|| image.target.digest.to_string());
+    ArchiveError::Save { image, source: Box::new(error) }.into()
+}
+
+fn check_empty(path: &Path) -> Result<()> {
+    let mut entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(io_error("list", path))?,
     };
-    let mut header = header(tar::EntryType::Regular, 0o644);
-    header.set_size(size);
-    let mut content = content.take(size);
-    archive.append_data(&mut header, name, &mut content).map_err(write_error)?;
-    match content.limit() {
-        0 => Ok(()),
-        _ => Err(write_error(io::Error::other(format!("`{name}` is shorter than it should be")))),
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => Err(ArchiveError::NotEmpty { path: path.to_owned() }.into()),
     }
 }
 
-fn append_directory<W: Write>(archive: &mut tar::Builder<W>, name: &str) -> Result<()> {
-    let mut header = header(tar::EntryType::Directory, 0o755);
-    header.set_size(0);
-    archive.append_data(&mut header, name, io::empty()).map_err(write_error)
-}
-
-fn header(kind: tar::EntryType, mode: u32) -> tar::Header {
-    let mut header = tar::Header::new_ustar();
-    header.set_entry_type(kind);
-    header.set_mode(mode);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header
-}
-
-fn write_error(source: io::Error) -> StoreError {
-    ArchiveError::Write { source }.into()
+fn beside(path: &Path) -> PathBuf {
+    // Without the slash at the end of `dir/`.
+    let mut name = path.components().collect::<PathBuf>().into_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    name.into()
 }

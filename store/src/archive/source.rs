@@ -1,13 +1,15 @@
 //! Where an archive's documents and blobs come from: a tar stream or the directory of an OCI layout.
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use sys::RootDir;
 
 use super::ArchiveError;
+use super::known::{Known, compare};
 use crate::blob::{DOCUMENT_LIMIT, SealedBlob, copy_into};
-use crate::digest::{Digest, HashingReader};
+use crate::digest::Digest;
 use crate::error::{Result, StoreError, sys_error};
 use crate::layer::{Entry, EntryKind, LayerError, Member, Whiteouts, read_layer};
 use crate::lease::Held;
@@ -34,6 +36,8 @@ pub(super) trait Source {
     fn file(&mut self, name: &str) -> Result<Option<Found>>;
     /// Blobs written by this load.
     fn written(&self) -> &[SealedBlob];
+    /// Makes those of them visible that were asked for.
+    fn publish(&self) -> Result<()>;
 }
 
 /// `blobs/sha256/<hex>`: where an OCI layout keeps a blob.
@@ -49,6 +53,8 @@ pub(super) struct TarSource {
     /// Links to other members, as `docker save` makes them for layers that images share.
     links: HashMap<String, String>,
     written: Vec<SealedBlob>,
+    /// Those of `written` that some image needs.
+    asked: BTreeSet<usize>,
 }
 
 impl TarSource {
@@ -76,6 +82,9 @@ impl TarSource {
             return Err(ArchiveError::TooManyFiles { limit: MAX_FILES }.into());
         }
         let name = clean_name(&entry.path);
+        if self.has(&name) && !entry.is_dir() {
+            return Err(ArchiveError::Duplicate { name }.into());
+        }
         match &entry.kind {
             EntryKind::Symlink { target } => {
                 let target = join_names(parent(&name), &String::from_utf8_lossy(target));
@@ -83,9 +92,6 @@ impl TarSource {
             }
             EntryKind::Hardlink { target } => drop(self.links.insert(name, clean_name(target))),
             EntryKind::File { .. } => {
-                if self.documents.contains_key(&name) || self.files.contains_key(&name) {
-                    return Err(ArchiveError::Duplicate { name }.into());
-                }
                 if is_document(&name) {
                     let bytes = read_limited(&name, &mut content)?;
                     self.documents.insert(name, bytes);
@@ -99,24 +105,22 @@ impl TarSource {
         Ok(())
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.documents.contains_key(name)
+            || self.files.contains_key(name)
+            || self.links.contains_key(name)
+    }
+
     fn store_file(&mut self, store: &Store, name: &str, content: &mut dyn Read) -> Result<Found> {
-        let expected = digest_of_name(name);
-        if let Some(digest) = expected
-            && store.hold(Held::Blob(digest))?
-        {
-            let mut reader = HashingReader::new(content);
-            io::copy(&mut reader, &mut io::sink()).map_err(read_error)?;
-            let (_, actual, size) = reader.finish();
-            return match actual == digest {
-                true => Ok(Found::Stored { digest, size }),
-                false => Err(ArchiveError::Corrupt { name: name.to_owned(), actual }.into()),
-            };
-        }
-        let sealed = store_content(store, content)?;
-        let actual = sealed.info.digest;
-        if expected.is_some_and(|expected| expected != actual) {
-            return Err(ArchiveError::Corrupt { name: name.to_owned(), actual }.into());
-        }
+        let sealed = match digest_of_name(name) {
+            Some(digest) if store.hold(Held::Blob(digest))? => {
+                match compare(store, digest, name, content)? {
+                    Known::Sound { size } => return Ok(Found::Stored { digest, size }),
+                    Known::Damaged(sealed) => *sealed,
+                }
+            }
+            _ => store_new(store, name, content)?,
+        };
         self.written.push(sealed);
         Ok(Found::New(self.written.len() - 1))
     }
@@ -140,12 +144,28 @@ impl Source for TarSource {
     }
 
     fn file(&mut self, name: &str) -> Result<Option<Found>> {
-        Ok(self.files.get(&self.resolve(name)?).cloned())
+        let found = self.files.get(&self.resolve(name)?).cloned();
+        if let Some(Found::New(number)) = found {
+            self.asked.insert(number);
+        }
+        Ok(found)
     }
 
     fn written(&self) -> &[SealedBlob] {
         &self.written
     }
+
+    fn publish(&self) -> Result<()> {
+        self.asked.iter().try_for_each(|number| self.written[*number].publish().map(drop))
+    }
+}
+
+/// What is looked at of a blob that the store has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// For a build that names the same layout every time.
+    Size,
+    Content,
 }
 
 /// A directory with an OCI layout; blobs are read when asked for.
@@ -153,17 +173,27 @@ impl Source for TarSource {
 pub(super) struct DirSource {
     store: Store,
     dir: RootDir,
+    check: Check,
     files: HashMap<String, Found>,
     written: Vec<SealedBlob>,
 }
 
 impl DirSource {
-    pub(super) fn open(store: &Store, path: &Path) -> Result<DirSource> {
+    pub(super) fn open(store: &Store, path: &Path, check: Check) -> Result<DirSource> {
         let dir = RootDir::open(path).map_err(sys_error("open the image layout"))?;
-        Ok(DirSource { store: store.clone(), dir, files: HashMap::new(), written: Vec::new() })
+        let (store, files, written) = (store.clone(), HashMap::new(), Vec::new());
+        Ok(DirSource { store, dir, check, files, written })
     }
 
-    fn open_file(&self, name: &str) -> Result<Option<std::fs::File>> {
+    fn known(&self, digest: Digest, name: &str, file: &mut File) -> Result<Known> {
+        let size = file.metadata().map_err(read_error)?.len();
+        match self.check {
+            Check::Size if self.store.blob_size(&digest)? == size => Ok(Known::Sound { size }),
+            _ => compare(&self.store, digest, name, file),
+        }
+    }
+
+    fn open_file(&self, name: &str) -> Result<Option<File>> {
         match self.dir.open_file(name) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -182,27 +212,48 @@ impl Source for DirSource {
         if let Some(found) = self.files.get(name) {
             return Ok(Some(found.clone()));
         }
-        let expected = digest_of_name(name);
-        if let Some(digest) = expected
-            && self.store.hold(Held::Blob(digest))?
-        {
-            let size = self.store.blob_size(&digest)?;
-            return Ok(Some(Found::Stored { digest, size }));
-        }
         let Some(mut file) = self.open_file(name)? else { return Ok(None) };
-        let sealed = store_content(&self.store, &mut file)?;
-        let actual = sealed.info.digest;
-        if expected.is_some_and(|expected| expected != actual) {
-            return Err(ArchiveError::Corrupt { name: name.to_owned(), actual }.into());
-        }
-        self.written.push(sealed);
-        let found = Found::New(self.written.len() - 1);
+        let found = match digest_of_name(name) {
+            Some(digest) if self.store.hold(Held::Blob(digest))? => {
+                match self.known(digest, name, &mut file)? {
+                    Known::Sound { size } => Found::Stored { digest, size },
+                    Known::Damaged(sealed) => self.add(*sealed),
+                }
+            }
+            _ => {
+                let sealed = store_new(&self.store, name, &mut file)?;
+                self.add(sealed)
+            }
+        };
         self.files.insert(name.to_owned(), found.clone());
         Ok(Some(found))
     }
 
     fn written(&self) -> &[SealedBlob] {
         &self.written
+    }
+
+    fn publish(&self) -> Result<()> {
+        self.written.iter().try_for_each(|sealed| sealed.publish().map(drop))
+    }
+}
+
+impl DirSource {
+    fn add(&mut self, sealed: SealedBlob) -> Found {
+        self.written.push(sealed);
+        Found::New(self.written.len() - 1)
+    }
+}
+
+/// A file that the store does not have; one that is named by a digest must have it.
+fn store_new(store: &Store, name: &str, content: &mut dyn Read) -> Result<SealedBlob> {
+    let sealed = store_content(store, content)?;
+    let actual = sealed.info.digest;
+    match digest_of_name(name) {
+        Some(expected) if expected != actual => {
+            Err(ArchiveError::Corrupt { name: name.to_owned(), actual }.into())
+        }
+        _ => Ok(sealed),
     }
 }
 

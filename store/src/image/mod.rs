@@ -58,6 +58,13 @@ pub(crate) fn check_plain_layer(layer: &Descriptor, expected: DiffId) -> Result<
     Ok(())
 }
 
+/// Whether a manifest is of an image, and not of something else that is kept like one (provenance, signatures).
+pub(crate) fn describes_image(manifest: &Manifest) -> bool {
+    let config = manifest.config.media_type.as_str();
+    matches!(config, "" | media_type::IMAGE_CONFIG | media_type::DOCKER_CONFIG)
+        && manifest.layers.iter().all(|layer| media_type::is_layer(&layer.media_type))
+}
+
 impl Image {
     /// The digest of the configuration.
     pub fn id(&self) -> Digest {

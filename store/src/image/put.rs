@@ -48,7 +48,7 @@ impl Store {
     }
 
     /// Writes the index of images for several platforms; nothing leads to it yet.
-    pub(crate) fn put_index(&self, images: &[Image]) -> Result<Descriptor> {
+    pub fn put_index(&self, images: &[Image]) -> Result<Descriptor> {
         let index = Index::new(images.iter().map(|image| image.descriptor.clone()).collect());
         let bytes = index.to_bytes();
         self.put_bytes(&bytes)?;

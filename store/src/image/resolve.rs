@@ -39,7 +39,8 @@ impl Store {
             let found = look(&index);
             let complete = match &found {
                 Ok(image) => self.hold_image(image)?,
-                Err(StoreError::BlobMissing { .. }) => false,
+                // Of an image that is going, the platforms go one by one.
+                Err(StoreError::BlobMissing { .. } | StoreError::NoPlatform { .. }) => false,
                 Err(_) => true,
             };
             let now = if complete { index.clone() } else { self.read_index()? };
@@ -49,6 +50,34 @@ impl Store {
             }
             index = now;
         }
+    }
+
+    /// What `text` (as for [`Store::resolve`]) leads to as it is listed: a manifest, or the index of an image for
+    /// several platforms. All of it that is here is held.
+    pub fn listed(&self, text: &str) -> Result<(Option<Reference>, Descriptor)> {
+        let mut index = self.read_index()?;
+        loop {
+            let found = self.find_listed(&index, text);
+            if let Ok((_, entry)) = &found {
+                for held in self.led_to(entry, MAX_NESTING)? {
+                    self.hold(held)?;
+                }
+            }
+            let now = self.read_index()?;
+            if now == index {
+                return found;
+            }
+            index = now;
+        }
+    }
+
+    fn find_listed(&self, index: &Index, text: &str) -> Result<(Option<Reference>, Descriptor)> {
+        if let Ok(name) = text.parse::<Reference>()
+            && let Some(entry) = find_by_name(index, &name)
+        {
+            return Ok((Some(name), entry.clone()));
+        }
+        Ok((None, self.find_by_id(index, text)?))
     }
 
     /// The image of that name for this machine, if there is one.
@@ -126,9 +155,17 @@ impl Store {
                 return Ok(current);
             }
             let index: Index = self.read_json("image index", &current.digest)?;
-            current = choose(&index, platform, descriptor.digest)?;
+            current = choose(&self.present(index), platform, descriptor.digest)?;
         }
         Err(nested_too_deep(&current))
+    }
+
+    /// An index came with some of its platforms only: the images that are here. If none is, something is lost.
+    fn present(&self, mut index: Index) -> Index {
+        if index.manifests.iter().any(|entry| self.has_blob(&entry.digest)) {
+            index.manifests.retain(|entry| self.has_blob(&entry.digest));
+        }
+        index
     }
 
     fn is_index(&self, descriptor: &Descriptor) -> Result<bool> {

@@ -4,6 +4,10 @@ use std::io::{self, BufReader, Read, Write};
 
 use super::gzip::ParallelGzip;
 
+/// The memory a stream may ask for to be decompressed: twice what `xz -9` needs, and what zstd accepts unless told
+/// otherwise. Each unpacking could take it.
+const MAX_WINDOW: u64 = 128 << 20;
+
 /// The form of a layer's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compression {
@@ -66,11 +70,39 @@ pub fn detect<'a>(
         Detected::Plain => Box::new(whole),
         // One member after the other: parallel compressors write many.
         Detected::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
-        Detected::Zstd => Box::new(zstd::Decoder::with_buffer(whole)?),
-        Detected::Xz => Box::new(lzma_rust2::XzReader::new(whole, true)),
+        Detected::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(whole)?;
+            decoder.window_log_max(MAX_WINDOW.ilog2())?;
+            Box::new(Bounded(decoder))
+        }
+        Detected::Xz => {
+            // The dictionary and what goes with it.
+            let limit = (MAX_WINDOW >> 10) as u32 + 1024;
+            Box::new(Bounded(lzma_rust2::XzReader::new_mem_limit(whole, true, limit)))
+        }
         Detected::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
     };
     Ok((detected, plain))
+}
+
+/// Says which limit it was when a stream asks for a larger window than [`MAX_WINDOW`].
+struct Bounded<R>(R);
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| {
+            // The two decoders' own words for it.
+            let is_limit = error.kind() == io::ErrorKind::OutOfMemory
+                || error.to_string().contains("too much memory");
+            match is_limit {
+                true => io::Error::other(format!(
+                    "it was compressed with a window of more than {} MiB",
+                    MAX_WINDOW >> 20
+                )),
+                false => error,
+            }
+        })
+    }
 }
 
 /// A writer that compresses; the bytes depend on the content and the settings only.

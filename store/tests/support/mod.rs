@@ -1,4 +1,6 @@
 //! A store in a temporary directory, and images made of a few files.
+pub(crate) mod tars;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

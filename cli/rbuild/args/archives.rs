@@ -1,0 +1,59 @@
+//! Arguments of the commands that bring images in and out: `load`, `save`, `import`.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LoadArgs {
+    /// Archive (compressed or not) or directory of an OCI layout; `-` or nothing for stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Show no progress; there is none, and the names are printed with it too, as by docker
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Of images for several platforms, load only this one
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ArchiveFormat {
+    /// An OCI image layout in a tar archive
+    #[value(alias = "oci-archive")]
+    Oci,
+    /// The same layout with docker's manifest.json beside it
+    #[value(alias = "docker-archive")]
+    Docker,
+    /// An OCI image layout in a directory, which must be empty or not exist
+    OciDir,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SaveArgs {
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Archive or directory; `-` or nothing for stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[arg(long, value_enum, default_value = "docker")]
+    pub(crate) format: ArchiveFormat,
+    /// Of images for several platforms, save only this one
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImportArgs {
+    /// Tar archive, compressed or not, or `-` for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Text of the image's history entry
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    /// Platform of the programs in the archive (default: this machine's)
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+}
