@@ -11,6 +11,9 @@ need busybox busybox-static
 need skopeo skopeo
 need umoci umoci
 need podman podman
+need buildah buildah
+need dockerd docker.io
+need docker docker-cli # where it is not part of docker.io
 need mmdebstrap mmdebstrap
 need_rust
 

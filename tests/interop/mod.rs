@@ -3,6 +3,10 @@
 //! A test is skipped when its neighbour cannot work here at all: is not installed, or fails with an image of its
 //! own making. What it does with ours is never an excuse.
 
+mod buildah;
+mod daemon;
+mod docker;
+mod docker_build;
 mod image;
 mod listing;
 mod members;
