@@ -5,6 +5,7 @@
 mod archives;
 mod collection;
 mod damage;
+mod damaged_archives;
 mod images;
 mod leftovers;
 mod platforms;

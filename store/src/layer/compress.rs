@@ -164,3 +164,38 @@ impl<W: Write> std::fmt::Debug for Compressor<W> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compressed(bytes: &[u8], compression: Compression) -> Vec<u8> {
+        let mut writer = compressor(Vec::new(), compression).unwrap();
+        writer.write_all(bytes).unwrap();
+        writer.finish().unwrap()
+    }
+
+    /// Parallel compressors write several streams one after the other, eStargz and zstd:chunked put frames between
+    /// them that a reader is to skip.
+    #[test]
+    fn streams_of_several_parts_are_read_to_their_end() {
+        let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+        let other = [&[0x5f, 0x2a, 0x4d, 0x18, 0, 0, 0, 0][..]].concat();
+        let gzip = |bytes: &[u8]| compressed(bytes, Compression::GZIP);
+        let zstd = |bytes: &[u8]| compressed(bytes, Compression::ZSTD);
+        for (stream, kind) in [
+            ([gzip(b"one"), gzip(b""), gzip(b"two")].concat(), Detected::Gzip),
+            ([zstd(b"one"), zstd(b"two")].concat(), Detected::Zstd),
+            (
+                [skipped.clone(), zstd(b"one"), other, zstd(b"two"), skipped].concat(),
+                Detected::Zstd,
+            ),
+            (b"onetwo".to_vec(), Detected::Plain),
+        ] {
+            let mut plain = String::new();
+            let (detected, mut reader) = detect(stream.as_slice()).unwrap();
+            reader.read_to_string(&mut plain).unwrap();
+            assert_eq!((detected, plain.as_str()), (kind, "onetwo"));
+        }
+    }
+}
