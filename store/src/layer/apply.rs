@@ -187,17 +187,23 @@ impl Applier<'_> {
         let collector = std::mem::replace(&mut self.collector, Collector::new(self.parents));
         let index = collector.finish();
         for entry in &index {
+            match &entry.kind {
+                // In every form, so that the directory keeps its attributes.
+                EntryKind::Whiteout => {
+                    self.ensure_dir(split_parent(&entry.path).unwrap_or_default().0, 0)?
+                }
+                EntryKind::Dir { .. } => self.ensure_dir(&entry.path, entry.mtime)?,
+                _ => {}
+            }
             match (&entry.kind, self.form) {
                 (EntryKind::Whiteout, WhiteoutForm::Overlay) => self.mark_deleted(entry)?,
                 (EntryKind::Whiteout, WhiteoutForm::Remove) => self.delete(&entry.path)?,
                 (EntryKind::Dir { opaque: true }, WhiteoutForm::Overlay) => {
-                    self.ensure_dir(&entry.path, entry.mtime)?;
                     let path = as_path(&entry.path);
                     let marked = self.disk.target.set_xattr(path, OVERLAY_OPAQUE, b"y");
                     marked.map_err(|source| unpack(&entry.path, source))?;
                 }
                 (EntryKind::Dir { opaque: true }, WhiteoutForm::Remove) => {
-                    self.ensure_dir(&entry.path, entry.mtime)?;
                     self.purge(&index, &entry.path)?;
                 }
                 _ => {}
@@ -207,19 +213,15 @@ impl Applier<'_> {
         Ok(index)
     }
 
-    fn mark_deleted(&mut self, entry: &Entry) -> Result<(), LayerError> {
-        let (parent, _) = split_parent(&entry.path).unwrap_or_default();
-        self.ensure_dir(parent, entry.mtime)?;
+    fn mark_deleted(&self, entry: &Entry) -> Result<(), LayerError> {
         let kind = NodeKind::CharDevice { major: 0, minor: 0 };
         let made = self.disk.target.mknod(as_path(&entry.path), kind, 0);
         made.map_err(|source| unpack(&entry.path, source))
     }
 
-    fn delete(&mut self, path: &[u8]) -> Result<(), LayerError> {
+    fn delete(&self, path: &[u8]) -> Result<(), LayerError> {
         match self.disk.target.remove_tree(as_path(path)) {
             Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
-            // Deleting `a/b` where `a` is no directory deletes nothing.
-            Err(source) if source.kind() == io::ErrorKind::NotADirectory => Ok(()),
             other => other.map_err(|source| unpack(path, source)),
         }
     }
@@ -249,7 +251,14 @@ impl Applier<'_> {
             self.disk.finish_dir(entry, self.form)?;
         }
         for (path, entry) in &self.inherited {
-            if index.get(path).is_none() {
+            if index.get(path).is_some() {
+                continue;
+            }
+            // Something after it in the archive may have hidden what it would inherit from.
+            if ancestors(path).filter_map(|dir| index.get(dir)).any(Entry::is_opaque) {
+                let hidden = Entry { mtime: entry.mtime, ..Entry::default_dir(path.clone()) };
+                self.disk.finish_dir(&hidden, self.form)?;
+            } else {
                 self.disk.finish_dir(entry, self.form)?;
             }
         }

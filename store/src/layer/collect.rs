@@ -4,12 +4,13 @@
 //!   every path of the index leads through real directories only.
 //! - Of several members with one path the last stays.
 //! - A whiteout deletes from the layers below and never from its own, wherever it stands in the
-//!   archive. A directory that is both deleted and made again is opaque.
+//!   archive. A directory that is both deleted and made again is opaque. What deletes nothing is dropped.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::ops::Bound;
+use std::os::unix::ffi::OsStringExt;
 
 use super::content::ContentHasher;
 use super::entry::{Entry, EntryKind, join, split_parent};
@@ -144,6 +145,10 @@ impl<'a> Collector<'a> {
         if !both_dirs {
             self.remove_below(&entry.path);
             self.remove(&entry.path);
+            if entry.is_dir() {
+                // What it replaces had replaced the lower directory.
+                self.opaques.insert(Key(entry.path.clone()));
+            }
         }
         if !entry.is_file() {
             self.resolved = None;
@@ -187,7 +192,16 @@ impl<'a> Collector<'a> {
     }
 
     pub(crate) fn finish(mut self) -> LayerIndex {
-        for Key(path) in std::mem::take(&mut self.opaques) {
+        // The kernel does not ask whether the root of a layer is opaque.
+        if self.opaques.remove(&Key(Vec::new())) {
+            let names = self.parents.read_dir("/").unwrap_or_default();
+            self.whiteouts = names.into_iter().map(|(name, _)| Key(name.into_vec())).collect();
+        }
+        for Key(path) in self.opaques.clone() {
+            let own = |dir| self.own(dir);
+            if ancestors(&path).filter_map(own).any(|entry| !entry.is_dir()) {
+                continue; // the directory went again
+            }
             if self.own(&path).is_none() {
                 let dir = self.inherited_dir(&path);
                 let dir = dir.unwrap_or_else(|| Entry::default_dir(path.clone()));
@@ -195,6 +209,7 @@ impl<'a> Collector<'a> {
             }
             self.make_opaque(&path);
         }
+        let mut of_nothing = Vec::new();
         // Parents first, so that what lies below a deleted path is dropped.
         for Key(path) in std::mem::take(&mut self.whiteouts) {
             if self.lower_is_gone(&path) {
@@ -206,8 +221,16 @@ impl<'a> Collector<'a> {
                 self.entries.insert(Key(path.clone()), Entry::default_dir(path.clone()));
                 self.make_opaque(&path);
             } else {
+                if self.parents.lookup_bytes(&path).is_none() {
+                    of_nothing.push(path.clone());
+                }
                 self.entries.insert(Key(path.clone()), Entry::whiteout(path));
             }
+        }
+        // Overlayfs would list the marks of deletions that delete nothing.
+        for path in of_nothing {
+            self.entries.remove(&Key(path.clone()));
+            self.keep_dir(split_parent(&path).unwrap_or_default().0);
         }
         LayerIndex::new(self.entries.into_values().collect())
     }
@@ -217,6 +240,14 @@ impl<'a> Collector<'a> {
             && let EntryKind::Dir { opaque } = &mut entry.kind
         {
             *opaque = true;
+        }
+    }
+
+    /// A directory that was only named by what it does not contain is there nevertheless.
+    fn keep_dir(&mut self, path: &[u8]) {
+        let there = path.is_empty() || self.own(path).is_some() || self.is_implied(path);
+        if !there && self.inherited_dir(path).is_none() {
+            self.entries.insert(Key(path.to_vec()), Entry::default_dir(path));
         }
     }
 

@@ -93,9 +93,6 @@ impl Scan<'_> {
             let child_path = join(path, child.name.as_bytes());
             let failed = |source| LayerError::Scan { path: show(&child_path), source };
             let metadata = dir.metadata(&child.name).map_err(failed)?;
-            if metadata.kind == FileKind::Socket {
-                continue;
-            }
             let xattrs = dir.xattrs(&child.name).map_err(failed)?;
             refuse_redirects(&child_path, &xattrs)?;
             let kind = self.kind(&dir, &child_path, &metadata, &xattrs).map_err(failed)?;
@@ -123,9 +120,10 @@ impl Scan<'_> {
     ) -> Result<Option<EntryKind>, SysError> {
         let (major, minor) = (metadata.rdev_major(), metadata.rdev_minor());
         Ok(Some(match metadata.kind {
+            // A socket is in no layer, but what it took the place of is gone all the same.
+            FileKind::Socket => return Ok(self.deletion(path)),
             FileKind::CharDevice if metadata.is_overlay_whiteout() => {
-                let hides = self.parents.lookup_bytes(path).is_some();
-                return Ok(hides.then_some(EntryKind::Whiteout));
+                return Ok(self.deletion(path));
             }
             FileKind::Dir => {
                 let lower = || self.parents.lookup_bytes(path);
@@ -141,8 +139,12 @@ impl Scan<'_> {
             FileKind::Fifo => EntryKind::Fifo,
             FileKind::CharDevice => EntryKind::CharDevice { major, minor },
             FileKind::BlockDevice => EntryKind::BlockDevice { major, minor },
-            FileKind::Socket => return Ok(None),
         }))
+    }
+
+    /// Of what the parents have there, if anything.
+    fn deletion(&self, path: &[u8]) -> Option<EntryKind> {
+        self.parents.lookup_bytes(path).map(|_| EntryKind::Whiteout)
     }
 
     fn entry(&self, path: Vec<u8>, kind: EntryKind, metadata: &Metadata, xattrs: Xattrs) -> Entry {

@@ -15,6 +15,7 @@ use super::apply::WhiteoutForm;
 use super::content::ContentHasher;
 use super::entry::{Entry, EntryKind, split_parent};
 use super::error::show;
+use super::xattr::may_be_missing;
 use super::{ContentDigest, LayerError, xattr};
 use crate::id_map::{IdMap, Owner};
 
@@ -105,7 +106,10 @@ impl Disk<'_> {
             dir.set_mode(name, entry.mode)?;
         }
         for (attribute, value) in &entry.xattrs {
-            dir.set_xattr(name, attribute, value)?;
+            match dir.set_xattr(name, attribute, value) {
+                Err(error) if may_be_missing(attribute, &entry.kind, error.errno()) => {}
+                set => set?,
+            }
         }
         dir.set_mtime(name, Timestamp { secs: entry.mtime, nanos: 0 })
     }
@@ -120,8 +124,10 @@ impl Disk<'_> {
         rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode)).map_err(failed("fchmod"))?;
         for (name, value) in &entry.xattrs {
             let flags = XattrFlags::empty();
-            rustix::fs::fsetxattr(file, name.as_slice(), value, flags)
-                .map_err(failed("fsetxattr"))?;
+            match rustix::fs::fsetxattr(file, name.as_slice(), value, flags) {
+                Err(errno) if may_be_missing(name, &entry.kind, Some(errno.raw_os_error())) => {}
+                set => set.map_err(failed("fsetxattr"))?,
+            }
         }
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },

@@ -86,6 +86,10 @@ impl Entry {
         matches!(self.kind, EntryKind::Dir { .. })
     }
 
+    pub fn is_opaque(&self) -> bool {
+        matches!(self.kind, EntryKind::Dir { opaque: true })
+    }
+
     pub fn is_file(&self) -> bool {
         matches!(self.kind, EntryKind::File { .. })
     }

@@ -1,6 +1,8 @@
 //! Which extended attributes belong to an image, and in which form.
 
-use super::entry::Xattrs;
+use rustix::io::Errno;
+
+use super::entry::{EntryKind, Xattrs};
 
 const CAPABILITY: &[u8] = b"security.capability";
 pub(crate) const OVERLAY_OPAQUE: &[u8] = b"trusted.overlay.opaque";
@@ -33,6 +35,17 @@ pub(crate) fn for_image(xattrs: Xattrs) -> Xattrs {
         .collect()
 }
 
+/// Whether an attribute that the kernel refuses may be missing on disk; the layer and its index keep it.
+///
+/// `EPERM`: `user.*` is for files and directories only. `ENOTSUP`: the file system does not know such
+/// attributes. What grants or limits rights must not get lost where it means something.
+pub(crate) fn may_be_missing(name: &[u8], kind: &EntryKind, errno: Option<i32>) -> bool {
+    let refused = [Errno::PERM, Errno::NOTSUP].map(|errno| Some(errno.raw_os_error()));
+    let about_rights = name == CAPABILITY || name.starts_with(b"system.posix_acl_");
+    let effective = matches!(kind, EntryKind::File { .. } | EntryKind::Dir { .. });
+    refused.contains(&errno) && !(about_rights && effective)
+}
+
 /// File capabilities of version 3 name the user namespace's root by its id on this host. Images
 /// carry version 2, which is the same without that field.
 fn without_root_id(value: Vec<u8>) -> Vec<u8> {
@@ -59,6 +72,20 @@ mod tests {
         assert_eq!(without_root_id(v3), v2);
         assert_eq!(without_root_id(v2.clone()), v2);
         assert_eq!(without_root_id(vec![1]), vec![1]);
+    }
+
+    #[test]
+    fn only_what_grants_no_rights_may_be_missing() {
+        let file = EntryKind::File { size: 0, digest: None, offset: None };
+        let may = |name: &str, kind: &EntryKind, errno: Errno| {
+            may_be_missing(name.as_bytes(), kind, Some(errno.raw_os_error()))
+        };
+        assert!(may("user.x", &EntryKind::Fifo, Errno::PERM));
+        assert!(may("user.x", &file, Errno::NOTSUP));
+        assert!(!may("user.x", &file, Errno::NOSPC));
+        assert!(!may("security.capability", &file, Errno::NOTSUP));
+        assert!(!may("system.posix_acl_access", &file, Errno::NOTSUP));
+        assert!(may("system.posix_acl_access", &EntryKind::Fifo, Errno::NOTSUP));
     }
 
     #[test]

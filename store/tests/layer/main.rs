@@ -6,6 +6,7 @@
 mod gnu_tar;
 mod hostile;
 mod merge;
+mod random;
 mod round_trip;
 mod support;
 mod trees;

@@ -8,6 +8,7 @@ use store::id_map::IdMap;
 use store::layer::{EntryKind, LayerIndex, WhiteoutForm, apply, apply_archive, index_layer};
 use store::tree::{Tree, TreeContent, TreeLayer};
 use sys::RootDir;
+use sys::mount::Setting;
 
 use crate::support::{Archive, Scene, archive, listing, on_top, root, unpack};
 
@@ -166,8 +167,8 @@ fn overlayfs_sees_the_same() {
     }
     let (scenes, tree) = unpacked();
     let Some(mounted) = Overlay::mount(&scenes) else { return };
-    let dir = RootDir::open(mounted.path()).unwrap();
-    assert_eq!(paths(&dir), MERGED);
+    let dir = &mounted.dir;
+    assert_eq!(paths(dir), MERGED);
     for path in MERGED {
         let (disk, entry) = (dir.metadata(path).unwrap(), tree.lookup(path).unwrap().entry);
         assert_eq!((disk.mode, disk.uid, disk.gid), (entry.mode, entry.uid, entry.gid), "{path}");
@@ -184,7 +185,7 @@ fn changes_through_overlayfs_become_a_layer() {
     }
     let (scenes, tree) = unpacked();
     let Some(mounted) = Overlay::mount(&scenes) else { return };
-    let dir = RootDir::open(mounted.path()).unwrap();
+    let dir = &mounted.dir;
     dir.remove_file("etc/passwd").unwrap();
     dir.remove_tree("opt").unwrap();
     dir.create_dir("opt", 0o700).unwrap();
@@ -195,9 +196,8 @@ fn changes_through_overlayfs_become_a_layer() {
     dir.create_file("gone", 0o644).unwrap();
     dir.hard_link("usr/bin/tool", "usr/bin/tool2").unwrap();
     dir.set_mode("kept", 0o755).unwrap();
-    mounted.unmount().unwrap();
+    let (_temp, upper) = mounted.into_upper();
 
-    let upper = RootDir::open(mounted.upper()).unwrap();
     let (bytes, index) = archive(&upper, &tree);
     let kinds: Vec<String> =
         index.iter().map(|e| format!("{} {:?}", e.as_path().display(), e.kind)).collect();
@@ -308,31 +308,27 @@ fn an_added_archive_lands_where_links_lead_and_deletes_nothing() {
     assert_eq!(scratch.dir.metadata("usr/bin").unwrap().uid, 7);
 }
 
-/// An overlay mount of the scenes, unmounted when dropped.
-struct Overlay {
+/// An overlay mount of the scenes that is attached nowhere: dropped, it is gone.
+pub(crate) struct Overlay {
     temp: tempfile::TempDir,
+    pub(crate) dir: RootDir,
 }
 
 impl Overlay {
-    fn mount(lowers: &[Scene]) -> Option<Overlay> {
+    pub(crate) fn mount(lowers: &[Scene]) -> Option<Overlay> {
         // The work directory cannot lie on an overlay, as /tmp does in containers.
         let temp = tempfile::TempDir::new().unwrap();
-        for name in ["upper", "work", "merged"] {
-            std::fs::create_dir(temp.path().join(name)).unwrap();
+        let path = |dir: std::path::PathBuf| dir.to_str().unwrap().to_owned();
+        let (upper, work) = (path(temp.path().join("upper")), path(temp.path().join("work")));
+        let lowers: Vec<String> = lowers.iter().rev().map(|scene| path(scene.path())).collect();
+        let mut settings = vec![Setting::Flag("volatile")];
+        settings.extend(lowers.iter().map(|lower| Setting::Text("lowerdir+", lower)));
+        for (key, dir) in [("upperdir", &upper), ("workdir", &work)] {
+            std::fs::create_dir(dir).unwrap();
+            settings.push(Setting::Text(key, dir));
         }
-        let lower: Vec<String> =
-            lowers.iter().rev().map(|scene| scene.path().to_str().unwrap().to_owned()).collect();
-        let options = std::ffi::CString::new(format!(
-            "lowerdir={},upperdir={},workdir={}",
-            lower.join(":"),
-            temp.path().join("upper").display(),
-            temp.path().join("work").display()
-        ))
-        .unwrap();
-        let target = temp.path().join("merged");
-        let flags = rustix::mount::MountFlags::empty();
-        match rustix::mount::mount("overlay", &target, "overlay", flags, Some(&*options)) {
-            Ok(()) => Some(Overlay { temp }),
+        match sys::mount::new_mount("overlay", &settings, 0) {
+            Ok(fd) => Some(Overlay { temp, dir: RootDir::from_fd(fd) }),
             Err(error) => {
                 eprintln!("skipped: cannot mount overlayfs here: {error}");
                 None
@@ -340,21 +336,10 @@ impl Overlay {
         }
     }
 
-    fn path(&self) -> std::path::PathBuf {
-        self.temp.path().join("merged")
-    }
-
-    fn upper(&self) -> std::path::PathBuf {
-        self.temp.path().join("upper")
-    }
-
-    fn unmount(&self) -> Result<(), rustix::io::Errno> {
-        rustix::mount::unmount(self.path(), rustix::mount::UnmountFlags::DETACH)
-    }
-}
-
-impl Drop for Overlay {
-    fn drop(&mut self) {
-        let _ = self.unmount();
+    /// Unmounts and leaves what was written.
+    pub(crate) fn into_upper(self) -> (tempfile::TempDir, RootDir) {
+        drop(self.dir);
+        let upper = RootDir::open(self.temp.path().join("upper")).unwrap();
+        (self.temp, upper)
     }
 }
