@@ -7,6 +7,7 @@
 mod built;
 pub mod cache;
 mod cancel;
+mod change;
 mod check;
 pub mod check_rules;
 pub mod chmod;
@@ -30,6 +31,7 @@ pub mod step;
 
 pub use built::BuiltImage;
 pub use cancel::Cancel;
+pub use change::changed_config;
 pub use check::check;
 pub use error::{BuildError, RunError, StepError};
 pub use history::rfc3339;

@@ -103,6 +103,13 @@ pub enum InstructionKind {
     Workdir(Word),
 }
 
+/// Instructions that change the configuration of an image and nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Changes {
+    pub escape: char,
+    pub instructions: Vec<Instruction>,
+}
+
 /// Text as written, to be expanded by [`crate::expand`]. For JSON forms and flags: after JSON or flag quoting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Word {

@@ -79,6 +79,8 @@ pub enum ErrorKind {
     NoStage { instruction: String },
     #[error("dockerfile contains no stages to build")]
     NoStages,
+    #[error("{instruction} is not a valid change command")]
+    NotAChange { instruction: String },
     #[error("unknown instruction: {name}{}", did_you_mean(suggestion))]
     UnknownInstruction { name: String, suggestion: Option<String> },
 
@@ -209,6 +211,9 @@ impl ErrorKind {
             ErrorKind::BadSecurity { .. } => "the security modes are `sandbox` and `insecure`",
             ErrorKind::UnterminatedHeredoc { .. } => {
                 "the closing line holds the delimiter and nothing else; only `<<-` allows tabs before it"
+            }
+            ErrorKind::NotAChange { .. } => {
+                "only CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR are"
             }
             ErrorKind::NoStage { .. } => "only ARG may stand before the first FROM",
             ErrorKind::NoStages | ErrorKind::NoInstructions | ErrorKind::EmptyFile => {

@@ -58,6 +58,27 @@ impl Keyword {
         NAMES.iter().find(|(_, keyword)| *keyword == self).map_or("", |(name, _)| name)
     }
 
+    /// Whether `docker import --change` takes it: it describes the image and needs no build.
+    pub(crate) fn is_change(self) -> bool {
+        use Keyword::{
+            Cmd, Entrypoint, Env, Expose, Healthcheck, Label, Onbuild, Stopsignal, User, Volume,
+            Workdir,
+        };
+        matches!(
+            self,
+            Cmd | Entrypoint
+                | Env
+                | Expose
+                | Healthcheck
+                | Label
+                | Onbuild
+                | Stopsignal
+                | User
+                | Volume
+                | Workdir
+        )
+    }
+
     /// The known name nearest to a wrong one.
     pub(crate) fn suggest(name: &str) -> Option<String> {
         let upper = name.to_ascii_uppercase();

@@ -31,7 +31,7 @@ pub mod suggest;
 pub mod syntax;
 pub mod word;
 
-pub use ast::{Dockerfile, Instruction, InstructionKind, Stage, Word};
+pub use ast::{Changes, Dockerfile, Instruction, InstructionKind, Stage, Word};
 pub use error::{ErrorKind, ParseError, ParseErrors};
 pub use span::{Position, Source, Span, Spanned};
 
@@ -43,6 +43,11 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Dockerfile, ParseErrors> {
 /// Parses the trigger text an image carries in its `OnBuild` list: instructions without a FROM.
 pub fn parse_trigger(text: impl AsRef<[u8]>) -> Result<Vec<Instruction>, ParseErrors> {
     stages::trigger(syntax::read(decode(text.as_ref())?))
+}
+
+/// Parses what `import --change` takes: instructions without a FROM that do no more than describe the image.
+pub fn parse_changes(text: impl AsRef<[u8]>) -> Result<Changes, ParseErrors> {
+    stages::changes(syntax::read(decode(text.as_ref())?))
 }
 
 /// The text as UTF-8, without NUL bytes.

@@ -1,6 +1,6 @@
 //! Nodes to stages: what stands before the first FROM, and what belongs to which stage.
 
-use crate::ast::{Directives, Dockerfile, Instruction, InstructionKind, Stage};
+use crate::ast::{Changes, Directives, Dockerfile, Instruction, InstructionKind, Stage};
 use crate::check::CheckOptions;
 use crate::directive::Directive;
 use crate::error::{ErrorKind, ParseError, ParseErrors};
@@ -62,6 +62,25 @@ pub(crate) fn trigger(syntax: Syntax) -> Result<Vec<Instruction>, ParseErrors> {
     }
     ParseErrors::check(findings.errors)?;
     Ok(instructions)
+}
+
+/// Reads the instructions of a change.
+pub(crate) fn changes(syntax: Syntax) -> Result<Changes, ParseErrors> {
+    let escape = syntax.escape;
+    let mut findings = Findings { escape, errors: syntax.errors, warnings: syntax.warnings };
+    let mut instructions = Vec::new();
+    for node in &syntax.nodes {
+        if !Keyword::parse(&node.keyword.value).is_none_or(Keyword::is_change) {
+            let instruction = node.keyword.value.to_uppercase();
+            let kind = ErrorKind::NotAChange { instruction };
+            findings.errors.push(ParseError::new(kind, node.keyword.span));
+        } else if let Some(Typed::Instruction(instruction)) = instruction::read(node, &mut findings)
+        {
+            instructions.push(*instruction);
+        }
+    }
+    ParseErrors::check(findings.errors)?;
+    Ok(Changes { escape, instructions })
 }
 
 fn no_stage(node: &Node) -> ParseError {

@@ -1,4 +1,4 @@
-//! Arguments of the commands that bring images in and out: `load`, `save`, `import`.
+//! Arguments of the commands that bring images in and out: `load`, `save`, `import`, `export`.
 
 use std::path::PathBuf;
 
@@ -50,10 +50,26 @@ pub(crate) struct ImportArgs {
     pub(crate) file: PathBuf,
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Dockerfile instructions that describe the image; may be repeated
+    #[arg(short, long = "change", value_name = "INSTRUCTION")]
+    pub(crate) changes: Vec<String>,
     /// Text of the image's history entry
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Option<String>,
     /// Platform of the programs in the archive (default: this machine's)
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExportArgs {
+    /// Name or ID of an image (containers are not kept yet)
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// Tar archive; `-` or nothing for stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Of an image for several platforms, this one (default: this machine's)
     #[arg(long)]
     pub(crate) platform: Option<String>,
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub(crate) use archives::{ArchiveFormat, ImportArgs, LoadArgs, SaveArgs};
+pub(crate) use archives::{ArchiveFormat, ExportArgs, ImportArgs, LoadArgs, SaveArgs};
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use prune::{
     BuilderArgs, BuilderCommand, CachePruneArgs, ImageArgs, ImageCommand, ImagePruneArgs,
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Save(SaveArgs),
     /// Make an image of a tar archive of a root filesystem
     Import(ImportArgs),
+    /// Write the root filesystem of an image, all layers merged, as a tar archive
+    Export(ExportArgs),
     /// Run a command in a new container
     Run(Box<RunArgs>),
     /// The build cache

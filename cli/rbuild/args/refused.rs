@@ -143,15 +143,8 @@ const RMI: &[Flag] = &[
     value("platform", "images have one platform here"),
 ];
 
-const IMPORT: &[Flag] = &[Flag {
-    name: "change",
-    short: Some('c'),
-    takes: Takes::Value,
-    hint: "build a Dockerfile that starts from the imported image",
-}];
-
 const COMMANDS: &[(&str, &[Flag])] =
-    &[("build", BUILD), ("run", RUN), ("images", IMAGES), ("rmi", RMI), ("import", IMPORT)];
+    &[("build", BUILD), ("run", RUN), ("images", IMAGES), ("rmi", RMI)];
 
 /// Adds the refused flags to their commands, hidden from the help.
 pub(super) fn declare(mut root: Command) -> Command {

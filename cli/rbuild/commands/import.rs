@@ -1,15 +1,18 @@
 //! `rbuild import`
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
 use cli::{Exit, output};
+use parser::Source;
 use store::archive::ImportOptions;
 use store::{ContainerConfig, Platform, Reference};
 
+use super::build::failure;
 use super::{open_store, times};
 use crate::args::ImportArgs;
 
@@ -17,21 +20,48 @@ use crate::args::ImportArgs;
 pub(crate) fn run(args: &ImportArgs, environment: &Environment) -> Result<Exit> {
     let names = args.name.as_deref().map(str::parse::<Reference>).transpose()?;
     let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose()?;
-    let from_stdin = args.file.as_os_str() == "-";
-    let name = if from_stdin { "stdin".to_owned() } else { args.file.display().to_string() };
+    let platform = platform.unwrap_or_else(Platform::host);
+    let name = match args.file.as_os_str() == "-" {
+        true => "stdin".to_owned(),
+        false => args.file.display().to_string(),
+    };
+    let Some(config) = changed_config(&platform, &args.changes) else { return Ok(Exit::Failure) };
+    let reader = open(&args.file)?;
     let options = ImportOptions {
         names: names.into_iter().collect(),
-        platform: platform.unwrap_or_else(Platform::host),
-        config: ContainerConfig::default(),
+        platform,
+        config,
         created: times::rfc3339(SystemTime::now()),
         message: args.message.clone().unwrap_or_else(|| format!("Imported from {name}")),
     };
-    let reader: Box<dyn Read + Send> = if from_stdin {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(&args.file).with_context(|| format!("cannot open `{name}`"))?)
-    };
-    let image = open_store(environment)?.import(reader, &options)?;
+    let imported = open_store(environment)?.import(reader, &options);
+    let image = imported.with_context(|| format!("cannot import `{name}`"))?;
     output::line(&image.id().to_string())?;
     Ok(Exit::Success)
+}
+
+/// None once the mistakes have been shown, each with its line.
+fn changed_config(platform: &Platform, changes: &[String]) -> Option<ContainerConfig> {
+    let text = changes.join("\n");
+    match builder::changed_config(platform, &text) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            failure::print(&error, &Source::new("--change", text.as_str()), &[]);
+            None
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
+    if path.as_os_str() == "-" {
+        if io::stdin().is_terminal() {
+            bail!("no archive on stdin, which is a terminal");
+        }
+        return Ok(Box::new(io::stdin()));
+    }
+    let text = path.to_string_lossy();
+    if text.starts_with("http://") || text.starts_with("https://") {
+        bail!("URLs are not supported: download `{text}` and import the file, or pipe it to `-`");
+    }
+    Ok(Box::new(File::open(path).with_context(|| format!("cannot open `{text}`"))?))
 }

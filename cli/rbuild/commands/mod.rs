@@ -3,6 +3,7 @@
 mod build;
 mod dockerfile;
 mod engine;
+mod export;
 mod history;
 mod images;
 mod import;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Load(args) => load::run(&args, &environment),
         Command::Save(args) => save::run(&args, &environment),
         Command::Import(args) => import::run(&args, &environment),
+        Command::Export(args) => export::run(&args, &environment),
         Command::Run(args) => return run::run(&args, &environment),
         Command::Builder(args) => prune::builder(&args, &environment),
         Command::Image(args) => prune::image(&args, &environment),

@@ -7,7 +7,7 @@ use parser::Source;
 
 const RULE: &str = "------";
 
-pub(super) fn print(error: &BuildError, source: &Source, failed: &[FailedStep]) {
+pub(in crate::commands) fn print(error: &BuildError, source: &Source, failed: &[FailedStep]) {
     if let BuildError::Parse(errors) = error {
         dockerfile::parse_errors(source, errors);
         return;

@@ -2,7 +2,7 @@
 
 pub(super) mod check;
 mod context;
-mod failure;
+pub(super) mod failure;
 mod fields;
 mod interrupt;
 mod output;
