@@ -70,7 +70,7 @@ fn kill_a_build(sandbox: &Sandbox, after: Duration, kill: u32) {
 }
 
 /// Mounts and processes die with the zygote, which notices within moments.
-fn assert_nothing_left(sandbox: &Sandbox) {
+pub(crate) fn assert_nothing_left(sandbox: &Sandbox) {
     let root = sandbox.path("").canonicalize().unwrap();
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {

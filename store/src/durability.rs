@@ -30,10 +30,27 @@ impl Store {
         Ok(())
     }
 
-    /// To be called before `held` becomes visible.
+    /// To be called before `held` becomes visible, with the `sweep` lock that covers both.
     pub(crate) fn mark_unsynced(&self, held: &Held) -> Result<()> {
         let path = self.sub("unsynced").join(marker_name(held));
         File::create(&path).map_err(io_error("create the marker", &path)).map(drop)
+    }
+
+    /// Removes the markers of what is not there any more. Under the exclusive `sweep` lock: nothing is between its
+    /// marker and its becoming visible.
+    pub(crate) fn forget_markers(&self) -> Result<()> {
+        let dir = self.sub("unsynced");
+        for marker in markers(&dir)? {
+            let there = match parse_marker(&marker) {
+                Some(Held::Blob(digest)) => self.has_blob(&digest),
+                Some(Held::Snapshot(id)) => self.has_snapshot(&id),
+                None => false,
+            };
+            if !there {
+                remove_any(&dir.join(marker))?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes what was made before the last reboot and never synced. Under the exclusive `sweep` lock: of two

@@ -95,6 +95,7 @@ impl Store {
             for path in blob_paths.chain(snapshot_paths) {
                 garbage.push(self.set_aside(&path)?);
             }
+            self.forget_markers()?;
         }
         for path in garbage {
             pruned.bytes += self.remove_aside(&path)?;

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::digest::Digest;
 use crate::error::{Result, StoreError, io_error};
+use crate::open::remove_any;
 use crate::snapshot::SnapshotId;
 
 /// Something a lease protects.
@@ -35,6 +36,8 @@ pub enum Held {
 pub(crate) struct Session {
     owner: String,
     path: PathBuf,
+    /// The directory for the owner's unfinished things.
+    temp: PathBuf,
     file: File,
     /// What is written in the file, and whether it was seen to exist afterwards.
     held: Mutex<HashMap<Held, bool>>,
@@ -45,25 +48,35 @@ const NAMED: &str = "keep.";
 const UNFINISHED: &str = "new.";
 
 impl Session {
-    pub(crate) fn begin(leases: &Path) -> Result<Session> {
-        let owner = owner_name();
-        let unfinished = leases.join(format!("{UNFINISHED}{owner}"));
-        let path = leases.join(&owner);
+    pub(crate) fn begin(leases: &Path, temp: &Path) -> Result<Session> {
+        let unfinished = leases.join(format!("{UNFINISHED}{}", owner_name()));
+        let session = Session::create(leases, temp, &unfinished);
+        if session.is_err() {
+            // What is told is why there is no session. The next to open the store tries again.
+            let _ = fs::remove_file(&unfinished);
+        }
+        session
+    }
+
+    fn create(leases: &Path, temp: &Path, unfinished: &Path) -> Result<Session> {
+        let name = unfinished.file_name().unwrap_or_default().to_string_lossy();
+        let owner = name.strip_prefix(UNFINISHED).unwrap_or(&name).to_owned();
+        let (path, temp) = (leases.join(&owner), temp.to_owned());
         // Whoever cleans up may lock and remove the file before we have locked it: then once more.
         for _ in 0..100 {
-            let file = OpenOptions::new().create(true).append(true).open(&unfinished);
-            let file = file.map_err(io_error("create the lease", &unfinished))?;
+            let file = OpenOptions::new().create(true).append(true).open(unfinished);
+            let file = file.map_err(io_error("create the lease", unfinished))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(fs::TryLockError::WouldBlock) => continue,
                 Err(fs::TryLockError::Error(error)) => {
-                    return Err(io_error("lock the lease", &unfinished)(error));
+                    return Err(io_error("lock the lease", unfinished)(error));
                 }
             }
-            match fs::rename(&unfinished, &path) {
+            match fs::rename(unfinished, &path) {
                 Ok(()) => {
                     let (held, temps) = (Mutex::default(), AtomicU64::new(0));
-                    return Ok(Session { owner, path, file, held, temps });
+                    return Ok(Session { owner, path, temp, file, held, temps });
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(io_error("create the lease", &path)(error)),
@@ -109,7 +122,13 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // If this fails, the next to open the store finds the lock released and removes the file.
+        // Whatever failed half-way, in one place. As with the lease itself: if this fails, the next to open the
+        // store finds the lock released and removes the rest.
+        for name in names_in(&self.temp).unwrap_or_default() {
+            if owner_of_temp(&name) == self.owner {
+                let _ = remove_any(&self.temp.join(name));
+            }
+        }
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -280,7 +299,8 @@ mod tests {
     #[test]
     fn a_session_is_alive_until_dropped_and_its_lease_can_be_read() {
         let dir = tempfile::tempdir().unwrap();
-        let session = Session::begin(dir.path()).unwrap();
+        let temps = tempfile::tempdir().unwrap();
+        let session = Session::begin(dir.path(), temps.path()).unwrap();
         let held = [Held::Blob(Digest::of(b"x")), Held::Snapshot(SnapshotId::random())];
         for _ in 0..2 {
             held.iter().for_each(|held| session.hold(held.clone()).unwrap());
@@ -288,7 +308,10 @@ mod tests {
         assert_eq!(all_held(dir.path(), None).unwrap(), held.iter().cloned().collect());
         let temp = session.temp_name();
         assert!(living_owners(dir.path()).unwrap().contains(owner_of_temp(&temp)));
+        fs::write(temps.path().join(&temp), "half").unwrap();
+        fs::write(temps.path().join("1-2-abcdabcd-00000000.0"), "another's").unwrap();
         drop(session);
+        assert_eq!(names_in(temps.path()).unwrap(), ["1-2-abcdabcd-00000000.0"]);
         assert!(living_owners(dir.path()).unwrap().is_empty());
         assert!(names_in(dir.path()).unwrap().is_empty());
     }

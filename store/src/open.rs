@@ -166,7 +166,7 @@ impl Store {
         if let Some(session) = &*slot {
             return Ok(session.clone());
         }
-        let session = Arc::new(Session::begin(&self.sub("leases"))?);
+        let session = Arc::new(Session::begin(&self.sub("leases"), &self.sub("temp"))?);
         *slot = Some(session.clone());
         Ok(session)
     }
@@ -281,9 +281,10 @@ fn create_file(root: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = root.join(name);
     loop {
         let temp = root.join("temp").join(format!("layout.{:016x}", lease::random()));
-        write_durably(&temp, bytes)?;
-        let linked = fs::hard_link(&temp, &path);
-        remove_any(&temp)?;
+        let written = write_durably(&temp, bytes);
+        let linked = written.as_ref().map_or(Ok(()), |()| fs::hard_link(&temp, &path));
+        let removed = remove_any(&temp);
+        written.and(removed)?;
         match linked {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),

@@ -56,7 +56,8 @@ impl fmt::Display for Cause<'_> {
         };
         let mut letters = text.chars();
         let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-        let acronym = letters.clone().next().is_some_and(|letter| letter.is_uppercase());
+        let acronym =
+            letters.clone().next().is_some_and(|letter| letter.is_uppercase() || letter == '/');
         if acronym {
             return f.write_str(&text);
         }
@@ -76,5 +77,7 @@ mod tests {
         );
         assert_eq!(error.to_string(), r#"mount("overlay", "/run/c"): no such device"#);
         assert_eq!(error.errno(), Some(libc::ENODEV));
+        let broken = io::Error::from_raw_os_error(libc::EIO);
+        assert_eq!(SysError::new(Call::new("fsync"), broken).to_string(), "fsync(): I/O error");
     }
 }

@@ -111,8 +111,8 @@ pub(super) fn publish(store: &Store, dir: &Path, id: &SnapshotId) -> Result<()> 
     let held = Held::Snapshot(id.clone());
     let session = store.session()?;
     session.hold(held.clone())?;
-    store.mark_unsynced(&held)?;
     let _sweep = store.lock_shared(LockName::Sweep)?;
+    store.mark_unsynced(&held)?;
     fs::rename(dir, store.snapshot_path(id)).map_err(io_error("store the snapshot", dir))?;
     session.confirm(held);
     Ok(())

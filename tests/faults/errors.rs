@@ -1,0 +1,135 @@
+//! The disk is full, broken or over quota at every system call that changes something.
+
+use std::fs;
+
+use nix::errno::Errno;
+
+use super::operations::{Operation, World, operation};
+use super::points;
+use super::tracer::{self, Fault, Traced};
+use crate::support::privileged;
+
+const ERRORS: [Errno; 3] = [Errno::ENOSPC, Errno::EIO, Errno::EDQUOT];
+
+/// Calls that a command that succeeds cannot have done without.
+const ESSENTIAL: [&str; 6] = ["write", "fsync", "fdatasync", "syncfs", "rename", "link"];
+
+#[test]
+fn opening_a_new_store() {
+    survives_errors(Operation { first: true, ..operation(&["images"]) });
+}
+
+#[test]
+fn build_of_copies() {
+    survives_errors(operation(&["build", "-f", "context/copy", "-t", "new", "context"]));
+}
+
+#[test]
+fn build_with_run() {
+    survives_errors(operation(&["build", "-f", "context/run", "-t", "new", "context"]));
+}
+
+#[test]
+fn build_of_stages() {
+    survives_errors(operation(&["build", "-f", "context/stages", "-t", "new", "context"]));
+}
+
+#[test]
+fn build_from_the_cache_with_an_archive() {
+    let args =
+        &["build", "-f", "context/old", "-t", "new", "-o", "type=oci,dest=out.tar", "context"];
+    survives_errors(Operation { output: Some("out.tar"), ..operation(args) });
+}
+
+#[test]
+fn load() {
+    survives_errors(operation(&["load", "-i", "load.tar"]));
+}
+
+#[test]
+fn save() {
+    let args = &["save", "-o", "out.tar", "kept", "old"];
+    survives_errors(Operation { output: Some("out.tar"), ..operation(args) });
+}
+
+#[test]
+fn import() {
+    survives_errors(operation(&["import", "context/rootfs.tar", "new"]));
+}
+
+#[test]
+fn tag() {
+    survives_errors(operation(&["tag", "old", "kept-too"]));
+}
+
+#[test]
+fn rmi() {
+    survives_errors(Operation { again: Some(&["rmi", "-f", "old"]), ..operation(&["rmi", "old"]) });
+}
+
+#[test]
+fn prune() {
+    survives_errors(operation(&["builder", "prune", "-a", "-f"]));
+}
+
+#[test]
+fn run_of_what_is_not_unpacked() {
+    survives_errors(operation(&["run", "--rm", "packed", "true"]));
+}
+
+#[track_caller]
+fn survives_errors(operation: Operation) {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let traced = |fault| {
+        world.reset(&operation);
+        let command = world.sandbox.rbuild_command(operation.args);
+        tracer::run(&command, &world.sandbox.path(""), fault)
+    };
+    let count = traced(None).calls.len();
+    let (mut tried, mut problems) = (0, Vec::new());
+    for at in points(count) {
+        let errno = ERRORS[tried % ERRORS.len()];
+        let failed = traced(Some(Fault::Fail { at, errno }));
+        let call = failed.calls.get(at - 1).map_or("", String::as_str);
+        let when = format!("{errno} at {at} of {count}, `{call}`");
+        let problem = (untold(&failed, errno, call).or_else(|| left_behind(&world, call)))
+            .or_else(|| world.problem_after(&operation));
+        problems.extend(problem.map(|problem| format!("{when}: {problem}")));
+        tried += 1;
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    println!("{:?}: {tried} of {count} points", operation.args);
+}
+
+/// It fails with the cause, or it does without what failed.
+fn untold(failed: &Traced, errno: Errno, call: &str) -> Option<String> {
+    let words = errno.desc().to_lowercase();
+    let told = match failed.status {
+        Some(0) => !ESSENTIAL.iter().any(|name| call.starts_with(name)),
+        // The C library and the kernel's documentation name some differently.
+        Some(1 | 125) if errno == Errno::EIO => {
+            failed.stderr.contains("nput/output error") || failed.stderr.contains("I/O error")
+        }
+        Some(1 | 125) => failed.stderr.to_lowercase().contains(&words),
+        _ => false,
+    };
+    let panicked = failed.stderr.contains("panicked");
+    (!told || panicked).then(|| format!("{failed:?}").replace("\\n", "\n"))
+}
+
+/// What a failed command has not taken away, although only one call failed and that was not the taking away.
+fn left_behind(world: &World, call: &str) -> Option<String> {
+    if call.starts_with("unlink") || call.starts_with("rmdir") {
+        return None;
+    }
+    let names = |dir: &str| -> Vec<String> {
+        let Ok(entries) = fs::read_dir(world.sandbox.path(dir)) else { return Vec::new() };
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let mut left = [names("store/temp"), names("store/leases")].concat();
+    left.extend(names("").into_iter().filter(|name| name.ends_with(".tmp")));
+    (!left.is_empty()).then(|| format!("left behind: {left:?}"))
+}
