@@ -14,9 +14,8 @@ mod command_line;
 mod concurrency;
 mod crash;
 mod error_reports;
-mod interop;
-
 mod faults;
+mod interop;
 mod prune;
 mod quick_start;
 mod real_input;

@@ -30,13 +30,6 @@ impl Sandbox {
         sandbox
     }
 
-    /// The archive that `busybox:latest` is imported from.
-    pub(crate) fn write_rootfs(&self, name: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::copy(base_image::busybox(), path).unwrap();
-    }
-
     pub(crate) fn root(&self) -> PathBuf {
         self.path("store")
     }
