@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, HashingWriter};
 use crate::error::{Result, StoreError, io_error};
+use crate::layer::holes::HoleWriter;
 use crate::lease::Held;
 use crate::lock::LockName;
 use crate::open::{Store, remove_any};
@@ -27,7 +28,7 @@ pub struct BlobInfo {
 pub struct BlobWriter {
     store: Store,
     path: PathBuf,
-    file: Option<HashingWriter<BufWriter<File>>>,
+    file: Option<HashingWriter<BufWriter<HoleWriter<File>>>>,
 }
 
 impl Store {
@@ -69,7 +70,7 @@ impl Store {
         Ok(BlobWriter {
             store: self.clone(),
             path,
-            file: Some(HashingWriter::new(BufWriter::new(file))),
+            file: Some(HashingWriter::new(BufWriter::new(HoleWriter::new(file)))),
         })
     }
 
@@ -135,7 +136,8 @@ impl BlobWriter {
     pub(crate) fn seal(mut self) -> Result<SealedBlob> {
         let file = self.file.take().expect("a blob is sealed once");
         let (mut file, digest, size) = file.finish();
-        file.flush().map_err(io_error("write", &self.path))?;
+        let written = file.flush().and_then(|()| file.get_ref().finish());
+        written.map_err(io_error("write", &self.path))?;
         Ok(SealedBlob { writer: self, info: BlobInfo { digest, size }, replaces: false })
     }
 

@@ -17,7 +17,7 @@ use crate::digest::{ChainId, DiffId, HashingReader};
 use crate::error::{Result, StoreError, io_error};
 use crate::id_map::IdMap;
 use crate::image::{Image, ImageLayer};
-use crate::layer::{LayerIndex, WhiteoutForm, apply, decompressor, index_layer};
+use crate::layer::{LayerIndex, WhiteoutForm, apply, decompressor, holes, index_layer};
 use crate::media_type;
 use crate::open::Store;
 use crate::snapshot::{SnapshotId, Snapshotter};
@@ -98,7 +98,7 @@ impl Store {
     pub fn open_layer(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>> {
         let file = self.open_blob(&descriptor.digest)?;
         if media_type::is_plain_layer(&descriptor.media_type) {
-            return Ok(Box::new(file));
+            return Ok(holes::reader(file));
         }
         decompressor(file).map_err(io_error("read the layer", &self.blob_path(&descriptor.digest)))
     }

@@ -13,7 +13,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use store::layer::ContentDigest;
+use store::layer::{ContentDigest, holes};
 use sys::RootDir;
 
 use crate::execute::source::{Node, Source, SourceError, as_path, parent_and_name};
@@ -67,7 +67,8 @@ impl Source for Context {
 
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError> {
         let file = self.root.open_file_nofollow(as_path(path));
-        Ok(Box::new(file.map_err(|source| SourceError::Context { path: path.to_vec(), source })?))
+        let file = file.map_err(|source| SourceError::Context { path: path.to_vec(), source })?;
+        Ok(holes::reader(file))
     }
 
     fn digest(&self, path: &[u8]) -> Result<ContentDigest, SourceError> {

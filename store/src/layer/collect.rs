@@ -12,7 +12,7 @@ use std::io::Read;
 use std::ops::Bound;
 use std::os::unix::ffi::OsStringExt;
 
-use super::content::ContentHasher;
+use super::content::ContentDigest;
 use super::entry::{Entry, EntryKind, join, split_parent};
 use super::error::show;
 use super::index::is_below;
@@ -31,20 +31,15 @@ pub fn index_layer(reader: impl Read, parents: &Tree) -> Result<LayerIndex, Laye
             if let EntryKind::File { digest, .. } = &mut placed.entry.kind
                 && placed.copy_of.is_none()
             {
-                *digest = Some(hash(content, &placed.entry.path)?);
+                let read_error =
+                    |source| LayerError::ReadFile { path: show(&placed.entry.path), source };
+                *digest = Some(ContentDigest::of_reader(content).map_err(read_error)?);
             }
             collector.add(placed.entry);
             Ok(())
         }
     })?;
     Ok(collector.finish())
-}
-
-fn hash(content: &mut dyn Read, path: &[u8]) -> Result<super::ContentDigest, LayerError> {
-    let mut hasher = ContentHasher::default();
-    std::io::copy(content, &mut hasher)
-        .map_err(|source| LayerError::ReadFile { path: show(path), source })?;
-    Ok(hasher.finish())
 }
 
 pub(crate) struct Collector<'a> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use sys::root_dir::{FileKind, Metadata};
@@ -10,7 +10,7 @@ use sys::{RootDir, SysError};
 
 use super::entry::{Entry, EntryKind, Xattrs, join, split_parent};
 use super::error::show;
-use super::{LayerError, LayerIndex, LayerWriter, compare_paths, xattr};
+use super::{LayerError, LayerIndex, LayerWriter, compare_paths, holes, xattr};
 use crate::id_map::{IdMap, Owner};
 use crate::tree::Tree;
 
@@ -48,8 +48,8 @@ pub fn write_layer<W: Write>(
             Some((path, handle)) if path == parent => handle,
             _ => dir.subdir_nofollow(as_path(parent)).map_err(scan_error)?,
         };
-        let mut file = handle.open_file_nofollow(as_path(entry.name())).map_err(scan_error)?;
-        writer.append(entry, Some(&mut file as &mut dyn Read))?;
+        let file = handle.open_file_nofollow(as_path(entry.name())).map_err(scan_error)?;
+        writer.append(entry, Some(&mut *holes::reader(file)))?;
         open = Some((parent, handle));
     }
     Ok(())

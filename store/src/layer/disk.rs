@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use super::apply::WhiteoutForm;
 use super::content::ContentHasher;
 use super::entry::{Entry, EntryKind, split_parent};
 use super::error::show;
+use super::holes::HoleWriter;
 use super::xattr::may_be_missing;
 use super::{ContentDigest, LayerError, xattr};
 use crate::id_map::{IdMap, Owner};
@@ -69,8 +70,8 @@ impl Disk<'_> {
     ) -> Result<(), LayerError> {
         let Some((_, dir)) = &self.open else { return Ok(()) };
         let created = dir.create_file(name, 0o600);
-        let mut file = created.map_err(|source| unpack(&entry.path, source))?;
-        let (size, digest) = copy(content, &mut file, &mut self.buffer, &entry.path)?;
+        let file = created.map_err(|source| unpack(&entry.path, source))?;
+        let (size, digest) = copy(content, &file, &mut self.buffer, &entry.path)?;
         if let EntryKind::File { size: expected, digest: known, .. } = &mut entry.kind {
             if *expected != size {
                 let path = show(&entry.path);
@@ -157,13 +158,14 @@ impl Disk<'_> {
 /// has them for nothing, so they shall not fill the disk either.
 fn copy(
     content: &mut dyn Read,
-    file: &mut File,
+    file: &File,
     buffer: &mut [u8],
     path: &[u8],
 ) -> Result<(u64, ContentDigest), LayerError> {
     let write_error = |source| LayerError::WriteFile { path: show(path), source };
     let mut hasher = ContentHasher::default();
-    let (mut size, mut ends_in_hole) = (0, false);
+    let mut writer = HoleWriter::new(file);
+    let mut size = 0;
     loop {
         let count = match content.read(buffer) {
             Ok(0) => break,
@@ -177,22 +179,10 @@ fn copy(
         };
         hasher.update(&buffer[..count]);
         size += count as u64;
-        ends_in_hole = is_hole(&buffer[..count]);
-        let written = match ends_in_hole {
-            true => file.seek_relative(count as i64),
-            false => file.write_all(&buffer[..count]),
-        };
-        written.map_err(write_error)?;
+        writer.write_all(&buffer[..count]).map_err(write_error)?;
     }
-    if ends_in_hole {
-        file.set_len(size).map_err(write_error)?;
-    }
+    writer.finish().map_err(write_error)?;
     Ok((size, hasher.finish()))
-}
-
-fn is_hole(bytes: &[u8]) -> bool {
-    const LEAST: usize = 4096;
-    bytes.len() >= LEAST && bytes.iter().all(|&byte| byte == 0)
 }
 
 pub(super) fn unpack(path: &[u8], source: SysError) -> LayerError {

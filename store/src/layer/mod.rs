@@ -15,6 +15,7 @@
 //! | `diff.rs`     | upper directory of an overlay → entries, archive                        |
 //! | `compress.rs` | gzip, zstd; reading also xz and bzip2                                   |
 //! | `gzip.rs`     | gzip on all cores, the same bytes on any number of them                 |
+//! | `holes.rs`    | sparse files on disk                                                    |
 //! | `xattr.rs`    | which extended attributes belong to an image                            |
 //! | `tar_format/` | the format itself                                                       |
 
@@ -28,6 +29,7 @@ mod disk;
 pub mod entry;
 pub mod error;
 mod gzip;
+pub mod holes;
 pub mod index;
 mod member;
 pub mod read;

@@ -12,7 +12,7 @@ use sys::RootDir;
 
 use super::lookup::literal;
 use super::{Digests, Tree, TreeContent, TreeEntry, TreeError};
-use crate::layer::{ContentDigest, EntryKind};
+use crate::layer::{ContentDigest, EntryKind, holes};
 
 impl Tree {
     /// The bytes of a regular file.
@@ -86,7 +86,7 @@ impl Tree {
 fn open_in(dir: &RootDir, file: &TreeEntry) -> Result<Box<dyn Read + Send>, TreeError> {
     let path = Path::new(OsStr::from_bytes(&file.source));
     match dir.open_file_nofollow(path) {
-        Ok(file) => Ok(Box::new(file)),
+        Ok(file) => Ok(holes::reader(file)),
         Err(source) => Err(TreeError::Open { path: file.entry.as_path().to_owned(), source }),
     }
 }

@@ -8,9 +8,11 @@
 //! | `model.rs`   | what layers mean                                          |
 //! | `stacks.rs`  | archives against the model                                |
 //! | `changes.rs` | changes made through overlayfs against what it showed     |
+//! | `damage.rs`  | archives that are not what they were                      |
 
 mod cases;
 mod changes;
+mod damage;
 mod model;
 mod names;
 mod stacks;

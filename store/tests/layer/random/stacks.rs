@@ -22,6 +22,24 @@ fn stacked_layers_mean_what_the_model_says() {
     check_cases(200, layers, check);
 }
 
+/// A layer like those of the cases, as an archive with GNU extensions too.
+pub(super) fn any_archive(random: &mut Random) -> Vec<u8> {
+    let members: Vec<Member> = (0..1 + random.below(10)).map(|_| member(random)).collect();
+    let mut bytes = bytes_of(&members);
+    bytes.truncate(bytes.len() - 1024);
+    let sparse: &[(&str, &[u8])] =
+        &[("GNU.sparse.size", b"5000"), ("GNU.sparse.map", b"0,3,4096,1")];
+    Archive(bytes)
+        .member(b'L', "././@LongLink", "", &[b'n'; 130])
+        .member(b'K', "././@LongLink", "", b"d/target\0")
+        .symlink("short", "short")
+        .pax(sparse)
+        .file("sparse", "abcd")
+        .hardlink("another", "sparse")
+        .file("d/.wh.x", "")
+        .end()
+}
+
 fn layers(random: &mut Random) -> Case<Member> {
     let mut model = Model::default();
     let mut case = Vec::new();

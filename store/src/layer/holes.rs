@@ -1,0 +1,177 @@
+//! Files with holes: read without asking the kernel for zeros, written without storing them.
+//!
+//! A layer's tar has every zero of a sparse file, and so has its digest; only the hashing takes time for them
+//! then, neither the disk nor the page cache does.
+
+use std::borrow::Borrow;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use rustix::fs::SeekFrom as Place;
+use rustix::io::Errno;
+
+/// What is looked at as a whole: zero, or to be written. Large enough that ordinary files get no holes.
+const PIECE: usize = 32 << 10;
+static ZEROS: [u8; PIECE] = [0; PIECE];
+
+/// The bytes of a file that was just opened, holes included.
+pub fn reader(file: File) -> Box<dyn Read + Send> {
+    match file.metadata() {
+        Ok(metadata) if metadata.blocks() * 512 + PIECE as u64 <= metadata.len() => {
+            Box::new(HoleReader {
+                file,
+                size: metadata.len(),
+                position: 0,
+                data_end: 0,
+                hole_end: 0,
+            })
+        }
+        _ => Box::new(file),
+    }
+}
+
+struct HoleReader {
+    file: File,
+    size: u64,
+    position: u64,
+    /// Up to here there are bytes, or else
+    data_end: u64,
+    /// up to here there are none.
+    hole_end: u64,
+}
+
+impl HoleReader {
+    fn look_ahead(&mut self) -> io::Result<()> {
+        let data = match rustix::fs::seek(&self.file, Place::Data(self.position)) {
+            Ok(data) => data.min(self.size),
+            Err(Errno::NXIO) => self.size,
+            // A file system that does not know: as if there were no holes.
+            Err(Errno::INVAL | Errno::NOTSUP) => {
+                self.data_end = self.size;
+                return Ok(());
+            }
+            Err(errno) => return Err(errno.into()),
+        };
+        self.hole_end = data;
+        if data == self.position && data < self.size {
+            self.data_end = rustix::fs::seek(&self.file, Place::Hole(data))?.min(self.size);
+        }
+        Ok(())
+    }
+}
+
+impl Read for HoleReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position >= self.size || buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.position >= self.data_end.max(self.hole_end) {
+            self.look_ahead()?;
+        }
+        let hole = self.position < self.hole_end;
+        let end = if hole { self.hole_end } else { self.data_end };
+        let left = usize::try_from(end.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let count = if hole {
+            buffer[..wanted].fill(0);
+            wanted
+        } else {
+            self.file.read_at(&mut buffer[..wanted], self.position)?
+        };
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+/// Writes a new file from its beginning; long runs of zeros become holes.
+#[derive(Debug)]
+pub struct HoleWriter<F> {
+    file: F,
+    ends_in_hole: bool,
+}
+
+impl<F: Borrow<File>> HoleWriter<F> {
+    pub fn new(file: F) -> HoleWriter<F> {
+        HoleWriter { file, ends_in_hole: false }
+    }
+
+    /// Gives the file its size where that is not done by writing.
+    pub fn finish(&self) -> io::Result<()> {
+        let mut file = self.file.borrow();
+        if self.ends_in_hole {
+            file.set_len(file.stream_position()?)?;
+        }
+        Ok(())
+    }
+}
+
+impl<F: Borrow<File>> Write for HoleWriter<F> {
+    /// One run of zeros, or everything up to the next.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let is_hole = |piece: &[u8]| piece.len() == PIECE && piece == ZEROS;
+        let first = bytes.chunks(PIECE).next().is_some_and(is_hole);
+        let run = bytes.chunks(PIECE).take_while(|piece| is_hole(piece) == first);
+        let length = run.map(<[u8]>::len).sum();
+        let mut file = self.file.borrow();
+        self.ends_in_hole = first;
+        if first {
+            file.seek(SeekFrom::Current(length as i64))?;
+            return Ok(length);
+        }
+        file.write(&bytes[..length])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(runs: &[(usize, u8)]) -> Vec<u8> {
+        runs.iter().flat_map(|&(length, byte)| vec![byte; length]).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_long_zeros_take_no_space() {
+        let cases: &[&[(usize, u8)]] = &[
+            &[],
+            &[(1, 0)],
+            &[(1 << 20, 0)],
+            &[(PIECE, 1), (1 << 20, 0), (5, 2)],
+            &[(3, 1), (1 << 20, 0)],
+            &[(1 << 20, 0), (PIECE, 3), (1 << 20, 0), (1, 0)],
+        ];
+        for runs in cases {
+            let (content, file) = (bytes(runs), tempfile::tempfile().unwrap());
+            let mut writer = HoleWriter::new(&file);
+            content.chunks(256 << 10).for_each(|part| writer.write_all(part).unwrap());
+            writer.finish().unwrap();
+            let zeros = runs.iter().filter(|run| run.1 == 0).map(|run| run.0 as u64).sum::<u64>();
+            let metadata = file.metadata().unwrap();
+            let stored = metadata.blocks() * 512;
+            assert!(stored <= metadata.len() - zeros + 300_000, "{runs:?} take {stored} bytes");
+            (&file).rewind().unwrap();
+            let mut read = Vec::new();
+            reader(file).read_to_end(&mut read).unwrap();
+            assert!(read == content, "{runs:?}");
+        }
+    }
+
+    #[test]
+    fn holes_are_found_wherever_they_are() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(3 << 20).unwrap();
+        file.write_all_at(b"middle", 1 << 20).unwrap();
+        file.write_all_at(b"end", (3 << 20) - 3).unwrap();
+        let mut plain = Vec::new();
+        (&file).read_to_end(&mut plain).unwrap();
+        (&file).rewind().unwrap();
+        let mut read = Vec::new();
+        reader(file).read_to_end(&mut read).unwrap();
+        assert!(read == plain);
+    }
+}
