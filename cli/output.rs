@@ -24,54 +24,44 @@ fn quiet_when_unread(act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Columns as docker prints them: each as wide as its widest cell, three spaces between.
+/// Columns as docker prints them.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let mut widths: Vec<usize> = header.iter().map(|cell| cell.len()).collect();
+    let mut text = header.join("\t") + "\n";
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+        text.push_str(&(row.join("\t") + "\n"));
     }
-    let mut text = String::new();
-    table_row(&mut text, header.iter().copied(), &widths);
-    for row in rows {
-        table_row(&mut text, row.iter().map(String::as_str), &widths);
-    }
-    text
-}
-
-fn table_row<'a>(text: &mut String, cells: impl Iterator<Item = &'a str>, widths: &[usize]) {
-    let mut line = String::new();
-    for (cell, width) in cells.zip(widths) {
-        line.push_str(&format!("{cell:<width$}   "));
-    }
-    text.push_str(line.trim_end());
-    text.push('\n');
+    crate::format::align(&text)
 }
 
 /// A size as docker prints it: three significant digits, powers of 1000 (`4.42MB`).
 pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+    in_units(bytes, 1000.0, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// The same with four digits, as docker prints it where it counts space (`3.217MB`).
+pub fn long_size(bytes: u64) -> String {
+    in_units(bytes, 1000.0, 4, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// A size of memory as docker prints it: four significant digits, powers of 1024 (`7.752GiB`).
+pub fn memory(bytes: u64) -> String {
+    in_units(bytes, 1024.0, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+}
+
+fn in_units(bytes: u64, base: f64, digits: usize, units: &[&str]) -> String {
     let mut value = bytes as f64;
     let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
+    while value >= base && unit + 1 < units.len() {
+        value /= base;
         unit += 1;
     }
-    let decimals = if unit == 0 || value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else {
-        2
+    let whole = format!("{value:.0}").len();
+    let number = format!("{value:.*}", digits.saturating_sub(whole));
+    let number = match number.contains('.') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => &number,
     };
-    let number = format!("{value:.decimals$}");
-    let number = if number.contains('.') {
-        number.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &number
-    };
-    format!("{number}{}", UNITS[unit])
+    format!("{number}{}", units[unit])
 }
 
 #[cfg(test)]
@@ -86,11 +76,11 @@ mod tests {
         assert_eq!(size(4_420_000), "4.42MB");
         assert_eq!(size(74_800_000), "74.8MB");
         assert_eq!(size(1_130_000_000), "1.13GB");
-    }
-
-    #[test]
-    fn columns_align() {
-        let rows = vec![vec!["busybox".to_owned(), "latest".to_owned()]];
-        assert_eq!(table(&["REPOSITORY", "TAG"], &rows), "REPOSITORY   TAG\nbusybox      latest\n");
+        assert_eq!(size(1_005_000), "1MB");
+        assert_eq!(size(99_960), "100kB");
+        assert_eq!(size(9_996), "10kB");
+        assert_eq!(memory(8_323_596_288), "7.752GiB");
+        assert_eq!(long_size(3_216_830), "3.217MB");
+        assert_eq!(memory(1 << 30), "1GiB");
     }
 }

@@ -16,6 +16,7 @@ mod crash;
 mod error_reports;
 mod faults;
 mod interop;
+mod looking;
 mod prune;
 mod quick_start;
 mod real_input;

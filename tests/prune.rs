@@ -75,7 +75,7 @@ fn nothing_goes_without_a_yes() {
         }
     }
     let df = sandbox.rbuild(["system", "df"]).success().stdout;
-    assert!(df.contains("Build Cache   3       0"), "{df}");
+    assert!(df.contains("Build Cache   3         0"), "{df}");
     let pruned = sandbox.rbuild_with_input(["builder", "prune", "-a"], "y\n").success();
     assert!(pruned.stdout.contains("Total reclaimed space: "), "{pruned}");
 }

@@ -41,6 +41,6 @@ pub use columns::align;
 pub use document::{DocumentFormat, Rendered};
 pub use error::TemplateError;
 pub use execute::{Functions, MissingKey, Template};
-pub use list::{Column, ListFormat, Row};
+pub use list::{ListFormat, Row, Table, row};
 pub use shape::{Shape, Struct};
 pub use value::Value;

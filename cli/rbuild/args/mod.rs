@@ -3,6 +3,7 @@
 
 mod archives;
 mod check;
+mod image;
 mod prune;
 mod refused;
 
@@ -13,9 +14,12 @@ use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand,
 
 pub(crate) use archives::{ArchiveFormat, ExportArgs, ImportArgs, LoadArgs, SaveArgs};
 pub(crate) use check::{CheckArgs, CheckFormat};
+pub(crate) use image::{
+    HistoryArgs, ImageArgs, ImageCommand, ImageInspectArgs, ImagesArgs, InspectArgs, RmiArgs,
+    TagArgs,
+};
 pub(crate) use prune::{
-    BuilderArgs, BuilderCommand, CachePruneArgs, ImageArgs, ImageCommand, ImagePruneArgs,
-    SystemPruneArgs,
+    BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, SystemPruneArgs,
 };
 pub(crate) use refused::RefusedFlag;
 
@@ -61,7 +65,7 @@ pub(crate) enum Command {
     Parse(ParseArgs),
     /// List images
     Images(ImagesArgs),
-    /// Show an image's configuration as JSON
+    /// Show images in full, as JSON
     Inspect(InspectArgs),
     /// Show the steps an image was built by
     History(HistoryArgs),
@@ -81,12 +85,14 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// The build cache
     Builder(BuilderArgs),
-    /// Images in general
+    /// Everything about images: `ls`, `inspect`, `rm` and the rest
     Image(ImageArgs),
     /// The store as a whole
     System(SystemArgs),
+    /// Show this machine and the store
+    Info(InfoArgs),
     /// Show the version
-    Version,
+    Version(VersionArgs),
 }
 
 #[derive(Debug, Default, ClapArgs)]
@@ -196,80 +202,24 @@ pub(crate) enum TreeFormat {
     Sexpr,
 }
 
-/// The only other format: Go templates are refused by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ListFormat {
-    Table,
-    Json,
-}
-
-fn list_format(text: &str) -> Result<ListFormat, String> {
-    match text {
-        "table" => Ok(ListFormat::Table),
-        "json" => Ok(ListFormat::Json),
-        _ if text.contains("{{") => Err("Go templates are not supported; use `json`".to_owned()),
-        _ => Err("expected `table` or `json`".to_owned()),
-    }
-}
-
-fn json_only(text: &str) -> Result<(), String> {
-    match text {
-        "json" => Ok(()),
-        _ if text.contains("{{") => Err("Go templates are not supported; use `json`".to_owned()),
-        _ => Err("expected `json`".to_owned()),
-    }
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ImagesArgs {
-    /// Only images of this repository, or this name with its tag
-    #[arg(value_name = "REPOSITORY[:TAG]")]
-    pub(crate) name: Option<String>,
-    /// `table` or `json` (one object a line)
-    #[arg(long, default_value = "table", value_parser = list_format)]
-    pub(crate) format: ListFormat,
-    /// Print image IDs only
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-    /// Do not shorten IDs
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
-    /// Show manifest digests
-    #[arg(long)]
-    pub(crate) digests: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct InspectArgs {
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
-    /// `json`
-    #[arg(short, long, value_parser = json_only)]
-    pub(crate) format: Option<()>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct HistoryArgs {
-    #[arg(value_name = "IMAGE")]
-    pub(crate) image: String,
-    /// `table` or `json` (one object a line)
-    #[arg(long, default_value = "table", value_parser = list_format)]
-    pub(crate) format: ListFormat,
-    /// Print image IDs only
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-    /// Do not shorten the steps
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
-    /// Sizes in units and times as ages (`--human=false`: bytes and dates)
-    #[arg(short = 'H', long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
-    pub(crate) human: bool,
-}
-
 #[derive(Debug, ClapArgs)]
 pub(crate) struct SystemArgs {
     #[command(subcommand)]
     pub(crate) command: SystemCommand,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InfoArgs {
+    /// `json` or a template
+    #[arg(short, long)]
+    pub(crate) format: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VersionArgs {
+    /// `json` or a template
+    #[arg(short, long)]
+    pub(crate) format: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -278,26 +228,10 @@ pub(crate) enum SystemCommand {
     Check,
     /// Show how much space what takes
     Df,
+    /// Show this machine and the store
+    Info(InfoArgs),
     /// Remove what is not used: images without names, the build cache
     Prune(SystemPruneArgs),
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct TagArgs {
-    /// Name or ID
-    #[arg(value_name = "IMAGE")]
-    pub(crate) source: String,
-    #[arg(value_name = "NAME")]
-    pub(crate) target: String,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct RmiArgs {
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
-    /// Remove all names of an image given by ID; absent images are no error
-    #[arg(short, long)]
-    pub(crate) force: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -17,18 +17,6 @@ pub(crate) enum BuilderCommand {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ImageArgs {
-    #[command(subcommand)]
-    pub(crate) command: ImageCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ImageCommand {
-    /// Remove images without names
-    Prune(ImagePruneArgs),
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct CachePruneArgs {
     /// Also what images are made of, and cache mounts
     #[arg(short, long)]

@@ -127,31 +127,32 @@ const RUN: &[Flag] = &[
     value("volumes-from", DETACHED),
 ];
 
-const IMAGES: &[Flag] = &[
-    Flag {
-        name: "all",
-        short: Some('a'),
-        takes: Takes::Switch,
-        hint: "steps leave no intermediate images: the list is always complete",
-    },
-    Flag { name: "filter", short: Some('f'), takes: Takes::Value, hint: "give a name instead" },
-    switch("tree", "images of several platforms are not supported yet"),
-];
+const IMAGES: &[Flag] = &[switch("tree", "images of several platforms are not supported yet")];
 
-const RMI: &[Flag] = &[
-    switch("no-prune", "removing a name removes nothing else"),
-    value("platform", "images have one platform here"),
-];
+const RMI: &[Flag] = &[value("platform", "names are removed for all platforms")];
 
 const COMMANDS: &[(&str, &[Flag])] =
     &[("build", BUILD), ("run", RUN), ("images", IMAGES), ("rmi", RMI)];
+
+/// What `rbuild image NAME` is by itself.
+const IMAGE_COMMANDS: &[(&str, &str)] = &[("build", "build"), ("ls", "images"), ("rm", "rmi")];
 
 /// Adds the refused flags to their commands, hidden from the help.
 pub(super) fn declare(mut root: Command) -> Command {
     for (name, flags) in COMMANDS {
         root = root.mut_subcommand(name, |command| command.args(flags.iter().map(argument)));
     }
-    root
+    root.mut_subcommand("image", |mut image| {
+        for (name, alone) in IMAGE_COMMANDS {
+            let flags = flags_of(alone).iter().map(argument);
+            image = image.mut_subcommand(name, |command| command.args(flags));
+        }
+        image
+    })
+}
+
+fn flags_of(command: &str) -> &'static [Flag] {
+    COMMANDS.iter().find(|(name, _)| *name == command).map_or(&[], |(_, flags)| flags)
 }
 
 fn argument(flag: &Flag) -> Arg {
@@ -169,8 +170,14 @@ fn argument(flag: &Flag) -> Arg {
 
 /// The first refused flag among the arguments.
 pub(super) fn find(matches: &ArgMatches) -> Option<RefusedFlag> {
-    let (given, matches) = matches.subcommand()?;
-    let (command, flags) = COMMANDS.iter().find(|(name, _)| *name == given)?;
+    let (given, mut matches) = matches.subcommand()?;
+    let mut alone = given;
+    if given == "image" {
+        let (name, inner) = matches.subcommand()?;
+        matches = inner;
+        alone = IMAGE_COMMANDS.iter().find(|(image, _)| *image == name).map(|(_, alone)| *alone)?;
+    }
+    let (command, flags) = COMMANDS.iter().find(|(name, _)| *name == alone)?;
     flags.iter().find(|flag| asks_for(flag, matches)).map(|flag| RefusedFlag { command, flag })
 }
 

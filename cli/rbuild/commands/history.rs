@@ -4,12 +4,12 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use cli::environment::Environment;
+use cli::format::{self, ListFormat, Shape, Table};
 use cli::{Exit, output};
-use serde_json::json;
 use store::HistoryEntry;
 
-use super::{open_store, short_id, times};
-use crate::args::{HistoryArgs, ListFormat};
+use super::{open_store, resolve, short_id, times};
+use crate::args::HistoryArgs;
 
 /// Docker shortens what made a layer to this many characters.
 const STEP_CHARACTERS: usize = 45;
@@ -17,73 +17,55 @@ const STEP_CHARACTERS: usize = 45;
 /// Only the newest line has an image of its own; the steps below it are parts of it.
 const NO_IMAGE: &str = "<missing>";
 
+static TABLE: Table = Table::new(
+    "a step of this list",
+    &[
+        ("Comment", Shape::Text),
+        ("CreatedAt", Shape::Text),
+        ("CreatedBy", Shape::Text),
+        ("CreatedSince", Shape::Text),
+        ("ID", Shape::Text),
+        ("Size", Shape::Text),
+    ],
+    &["COMMENT", "CREATED AT", "CREATED BY", "CREATED", "IMAGE", "SIZE"],
+);
+
 pub(crate) fn run(args: &HistoryArgs, environment: &Environment) -> Result<Exit> {
+    let default = match (args.quiet, args.human) {
+        (true, _) => "{{.ID}}",
+        (_, true) => r"table {{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
+        _ => r"table {{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
+    };
+    let format = ListFormat::parse(args.format.as_deref(), default)?;
     let store = open_store(environment)?;
-    let image = store.resolve(&args.image)?;
+    let image = resolve(&store, &args.image, args.platform.as_deref())?;
     let id = if args.no_trunc { image.id().to_string() } else { short_id(image.id()) };
     let entries = store.history(&image)?;
-    let lines = entries
-        .iter()
-        .enumerate()
-        .map(|(at, entry)| Line { id: if at == 0 { &id } else { NO_IMAGE }, entry });
-    if args.quiet {
-        output::write(&lines.map(|line| format!("{}\n", line.id)).collect::<String>())?;
-    } else if args.format == ListFormat::Json {
-        output::write(&lines.map(|line| line.json(args)).collect::<String>())?;
-    } else {
-        let header = ["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"];
-        output::write(&output::table(&header, &lines.map(|l| l.cells(args)).collect::<Vec<_>>()))?;
-    }
+    let ids = std::iter::once(id.as_str()).chain(std::iter::repeat(NO_IMAGE));
+    let now = SystemTime::now();
+    let rows = ids.zip(&entries).map(|(id, entry)| row(id, entry, args, now));
+    output::write(&format.render(&TABLE, rows)?)?;
     Ok(Exit::Success)
 }
 
-struct Line<'a> {
-    id: &'a str,
-    entry: &'a HistoryEntry,
+fn row(id: &str, entry: &HistoryEntry, args: &HistoryArgs, now: SystemTime) -> format::Row {
+    let created = entry.created.as_deref();
+    let at = times::whole_seconds(created);
+    let bytes = entry.size.unwrap_or(0);
+    format::row([
+        ("Comment", entry.comment.clone()),
+        ("CreatedAt", at.clone()),
+        ("CreatedBy", created_by(entry, args.no_trunc)),
+        ("CreatedSince", if args.human { times::since(created, now) } else { at }),
+        ("ID", id.to_owned()),
+        ("Size", if args.human { output::size(bytes) } else { bytes.to_string() }),
+    ])
 }
 
-impl Line<'_> {
-    fn cells(&self, args: &HistoryArgs) -> Vec<String> {
-        vec![
-            self.id.to_owned(),
-            self.created(args),
-            self.created_by(args),
-            self.size(args),
-            self.entry.comment.clone(),
-        ]
+fn created_by(entry: &HistoryEntry, no_trunc: bool) -> String {
+    let text = entry.created_by.replace(['\t', '\n'], " ");
+    if no_trunc || text.chars().count() <= STEP_CHARACTERS {
+        return text;
     }
-
-    fn json(&self, args: &HistoryArgs) -> String {
-        let object = json!({
-            "ID": self.id,
-            "CreatedAt": self.entry.created,
-            "CreatedSince": times::since(self.entry.created.as_deref(), SystemTime::now()),
-            "CreatedBy": self.created_by(args),
-            "Size": self.size(args),
-            "Comment": self.entry.comment,
-        });
-        format!("{object}\n")
-    }
-
-    fn created(&self, args: &HistoryArgs) -> String {
-        let created = self.entry.created.as_deref();
-        if args.human {
-            times::since(created, SystemTime::now())
-        } else {
-            created.unwrap_or("N/A").to_owned()
-        }
-    }
-
-    fn created_by(&self, args: &HistoryArgs) -> String {
-        let text = self.entry.created_by.replace(['\t', '\n'], " ");
-        if args.no_trunc || text.chars().count() <= STEP_CHARACTERS {
-            return text;
-        }
-        text.chars().take(STEP_CHARACTERS - 1).chain(['…']).collect()
-    }
-
-    fn size(&self, args: &HistoryArgs) -> String {
-        let bytes = self.entry.size.unwrap_or(0);
-        if args.human { output::size(bytes) } else { bytes.to_string() }
-    }
+    text.chars().take(STEP_CHARACTERS - 1).chain(['…']).collect()
 }

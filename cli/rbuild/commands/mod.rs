@@ -5,8 +5,10 @@ mod dockerfile;
 mod engine;
 mod export;
 mod history;
+mod image;
 mod images;
 mod import;
+mod info;
 mod inspect;
 mod load;
 mod parse;
@@ -23,8 +25,9 @@ mod version;
 use anyhow::Result;
 use cli::Exit;
 use cli::environment::Environment;
+use cli::format::TemplateError;
 use cli::report::Report;
-use store::{Digest, Store, StoreError};
+use store::{Digest, Image, Platform, Store, StoreError};
 
 use crate::args::Command;
 
@@ -46,9 +49,10 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Export(args) => export::run(&args, &environment),
         Command::Run(args) => return run::run(&args, &environment),
         Command::Builder(args) => prune::builder(&args, &environment),
-        Command::Image(args) => prune::image(&args, &environment),
+        Command::Image(args) => image::run(&args, &environment),
         Command::System(args) => system::run(&args, &environment),
-        Command::Version => version::run(),
+        Command::Info(args) => info::run(&args, &environment),
+        Command::Version(args) => version::run(&args),
     };
     result.unwrap_or_else(|err| {
         report_of(&err).print();
@@ -62,8 +66,25 @@ fn open_store(environment: &Environment) -> Result<Store> {
     Ok(Store::open(&locations.root, &locations.state)?)
 }
 
+/// The image of that name, for a platform or this machine. An image for another platform than the one asked for
+/// is none.
+fn resolve(store: &Store, name: &str, platform: Option<&str>) -> Result<Image> {
+    let Some(platform) = platform else { return Ok(store.resolve(name)?) };
+    let wanted: Platform = platform.parse()?;
+    let image = store.resolve_for(name, &wanted)?;
+    if !image.platform().runs_on(&wanted) {
+        let digest = image.descriptor.digest;
+        let offered = vec![image.platform()];
+        return Err(StoreError::NoPlatform { digest, wanted: Box::new(wanted), offered }.into());
+    }
+    Ok(image)
+}
+
 /// A report with the hint of whichever error in the chain has one.
 fn report_of(error: &anyhow::Error) -> Report {
+    if let Some(error) = error.downcast_ref::<TemplateError>() {
+        return error.report();
+    }
     let report = Report::of(error.as_ref());
     let hint = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>()?.hint());
     match hint {

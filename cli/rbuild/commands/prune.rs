@@ -9,20 +9,11 @@ use cli::{Exit, output};
 use store::{Held, Removed, Store, StoreError};
 
 use super::open_store;
-use crate::args::{
-    BuilderArgs, BuilderCommand, CachePruneArgs, ImageArgs, ImageCommand, ImagePruneArgs,
-    SystemPruneArgs,
-};
+use crate::args::{BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, SystemPruneArgs};
 
 pub(crate) fn builder(args: &BuilderArgs, environment: &Environment) -> Result<Exit> {
     match &args.command {
         BuilderCommand::Prune(args) => cache(args, environment),
-    }
-}
-
-pub(crate) fn image(args: &ImageArgs, environment: &Environment) -> Result<Exit> {
-    match &args.command {
-        ImageCommand::Prune(args) => images(args, environment),
     }
 }
 
@@ -34,7 +25,7 @@ fn cache(args: &CachePruneArgs, environment: &Environment) -> Result<Exit> {
     show(&[], &builder::cache::prune(&store, Some(selection), false)?)
 }
 
-fn images(args: &ImagePruneArgs, environment: &Environment) -> Result<Exit> {
+pub(super) fn images(args: &ImagePruneArgs, environment: &Environment) -> Result<Exit> {
     ask(args.force, &format!("WARNING! This will remove {}.", which_images(args.all)))?;
     let store = open_store(environment)?;
     let removed = if args.all { untag_unused(&store)? } else { Vec::new() };

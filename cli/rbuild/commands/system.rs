@@ -8,13 +8,14 @@ use cli::report::Report;
 use cli::{Exit, output};
 use store::{Held, Store};
 
-use super::{open_store, prune};
+use super::{info, open_store, prune};
 use crate::args::{SystemArgs, SystemCommand};
 
 pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> {
     match &args.command {
         SystemCommand::Check => check(environment),
         SystemCommand::Df => df(environment),
+        SystemCommand::Info(args) => info::run(args, environment),
         SystemCommand::Prune(args) => prune::system(args, environment),
     }
 }
