@@ -93,15 +93,15 @@ def installed_tools(rbuild, scratch):
         if shutil.which(name):
             tools.append(Buildah(name, scratch))
         else:
-            _left_out(name, "not installed")
+            left_out(name, "not installed")
     if not shutil.which("docker"):
-        _left_out("docker", "not installed")
+        left_out("docker", "not installed")
     elif subprocess.run(["docker", "info"], capture_output=True).returncode:
-        _left_out("docker", "no engine answers")
+        left_out("docker", "no engine answers")
     else:
         tools.append(Docker())
     return tools
 
 
-def _left_out(name, why):
+def left_out(name, why):
     print(f"left out: {name} ({why})", file=sys.stderr)

@@ -82,6 +82,22 @@ fn images_survive_save_and_load() {
 }
 
 #[test]
+fn layers_are_saved_uncompressed_when_asked() {
+    let sandbox = Sandbox::with_busybox();
+    sandbox.rbuild(["save", "-o", "gzip.tar", "busybox"]).success();
+    sandbox.rbuild(["rmi", "-f", "busybox"]).success();
+    sandbox.rbuild(["load", "-q", "-i", "gzip.tar"]).success();
+    for format in ["oci", "docker"] {
+        let flags = ["save", "--uncompressed", "--format", format, "-o", "plain.tar", "busybox"];
+        sandbox.rbuild(flags).success();
+        let archive = std::fs::read(sandbox.path("plain.tar")).unwrap();
+        let text = String::from_utf8_lossy(&archive);
+        assert!(text.contains("layer.v1.tar\"") && !text.contains("layer.v1.tar+gzip\""));
+    }
+    sandbox.validate();
+}
+
+#[test]
 fn other_tools_read_what_is_saved() {
     if !crate::support::installed("skopeo") {
         return;

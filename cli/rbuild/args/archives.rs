@@ -38,6 +38,9 @@ pub(crate) struct SaveArgs {
     pub(crate) output: Option<PathBuf>,
     #[arg(long, value_enum, default_value = "docker")]
     pub(crate) format: ArchiveFormat,
+    /// Write plain layers, whatever form they have in the store (default: as they came, built ones as gzip)
+    #[arg(long)]
+    pub(crate) uncompressed: bool,
     /// Of images for several platforms, save only this one
     #[arg(long)]
     pub(crate) platform: Option<String>,

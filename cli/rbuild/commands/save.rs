@@ -13,21 +13,23 @@ use store::{Platform, Store};
 use super::open_store;
 use crate::args::{ArchiveFormat, SaveArgs};
 
-/// Layers that are plain in the store are compressed on the way out.
-const FORM: FormOptions = FormOptions { form: LayerForm::GZIP, force: false };
-
 pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<Exit> {
     let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose()?;
     let store = open_store(environment)?;
     let images = images(&store, &args.images, platform.as_ref())?;
     let path = args.output.as_deref().filter(|path| path.as_os_str() != "-");
+    // Layers that are plain in the store are compressed on the way out, unless that is not wanted.
+    let form = match args.uncompressed {
+        true => FormOptions { form: LayerForm::Plain, force: true },
+        false => FormOptions { form: LayerForm::GZIP, force: false },
+    };
     match (args.format, path) {
-        (ArchiveFormat::OciDir, Some(path)) => drop(store.save_directory(&images, FORM, path)?),
+        (ArchiveFormat::OciDir, Some(path)) => drop(store.save_directory(&images, form, path)?),
         (ArchiveFormat::OciDir, None) => {
             bail!("a directory cannot go to stdout: give its name with `--output`")
         }
-        (ArchiveFormat::Oci, path) => write(&store, &images, ArchiveKind::Oci, FORM, path)?,
-        (ArchiveFormat::Docker, path) => write(&store, &images, ArchiveKind::Docker, FORM, path)?,
+        (ArchiveFormat::Oci, path) => write(&store, &images, ArchiveKind::Oci, form, path)?,
+        (ArchiveFormat::Docker, path) => write(&store, &images, ArchiveKind::Docker, form, path)?,
     }
     Ok(Exit::Success)
 }
