@@ -103,12 +103,14 @@ def rows(facts):
         return before
 
     def once(prepare):
-        """The store stays for all rounds."""
-        ready = set()
+        """The store stays for all rounds and rows."""
+        roots = {}
         def before(tool, archives):
-            if tool.name not in ready:
+            if tool.name not in roots:
                 prepare(tool, archives)
-                ready.add(tool.name)
+                roots[tool.name] = tool.root
+                tool.kept.add(tool.root)
+            tool.root = roots[tool.name]
         return before
 
     def same_image(tool, archives):

@@ -14,9 +14,10 @@ from image import NAME
 
 class StoreTool:
     """A tool with a store of its own in `self.root`, which `fresh` begins anew."""
+    kept = set()
 
     def __init__(self, name, scratch):
-        self.name, self.scratch, self.root = name, scratch, None
+        self.name, self.scratch, self.root = name, scratch, os.path.join(scratch, name)
 
     def environment(self):
         return dict(os.environ)
@@ -26,9 +27,9 @@ class StoreTool:
         # freed lately. So stores stay until the disk runs out.
         if shutil.disk_usage(self.scratch).free < 8e9:
             for old in os.scandir(self.scratch):
-                if old.name.startswith("store-"):
+                if old.name.startswith("s-") and old.path not in self.kept:
                     shutil.rmtree(old, ignore_errors=True)
-        self.root = tempfile.mkdtemp(prefix=f"store-{self.name}-", dir=self.scratch)
+        self.root = tempfile.mkdtemp(prefix="s-", dir=self.scratch)
 
     def load(self, archive):
         """Into the store, not necessarily unpacked."""
@@ -92,15 +93,17 @@ class Rbuild(StoreTool):
 class Podman(StoreTool):
     def __init__(self, scratch):
         super().__init__("podman", scratch)
-        self.command = None
+
+    @property
+    def command(self):
+        return ["podman", "--storage-driver", "overlay", "--root", os.path.join(self.root, "root"),
+                "--runroot", os.path.join(self.root, "run")]
 
     def version(self):
         return self.output("podman", "--version")
 
     def fresh(self):
         super().fresh()
-        self.command = ["podman", "--storage-driver", "overlay", "--root", os.path.join(self.root, "root"),
-                        "--runroot", os.path.join(self.root, "run")]
         # Its first command on an empty store makes the store, which is not to be timed.
         self.output(*self.command, "images", "-q")
 
@@ -150,7 +153,6 @@ class Skopeo(StoreTool):
 
 class Docker(StoreTool):
     """The work is the daemon's, so the memory of the client says nothing."""
-    daemon = True
 
     def version(self):
         return self.output("docker", "version", "--format", "docker {{.Server.Version}}, storage driver ") + \
