@@ -12,6 +12,7 @@ mod cases_again;
 mod check;
 mod command_line;
 mod concurrency;
+mod convert;
 mod crash;
 mod error_reports;
 mod faults;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::Serialize;
+use store::LayerForm;
 
 /// One build. Every field is set by the caller: there is no `Default`.
 #[derive(Clone, Debug)]
@@ -157,6 +158,8 @@ pub struct ImageOutput {
     /// `name=`: the names in the archive, besides the tags of the request.
     pub names: Vec<String>,
     pub compression: LayerCompression,
+    /// Layers that came compressed in another way get this compression too.
+    pub force_compression: bool,
     /// `rewrite-timestamp=true`: file times of the layers are clamped to SOURCE_DATE_EPOCH.
     pub rewrite_timestamp: bool,
 }
@@ -173,4 +176,17 @@ pub enum LayerCompression {
     Uncompressed,
     Gzip { level: Option<u32> },
     Zstd { level: Option<i32> },
+}
+
+impl LayerCompression {
+    /// How the layers are written.
+    pub fn form(self) -> LayerForm {
+        match self {
+            LayerCompression::Uncompressed => LayerForm::Plain,
+            LayerCompression::Gzip { level: None } => LayerForm::GZIP,
+            LayerCompression::Gzip { level: Some(level) } => LayerForm::Gzip { level },
+            LayerCompression::Zstd { level: None } => LayerForm::ZSTD,
+            LayerCompression::Zstd { level: Some(level) } => LayerForm::Zstd { level },
+        }
+    }
 }

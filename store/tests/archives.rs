@@ -21,6 +21,7 @@ fn save(store: &Store, names: &[&str], kind: ArchiveKind, options: FormOptions) 
         .map(|name| ImageToSave {
             target: store.resolve(name).unwrap().descriptor,
             names: vec![reference(name)],
+            labels: Vec::new(),
         })
         .collect();
     let mut bytes = Vec::new();
@@ -45,6 +46,7 @@ fn an_oci_archive_loads_as_the_same_image() {
     let image = ImageToSave {
         target: made.descriptor.clone(),
         names: vec![reference("app:v1"), reference("other")],
+        labels: Vec::new(),
     };
     let mut bytes = Vec::new();
     let images = std::slice::from_ref(&image);
@@ -64,7 +66,8 @@ fn an_oci_archive_loads_as_the_same_image() {
     assert_valid(&from.store);
     // Saved from there, it is the same archive: compressed layers stay what they are.
     let mut again = Vec::new();
-    let image = ImageToSave { target: found.descriptor, names: image.names.clone() };
+    let image =
+        ImageToSave { target: found.descriptor, names: image.names.clone(), labels: Vec::new() };
     to.store.save(&[image], ArchiveKind::Oci, GZIP, &mut again).unwrap();
     assert_eq!(bytes, again);
     // And in one go by whoever compresses it for the first time.

@@ -23,7 +23,7 @@ fn good() -> (Files, Image) {
 
 fn archive_of(store: &Store) -> Vec<u8> {
     let (name, target) = store.listed("app").unwrap();
-    let image = ImageToSave { target, names: name.into_iter().collect() };
+    let image = ImageToSave { target, names: name.into_iter().collect(), labels: Vec::new() };
     let mut bytes = Vec::new();
     store.save(&[image], ArchiveKind::Oci, PLAIN, &mut bytes).unwrap();
     bytes
@@ -301,7 +301,7 @@ fn loading_an_image_again_repairs_it() {
     let to = sandbox();
     load(&to.store, &files).unwrap();
     let (name, target) = to.store.listed("app").unwrap();
-    let image = ImageToSave { target, names: name.into_iter().collect() };
+    let image = ImageToSave { target, names: name.into_iter().collect(), labels: Vec::new() };
     to.store.save_directory(&[image], PLAIN, &layout).unwrap();
     let damages: [fn(&mut Vec<u8>); 4] = [
         |bytes| bytes[0] ^= 1,
@@ -358,7 +358,7 @@ fn what_is_damaged_does_not_go_out() {
     let sandbox = sandbox();
     let made = image(&sandbox.store, &["app"], &[&[("a", "1")]]);
     let (name, target) = sandbox.store.listed("app").unwrap();
-    let image = [ImageToSave { target, names: name.into_iter().collect() }];
+    let image = [ImageToSave { target, names: name.into_iter().collect(), labels: Vec::new() }];
     let digest = made.manifest.layers[0].digest;
     let path = sandbox.store.blob_path(&digest);
     let sound = fs::read(&path).unwrap();
@@ -391,7 +391,11 @@ fn layouts_are_written_whole_into_empty_places() {
     let sandbox = sandbox();
     image(&sandbox.store, &["app"], &[&[("a", "1")]]);
     let (_, target) = sandbox.store.listed("app").unwrap();
-    let image = [ImageToSave { target, names: vec![reference("app"), reference("b/c:2")] }];
+    let image = [ImageToSave {
+        target,
+        names: vec![reference("app"), reference("b/c:2")],
+        labels: Vec::new(),
+    }];
     for place in ["new", "empty", "deep/er"] {
         let path = sandbox.dir.path().join(place);
         if place == "empty" {

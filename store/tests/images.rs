@@ -99,8 +99,11 @@ fn an_image_with_two_manifests_is_one_image() {
     let store = &sandbox.store;
     let made = image(store, &["app:plain"], &[&[("a", "1")]]);
     let options = store::FormOptions { form: store::LayerForm::GZIP, force: false };
-    let save =
-        store::ImageToSave { target: made.descriptor.clone(), names: vec![reference("app:gzip")] };
+    let save = store::ImageToSave {
+        target: made.descriptor.clone(),
+        names: vec![reference("app:gzip")],
+        labels: Vec::new(),
+    };
     let mut archive = Vec::new();
     store.save(&[save], store::ArchiveKind::Oci, options, &mut archive).unwrap();
     store.load(archive.as_slice(), &store::LoadOptions::default()).unwrap();

@@ -75,7 +75,7 @@ fn odd_layout() -> Files {
 
 fn save(store: &Store, options: FormOptions) -> Files {
     let (_, target) = store.listed(NAME).unwrap();
-    let image = ImageToSave { target, names: vec![reference(NAME)] };
+    let image = ImageToSave { target, names: vec![reference(NAME)], labels: Vec::new() };
     let mut bytes = Vec::new();
     store.save(&[image], ArchiveKind::Docker, options, &mut bytes).unwrap();
     files_of(&bytes)

@@ -1,11 +1,11 @@
 //! The image as an archive, or as an image layout in a directory.
 
-use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm};
+use store::archive::{ArchiveKind, FormOptions, ImageToSave};
 use store::{Descriptor, Image, Reference, Store};
 
 use super::destination::write_to;
 use super::{ExportError, timestamps};
-use crate::request::{Destination, ImageOutput, LayerCompression, Output};
+use crate::request::{Destination, ImageOutput, Output};
 
 pub(super) fn kind(output: &Output) -> ArchiveKind {
     match output {
@@ -33,12 +33,12 @@ pub(super) fn write(
         }
     }
     let names = output_names(names, options)?;
-    let form = FormOptions { form: form(options.compression), force: false };
+    let form = FormOptions { form: options.compression.form(), force: options.force_compression };
     let target = match rewritten.as_slice() {
         [image] => image.descriptor.clone(),
         several => store.put_index(several)?,
     };
-    let image = [ImageToSave { target, names }];
+    let image = [ImageToSave { target, names, labels: Vec::new() }];
     let mut written = Vec::new();
     if let (true, Destination::Path(path)) = (options.as_directory, &options.dest) {
         written = store.save_directory(&image, form, path)?;
@@ -61,14 +61,4 @@ fn output_names(names: &[Reference], options: &ImageOutput) -> Result<Vec<Refere
         name.parse().map_err(|source| ExportError::Name { name: name.clone(), source })
     };
     options.names.iter().map(parse).collect()
-}
-
-fn form(compression: LayerCompression) -> LayerForm {
-    match compression {
-        LayerCompression::Uncompressed => LayerForm::Plain,
-        LayerCompression::Gzip { level: None } => LayerForm::GZIP,
-        LayerCompression::Gzip { level: Some(level) } => LayerForm::Gzip { level },
-        LayerCompression::Zstd { level: None } => LayerForm::ZSTD,
-        LayerCompression::Zstd { level: Some(level) } => LayerForm::Zstd { level },
-    }
 }

@@ -26,6 +26,7 @@ fn image(bench: &Bench, name: &str) -> ImageOutput {
         as_directory: false,
         names: Vec::new(),
         compression: LayerCompression::Gzip { level: None },
+        force_compression: false,
         rewrite_timestamp: false,
     }
 }

@@ -1,4 +1,5 @@
-//! Arguments of the commands that bring images in and out: `load`, `save`, `import`, `export`.
+//! Arguments of the commands that bring images in and out: `load`, `save`, `import`, `export`,
+//! `convert`.
 
 use std::path::PathBuf;
 
@@ -73,6 +74,28 @@ pub(crate) struct ExportArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Of an image for several platforms, this one (default: this machine's)
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+}
+
+/// Sources and destinations are `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]` and
+/// `store:NAME`; FILE may be `-`. Without a name, all images of the source are converted.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ConvertArgs {
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+    #[arg(value_name = "DESTINATION")]
+    pub(crate) destination: String,
+    /// Compress uncompressed layers: `gzip`, `zstd` or `uncompressed` (default: layers stay as they are)
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) compression: Option<String>,
+    /// 0 to 9 for gzip, 1 to 22 for zstd
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) compression_level: Option<i32>,
+    /// Give layers that are compressed in another way this compression too
+    #[arg(long)]
+    pub(crate) force_compression: bool,
+    /// Of images for several platforms, convert only this one (default: all of them)
     #[arg(long)]
     pub(crate) platform: Option<String>,
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub(crate) use archives::{ArchiveFormat, ExportArgs, ImportArgs, LoadArgs, SaveArgs};
+pub(crate) use archives::{ArchiveFormat, ConvertArgs, ExportArgs, ImportArgs, LoadArgs, SaveArgs};
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use image::{
     HistoryArgs, ImageArgs, ImageCommand, ImageInspectArgs, ImagesArgs, InspectArgs, RmiArgs,
@@ -79,6 +79,8 @@ pub(crate) enum Command {
     Save(SaveArgs),
     /// Make an image of a tar archive of a root filesystem
     Import(ImportArgs),
+    /// Convert images between archives, directories and the store
+    Convert(ConvertArgs),
     /// Write the root filesystem of an image, all layers merged, as a tar archive
     Export(ExportArgs),
     /// Run a command in a new container

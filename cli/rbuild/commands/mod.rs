@@ -1,6 +1,7 @@
 //! One file for each command: resolves the arguments, calls a library, shows the result.
 
 mod build;
+mod convert;
 mod dockerfile;
 mod engine;
 mod export;
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Load(args) => load::run(&args, &environment),
         Command::Save(args) => save::run(&args, &environment),
         Command::Import(args) => import::run(&args, &environment),
+        Command::Convert(args) => convert::run(&args, &environment),
         Command::Export(args) => export::run(&args, &environment),
         Command::Run(args) => return run::run(&args, &environment),
         Command::Builder(args) => prune::builder(&args, &environment),

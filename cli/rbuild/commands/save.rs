@@ -51,7 +51,11 @@ fn images(
         };
         match images.iter_mut().find(|other| other.target.digest == target.digest) {
             Some(known) => known.names.extend(reference),
-            None => images.push(ImageToSave { target, names: reference.into_iter().collect() }),
+            None => images.push(ImageToSave {
+                target,
+                names: reference.into_iter().collect(),
+                labels: Vec::new(),
+            }),
         }
     }
     Ok(images)

@@ -25,6 +25,7 @@ pub(super) struct Candidate {
     /// What the archive has of it: one for each platform.
     pub(super) images: Vec<FoundImage>,
     pub(super) names: Vec<Reference>,
+    pub(super) label: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,17 +56,35 @@ impl Store {
     /// Loads images of an archive: an OCI layout (tar or directory) or a Docker archive, the tar compressed or not.
     /// No image becomes visible before all have been checked.
     pub fn load_path(&self, path: &Path, options: &LoadOptions) -> Result<Vec<LoadedImage>> {
+        let loaded = self.fetch_path(path, options)?;
+        self.list(&loaded)?;
+        Ok(loaded)
+    }
+
+    /// As [`Store::load_path`], from a stream.
+    pub fn load(
+        &self,
+        reader: impl Read + Send,
+        options: &LoadOptions,
+    ) -> Result<Vec<LoadedImage>> {
+        let loaded = self.fetch(reader, options)?;
+        self.list(&loaded)?;
+        Ok(loaded)
+    }
+
+    /// As [`Store::load_path`], but the images are not listed: their blobs are held as long as this handle.
+    pub fn fetch_path(&self, path: &Path, options: &LoadOptions) -> Result<Vec<LoadedImage>> {
         if path.is_dir() {
             let mut source = DirSource::open(self, path, Check::Content)?;
             let candidates = read_candidates(self, &mut source, options)?;
             return self.accept(&source, candidates);
         }
         let file = File::open(path).map_err(io_error("open the archive", path))?;
-        self.load(file, options)
+        self.fetch(file, options)
     }
 
-    /// As [`Store::load_path`], from a stream.
-    pub fn load(
+    /// As [`Store::fetch_path`], from a stream.
+    pub fn fetch(
         &self,
         reader: impl Read + Send,
         options: &LoadOptions,
@@ -104,29 +123,38 @@ impl Store {
         self.load_image(None, &candidate.target, &host)
     }
 
-    /// Blobs first, then everything durable, then all names at once.
     fn accept(&self, source: &dyn Source, candidates: Vec<Candidate>) -> Result<Vec<LoadedImage>> {
         if candidates.is_empty() {
             return Err(ArchiveError::Empty.into());
         }
         self.publish_blobs(source, &candidates)?;
-        self.sync()?;
         let mut loaded: Vec<LoadedImage> = Vec::new();
         for candidate in candidates {
             let id = candidate.id();
-            let Candidate { target, names, .. } = candidate;
+            let Candidate { target, names, label, .. } = candidate;
             // The same image may be listed once for each of its names.
             match loaded.iter_mut().find(|image| image.manifest.digest == target.digest) {
-                Some(known) => known.names.extend(names),
-                None => loaded.push(LoadedImage { id, manifest: target, names }),
+                Some(known) => {
+                    known.names.extend(names);
+                    known.labels.extend(label);
+                }
+                None => {
+                    let labels = label.into_iter().collect();
+                    loaded.push(LoadedImage { id, manifest: target, names, labels });
+                }
             }
         }
+        Ok(loaded)
+    }
+
+    /// After the blobs: everything durable, then all names at once.
+    fn list(&self, loaded: &[LoadedImage]) -> Result<()> {
+        self.sync()?;
         self.update_index(|index| {
             let assign = |image: &LoadedImage| names::assign(index, &image.manifest, &image.names);
             loaded.iter().for_each(assign);
             Ok(())
-        })?;
-        Ok(loaded)
+        })
     }
 
     fn publish_blobs(&self, source: &dyn Source, candidates: &[Candidate]) -> Result<()> {

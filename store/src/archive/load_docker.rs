@@ -84,6 +84,7 @@ fn candidate(store: &Store, source: &mut dyn Source, image: &ArchivedImage) -> R
         made_manifest: Some(bytes),
         images: vec![FoundImage { id, platform: parsed.platform() }],
         names: tags.map(|tag| name(tag)).collect::<Result<_>>()?,
+        label: None,
     })
 }
 

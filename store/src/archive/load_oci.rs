@@ -110,8 +110,9 @@ impl<'a> Images<'a> {
         }
         target.platform = if is_index { None } else { Some(images[0].platform.clone()) };
         target.annotations.clear();
-        let names = name_of(entry)?.into_iter().collect();
-        Ok(Candidate { target, made_manifest: None, images, names })
+        let names: Vec<_> = name_of(entry)?.into_iter().collect();
+        let label = entry.annotations.get(REF_NAME).filter(|_| names.is_empty()).cloned();
+        Ok(Candidate { target, made_manifest: None, images, names, label })
     }
 
     fn follow(&mut self, entry: &Descriptor, depth: usize) -> Result<Vec<FoundImage>> {

@@ -9,6 +9,7 @@
 //! | `load_docker.rs` | images of a `docker save` archive                                     |
 //! | `forms.rs`      | the compressed forms of a layer, remembered                            |
 //! | `outgoing.rs`   | what an image becomes on its way out                                   |
+//! | `scratch.rs`    | a store for one conversion                                             |
 //! | `save.rs`       | writing archives and layouts                                           |
 //! | `sink.rs`       | where they are written: a tar or a directory                           |
 //! | `import.rs`     | a root file system as an image of one layer                            |
@@ -23,6 +24,7 @@ mod load_docker;
 mod load_oci;
 mod outgoing;
 mod save;
+mod scratch;
 mod sink;
 mod source;
 
@@ -38,6 +40,7 @@ pub use forms::{FormOptions, LayerForm};
 pub use import::ImportOptions;
 pub use load::LoadOptions;
 pub use save::ArchiveKind;
+pub use scratch::Scratch;
 
 /// An image that was loaded, with the names it came with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct LoadedImage {
     pub manifest: Descriptor,
     /// Empty if the archive has no name for it.
     pub names: Vec<Reference>,
+    /// What it is called in the layout where that is no name an image has here: a lone tag, any text.
+    pub labels: Vec<String>,
 }
 
 /// An image to write and the names it gets in the archive.
@@ -54,6 +59,8 @@ pub struct ImageToSave {
     /// A manifest, or the index of an image for several platforms.
     pub target: Descriptor,
     pub names: Vec<Reference>,
+    /// Written to the layout as they are, and nowhere else.
+    pub labels: Vec<String>,
 }
 
 /// What is wrong with an archive.

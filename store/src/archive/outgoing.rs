@@ -45,6 +45,16 @@ impl Store {
         Ok(outgoing)
     }
 
+    /// The manifest or index that [`Store::save`] would write of `target`; its blobs are in the store and held.
+    pub fn with_form(&self, target: &Descriptor, options: FormOptions) -> Result<Descriptor> {
+        Ok(self.outgoing(target, options)?.descriptor)
+    }
+
+    /// Of an image for several platforms, the manifest for this one.
+    pub fn for_platform(&self, target: &Descriptor, platform: &Platform) -> Result<Descriptor> {
+        Ok(self.load_image(None, target, platform)?.descriptor)
+    }
+
     fn check_held(&self, blob: &Descriptor) -> Result<()> {
         if !self.hold(Held::Blob(blob.digest))? {
             return Err(StoreError::BlobMissing { digest: blob.digest });

@@ -142,9 +142,14 @@ impl Store {
 fn entries((image, outgoing): (&ImageToSave, &Outgoing)) -> Vec<Descriptor> {
     let mut descriptor = outgoing.descriptor.clone();
     descriptor.annotations.clear();
-    if image.names.is_empty() {
+    if image.names.is_empty() && image.labels.is_empty() {
         return vec![descriptor];
     }
+    let labelled = |label: &String| {
+        let mut entry = descriptor.clone();
+        entry.annotations.insert(REF_NAME.to_owned(), label.clone());
+        entry
+    };
     let named = |name: &Reference| {
         let mut entry = descriptor.clone();
         entry.annotations.insert(IMAGE_NAME.to_owned(), name.to_string());
@@ -152,7 +157,7 @@ fn entries((image, outgoing): (&ImageToSave, &Outgoing)) -> Vec<Descriptor> {
         entry.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
         entry
     };
-    image.names.iter().map(named).collect()
+    image.names.iter().map(named).chain(image.labels.iter().map(labelled)).collect()
 }
 
 fn archived((image, outgoing): (&ImageToSave, &Outgoing)) -> Option<ArchivedImage> {
@@ -170,7 +175,7 @@ fn document(sink: &mut dyn Sink, name: &str, mut bytes: &[u8]) -> Result<()> {
 }
 
 fn about(image: &ImageToSave, error: StoreError) -> StoreError {
-    let name = image.names.first().map(Reference::familiar);
+    let name = image.names.first().map(Reference::familiar).or(image.labels.first().cloned());
     let image = name.unwrap_or_else(|| image.target.digest.to_string());
     ArchiveError::Save { image, source: Box::new(error) }.into()
 }

@@ -89,8 +89,8 @@ impl Store {
         Ok(image)
     }
 
-    /// Makes what is stored durable and lets `names` lead to the manifest. Its blobs must be held.
-    pub(crate) fn add_names(&self, manifest: &Descriptor, names: &[Reference]) -> Result<()> {
+    /// Makes what is stored durable and lets `names` lead to the manifest or index. Its blobs must be held.
+    pub fn add_names(&self, manifest: &Descriptor, names: &[Reference]) -> Result<()> {
         if let Some(name) = names.iter().find(|name| name.digest().is_some()) {
             return Err(StoreError::NameWithDigest { name: name.familiar() });
         }

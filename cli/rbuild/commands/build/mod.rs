@@ -5,7 +5,7 @@ mod context;
 pub(super) mod failure;
 mod fields;
 mod interrupt;
-mod output;
+pub(super) mod output;
 mod request;
 mod result;
 mod secret;

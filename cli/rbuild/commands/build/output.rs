@@ -17,6 +17,7 @@ struct Settings {
     tar: Option<bool>,
     compression: Option<String>,
     level: Option<i32>,
+    force_compression: bool,
     rewrite_timestamp: bool,
 }
 
@@ -48,7 +49,8 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
         "rewrite-timestamp" => settings.rewrite_timestamp = flag(value)?,
         // What they ask for is what happens anyway.
         "oci-mediatypes" | "unpack" | "store" if flag(value.clone())? => {}
-        "force-compression" | "push" | "push-by-digest" if !flag(value.clone())? => {}
+        "force-compression" => settings.force_compression = flag(value)?,
+        "push" | "push-by-digest" if !flag(value.clone())? => {}
         "type" => settings.kind = value,
         "dest" => settings.dest = value,
         "name" => {
@@ -98,11 +100,15 @@ fn image(settings: Settings) -> Result<ImageOutput> {
         as_directory,
         names: settings.names,
         compression: compression(settings.compression.as_deref(), settings.level)?,
+        force_compression: settings.force_compression,
         rewrite_timestamp: settings.rewrite_timestamp,
     })
 }
 
-fn compression(name: Option<&str>, level: Option<i32>) -> Result<LayerCompression> {
+pub(in crate::commands) fn compression(
+    name: Option<&str>,
+    level: Option<i32>,
+) -> Result<LayerCompression> {
     match name.unwrap_or("gzip") {
         "gzip" => match level.map(u32::try_from).transpose() {
             Ok(level) if level.is_none_or(|level| level <= 9) => {
@@ -110,7 +116,11 @@ fn compression(name: Option<&str>, level: Option<i32>) -> Result<LayerCompressio
             }
             _ => bail!("gzip has levels 0 to 9"),
         },
+        "zstd" if level.is_some_and(|level| !(1..=22).contains(&level)) => {
+            bail!("zstd has levels 1 to 22")
+        }
         "zstd" => Ok(LayerCompression::Zstd { level }),
+        "uncompressed" if level.is_some() => bail!("what is not compressed has no level"),
         "uncompressed" => Ok(LayerCompression::Uncompressed),
         other => bail!("compression `{other}` is not supported; use gzip, zstd or uncompressed"),
     }
