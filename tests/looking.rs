@@ -164,6 +164,22 @@ fn inspect_is_dockers_document() {
 }
 
 #[test]
+fn sizes_are_those_of_files_and_links() {
+    let sandbox = Sandbox::new();
+    sandbox.write("context/dir/file", "12345");
+    std::os::unix::fs::symlink("target", sandbox.path("context/dir/link")).unwrap();
+    sandbox.build("FROM scratch\nCOPY dir /dir\n", &["-t", "app"]).success();
+    sandbox.rbuild(["inspect", "-f", "{{.Size}}", "app"]).success().prints("11\n");
+    sandbox.rbuild(["images", "--format", "{{.Size}}"]).success().prints("11B\n");
+    // Loaded and compressed it is as large.
+    sandbox.rbuild(["save", "-o", "a.tar", "app"]).success();
+    sandbox.rbuild(["rmi", "app"]).success();
+    sandbox.rbuild(["load", "-i", "a.tar"]).success();
+    sandbox.rbuild(["images", "--format", "{{.Size}}"]).success().prints("11B\n");
+    sandbox.rbuild(["history", "--format", "{{.Size}}", "app"]).success().prints("11B\n");
+}
+
+#[test]
 fn what_cannot_be_inspected_is_named_beside_what_can() {
     let sandbox = images();
     sandbox.rbuild(["inspect", "nothing"]).exits(1).prints("[]\n").says("`nothing` does not exist");

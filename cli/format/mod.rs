@@ -29,6 +29,8 @@ mod element;
 mod error;
 mod execute;
 mod function;
+#[cfg(test)]
+mod hostile;
 mod list;
 mod parse;
 mod shape;

@@ -8,13 +8,17 @@ use super::function::Function;
 use super::token::{Kind, Token, tokens};
 use super::tree::{Branch, Command, Node, Operand, OperandKind, Pipeline};
 
+/// Blocks and parentheses in each other: more would only exhaust the stack.
+const DEEPEST: usize = 100;
+
 /// Parts of Go's language that Docker's templates hardly use.
 const REFUSED: [&str; 3] = ["define", "template", "block"];
 
 pub(super) fn parse(template: &str) -> Result<Vec<Node>, Flaw> {
     let tokens = tokens(template)?;
     let end = template.len();
-    let mut parser = Parser { tokens, at: 0, end, variables: vec![String::new()], ranges: 0 };
+    let mut parser =
+        Parser { tokens, at: 0, end, variables: vec![String::new()], ranges: 0, depth: 0 };
     let (nodes, stop) = parser.nodes()?;
     match stop {
         Stop::Eof => Ok(nodes),
@@ -32,6 +36,8 @@ struct Parser {
     variables: Vec<String>,
     /// How many `range` bodies we are in.
     ranges: usize,
+    /// How many blocks and parentheses we are in.
+    depth: usize,
 }
 
 /// What ended a list of nodes.
@@ -106,6 +112,7 @@ impl Parser {
     /// `{{if …}}…{{else if …}}…{{else}}…{{end}}` from its keyword on.
     fn branch(&mut self, keyword: &'static str, span: Range<usize>) -> Result<Branch, Flaw> {
         self.at += 1;
+        self.enter(&span)?;
         let scope = self.variables.len();
         let pipeline = self.pipeline(keyword, &Kind::Close)?;
         let is_range = usize::from(keyword == "range");
@@ -120,7 +127,25 @@ impl Parser {
             Stop::Else(_) => self.otherwise(keyword, span)?,
         };
         self.variables.truncate(scope);
+        self.depth -= 1;
         Ok(Branch { pipeline, body, otherwise })
+    }
+
+    /// One level deeper, for as long as what begins at `span` is not closed.
+    fn enter(&mut self, span: &Range<usize>) -> Result<(), Flaw> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            let message = format!("more than {DEEPEST} blocks or parentheses in each other");
+            return Err(Flaw::new(span.clone(), message));
+        }
+        Ok(())
+    }
+
+    fn parentheses(&mut self, span: &Range<usize>) -> Result<OperandKind, Flaw> {
+        self.enter(span)?;
+        let pipeline = self.pipeline("parenthesized pipeline", &Kind::RightParen)?;
+        self.depth -= 1;
+        Ok(OperandKind::Paren(Box::new(pipeline)))
     }
 
     fn otherwise(&mut self, keyword: &'static str, span: Range<usize>) -> Result<Vec<Node>, Flaw> {
@@ -241,9 +266,7 @@ impl Parser {
             Kind::String(text) => OperandKind::Text(text),
             Kind::Word(word) => named(&word, &span)?,
             Kind::Variable(name) => self.variable(&name[1..], &span)?,
-            Kind::LeftParen => OperandKind::Paren(Box::new(
-                self.pipeline("parenthesized pipeline", &Kind::RightParen)?,
-            )),
+            Kind::LeftParen => self.parentheses(&span)?,
             Kind::Field(name) => {
                 let first = (name, span.clone());
                 let dot = Operand { kind: OperandKind::Dot, span: span.clone() };
