@@ -59,6 +59,8 @@ pub enum StoreError {
     Unpack { digest: Digest, source: crate::layer::LayerError },
     #[error("cannot read layer {digest}")]
     Layer { digest: Digest, source: crate::layer::LayerError },
+    #[error("cannot find out what was changed in `{}`", path.display())]
+    Compare { path: PathBuf, source: crate::layer::LayerError },
     #[error("cannot compress layer {diff_id}")]
     Compress { diff_id: DiffId, source: io::Error },
     #[error("snapshot {id} does not exist")]

@@ -17,7 +17,7 @@ use crate::digest::{ChainId, DiffId, HashingReader};
 use crate::error::{Result, StoreError, io_error};
 use crate::id_map::IdMap;
 use crate::image::{Image, ImageLayer};
-use crate::layer::{LayerIndex, WhiteoutForm, apply, decompressor, holes, index_layer};
+use crate::layer::{LayerIndex, apply, decompressor, holes, index_layer};
 use crate::media_type;
 use crate::open::Store;
 use crate::snapshot::{SnapshotId, Snapshotter};
@@ -128,9 +128,9 @@ impl Store {
         tree: &Tree,
     ) -> Result<(SnapshotId, Arc<LayerIndex>)> {
         let digest = layer.descriptor.digest;
-        let active = snapshotter.prepare(parents)?;
+        let active = snapshotter.stage(parents)?;
         let mut reader = HashingReader::new(self.open_layer(&layer.descriptor)?);
-        let form = WhiteoutForm::Overlay;
+        let form = snapshotter.whiteouts();
         let index = apply(&mut reader, &active.upper, tree, form, IdMap::default())
             .map_err(|source| StoreError::Unpack { digest, source })?;
         check_diff_id(reader, layer)?;

@@ -48,5 +48,7 @@ pub use manifest::{Index, Manifest};
 pub use open::Store;
 pub use platform::Platform;
 pub use reference::Reference;
-pub use snapshot::{ActiveSnapshot, RootfsMount, SnapshotId, Snapshotter};
+pub use snapshot::{
+    ActiveSnapshot, OverlaySupport, RootfsMount, SnapshotForm, SnapshotId, Snapshotter,
+};
 pub use validate::{Problem, ProblemKind};

@@ -3,7 +3,8 @@
 //! ```text
 //! schema.json                 {"schema": 1}
 //! images/                     an OCI image layout: oci-layout, index.json, blobs/sha256/<hex>
-//! snapshots/fs/<id>/          an unpacked layer, in overlayfs' form
+//! snapshots/fs/<id>/          an unpacked layer in overlayfs' form, or (copy…) a whole file system
+//! snapshots/form              which of the two suits this place, where that had to be found out
 //! snapshots/empty/            a lower directory with nothing in it
 //! snapshots/chains/<hex>      chain ID → snapshot id
 //! snapshots/merged/<hex>      a stack of snapshots → the snapshot that stands for it
@@ -30,7 +31,9 @@ use crate::error::{Result, StoreError, io_error};
 use crate::layers::KnownLayers;
 use crate::lease::{self, Held, Session};
 use crate::lock::{Lock, LockName};
-use crate::snapshot::{OverlaySnapshotter, Snapshotter};
+use crate::snapshot::{
+    CopySnapshotter, KnownStamps, OverlaySnapshotter, SnapshotForm, Snapshotter,
+};
 
 const SCHEMA: u64 = 1;
 const DIRECTORIES: [&str; 12] = [
@@ -63,6 +66,9 @@ pub(crate) struct Inner {
     state: PathBuf,
     session: Mutex<Option<Arc<Session>>>,
     pub(crate) layers: KnownLayers,
+    /// Once it is decided.
+    pub(crate) form: Mutex<Option<SnapshotForm>>,
+    pub(crate) stamps: KnownStamps,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,6 +93,8 @@ impl Store {
                 state: state.to_owned(),
                 session: Mutex::default(),
                 layers: KnownLayers::default(),
+                form: Mutex::default(),
+                stamps: KnownStamps::default(),
             }),
         };
         store.remove_leftovers()?;
@@ -112,7 +120,10 @@ impl Store {
 
     /// Makes and keeps the unpacked layers.
     pub fn snapshotter(&self) -> Arc<dyn Snapshotter> {
-        Arc::new(OverlaySnapshotter::new(self.clone()))
+        match self.snapshot_form() {
+            SnapshotForm::Overlay => Arc::new(OverlaySnapshotter::new(self.clone())),
+            SnapshotForm::Copy => Arc::new(CopySnapshotter::new(self.clone())),
+        }
     }
 
     /// Writes `held` into this handle's lease and says whether it exists. If so, it stays at least as long

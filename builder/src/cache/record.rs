@@ -37,6 +37,7 @@ pub(crate) struct Record {
     pub(crate) created: i64,
     pub(crate) diff_id: DiffId,
     pub(crate) descriptor: Descriptor,
+    /// Of whichever form the store had then.
     pub(crate) snapshot: Option<SnapshotId>,
     /// The step with every word expanded, as in the key.
     pub(crate) step: serde_json::Value,
@@ -83,7 +84,7 @@ impl Cache {
             return Ok(None);
         }
         if let Some(snapshot) = record.snapshot.take()
-            && self.store.hold(Held::Snapshot(snapshot.clone()))?
+            && self.store.hold_snapshot(&snapshot)?
         {
             record.snapshot = Some(snapshot);
         }

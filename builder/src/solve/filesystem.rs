@@ -1,12 +1,13 @@
 //! [`Filesystem`]: the state of a stage between two steps.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use store::id_map::IdMap;
-use store::layer::{LayerIndex, WhiteoutForm, apply};
+use store::layer::{LayerIndex, apply};
 use store::tree::{Tree, TreeContent, TreeLayer};
-use store::{ChainId, Descriptor, DiffId, Image, SnapshotId, Snapshotter, Store};
+use store::{ChainId, Descriptor, DiffId, Image, SnapshotId, Store};
 
 use crate::cache::{Cache, KeyBuilder, Record, StepKey};
 use crate::execute::{NewLayer, StepError};
@@ -59,7 +60,10 @@ pub(crate) struct Layer {
     pub(crate) created: i64,
     sealed: Mutex<Option<Result<Sealed, String>>>,
     ready: Condvar,
-    snapshot: Mutex<Option<SnapshotId>>,
+    /// What the step itself left: a RUN's, which is on one state alone.
+    made: Option<SnapshotId>,
+    /// Where it was unpacked, by the snapshot below: the same layer may be on several states (`--link`).
+    unpacked: Mutex<HashMap<Option<SnapshotId>, SnapshotId>>,
 }
 
 #[derive(Clone, Debug)]
@@ -127,7 +131,8 @@ impl Layer {
             created,
             sealed: Mutex::new(Some(Ok(sealed))),
             ready: Condvar::new(),
-            snapshot: Mutex::new(snapshot),
+            made: snapshot,
+            unpacked: Mutex::default(),
         }
     }
 
@@ -136,7 +141,8 @@ impl Layer {
             created,
             sealed: Mutex::default(),
             ready: Condvar::new(),
-            snapshot: Mutex::new(Some(snapshot)),
+            made: Some(snapshot),
+            unpacked: Mutex::default(),
         }
     }
 
@@ -150,9 +156,9 @@ impl Layer {
         Sealing(self.clone())
     }
 
-    /// Where it is unpacked, if it is.
+    /// What the step itself left, if it left any.
     pub(crate) fn snapshot(&self) -> Option<SnapshotId> {
-        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.made.clone()
     }
 
     /// Waits until it is sealed.
@@ -223,23 +229,50 @@ impl Filesystem {
             None => Vec::new(),
         };
         for (number, layer) in self.layers.iter().enumerate() {
-            let mut snapshot = layer.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-            if snapshot.is_none() {
-                let below = Filesystem { layers: self.layers[..number].to_vec(), ..self.clone() };
-                *snapshot = Some(below.unpack(store, layer)?);
-            }
-            stack.extend(snapshot.clone());
+            let snapshot = match layer.snapshot() {
+                Some(made) => made,
+                None => self.unpacked(store, number, &stack)?,
+            };
+            stack.push(snapshot);
         }
         Ok(stack)
     }
 
-    fn unpack(&self, store: &Store, layer: &Layer) -> Result<SnapshotId, StepError> {
+    /// The snapshot of a layer above the stack `below`.
+    fn unpacked(
+        &self,
+        store: &Store,
+        number: usize,
+        below: &[SnapshotId],
+    ) -> Result<SnapshotId, StepError> {
+        let layer = &self.layers[number];
+        let mut known = layer.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        let top = below.last().cloned();
+        if let Some(snapshot) = known.get(&top) {
+            return Ok(snapshot.clone());
+        }
+        let layers = self.layers[..number].to_vec();
+        let snapshot = Filesystem { layers, ..self.clone() }.unpack(store, layer, below)?;
+        Ok(known.entry(top).or_insert(snapshot).clone())
+    }
+
+    fn unpack(
+        &self,
+        store: &Store,
+        layer: &Layer,
+        stack: &[SnapshotId],
+    ) -> Result<SnapshotId, StepError> {
         let sealed = layer.sealed()?;
         let chain = ChainId::on(self.chain_id()?, sealed.diff_id);
         if let Some(known) = store.snapshot_of_chain(chain)? {
             return Ok(known);
         }
-        let id = unpack_blob(store, &*store.snapshotter(), &sealed.descriptor, &self.tree(store)?)?;
+        let snapshotter = store.snapshotter();
+        let active = snapshotter.stage(stack)?;
+        let reader = std::io::BufReader::new(store.open_blob(&sealed.descriptor.digest)?);
+        let form = snapshotter.whiteouts();
+        apply(reader, &active.upper, &self.tree(store)?, form, IdMap::Identity)?;
+        let id = snapshotter.commit(active)?;
         store.set_snapshot_of_chain(chain, &id)?;
         Ok(id)
     }
@@ -256,17 +289,4 @@ impl Filesystem {
     fn chain_id(&self) -> Result<Option<ChainId>, StepError> {
         Ok(ChainId::of(&self.diff_ids()?))
     }
-}
-
-/// Unpacks an uncompressed layer into a snapshot of its own.
-pub(crate) fn unpack_blob(
-    store: &Store,
-    snapshotter: &dyn Snapshotter,
-    descriptor: &Descriptor,
-    parents: &Tree,
-) -> Result<SnapshotId, StepError> {
-    let active = snapshotter.prepare(&[])?;
-    let reader = std::io::BufReader::new(store.open_blob(&descriptor.digest)?);
-    apply(reader, &active.upper, parents, WhiteoutForm::Overlay, IdMap::Identity)?;
-    Ok(snapshotter.commit(active)?)
 }

@@ -1,7 +1,6 @@
 //! Sealing: from the snapshot a RUN left to a layer, and what a layer's content is known by.
 
-use store::id_map::IdMap;
-use store::layer::{Entry, EntryKind, LayerIndex, LayerWriter, scan, write_layer};
+use store::layer::{Entry, EntryKind, LayerIndex, LayerWriter, write_layer};
 use store::tree::Tree;
 use store::{SnapshotId, Store};
 
@@ -9,16 +8,16 @@ use super::filesystem::Filesystem;
 use crate::cache::{KeyBuilder, StepKey};
 use crate::execute::{NewLayer, StepError, layer};
 
-/// Scans what a RUN changed and writes it as a layer.
+/// Finds what a RUN changed and writes it as a layer.
 pub(super) fn seal_snapshot(
     store: &Store,
     below: &Filesystem,
     snapshot: &SnapshotId,
 ) -> Result<NewLayer, StepError> {
-    let upper = store.snapshotter().dir(snapshot)?;
-    let index = scan(&upper, &below.tree(store)?, IdMap::Identity)?;
+    let snapshotter = store.snapshotter();
+    let index = snapshotter.changes(snapshot, &below.tree(store)?)?;
     let mut writer = LayerWriter::new(store.blob_writer()?);
-    write_layer(&index, &upper, &mut writer)?;
+    write_layer(&index, &snapshotter.dir(snapshot)?, &mut writer)?;
     layer::seal(writer)
 }
 

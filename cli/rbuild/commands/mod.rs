@@ -18,6 +18,7 @@ mod rmi;
 mod run;
 mod save;
 mod settings;
+mod snapshots;
 mod system;
 mod tag;
 mod times;

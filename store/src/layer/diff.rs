@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use sys::root_dir::{FileKind, Metadata};
 use sys::{RootDir, SysError};
@@ -22,7 +23,7 @@ use crate::tree::Tree;
 /// Content digests are still unknown; [`write_layer`] computes them.
 pub fn scan(upper: &RootDir, parents: &Tree, id_map: IdMap) -> Result<LayerIndex, LayerError> {
     let mut scan = Scan { upper, parents, id_map, found: Vec::new() };
-    scan.root()?;
+    scan.found.extend(root_entry(upper, parents, id_map)?);
     let mut directories = vec![Vec::new()];
     while let Some(path) = directories.pop() {
         scan.directory(&path, &mut directories)?;
@@ -62,28 +63,14 @@ struct Scan<'a> {
     found: Vec<Found>,
 }
 
-struct Found {
-    entry: Entry,
-    /// Device and inode of a file with several names.
-    inode: Option<(u64, u64)>,
+/// Something for a layer.
+pub(super) struct Found {
+    pub(super) entry: Entry,
+    /// Device and inode of what may have several names.
+    pub(super) inode: Option<(u64, u64)>,
 }
 
 impl Scan<'_> {
-    fn root(&mut self) -> Result<(), LayerError> {
-        let failed = |source| LayerError::Scan { path: "/".to_owned(), source };
-        let metadata = self.upper.metadata("").map_err(failed)?;
-        let xattrs = self.upper.xattrs("").map_err(failed)?;
-        let entry = self.entry(Vec::new(), EntryKind::Dir { opaque: false }, &metadata, xattrs);
-        let known = self.parents.lookup_bytes(b"").map(|found| found.entry);
-        let known = known.unwrap_or_else(|| Entry::default_dir(""));
-        let same = (known.mode, known.uid, known.gid) == (entry.mode, entry.uid, entry.gid)
-            && known.xattrs == entry.xattrs;
-        if !same {
-            self.found.push(Found { entry, inode: None });
-        }
-        Ok(())
-    }
-
     /// One directory; those in it are left to the caller. Each is opened by its path, so that the
     /// depth of a tree costs neither descriptors nor stack.
     fn directory(&mut self, path: &[u8], deeper: &mut Vec<Vec<u8>>) -> Result<(), LayerError> {
@@ -104,7 +91,7 @@ impl Scan<'_> {
             let single = matches!(kind, EntryKind::Dir { .. } | EntryKind::Whiteout);
             let several = !single && metadata.nlink > 1;
             let inode = several.then_some((metadata.dev, metadata.ino));
-            let entry = self.entry(child_path.clone(), kind, &metadata, xattrs);
+            let entry = entry_of(child_path.clone(), kind, &metadata, xattrs, self.id_map);
             self.found.push(Found { entry, inode });
         }
         Ok(())
@@ -118,55 +105,85 @@ impl Scan<'_> {
         metadata: &Metadata,
         xattrs: &Xattrs,
     ) -> Result<Option<EntryKind>, SysError> {
-        let (major, minor) = (metadata.rdev_major(), metadata.rdev_minor());
-        Ok(Some(match metadata.kind {
-            // A socket is in no layer, but what it took the place of is gone all the same.
-            FileKind::Socket => return Ok(self.deletion(path)),
-            FileKind::CharDevice if metadata.is_overlay_whiteout() => {
-                return Ok(self.deletion(path));
-            }
-            FileKind::Dir => {
-                let lower = || self.parents.lookup_bytes(path);
-                let hides = || lower().is_some_and(|found| found.entry.is_dir());
-                EntryKind::Dir { opaque: xattr::is_overlay_opaque(xattrs) && hides() }
-            }
-            FileKind::File => EntryKind::File { size: metadata.size, digest: None, offset: None },
-            FileKind::Symlink => {
-                let (_, name) = split_parent(path).unwrap_or_default();
-                let target = dir.read_link(as_path(name))?;
-                EntryKind::Symlink { target: target.into_os_string().into_vec() }
-            }
-            FileKind::Fifo => EntryKind::Fifo,
-            FileKind::CharDevice => EntryKind::CharDevice { major, minor },
-            FileKind::BlockDevice => EntryKind::BlockDevice { major, minor },
-        }))
-    }
-
-    /// Of what the parents have there, if anything.
-    fn deletion(&self, path: &[u8]) -> Option<EntryKind> {
-        self.parents.lookup_bytes(path).map(|_| EntryKind::Whiteout)
-    }
-
-    fn entry(&self, path: Vec<u8>, kind: EntryKind, metadata: &Metadata, xattrs: Xattrs) -> Entry {
-        if kind == EntryKind::Whiteout {
-            return Entry::whiteout(path);
+        // A socket is in no layer, but what it took the place of is gone all the same.
+        if metadata.is_overlay_whiteout() || metadata.kind == FileKind::Socket {
+            let hides = self.parents.lookup_bytes(path).is_some();
+            return Ok(hides.then_some(EntryKind::Whiteout));
         }
-        let owner = Owner { uid: metadata.uid, gid: metadata.gid };
-        let owner = self.id_map.to_image(owner);
-        Entry {
-            path,
-            kind,
-            mode: metadata.mode,
-            uid: owner.uid,
-            gid: owner.gid,
-            mtime: metadata.mtime.secs,
-            xattrs: xattr::for_image(xattrs),
+        if metadata.kind == FileKind::Dir {
+            let lower = || self.parents.lookup_bytes(path);
+            let hides = || lower().is_some_and(|found| found.entry.is_dir());
+            let opaque = xattr::is_overlay_opaque(xattrs) && hides();
+            return Ok(Some(EntryKind::Dir { opaque }));
         }
+        let (_, name) = split_parent(path).unwrap_or_default();
+        kind_on_disk(dir, as_path(name), metadata).map(Some)
+    }
+}
+
+/// The root, if its owner, mode or attributes are not the parents'.
+pub(super) fn root_entry(
+    dir: &RootDir,
+    parents: &Tree,
+    id_map: IdMap,
+) -> Result<Option<Found>, LayerError> {
+    let failed = |source| LayerError::Scan { path: "/".to_owned(), source };
+    let metadata = dir.metadata("").map_err(failed)?;
+    let xattrs = dir.xattrs("").map_err(failed)?;
+    let kind = EntryKind::Dir { opaque: false };
+    let entry = entry_of(Vec::new(), kind, &metadata, xattrs, id_map);
+    let known = parents.lookup_bytes(b"").map(|found| found.entry);
+    let known = known.unwrap_or_else(|| Entry::default_dir(""));
+    let same = (known.mode, known.uid, known.gid) == (entry.mode, entry.uid, entry.gid)
+        && known.xattrs == entry.xattrs;
+    Ok((!same).then_some(Found { entry, inode: None }))
+}
+
+/// What is called `name`, a hard link as the file it is a name of. Not for sockets.
+pub(super) fn kind_on_disk(
+    dir: &RootDir,
+    name: &Path,
+    metadata: &Metadata,
+) -> Result<EntryKind, SysError> {
+    let (major, minor) = (metadata.rdev_major(), metadata.rdev_minor());
+    Ok(match metadata.kind {
+        FileKind::Dir => EntryKind::Dir { opaque: false },
+        FileKind::File => EntryKind::File { size: metadata.size, digest: None, offset: None },
+        FileKind::Symlink => {
+            let target = dir.read_link(name)?;
+            EntryKind::Symlink { target: target.into_os_string().into_vec() }
+        }
+        FileKind::CharDevice => EntryKind::CharDevice { major, minor },
+        FileKind::BlockDevice => EntryKind::BlockDevice { major, minor },
+        FileKind::Fifo | FileKind::Socket => EntryKind::Fifo,
+    })
+}
+
+/// With the attributes it has on disk.
+pub(super) fn entry_of(
+    path: Vec<u8>,
+    kind: EntryKind,
+    metadata: &Metadata,
+    xattrs: Xattrs,
+    id_map: IdMap,
+) -> Entry {
+    if kind == EntryKind::Whiteout {
+        return Entry::whiteout(path);
+    }
+    let owner = id_map.to_image(Owner { uid: metadata.uid, gid: metadata.gid });
+    Entry {
+        path,
+        kind,
+        mode: metadata.mode,
+        uid: owner.uid,
+        gid: owner.gid,
+        mtime: metadata.mtime.secs,
+        xattrs: xattr::for_image(xattrs),
     }
 }
 
 /// Makes all names of a file but the first, in the order of the index, hard links to that one.
-fn link_names(mut found: Vec<Found>) -> Vec<Entry> {
+pub(super) fn link_names(mut found: Vec<Found>) -> Vec<Entry> {
     found.sort_by(|a, b| compare_paths(&a.entry.path, &b.entry.path));
     let mut first_names = HashMap::new();
     let mut entries = Vec::with_capacity(found.len());
@@ -197,6 +214,6 @@ fn refuse_redirects(path: &[u8], xattrs: &Xattrs) -> Result<(), LayerError> {
     Ok(())
 }
 
-fn as_path(path: &[u8]) -> &std::path::Path {
-    std::path::Path::new(std::ffi::OsStr::from_bytes(path))
+pub(super) fn as_path(path: &[u8]) -> &Path {
+    Path::new(std::ffi::OsStr::from_bytes(path))
 }

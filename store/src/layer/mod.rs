@@ -13,6 +13,7 @@
 //! | `apply.rs`    | archive → unpacked directory                                            |
 //! | `disk.rs`     | one entry on disk, with all its attributes                              |
 //! | `diff.rs`     | upper directory of an overlay → entries, archive                        |
+//! | `changes.rs`  | whole tree, once a copy of its parents → entries                         |
 //! | `compress.rs` | gzip, zstd; reading also xz and bzip2                                   |
 //! | `gzip.rs`     | gzip on all cores, the same bytes on any number of them                 |
 //! | `holes.rs`    | sparse files on disk                                                    |
@@ -20,6 +21,7 @@
 //! | `tar_format/` | the format itself                                                       |
 
 pub mod apply;
+pub mod changes;
 mod codec;
 mod collect;
 pub mod compress;
@@ -38,6 +40,7 @@ pub mod write;
 pub(crate) mod xattr;
 
 pub use apply::{WhiteoutForm, apply, apply_archive};
+pub use changes::{Stamps, changes};
 pub use collect::index_layer;
 pub use compress::{Compression, compressor, decompressor};
 pub use content::ContentDigest;

@@ -6,12 +6,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
+use sys::RootDir;
+use sys::root_dir::{FileKind, Metadata};
 
-use sys::root_dir::{FileKind, Metadata, NodeKind};
-use sys::{RootDir, SysError};
-
-use super::{SnapshotId, overlay};
+use super::duplicate::{cannot_link, copy_node};
+use super::{SnapshotForm, SnapshotId, overlay};
 use crate::digest::Digest;
 use crate::error::{Result, io_error, sys_error};
 use crate::layer::xattr;
@@ -32,7 +31,7 @@ pub(super) fn merged(store: &Store, stack: &[SnapshotId]) -> Result<SnapshotId> 
     }
     let target = store.temp_path()?;
     let result = merge_into(store, stack, &target).and_then(|()| {
-        let id = SnapshotId::random();
+        let id = SnapshotId::random(SnapshotForm::Overlay);
         overlay::publish(store, &target, &id)?;
         // The parts too, so that garbage collection knows whom it serves.
         store.replace_file(&record, format!("{id} {}", names.join(" ")).as_bytes())?;
@@ -108,33 +107,11 @@ impl Layer<'_> {
         match self.merged.hard_link_from(&self.dir, path, path) {
             Ok(()) => Ok(()),
             // Too many links, or a file system that has none.
-            Err(error) if cannot_link(&error) => self.copy_node(path, metadata),
+            Err(error) if cannot_link(&error) => {
+                copy_node(&self.dir, self.merged, path, metadata, &mut false)
+            }
             Err(error) => Err(sys_error("merge snapshots")(error)),
         }
-    }
-
-    fn copy_node(&self, path: &Path, metadata: &Metadata) -> Result<()> {
-        let act = "copy into the merged snapshot";
-        let node = |kind| self.merged.mknod(path, kind, metadata.mode).map_err(sys_error(act));
-        let (major, minor) = (metadata.rdev_major(), metadata.rdev_minor());
-        match metadata.kind {
-            FileKind::File => {
-                let mut from = self.dir.open_file_nofollow(path).map_err(sys_error(act))?;
-                let created = self.merged.create_file(path, metadata.mode);
-                let mut to = created.map_err(sys_error(act))?;
-                std::io::copy(&mut from, &mut to).map_err(io_error(act, path))?;
-            }
-            FileKind::Symlink => {
-                let target = self.dir.read_link(path).map_err(sys_error(act))?;
-                self.merged.symlink(target, path).map_err(sys_error(act))?;
-            }
-            FileKind::Fifo => node(NodeKind::Fifo)?,
-            FileKind::Socket => node(NodeKind::Socket)?,
-            FileKind::CharDevice => node(NodeKind::CharDevice { major, minor })?,
-            FileKind::BlockDevice => node(NodeKind::BlockDevice { major, minor })?,
-            FileKind::Dir => {}
-        }
-        copy_attributes(&self.dir, path, self.merged, path)
     }
 
     fn clear(&self, path: &Path) -> Result<()> {
@@ -145,11 +122,6 @@ impl Layer<'_> {
             _ => Ok(()),
         }
     }
-}
-
-fn cannot_link(error: &SysError) -> bool {
-    let known = [Errno::MLINK, Errno::PERM, Errno::NOTSUP, Errno::NOSYS, Errno::XDEV];
-    known.iter().any(|errno| error.errno() == Some(errno.raw_os_error()))
 }
 
 /// Owner, mode, extended attributes (without overlayfs' own) and time; attributes that only the target has go.
@@ -172,9 +144,14 @@ pub(super) fn copy_attributes(
         }
     }
     for (name, value) in &xattrs {
-        if !OVERLAY_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        if !is_overlay_mark(name) {
             to.set_xattr(target, name, value).map_err(sys_error(act))?;
         }
     }
     to.set_mtime(target, metadata.mtime).map_err(sys_error(act))
+}
+
+/// Attributes by which overlayfs keeps its books.
+pub(super) fn is_overlay_mark(name: &[u8]) -> bool {
+    OVERLAY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

@@ -1,37 +1,61 @@
 //! Snapshots: unpacked layers, and directories that are becoming one.
 //!
-//! A snapshot is the content of *one* layer in overlayfs' form (whiteouts are 0:0 character devices, opaque
-//! directories carry an attribute); a stack of them, bottom first, is a file system. Snapshots never change
-//! once committed. This crate mounts nothing: it says what to mount ([`RootfsMount`]).
+//! A stack of snapshots, one for each layer, bottom first, is a file system. Snapshots never change once
+//! committed. This crate mounts nothing: it says what to mount ([`RootfsMount`]).
+//!
+//! | file           | what                                                                             |
+//! |----------------|----------------------------------------------------------------------------------|
+//! | `form.rs`      | which of the two forms a store takes                                             |
+//! | `overlay.rs`   | each snapshot is *one* layer as overlayfs takes it: deleted is a 0:0 character device, opaque an attribute |
+//! | `merge.rs`     | several of these as one                                                          |
+//! | `copy.rs`      | each snapshot is all layers of the stack up to its own                           |
+//! | `duplicate.rs` | a whole tree once more                                                           |
+mod copy;
+mod duplicate;
+mod form;
 mod merge;
 mod overlay;
 
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sys::RootDir;
 
+pub use copy::CopySnapshotter;
+pub(crate) use copy::KnownStamps;
+pub use form::{OverlaySupport, SnapshotForm};
 pub use overlay::OverlaySnapshotter;
 
 use crate::digest::ChainId;
 use crate::error::{Result, StoreError, io_error};
-use crate::lease::{self, Held};
+use crate::layer::{LayerIndex, Stamps, WhiteoutForm};
+use crate::lease;
 use crate::lock::LockName;
 use crate::open::{Store, remove_any};
+use crate::tree::Tree;
 
 /// Makes and keeps snapshots. Stacks are given bottom first.
 pub trait Snapshotter: Send + Sync + fmt::Debug {
-    /// An empty directory above `parents`, to be written to and then committed or discarded.
+    /// Something above `parents` for processes to write to, then to be committed or discarded.
     fn prepare(&self, parents: &[SnapshotId]) -> Result<ActiveSnapshot>;
+    /// The same above something that is not a snapshot and stays as it is.
+    fn prepare_above(&self, below: &ActiveSnapshot) -> Result<ActiveSnapshot>;
+    /// A directory above `parents` for [`crate::layer::apply()`] alone: its files may be shared.
+    fn stage(&self, parents: &[SnapshotId]) -> Result<ActiveSnapshot>;
+    /// How a layer is unpacked there.
+    fn whiteouts(&self) -> WhiteoutForm;
     /// What was written becomes a snapshot.
     fn commit(&self, active: ActiveSnapshot) -> Result<SnapshotId>;
     /// What was written goes away. Dropping the active snapshot does the same, without reporting errors.
     fn discard(&self, active: ActiveSnapshot) -> Result<()>;
+    /// What a snapshot that processes wrote to changes of `parents`, which it was prepared above.
+    fn changes(&self, id: &SnapshotId, parents: &Tree) -> Result<LayerIndex>;
     /// The stack as a read-only file system.
     fn view(&self, stack: &[SnapshotId]) -> Result<RootfsMount>;
-    /// The content of one snapshot by itself.
+    /// One snapshot: it has at least the files of its layer, under their paths.
     fn dir(&self, id: &SnapshotId) -> Result<RootDir>;
     /// Removes a snapshot that nothing uses.
     fn remove(&self, id: &SnapshotId) -> Result<()>;
@@ -41,6 +65,9 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SnapshotId(String);
+
+/// How names of whole copies begin.
+const COPY: &str = "copy";
 
 /// What to mount to see a file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,11 +92,13 @@ pub enum RootfsMount {
 pub struct ActiveSnapshot {
     /// What to mount for a process that writes.
     pub mount: RootfsMount,
-    /// Where what is written ends up. Can be written to directly, in overlayfs' form, while not mounted.
+    /// Where what is written ends up. Can be written to directly while not mounted.
     pub upper: RootDir,
     /// The directory in `temp/` that holds `upper` and what mounting it needs.
     base: PathBuf,
     upper_path: PathBuf,
+    /// What it was like at first, where changes are found by comparing.
+    stamps: Option<Arc<Stamps>>,
 }
 
 impl ActiveSnapshot {
@@ -86,7 +115,7 @@ impl Drop for ActiveSnapshot {
 }
 
 impl SnapshotId {
-    pub(crate) fn random() -> SnapshotId {
+    pub(crate) fn random(form: SnapshotForm) -> SnapshotId {
         const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let mut bits = lease::random();
         let letter = |_| {
@@ -94,7 +123,16 @@ impl SnapshotId {
             bits >>= 5;
             char::from(letter)
         };
-        SnapshotId((0..10).map(letter).collect())
+        let letters: String = (0..10).map(letter).collect();
+        SnapshotId(match form {
+            SnapshotForm::Overlay => letters,
+            // `o` is none of the letters above.
+            SnapshotForm::Copy => format!("{COPY}{letters}"),
+        })
+    }
+
+    pub fn form(&self) -> SnapshotForm {
+        if self.0.starts_with(COPY) { SnapshotForm::Copy } else { SnapshotForm::Overlay }
     }
 
     /// A name that can be one.
@@ -133,7 +171,7 @@ impl Store {
     /// The snapshot known for a stack of layers, held by this handle.
     pub fn snapshot_of_chain(&self, chain: ChainId) -> Result<Option<SnapshotId>> {
         let Some(id) = self.read_id(&self.chain_path(chain))? else { return Ok(None) };
-        Ok(self.hold(Held::Snapshot(id.clone()))?.then_some(id))
+        Ok(self.hold_snapshot(&id)?.then_some(id))
     }
 
     /// Records that `id` is the topmost snapshot of the stack `chain`.

@@ -4,12 +4,17 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use sys::RootDir;
+use sys::root_dir::NodeKind;
 
-use super::{ActiveSnapshot, RootfsMount, SnapshotId, Snapshotter, merge};
+use super::{ActiveSnapshot, RootfsMount, SnapshotForm, SnapshotId, Snapshotter, merge};
 use crate::error::{Result, StoreError, io_error, sys_error};
+use crate::id_map::IdMap;
+use crate::layer::xattr::OVERLAY_OPAQUE;
+use crate::layer::{LayerIndex, WhiteoutForm, scan};
 use crate::lease::Held;
 use crate::lock::LockName;
 use crate::open::Store;
+use crate::tree::Tree;
 
 /// The kernel's own limit (`OVL_MAX_STACK`).
 const MAX_LOWERS: usize = 500;
@@ -29,6 +34,16 @@ impl OverlaySnapshotter {
     /// Stacks deeper than `max_lowers` (at least 2) are flattened from below.
     pub fn with_limit(store: Store, max_lowers: usize) -> OverlaySnapshotter {
         OverlaySnapshotter { store, max_lowers: max_lowers.max(2) }
+    }
+
+    /// Writes the marks that an unpacked layer may need, to see whether the file system takes them.
+    pub fn try_marks(&self, active: &ActiveSnapshot) -> Result<()> {
+        let whiteout = NodeKind::CharDevice { major: 0, minor: 0 };
+        let marked = active.upper.mknod("gone", whiteout, 0).and_then(|()| {
+            active.upper.create_dir("opaque", 0o755)?;
+            active.upper.set_xattr("opaque", OVERLAY_OPAQUE, b"y")
+        });
+        marked.map_err(sys_error("mark for overlayfs what is deleted"))
     }
 
     /// The directories of a stack, top first.
@@ -52,16 +67,15 @@ impl OverlaySnapshotter {
     }
 
     fn hold(&self, id: &SnapshotId) -> Result<()> {
-        if self.store.hold(Held::Snapshot(id.clone()))? {
+        if id.form() == SnapshotForm::Overlay && self.store.hold(Held::Snapshot(id.clone()))? {
             return Ok(());
         }
         Err(StoreError::SnapshotMissing { id: id.clone() })
     }
 }
 
-impl Snapshotter for OverlaySnapshotter {
-    fn prepare(&self, parents: &[SnapshotId]) -> Result<ActiveSnapshot> {
-        let lowers = self.lowers(parents, 1)?;
+impl OverlaySnapshotter {
+    fn above(&self, lowers: Vec<PathBuf>) -> Result<ActiveSnapshot> {
         let base = self.store.temp_path()?;
         let (upper_path, work) = (base.join("upper"), base.join("work"));
         for dir in [&base, &upper_path, &work] {
@@ -77,17 +91,42 @@ impl Snapshotter for OverlaySnapshotter {
             work: Some(work),
             volatile: true,
         };
-        Ok(ActiveSnapshot { mount, upper, base, upper_path })
+        Ok(ActiveSnapshot { mount, upper, base, upper_path, stamps: None })
+    }
+}
+
+impl Snapshotter for OverlaySnapshotter {
+    fn prepare(&self, parents: &[SnapshotId]) -> Result<ActiveSnapshot> {
+        self.above(self.lowers(parents, 1)?)
+    }
+
+    fn prepare_above(&self, below: &ActiveSnapshot) -> Result<ActiveSnapshot> {
+        self.above(vec![below.upper_path.clone()])
+    }
+
+    /// Nobody looks through it: the topmost parent alone gives the root its attributes.
+    fn stage(&self, parents: &[SnapshotId]) -> Result<ActiveSnapshot> {
+        self.prepare(parents.last().map_or(&[], std::slice::from_ref))
+    }
+
+    fn whiteouts(&self) -> WhiteoutForm {
+        WhiteoutForm::Overlay
     }
 
     fn commit(&self, active: ActiveSnapshot) -> Result<SnapshotId> {
-        let id = SnapshotId::random();
+        let id = SnapshotId::random(SnapshotForm::Overlay);
         publish(&self.store, &active.upper_path, &id)?;
         Ok(id)
     }
 
     fn discard(&self, active: ActiveSnapshot) -> Result<()> {
         crate::open::remove_any(&active.base)
+    }
+
+    fn changes(&self, id: &SnapshotId, parents: &Tree) -> Result<LayerIndex> {
+        let found = scan(&self.dir(id)?, parents, IdMap::Identity);
+        let path = self.store.snapshot_path(id);
+        found.map_err(|source| StoreError::Compare { path, source })
     }
 
     fn view(&self, stack: &[SnapshotId]) -> Result<RootfsMount> {

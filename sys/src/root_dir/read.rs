@@ -7,11 +7,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::place::{Place, open_beneath};
-use super::{FileKind, Metadata, RootDir};
+use super::{FileKind, Metadata, RootDir, Timestamp};
 use crate::error::Result;
 use crate::{Call, SysError};
 
@@ -31,6 +31,17 @@ impl RootDir {
     pub fn metadata_follow(&self, path: impl AsRef<Path>) -> Result<Metadata> {
         let fd = open_beneath(self, path.as_ref(), OFlags::PATH)?;
         stat_fd(&fd)
+    }
+
+    /// When the file itself was created, where the file system remembers that.
+    pub fn born(&self, path: impl AsRef<Path>) -> Result<Option<Timestamp>> {
+        let place = self.place(path.as_ref())?;
+        let (flags, mask) = (AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME);
+        let found = rustix::fs::statx(&place, place.name.as_os_str(), flags, mask)
+            .map_err(|errno| SysError::new(place.call("statx"), errno))?;
+        let known = found.stx_mask & mask.bits() != 0;
+        let (secs, nanos) = (found.stx_btime.tv_sec, found.stx_btime.tv_nsec);
+        Ok(known.then_some(Timestamp { secs, nanos }))
     }
 
     /// Opens a regular file for reading, following symbolic links inside the root. Anything else

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use runtime::{Mount, MountSource, Rootfs};
+use runtime::{Mount, MountSource};
 use store::{ActiveSnapshot, SnapshotId};
 use sys::RootDir;
 
@@ -101,16 +101,6 @@ pub(super) fn resolve(
     Ok(resolved)
 }
 
-/// The same writable directory, above another one than the empty one.
-fn above(tree: Rootfs, below: PathBuf) -> Rootfs {
-    match tree {
-        Rootfs::Overlay { upper, work, volatile, .. } => {
-            Rootfs::Overlay { lowers: vec![below], upper, work, volatile }
-        }
-        Rootfs::Directory { read_only, .. } => Rootfs::Directory { path: below, read_only },
-    }
-}
-
 /// The whole tree or what an untrusted path leads to, found at the time of mounting.
 fn subpath(path: &str) -> Option<PathBuf> {
     (path != "/").then(|| PathBuf::from(path))
@@ -153,8 +143,8 @@ impl Resolved {
         let source = if bind.read_only {
             MountSource::Path { source: directory, subpath }
         } else {
-            let active = setting.snapshotter.prepare(&[])?;
-            let tree = above(spec::rootfs(&active.mount), directory);
+            let active = setting.snapshotter.prepare_above(&copy)?;
+            let tree = spec::rootfs(&active.mount);
             self.writable.push(active);
             MountSource::Tree { tree, subpath }
         };

@@ -19,6 +19,7 @@ use parser::Source;
 use store::Store;
 
 use super::engine::Engine;
+use super::snapshots;
 use crate::args::{BuildArgs, ProgressMode};
 
 pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     // Before any thread exists.
     let engine = Engine::start(environment)?;
     let store = Store::open(&engine.locations.root, &engine.locations.state)?;
+    snapshots::choose(&store, engine.zygote(), environment)?;
     let cancel = Cancel::default();
     interrupt::watch(&cancel)?;
     let display = Display::start(mode, environment.colour_wanted());

@@ -12,7 +12,7 @@ use runtime::{ContainerSpec, ExitStatus, Outcome, RuntimeError, Zygote};
 use store::{ActiveSnapshot, Image, Store};
 
 use super::engine::Engine;
-use super::report_of;
+use super::{report_of, snapshots};
 use crate::args::RunArgs;
 
 /// Docker's statuses: 125 when it is our fault, 126 and 127 when the program cannot be started.
@@ -43,6 +43,7 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<ExitStatus> {
     let engine = Engine::start(environment)?;
     let zygote = engine.require_zygote()?;
     let store = Store::open(&engine.locations.root, &engine.locations.state)?;
+    snapshots::choose(&store, Some(zygote), environment)?;
     let image = store.resolve(&args.image)?;
     let rootfs = Rootfs::prepare(&store, &image)?;
     let spec = spec::container(args, &settings, &image.config, &rootfs.active)?;
