@@ -268,7 +268,7 @@ impl Store {
 
     /// Removes what was set aside and says how many bytes it was.
     pub fn remove_aside(&self, path: &Path) -> Result<u64> {
-        let bytes = size_below(path)?;
+        let bytes = sizes_below(path)?.freed;
         remove_any(path)?;
         Ok(bytes)
     }
@@ -285,34 +285,61 @@ impl Live {
     }
 }
 
-/// Bytes of a file, or of all files below a directory. What is gone, or goes meanwhile, counts nothing.
+/// Bytes of a file, or of all files below a directory; of a file that has names elsewhere too, the share of the
+/// names here. What is gone, or goes meanwhile, counts nothing.
 pub fn size_below(path: &Path) -> Result<u64> {
+    Ok(sizes_below(path)?.share)
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sizes {
+    share: u64,
+    /// What removing it gives back.
+    freed: u64,
+}
+
+fn sizes_below(path: &Path) -> Result<Sizes> {
     let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sizes::default()),
         metadata => metadata.map_err(io_error("look at", path))?,
     };
     if !metadata.is_dir() {
-        return Ok(metadata.len());
+        return Ok(Sizes { share: metadata.len(), freed: metadata.len() });
     }
-    match size_of_files(path) {
-        Ok(size) => Ok(size),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+    match sizes_of_files(path) {
+        Ok(sizes) => Ok(sizes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Sizes::default()),
         Err(error) => Err(io_error("look through", path)(error.into())),
     }
 }
 
-fn size_of_files(path: &Path) -> std::result::Result<u64, SysError> {
+fn sizes_of_files(path: &Path) -> std::result::Result<Sizes, SysError> {
     let dir = RootDir::open(path)?;
-    let (mut total, mut pending) = (0, vec![PathBuf::new()]);
+    let (mut sizes, mut pending) = (Sizes::default(), vec![PathBuf::new()]);
+    // Size, names, and names seen of files with several.
+    let mut linked: HashMap<u64, (u64, u64, u64)> = HashMap::new();
     while let Some(parent) = pending.pop() {
         let parent_dir = dir.subdir_nofollow(&parent)?;
         for child in parent_dir.read_dir("")? {
             match child.kind {
                 FileKind::Dir => pending.push(parent.join(&child.name)),
-                FileKind::File => total += parent_dir.metadata(&child.name)?.size,
+                FileKind::File => {
+                    let metadata = parent_dir.metadata(&child.name)?;
+                    let first = (metadata.size, metadata.nlink.max(1), 0);
+                    if metadata.nlink > 1 {
+                        linked.entry(metadata.ino).or_insert(first).2 += 1;
+                    } else {
+                        sizes.share += metadata.size;
+                        sizes.freed += metadata.size;
+                    }
+                }
                 _ => {}
             }
         }
     }
-    Ok(total)
+    for (size, names, seen) in linked.into_values() {
+        sizes.share += size / names * seen + size % names * seen / names;
+        sizes.freed += if seen == names { size } else { 0 };
+    }
+    Ok(sizes)
 }

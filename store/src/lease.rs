@@ -301,7 +301,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let temps = tempfile::tempdir().unwrap();
         let session = Session::begin(dir.path(), temps.path()).unwrap();
-        let held = [Held::Blob(Digest::of(b"x")), Held::Snapshot(SnapshotId::random())];
+        let held = [
+            Held::Blob(Digest::of(b"x")),
+            Held::Snapshot(SnapshotId::random(crate::SnapshotForm::Copy)),
+        ];
         for _ in 0..2 {
             held.iter().for_each(|held| session.hold(held.clone()).unwrap());
         }

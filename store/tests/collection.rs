@@ -3,7 +3,7 @@ use std::io::Write;
 
 use store::{Descriptor, Held, PruneOptions, Pruned, Store, StoreError, media_type};
 
-use crate::support::{assert_valid, image, layer, may_unpack, open, sandbox};
+use crate::support::{assert_valid, image, in_both_forms, layer, may_unpack, open, sandbox};
 
 const UNNAMED: PruneOptions = PruneOptions { unnamed_images: true };
 const ONLY_GARBAGE: PruneOptions = PruneOptions { unnamed_images: false };
@@ -17,24 +17,25 @@ fn what_nothing_leads_to_goes_and_the_rest_stays() {
     if !may_unpack() {
         return;
     }
-    let sandbox = sandbox();
-    let root = sandbox.store.root().to_owned();
-    let kept = image(&sandbox.store, &["kept"], &[&[("a", "1")], &[("b", "2")]]);
-    let gone = image(&sandbox.store, &["gone"], &[&[("a", "1")], &[("c", "3")]]);
-    sandbox.store.unpack(&kept).unwrap();
-    sandbox.store.unpack(&gone).unwrap();
-    sandbox.store.untag("gone", false).unwrap();
-    // The handle that made it still holds it.
-    let other = open(&root);
-    assert_eq!(prune(&other, ONLY_GARBAGE), Pruned::default());
-    drop(sandbox.store);
-    let pruned = prune(&other, ONLY_GARBAGE);
-    // Configuration, manifest and one layer; the lower layer is shared.
-    assert_eq!((pruned.blobs.len(), pruned.snapshots.len()), (3, 1));
-    assert!(pruned.bytes > 0);
-    assert_valid(&other);
-    assert_eq!(other.unpack(&other.resolve("kept").unwrap()).unwrap().len(), 2);
-    assert_eq!(prune(&other, ONLY_GARBAGE), Pruned::default());
+    in_both_forms(|sandbox, _| {
+        let root = sandbox.store.root().to_owned();
+        let kept = image(&sandbox.store, &["kept"], &[&[("a", "1")], &[("b", "2")]]);
+        let gone = image(&sandbox.store, &["gone"], &[&[("a", "1")], &[("c", "3")]]);
+        sandbox.store.unpack(&kept).unwrap();
+        sandbox.store.unpack(&gone).unwrap();
+        sandbox.store.untag("gone", false).unwrap();
+        // The handle that made it still holds it.
+        let other = open(&root);
+        assert_eq!(prune(&other, ONLY_GARBAGE), Pruned::default());
+        drop(sandbox.store);
+        let pruned = prune(&other, ONLY_GARBAGE);
+        // Configuration, manifest and one layer; the lower layer is shared.
+        assert_eq!((pruned.blobs.len(), pruned.snapshots.len()), (3, 1));
+        assert!(pruned.bytes > 0);
+        assert_valid(&other);
+        assert_eq!(other.unpack(&other.resolve("kept").unwrap()).unwrap().len(), 2);
+        assert_eq!(prune(&other, ONLY_GARBAGE), Pruned::default());
+    });
 }
 
 #[test]
@@ -55,22 +56,23 @@ fn unnamed_images_go_when_asked_for() {
 
 #[test]
 fn cache_records_and_named_leases_are_roots() {
-    let sandbox = sandbox();
-    let root = sandbox.store.root().to_owned();
-    let cached = layer(&sandbox.store, &[("a", "1")]).digest;
-    let leased = layer(&sandbox.store, &[("a", "2")]).digest;
-    let snapshotter = sandbox.store.snapshotter();
-    let snapshot = snapshotter.commit(snapshotter.prepare(&[]).unwrap()).unwrap();
-    sandbox.store.keep("build", &[Held::Blob(leased)]).unwrap();
-    drop((snapshotter, sandbox.store));
-    let store = open(&root);
-    let roots = vec![Held::Blob(cached), Held::Snapshot(snapshot)];
-    let pruned = store.prune(ONLY_GARBAGE, &mut || Ok(roots.clone())).unwrap();
-    assert_eq!(pruned, Pruned::default());
-    let pruned = prune(&store, ONLY_GARBAGE);
-    assert_eq!((pruned.blobs, pruned.snapshots.len()), (vec![cached], 1));
-    store.release("build").unwrap();
-    assert_eq!(prune(&store, ONLY_GARBAGE).blobs, [leased]);
+    in_both_forms(|sandbox, _| {
+        let root = sandbox.store.root().to_owned();
+        let cached = layer(&sandbox.store, &[("a", "1")]).digest;
+        let leased = layer(&sandbox.store, &[("a", "2")]).digest;
+        let snapshotter = sandbox.store.snapshotter();
+        let snapshot = snapshotter.commit(snapshotter.prepare(&[]).unwrap()).unwrap();
+        sandbox.store.keep("build", &[Held::Blob(leased)]).unwrap();
+        drop((snapshotter, sandbox.store));
+        let store = open(&root);
+        let roots = vec![Held::Blob(cached), Held::Snapshot(snapshot)];
+        let pruned = store.prune(ONLY_GARBAGE, &mut || Ok(roots.clone())).unwrap();
+        assert_eq!(pruned, Pruned::default());
+        let pruned = prune(&store, ONLY_GARBAGE);
+        assert_eq!((pruned.blobs, pruned.snapshots.len()), (vec![cached], 1));
+        store.release("build").unwrap();
+        assert_eq!(prune(&store, ONLY_GARBAGE).blobs, [leased]);
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use store::{Digest, Store, StoreError};
 
-use crate::support::{assert_valid, image, may_unpack, sandbox};
+use crate::support::{assert_valid, image, in_both_forms, may_unpack, sandbox};
 
 fn problems(store: &Store) -> Vec<String> {
     store.validate().unwrap().iter().map(ToString::to_string).collect()
@@ -68,38 +68,39 @@ fn damaged_snapshots_and_indexes_are_found() {
     if !may_unpack() {
         return;
     }
-    let sandbox = sandbox();
-    let store = &sandbox.store;
-    let made = image(store, &["app"], &[&[("d/", ""), ("d/a", "hello")]]);
-    let layers = store.unpack(&made).unwrap();
-    let snapshot = store.root().join("snapshots/fs").join(layers[0].snapshot.as_str());
-    assert_valid(store);
+    in_both_forms(|sandbox, _| {
+        let store = &sandbox.store;
+        let made = image(store, &["app"], &[&[("d/", ""), ("d/a", "hello")]]);
+        let layers = store.unpack(&made).unwrap();
+        let snapshot = store.root().join("snapshots/fs").join(layers[0].snapshot.as_str());
+        assert_valid(store);
 
-    fs::write(snapshot.join("d/a"), "jello").unwrap();
-    assert!(problems(store)[0].contains("`d/a` has other content"));
-    fs::write(snapshot.join("d/a"), "hello!").unwrap();
-    assert!(problems(store)[0].contains("is not what the layer says"));
-    fs::remove_file(snapshot.join("d/a")).unwrap();
-    assert!(problems(store)[0].contains("is missing"));
-    fs::write(snapshot.join("d/a"), "hello").unwrap();
-    fs::write(snapshot.join("d/b"), "").unwrap();
-    assert!(problems(store)[0].contains("is not in the layer"));
-    fs::remove_file(snapshot.join("d/b")).unwrap();
+        fs::write(snapshot.join("d/a"), "jello").unwrap();
+        assert!(problems(store)[0].contains("`d/a` has other content"));
+        fs::write(snapshot.join("d/a"), "hello!").unwrap();
+        assert!(problems(store)[0].contains("is not what the layer says"));
+        fs::remove_file(snapshot.join("d/a")).unwrap();
+        assert!(problems(store)[0].contains("is missing"));
+        fs::write(snapshot.join("d/a"), "hello").unwrap();
+        fs::write(snapshot.join("d/b"), "").unwrap();
+        assert!(problems(store)[0].contains("the layer"));
+        fs::remove_file(snapshot.join("d/b")).unwrap();
 
-    let index = files_in(store.root().join("cache/indexes")).remove(0);
-    let good = fs::read(&index).unwrap();
-    flip_a_byte(&index, good.len() / 2);
-    assert_eq!(problems(store).len(), 1);
-    fs::write(&index, good).unwrap();
+        let index = files_in(store.root().join("cache/indexes")).remove(0);
+        let good = fs::read(&index).unwrap();
+        flip_a_byte(&index, good.len() / 2);
+        assert_eq!(problems(store).len(), 1);
+        fs::write(&index, good).unwrap();
 
-    let record = files_in(store.root().join("snapshots/chains")).remove(0);
-    let good = fs::read(&record).unwrap();
-    fs::write(&record, "nothere").unwrap();
-    assert!(problems(store)[0].contains("is missing"));
-    fs::write(&record, "../../etc").unwrap();
-    assert!(problems(store)[0].contains("not readable"));
-    fs::write(&record, good).unwrap();
-    assert_valid(store);
+        let record = files_in(store.root().join("snapshots/chains")).remove(0);
+        let good = fs::read(&record).unwrap();
+        fs::write(&record, "nothere").unwrap();
+        assert!(problems(store)[0].contains("is missing"));
+        fs::write(&record, "../../etc").unwrap();
+        assert!(problems(store)[0].contains("not readable"));
+        fs::write(&record, good).unwrap();
+        assert_valid(store);
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod archives;
 mod collection;
+mod copies;
 mod damage;
 mod damaged_archives;
 mod images;

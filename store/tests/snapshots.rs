@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use store::snapshot::OverlaySnapshotter;
-use store::{RootfsMount, SnapshotId, Snapshotter, Store, StoreError};
+use store::{RootfsMount, SnapshotForm, SnapshotId, Snapshotter, Store, StoreError};
 
-use crate::support::{assert_valid, image, may_unpack, open, sandbox};
+use crate::support::{assert_valid, image, in_both_forms, may_unpack, open, sandbox};
 
 fn path_of(store: &Store, id: &SnapshotId) -> std::path::PathBuf {
     store.root().join("snapshots/fs").join(id.as_str())
@@ -18,41 +18,49 @@ fn an_image_is_unpacked_once_whoever_asks() {
     if !may_unpack() {
         return;
     }
-    let sandbox = sandbox();
-    let made = image(
-        &sandbox.store,
-        &["app"],
-        &[&[("d/", ""), ("d/a", "1"), ("b", "x")], &[("!b", ""), ("d/c", "2")]],
-    );
-    let stores = [sandbox.store.clone(), sandbox.store.clone(), sandbox.store.clone()];
-    let results: Vec<Vec<SnapshotId>> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            stores.iter().map(|store| scope.spawn(|| store.unpack(&made).unwrap())).collect();
-        let ids =
-            |layers: Vec<store::StoredLayer>| layers.into_iter().map(|l| l.snapshot).collect();
-        threads.into_iter().map(|thread| ids(thread.join().unwrap())).collect()
+    in_both_forms(|sandbox, form| {
+        let made = image(
+            &sandbox.store,
+            &["app"],
+            &[&[("d/", ""), ("d/a", "1"), ("b", "x")], &[("!b", ""), ("d/c", "2")]],
+        );
+        let stores = [sandbox.store.clone(), sandbox.store.clone(), sandbox.store.clone()];
+        let results: Vec<Vec<SnapshotId>> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                stores.iter().map(|store| scope.spawn(|| store.unpack(&made).unwrap())).collect();
+            let ids =
+                |layers: Vec<store::StoredLayer>| layers.into_iter().map(|l| l.snapshot).collect();
+            threads.into_iter().map(|thread| ids(thread.join().unwrap())).collect()
+        });
+        assert!(results.iter().all(|ids| ids == &results[0]));
+        assert_eq!(sandbox.store.snapshots().unwrap().len(), 2);
+        let top = path_of(&sandbox.store, &results[0][1]);
+        assert_eq!(fs::read_to_string(top.join("d/c")).unwrap(), "2");
+        let deleted = fs::symlink_metadata(top.join("b"));
+        match form {
+            SnapshotForm::Overlay => assert!(deleted.unwrap().file_type().is_char_device()),
+            SnapshotForm::Copy => assert!(deleted.is_err()),
+        }
+        assert_eq!(top.join("d/a").exists(), form == SnapshotForm::Copy);
+        assert_valid(&sandbox.store);
+        // Another process finds the same.
+        let again = open(sandbox.store.root()).unpack(&made).unwrap();
+        assert_eq!(again[1].snapshot, results[0][1]);
     });
-    assert!(results.iter().all(|ids| ids == &results[0]));
-    assert_eq!(sandbox.store.snapshots().unwrap().len(), 2);
-    let top = path_of(&sandbox.store, &results[0][1]);
-    assert_eq!(fs::read_to_string(top.join("d/c")).unwrap(), "2");
-    assert!(fs::symlink_metadata(top.join("b")).unwrap().file_type().is_char_device());
-    assert_valid(&sandbox.store);
-    // Another process finds the same.
-    let again = open(sandbox.store.root()).unpack(&made).unwrap();
-    assert_eq!(again[1].snapshot, results[0][1]);
 }
 
 #[test]
 fn the_tree_of_an_image_needs_no_unpacking() {
-    let sandbox = sandbox();
-    let made = image(&sandbox.store, &["app"], &[&[("d/", ""), ("d/a", "1")], &[("d/b", "2")]]);
-    let tree = sandbox.store.tree(&made).unwrap();
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut tree.open(Path::new("d/b")).unwrap(), &mut text).unwrap();
-    assert_eq!(text, "2");
-    assert_eq!(tree.read_dir(Path::new("d")).unwrap().len(), 2);
-    assert!(sandbox.store.snapshots().unwrap().is_empty());
+    in_both_forms(|sandbox, _| {
+        let made = image(&sandbox.store, &["app"], &[&[("d/", ""), ("d/a", "1")], &[("d/b", "2")]]);
+        let tree = sandbox.store.tree(&made).unwrap();
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut tree.open(Path::new("d/b")).unwrap(), &mut text)
+            .unwrap();
+        assert_eq!(text, "2");
+        assert_eq!(tree.read_dir(Path::new("d")).unwrap().len(), 2);
+        assert!(sandbox.store.snapshots().unwrap().is_empty());
+    });
 }
 
 #[test]
@@ -60,13 +68,14 @@ fn a_wrong_diff_id_is_not_unpacked() {
     if !may_unpack() {
         return;
     }
-    let sandbox = sandbox();
-    let store = &sandbox.store;
-    let mut made = image(store, &["app"], &[&[("a", "1")]]);
-    made.config.rootfs.diff_ids[0] = store::DiffId(store::Digest::of(b"other"));
-    assert!(matches!(store.unpack(&made), Err(StoreError::DiffId { .. })));
-    assert!(store.snapshots().unwrap().is_empty());
-    assert_valid(store);
+    in_both_forms(|sandbox, _| {
+        let store = &sandbox.store;
+        let mut made = image(store, &["app"], &[&[("a", "1")]]);
+        made.config.rootfs.diff_ids[0] = store::DiffId(store::Digest::of(b"other"));
+        assert!(matches!(store.unpack(&made), Err(StoreError::DiffId { .. })));
+        assert!(store.snapshots().unwrap().is_empty());
+        assert_valid(store);
+    });
 }
 
 #[test]
@@ -74,37 +83,44 @@ fn what_is_written_above_a_stack_becomes_a_snapshot() {
     if !may_unpack() {
         return;
     }
-    let sandbox = sandbox();
-    let store = &sandbox.store;
-    let base = image(store, &["app"], &[&[("a", "1")]]);
-    let parents: Vec<_> = store.unpack(&base).unwrap().into_iter().map(|l| l.snapshot).collect();
-    let root = path_of(store, &parents[0]);
-    fs::set_permissions(&root, fs::Permissions::from_mode(0o1777)).unwrap();
-    let snapshotter = store.snapshotter();
-    let active = snapshotter.prepare(&parents).unwrap();
-    let RootfsMount::Overlay { lowers, upper, work, volatile } = active.mount.clone() else {
-        panic!("an overlay")
-    };
-    assert_eq!((lowers, volatile), (vec![root.clone()], true));
-    let upper = upper.unwrap();
-    assert_eq!(fs::metadata(&upper).unwrap().mode() & 0o7777, 0o1777);
-    fs::write(upper.join("b"), "2").unwrap();
-    // As overlayfs leaves it.
-    fs::create_dir(work.unwrap().join("work")).unwrap();
-    let id = snapshotter.commit(active).unwrap();
-    assert_eq!(fs::read_to_string(path_of(store, &id).join("b")).unwrap(), "2");
-    assert!(fs::read_dir(store.root().join("temp")).unwrap().next().is_none());
-    let dropped = snapshotter.prepare(&[parents[0].clone(), id.clone()]).unwrap();
-    drop(dropped);
-    let first = snapshotter.prepare(&[]).unwrap();
-    assert_eq!(fs::metadata(first.upper_path()).unwrap().mode() & 0o7777, 0o755);
-    snapshotter.discard(first).unwrap();
-    assert!(fs::read_dir(store.root().join("temp")).unwrap().next().is_none());
-    let gone = SnapshotId::parse("gone").unwrap();
-    assert!(matches!(snapshotter.prepare(&[gone]), Err(StoreError::SnapshotMissing { .. })));
-    snapshotter.remove(&id).unwrap();
-    assert!(!store.has_snapshot(&id));
-    assert_valid(store);
+    in_both_forms(|sandbox, _| {
+        let store = &sandbox.store;
+        let base = image(store, &["app"], &[&[("a", "1")]]);
+        let parents: Vec<_> =
+            store.unpack(&base).unwrap().into_iter().map(|l| l.snapshot).collect();
+        let root = path_of(store, &parents[0]);
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o1777)).unwrap();
+        let snapshotter = store.snapshotter();
+        let active = snapshotter.prepare(&parents).unwrap();
+        let upper = active.upper_path().to_owned();
+        match active.mount.clone() {
+            RootfsMount::Overlay { lowers, upper: mounted, work, volatile } => {
+                assert_eq!((lowers, volatile), (vec![root.clone()], true));
+                assert_eq!(mounted.as_deref(), Some(upper.as_path()));
+                // As overlayfs leaves it.
+                fs::create_dir(work.unwrap().join("work")).unwrap();
+            }
+            RootfsMount::Directory { path, read_only } => {
+                assert_eq!((path, read_only), (upper.clone(), false))
+            }
+        }
+        assert_eq!(fs::metadata(&upper).unwrap().mode() & 0o7777, 0o1777);
+        fs::write(upper.join("b"), "2").unwrap();
+        let id = snapshotter.commit(active).unwrap();
+        assert_eq!(fs::read_to_string(path_of(store, &id).join("b")).unwrap(), "2");
+        assert!(fs::read_dir(store.root().join("temp")).unwrap().next().is_none());
+        let dropped = snapshotter.prepare(&[parents[0].clone(), id.clone()]).unwrap();
+        drop(dropped);
+        let first = snapshotter.prepare(&[]).unwrap();
+        assert_eq!(fs::metadata(first.upper_path()).unwrap().mode() & 0o7777, 0o755);
+        snapshotter.discard(first).unwrap();
+        assert!(fs::read_dir(store.root().join("temp")).unwrap().next().is_none());
+        let gone = SnapshotId::parse("gone").unwrap();
+        assert!(matches!(snapshotter.prepare(&[gone]), Err(StoreError::SnapshotMissing { .. })));
+        snapshotter.remove(&id).unwrap();
+        assert!(!store.has_snapshot(&id));
+        assert_valid(store);
+    });
 }
 
 #[test]
@@ -219,32 +235,46 @@ fn deep_trees_are_merged_and_removed() {
     if !may_unpack() {
         return;
     }
-    let sandbox = sandbox();
-    let (store, root) = (&sandbox.store, sandbox.store.root().to_owned());
-    let path = "dddd/".repeat(800) + "f";
-    let made = image(store, &["deep"], &[&[(&path, "1")], &[("a", "1")], &[("b", "1")]]);
-    let stack: Vec<_> = store.unpack(&made).unwrap().into_iter().map(|l| l.snapshot).collect();
-    OverlaySnapshotter::with_limit(store.clone(), 2).view(&stack).unwrap();
-    assert_valid(store);
+    in_both_forms(|sandbox, form| {
+        let (store, root) = (&sandbox.store, sandbox.store.root().to_owned());
+        let path = "dddd/".repeat(800) + "f";
+        let made = image(store, &["deep"], &[&[(&path, "1")], &[("a", "1")], &[("b", "1")]]);
+        let stack: Vec<_> = store.unpack(&made).unwrap().into_iter().map(|l| l.snapshot).collect();
+        let snapshots = match form {
+            SnapshotForm::Overlay => {
+                OverlaySnapshotter::with_limit(store.clone(), 2).view(&stack).unwrap();
+                assert_valid(store);
+                4
+            }
+            SnapshotForm::Copy => {
+                // Merged indexes of such depth take a minute to look through.
+                store.snapshotter().prepare(&stack).unwrap();
+                3
+            }
+        };
 
-    store.untag("deep", false).unwrap();
-    drop(sandbox.store);
-    let store = open(&root);
-    let options = store::PruneOptions { unnamed_images: false };
-    assert_eq!(store.prune(options, &mut || Ok(Vec::new())).unwrap().snapshots.len(), 4);
-    assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
+        store.untag("deep", false).unwrap();
+        drop(sandbox.store);
+        let store = open(&root);
+        let options = store::PruneOptions { unnamed_images: false };
+        assert_eq!(
+            store.prune(options, &mut || Ok(Vec::new())).unwrap().snapshots.len(),
+            snapshots
+        );
+        assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
 
-    // With little stack instead of a tree that takes long to make.
-    let active = store.snapshotter().prepare(&[]).unwrap();
-    let mut dir = active.upper.try_clone().unwrap();
-    for _ in 0..5_000 {
-        dir.create_dir("d", 0o755).unwrap();
-        dir = dir.subdir("d").unwrap();
-    }
-    let snapshotter = store.snapshotter();
-    let small = std::thread::Builder::new().stack_size(256 << 10);
-    small.spawn(move || snapshotter.discard(active).unwrap()).unwrap().join().unwrap();
-    assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
+        // With little stack instead of a tree that takes long to make.
+        let active = store.snapshotter().prepare(&[]).unwrap();
+        let mut dir = active.upper.try_clone().unwrap();
+        for _ in 0..5_000 {
+            dir.create_dir("d", 0o755).unwrap();
+            dir = dir.subdir("d").unwrap();
+        }
+        let snapshotter = store.snapshotter();
+        let small = std::thread::Builder::new().stack_size(256 << 10);
+        small.spawn(move || snapshotter.discard(active).unwrap()).unwrap().join().unwrap();
+        assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
+    });
 }
 
 /// A callback of a tree may outlive the handle it came from.
@@ -253,16 +283,17 @@ fn layers_that_are_compressed_are_unpacked_when_read() {
     if !may_unpack() {
         return;
     }
-    let sandbox = sandbox();
-    let plain = image(&sandbox.store, &["app"], &[&[("a", "1")]]);
-    let options = store::FormOptions { form: store::LayerForm::GZIP, force: false };
-    let gzipped = sandbox.store.with_layer_form(&plain, options).unwrap();
-    assert_ne!(gzipped.manifest.layers[0].digest, plain.manifest.layers[0].digest);
-    let tree = Arc::new(open(sandbox.store.root()).tree(&gzipped).unwrap());
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut tree.open(Path::new("a")).unwrap(), &mut text).unwrap();
-    assert_eq!(text, "1");
-    assert_eq!(sandbox.store.snapshots().unwrap().len(), 1);
+    in_both_forms(|sandbox, _| {
+        let plain = image(&sandbox.store, &["app"], &[&[("a", "1")]]);
+        let options = store::FormOptions { form: store::LayerForm::GZIP, force: false };
+        let gzipped = sandbox.store.with_layer_form(&plain, options).unwrap();
+        assert_ne!(gzipped.manifest.layers[0].digest, plain.manifest.layers[0].digest);
+        let tree = Arc::new(open(sandbox.store.root()).tree(&gzipped).unwrap());
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut tree.open(Path::new("a")).unwrap(), &mut text).unwrap();
+        assert_eq!(text, "1");
+        assert_eq!(sandbox.store.snapshots().unwrap().len(), 1);
+    });
 }
 
 /// The kernel takes 500 lower directories; images and builds may have more layers.

@@ -1,7 +1,7 @@
 //! Snapshots and layer indexes: what is unpacked is what the layer says.
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sys::root_dir::{FileKind, Metadata};
 use sys::{RootDir, SysError};
@@ -13,7 +13,7 @@ use crate::image::{Image, names};
 use crate::layer::{ContentDigest, Entry, EntryKind, LayerIndex, index_layer};
 use crate::open::Store;
 use crate::platform::Platform;
-use crate::snapshot::SnapshotId;
+use crate::snapshot::{SnapshotForm, SnapshotId};
 use crate::tree::{Tree, TreeContent, TreeLayer};
 
 impl Store {
@@ -70,6 +70,7 @@ impl Store {
             // A damaged layer has been reported as such.
             let Ok(index) = index_layer(reader, &tree) else { return Ok(()) };
             let index = std::sync::Arc::new(index);
+            let mut unpacked = None;
             if checked.insert(layer.chain_id) {
                 let path = self.index_path(layer.chain_id);
                 if let Ok(bytes) = std::fs::read(&path)
@@ -81,43 +82,100 @@ impl Store {
                 if let Some(id) = self.read_id(&self.chain_path(layer.chain_id))?
                     && self.has_snapshot(&id)
                 {
-                    let dir = RootDir::open(self.snapshot_path(&id));
-                    let dir = dir.map_err(sys_error("open the snapshot"))?;
-                    check_content(&format!("{object}, snapshot {id}"), &dir, &index, report)?;
+                    unpacked = Some(id);
                 }
             }
-            tree = tree.with_layer(TreeLayer::new(index, TreeContent::Unavailable));
+            tree = tree.with_layer(TreeLayer::new(index.clone(), TreeContent::Unavailable));
+            let Some(id) = unpacked else { continue };
+            let dir = RootDir::open(self.snapshot_path(&id));
+            let dir = dir.map_err(sys_error("open the snapshot"))?;
+            let mut check = Check { object: format!("{object}, snapshot {id}"), dir: &dir, report };
+            match id.form() {
+                SnapshotForm::Overlay => check.layer(&index)?,
+                SnapshotForm::Copy => check.tree(&tree)?,
+            }
         }
         Ok(())
     }
 }
 
-/// Everything the index lists is there as it says, and nothing but directories is there besides.
-fn check_content(
-    object: &str,
-    dir: &RootDir,
-    index: &LayerIndex,
-    report: &mut Report,
-) -> Result<()> {
-    for entry in index {
-        if let Some(problem) = problem_of(dir, entry, index) {
-            let path = entry.as_path().display().to_string();
-            report.add(object, ProblemKind::SnapshotContent { path, problem });
+/// A snapshot that is looked through.
+struct Check<'a> {
+    object: String,
+    dir: &'a RootDir,
+    report: &'a mut Report,
+}
+
+impl Check<'_> {
+    /// Everything the index lists is there as it says, and nothing but directories is there besides.
+    fn layer(&mut self, index: &LayerIndex) -> Result<()> {
+        for entry in index {
+            self.note(entry.as_path(), problem_of(self.dir, entry, index));
         }
+        self.walk(&mut |path, child| {
+            let known = child == FileKind::Dir || index.get(path_bytes(path)).is_some();
+            (!known).then_some("is not in the layer")
+        })
     }
-    let mut pending = vec![std::path::PathBuf::new()];
-    while let Some(parent) = pending.pop() {
-        for child in dir.read_dir(&parent).map_err(sys_error("list the snapshot"))? {
-            let path = parent.join(&child.name);
-            if child.kind == FileKind::Dir {
-                pending.push(path);
-            } else if index.get(path.as_os_str().as_encoded_bytes()).is_none() {
-                let (path, problem) = (path.display().to_string(), "is not in the layer");
-                report.add(object, ProblemKind::SnapshotContent { path, problem });
+
+    /// All that the layers together have is there as they say, and nothing besides.
+    fn tree(&mut self, tree: &Tree) -> Result<()> {
+        let mut pending = vec![PathBuf::new()];
+        let (mut inodes, mut known) = (HashMap::new(), HashSet::new());
+        while let Some(parent) = pending.pop() {
+            for (name, found) in tree.read_dir(&parent).unwrap_or_default() {
+                let path = parent.join(name);
+                known.insert(path.clone());
+                // Attributes of a directory that no layer lists are nobody's word.
+                let told = found.layer.is_some() || !found.entry.is_dir();
+                let none = LayerIndex::default();
+                let problem = told.then(|| problem_of(self.dir, &found.entry, &none)).flatten();
+                self.note(&path, problem);
+                if found.entry.is_dir() {
+                    pending.push(path);
+                } else if let Ok(metadata) = self.dir.metadata(&path) {
+                    let inode = (metadata.dev, metadata.ino);
+                    let first = *inodes.entry((found.layer, found.source)).or_insert(inode);
+                    let apart = "is not the same file as its hard link";
+                    self.note(&path, (first != inode).then_some(apart));
+                }
             }
         }
+        self.walk(&mut |path, _| (!known.contains(path)).then_some("is not in the layers"))
     }
-    Ok(())
+
+    /// Asks about all there is. No layer can hold a socket.
+    fn walk(
+        &mut self,
+        problem: &mut dyn FnMut(&Path, FileKind) -> Option<&'static str>,
+    ) -> Result<()> {
+        let mut pending = vec![PathBuf::new()];
+        while let Some(parent) = pending.pop() {
+            let children = self.dir.read_dir(&parent);
+            for child in children.map_err(sys_error("list the snapshot"))? {
+                let path = parent.join(&child.name);
+                if child.kind != FileKind::Socket {
+                    self.note(&path, problem(&path, child.kind));
+                }
+                if child.kind == FileKind::Dir {
+                    pending.push(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, path: &Path, problem: Option<&'static str>) {
+        if let Some(problem) = problem {
+            let path = path.display().to_string();
+            let kind = ProblemKind::SnapshotContent { path, problem };
+            self.report.add(self.object.clone(), kind);
+        }
+    }
+}
+
+fn path_bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
 }
 
 fn problem_of(dir: &RootDir, entry: &Entry, index: &LayerIndex) -> Option<&'static str> {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use store::layer::{Entry, EntryKind, LayerWriter, compare_paths};
 use store::{
-    Descriptor, DiffId, History, Image, ImageConfig, NewImage, Platform, Reference, Store,
-    media_type,
+    Descriptor, DiffId, History, Image, ImageConfig, NewImage, Platform, Reference, SnapshotForm,
+    Store, media_type,
 };
 use tempfile::TempDir;
 
@@ -20,6 +20,17 @@ pub(crate) fn sandbox() -> Sandbox {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("root"));
     Sandbox { dir, store }
+}
+
+/// The same with snapshots of each form, one after the other.
+pub(crate) fn in_both_forms(test: impl Fn(Sandbox, SnapshotForm)) {
+    for form in [SnapshotForm::Overlay, SnapshotForm::Copy] {
+        let Sandbox { dir, store } = sandbox();
+        // Whoever opens it from now on finds this.
+        store.remember_snapshot_form(form).unwrap();
+        let root = store.root().to_owned();
+        test(Sandbox { dir, store: open(&root) }, form);
+    }
 }
 
 /// False, with the reason printed, where layers cannot be unpacked with their owners and devices.
