@@ -197,10 +197,7 @@ impl Applier<'_> {
             }
             match (&entry.kind, self.form) {
                 (EntryKind::Whiteout, WhiteoutForm::Overlay) => self.mark_deleted(entry)?,
-                (EntryKind::Whiteout, WhiteoutForm::Remove) => {
-                    self.delete(&entry.path)?;
-                    self.keep_dir_above(&entry.path);
-                }
+                (EntryKind::Whiteout, WhiteoutForm::Remove) => self.delete(&entry.path)?,
                 (EntryKind::Dir { opaque: true }, WhiteoutForm::Overlay) => {
                     let path = as_path(&entry.path);
                     let marked = self.disk.target.set_xattr(path, OVERLAY_OPAQUE, b"y");
@@ -226,17 +223,6 @@ impl Applier<'_> {
         match self.disk.target.remove_tree(as_path(path)) {
             Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.map_err(|source| unpack(path, source)),
-        }
-    }
-
-    /// A directory that something was removed from looks as before.
-    fn keep_dir_above(&mut self, path: &[u8]) {
-        let (parent, _) = split_parent(path).unwrap_or_default();
-        if !parent.is_empty()
-            && !self.dirs.contains(parent)
-            && let Some(attributes) = self.collector.inherited_dir(parent)
-        {
-            self.inherited.insert(parent.to_vec(), attributes);
         }
     }
 

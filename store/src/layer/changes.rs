@@ -19,7 +19,7 @@ use super::collect::ancestors;
 use super::diff::{Found, as_path, entry_of, kind_on_disk, link_names, root_entry};
 use super::entry::{Entry, EntryKind, join, split_parent};
 use super::error::show;
-use super::{ContentDigest, LayerError, LayerIndex};
+use super::{ContentDigest, LayerError, LayerIndex, holes};
 use crate::id_map::IdMap;
 use crate::tree::{Tree, TreeEntry};
 
@@ -252,7 +252,7 @@ impl Comparison<'_> {
     ) -> Result<bool, LayerError> {
         let failed = |source| LayerError::Scan { path: show(&entry.path), source };
         let file = open.open_file_nofollow(as_path(entry.name())).map_err(failed)?;
-        let now = ContentDigest::of_reader(file)
+        let now = ContentDigest::of_reader(holes::reader(file))
             .map_err(|source| LayerError::ReadFile { path: show(&entry.path), source })?;
         Ok(self.parents.content_digest_of(lower)? == now)
     }
