@@ -171,6 +171,33 @@ fn sizes_are_those_of_files_and_links() {
     sandbox.build("FROM scratch\nCOPY dir /dir\n", &["-t", "app"]).success();
     sandbox.rbuild(["inspect", "-f", "{{.Size}}", "app"]).success().prints("11\n");
     sandbox.rbuild(["images", "--format", "{{.Size}}"]).success().prints("11B\n");
+    // Loaded, compressed and never used it is as large; only who asks for the size waits for it to be counted.
+    sandbox.rbuild(["save", "-o", "a.tar", "app"]).success();
+    sandbox.rbuild(["rmi", "app"]).success();
+    std::fs::remove_dir_all(sandbox.root()).unwrap();
+    sandbox.rbuild(["load", "-i", "a.tar"]).success();
+    let counted = || std::fs::read_dir(sandbox.path("store/cache/indexes")).unwrap().count();
+    sandbox.rbuild(["images", "-q"]).success();
+    assert_eq!(counted(), 0);
+    sandbox.rbuild(["images", "--format", "{{.Size}}"]).success().prints("11B\n");
+    assert_eq!(counted(), 1);
+    sandbox.rbuild(["history", "--format", "{{.Size}}", "app"]).success().prints("11B\n");
+}
+
+#[test]
+fn a_damaged_image_is_listed_beside_the_others() {
+    let sandbox = images();
+    sandbox.rbuild(["save", "-o", "a.tar", "app:1"]).success();
+    std::fs::remove_dir_all(sandbox.root()).unwrap();
+    sandbox.rbuild(["load", "-i", "a.tar"]).success();
+    let template = "{{range .RootFS.Layers}}{{slice . 7}}{{end}}";
+    let blobs = sandbox.path("store/images/blobs/sha256");
+    let largest = std::fs::read_dir(blobs).unwrap().map(|entry| entry.unwrap());
+    let largest = largest.max_by_key(|entry| entry.metadata().unwrap().len()).unwrap();
+    std::fs::write(largest.path(), "damage").unwrap();
+    let format = ["images", "--format", "{{.Tag}} {{.Size}}"];
+    sandbox.rbuild(format).success().prints("1 N/A\n");
+    sandbox.rbuild(["inspect", "-f", template, "app:1"]).exits(1).says("error: ");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::error::{Complaint, Flaw, TemplateError};
 use super::function::{self, Function};
 use super::parse;
-use super::tree::{Branch, Command, Node, Operand, OperandKind, Pipeline};
+use super::tree::{self, Branch, Command, Node, Operand, OperandKind, Pipeline};
 use super::value::{Value, View, keys};
 
 /// A template that was understood.
@@ -47,6 +47,11 @@ impl Template {
             Ok(_) => Ok(run.output),
             Err(flaw) => Err(flaw.in_template(&self.text)),
         }
+    }
+
+    /// Whether it can show one of these fields of the data.
+    pub fn asks_for(&self, fields: &[&str]) -> bool {
+        tree::asks_for(&self.nodes, fields)
     }
 
     /// The header of a table: as far as the template can be followed with names of columns.

@@ -60,6 +60,11 @@ impl ListFormat {
         Ok(ListFormat { template: Template::parse(&template)?, is_table })
     }
 
+    /// Whether one of these fields can be seen: what is costly to know need not be known otherwise.
+    pub fn asks_for(&self, fields: &[&str]) -> bool {
+        self.template.asks_for(fields)
+    }
+
     /// A line for each row, below the titles if it is a table.
     pub fn render(
         &self,
@@ -143,6 +148,30 @@ mod tests {
         ];
         for (format, expected) in cases {
             assert_eq!(rendered(format).unwrap(), expected, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_format_shows_is_known_beforehand() {
+        let shows_id = |format| ListFormat::parse(Some(format), "").unwrap().asks_for(&["ID"]);
+        for format in [
+            "{{.ID}}",
+            "table {{.Tag}} {{.ID}}",
+            "json",
+            "{{.}}",
+            "{{$.ID}}",
+            "{{len (lower .ID)}}",
+            "{{if eq .Tag .ID}}a{{end}}",
+            "{{if .Tag}}{{else}}{{.ID}}{{end}}",
+            "{{with .Tag}}{{$.ID}}{{end}}",
+            "{{with $x := $}}{{$x.ID}}{{end}}",
+            "{{range .Tags}}{{json $}}{{end}}",
+            "{{($).ID}}",
+        ] {
+            assert!(shows_id(format), "{format}");
+        }
+        for format in ["", "plain ID", "{{.Tag}}", "{{lower .Tag}} {{.Size}}", "{{(.Tag).X}}"] {
+            assert!(!shows_id(format), "{format}");
         }
     }
 

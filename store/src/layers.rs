@@ -160,16 +160,6 @@ impl Store {
         Ok(index)
     }
 
-    /// None if the layer has not been read through yet.
-    pub(crate) fn known_layer_index(&self, layer: &ImageLayer) -> Result<Option<Arc<LayerIndex>>> {
-        let slot = self.inner.layers.indexes.slot(layer.chain_id);
-        let mut known = slot.lock().unwrap_or_else(|e| e.into_inner());
-        if known.is_none() {
-            *known = self.cached_index(layer.chain_id)?.map(Arc::new);
-        }
-        Ok(known.clone())
-    }
-
     fn read_index_of(&self, layer: &ImageLayer, parents: &Tree) -> Result<LayerIndex> {
         let digest = layer.descriptor.digest;
         let mut reader = HashingReader::new(self.open_layer(&layer.descriptor)?);

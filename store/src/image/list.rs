@@ -1,7 +1,7 @@
 //! Summaries of all images, and the history of one.
 use std::collections::BTreeMap;
 
-use super::{Image, ImageLayer, names};
+use super::{Image, names};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::Result;
@@ -21,7 +21,7 @@ pub struct ImageSummary {
     pub platform: Platform,
     /// RFC 3339, as the image says.
     pub created: Option<String>,
-    /// Bytes of the files in its layers.
+    /// Bytes of all its blobs.
     pub size: u64,
     pub layers: usize,
     pub labels: BTreeMap<String, String>,
@@ -44,7 +44,7 @@ impl Store {
         let mut images: Vec<ImageSummary> = Vec::new();
         for entry in &index.manifests {
             let Ok(image) = self.load_listed(entry) else { continue };
-            let summary = self.summary(&image, entry.digest, names::name_of(entry));
+            let summary = summary(&image, entry.digest, names::name_of(entry));
             match images.iter_mut().find(|known| known.id == summary.id) {
                 Some(known) => known.names.extend(summary.names),
                 None => images.push(summary),
@@ -65,29 +65,10 @@ impl Store {
         Ok(names)
     }
 
-    /// Bytes of the files in all layers: what the image takes where it is unpacked.
+    /// Bytes of the files in all layers: what the image takes where it is unpacked. Layers that came in by an
+    /// archive are read through for it, once.
     pub fn unpacked_size(&self, image: &Image) -> Result<u64> {
         Ok(self.layer_indexes(image)?.iter().map(|index| files_size(index)).sum())
-    }
-
-    fn summary(&self, image: &Image, manifest: Digest, name: Option<Reference>) -> ImageSummary {
-        ImageSummary {
-            id: image.id(),
-            manifest,
-            names: name.into_iter().collect(),
-            platform: image.platform(),
-            created: image.config.created.clone(),
-            size: image.layers().iter().map(|layer| self.known_size(layer)).sum(),
-            layers: image.manifest.layers.len(),
-            labels: image.config.config.labels.clone(),
-        }
-    }
-
-    /// As far as layers were read through, which happens when they come in. A list neither waits for that
-    /// nor holds the images: the blob's size stands for what is not known.
-    fn known_size(&self, layer: &ImageLayer) -> u64 {
-        let index = self.known_layer_index(layer).ok().flatten();
-        index.map_or(layer.descriptor.size, |index| files_size(&index))
     }
 
     /// How the image came about, the newest step first.
@@ -124,4 +105,18 @@ fn files_size(index: &LayerIndex) -> u64 {
         _ => 0,
     };
     index.iter().map(|entry| size(&entry.kind)).sum()
+}
+
+fn summary(image: &Image, manifest: Digest, name: Option<Reference>) -> ImageSummary {
+    let layers: u64 = image.manifest.layers.iter().map(|layer| layer.size).sum();
+    ImageSummary {
+        id: image.id(),
+        manifest,
+        names: name.into_iter().collect(),
+        platform: image.platform(),
+        created: image.config.created.clone(),
+        size: layers + image.manifest.config.size + image.descriptor.size,
+        layers: image.manifest.layers.len(),
+        labels: image.config.config.labels.clone(),
+    }
 }

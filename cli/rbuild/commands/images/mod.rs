@@ -2,13 +2,14 @@
 
 mod filter;
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use anyhow::Result;
 use cli::environment::Environment;
 use cli::format::{self, ListFormat, Shape, Table};
 use cli::{Exit, output};
-use store::{ImageSummary, Reference};
+use store::{Digest, ImageSummary, Reference, Store};
 
 use super::{open_store, short_id, times};
 use crate::args::ImagesArgs;
@@ -61,8 +62,9 @@ pub(crate) fn run(args: &ImagesArgs, environment: &Environment) -> Result<Exit> 
     let filter = Filter::of(args, &store)?;
     let images = store.images()?;
     let lines = lines(&images).filter(|line| filter.admits(line.image, line.name));
+    let mut sizes = Sizes::of(&store, &format);
     let now = SystemTime::now();
-    let rows = lines.map(|line| line.row(args.no_trunc, now));
+    let rows = lines.map(|line| line.row(args.no_trunc, now, sizes.get(line.image)));
     output::write(&format.render(&TABLE, rows)?)?;
     Ok(Exit::Success)
 }
@@ -92,10 +94,37 @@ fn lines(images: &[ImageSummary]) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
+/// The sizes of images, looked up once for each, and only if the format shows them: layers that were loaded and
+/// never used have to be read for it.
+struct Sizes<'a> {
+    store: &'a Store,
+    wanted: bool,
+    known: HashMap<Digest, Option<u64>>,
+}
+
+impl Sizes<'_> {
+    fn of<'a>(store: &'a Store, format: &ListFormat) -> Sizes<'a> {
+        let wanted = format.asks_for(&["Size", "VirtualSize"]);
+        Sizes { store, wanted, known: HashMap::new() }
+    }
+
+    /// None for an image that is damaged or just went: a list tells of the others nevertheless.
+    fn get(&mut self, image: &ImageSummary) -> Option<u64> {
+        if !self.wanted {
+            return None;
+        }
+        *self.known.entry(image.id).or_insert_with(|| {
+            let found = self.store.resolve_for(&image.id.to_string(), &image.platform).ok()?;
+            self.store.unpacked_size(&found).ok()
+        })
+    }
+}
+
 impl Line<'_> {
-    fn row(&self, no_trunc: bool, now: SystemTime) -> format::Row {
+    fn row(&self, no_trunc: bool, now: SystemTime, size: Option<u64>) -> format::Row {
         let id = self.image.id;
         let created = self.image.created.as_deref();
+        let shown = |print: fn(u64) -> String| size.map_or(UNKNOWN.to_owned(), print);
         format::row([
             ("Containers", UNKNOWN.to_owned()),
             ("CreatedAt", times::date_and_time(created)),
@@ -104,10 +133,10 @@ impl Line<'_> {
             ("ID", if no_trunc { id.to_string() } else { short_id(id) }),
             ("Repository", self.name.map_or(NONE.to_owned(), Reference::familiar_name)),
             ("SharedSize", UNKNOWN.to_owned()),
-            ("Size", output::size(self.image.size)),
+            ("Size", shown(output::size)),
             ("Tag", self.name.and_then(Reference::tag).unwrap_or(NONE).to_owned()),
             ("UniqueSize", UNKNOWN.to_owned()),
-            ("VirtualSize", output::long_size(self.image.size)),
+            ("VirtualSize", shown(output::long_size)),
         ])
     }
 }
