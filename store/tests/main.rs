@@ -7,6 +7,7 @@ mod collection;
 mod copies;
 mod damage;
 mod damaged_archives;
+mod flat;
 mod images;
 mod leftovers;
 mod platforms;

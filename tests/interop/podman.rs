@@ -109,6 +109,10 @@ fn what_podman_saves_comes_back() {
         let back = load_elsewhere(&sandbox.path(form));
         assert_same(&sandbox, &back, NAME);
     }
+    // This form has no place for a name.
+    podman.run(&["save", "-q", "--format", "docker-dir", "-o", "docker-dir", NAME]).success();
+    let ours = id(&sandbox, NAME);
+    assert_same(&sandbox, &load_elsewhere(&sandbox.path("docker-dir")), &ours);
     podman.run(&["tag", NAME, "localhost/rich:2", "localhost/other:3"]).success();
     let several = [
         "save",

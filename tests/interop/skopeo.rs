@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::image::{NAME, assert_same, id, inspect, load_elsewhere};
 use super::{members, sandbox_for};
-use crate::support::{Sandbox, run};
+use crate::support::{Sandbox, installed, run};
 
 fn skopeo(sandbox: &Sandbox, args: &[&str]) -> String {
     run(sandbox.command("skopeo").args(args), "").success().stdout
@@ -86,6 +86,30 @@ fn skopeo_translates_between_forms() {
     let (here, there) = (inspect(&sandbox, NAME), inspect(&back, NAME));
     assert_eq!(here["RootFS"], there["RootFS"]);
     assert_eq!(here["Config"]["Env"], there["Config"]["Env"]);
+}
+
+/// With and without an index; skopeo's own directories have neither layout nor names.
+#[test]
+fn skopeo_directories_are_loaded() {
+    if !installed("skopeo") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let output = "type=oci,dest=platforms.tar";
+    let flags = ["-t", "app:1", "--platform", "linux/amd64,linux/arm64,linux/s390x", "-o", output];
+    sandbox.build("FROM scratch\nCOPY Dockerfile /\n", &flags).success();
+    let ours = "oci-archive:platforms.tar:1";
+    skopeo(&sandbox, &["copy", "--all", "--preserve-digests", ours, "dir:all"]);
+    let copy_one = ["--override-arch", "arm64", "copy", "--preserve-digests", ours, "dir:one"];
+    skopeo(&sandbox, &copy_one);
+    for directory in ["all", "one"] {
+        let back = load_elsewhere(&sandbox.path(directory));
+        let index: Value = serde_json::from_str(&back.read("store/images/index.json")).unwrap();
+        let manifest = format!("{directory}/manifest.json");
+        let digest = skopeo(&sandbox, &["manifest-digest", &manifest]);
+        assert_eq!(index["manifests"].as_array().unwrap().len(), 1);
+        assert_eq!(index["manifests"][0]["digest"], digest.trim());
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! | file            | what                                                                   |
 //! |-----------------|------------------------------------------------------------------------|
 //! | `source.rs`     | where an archive's documents and blobs come from: a tar or a directory |
+//! | `flat.rs`       | directories that hold one image without a layout                       |
 //! | `known.rs`      | blobs that the store has: whether its own is still sound               |
 //! | `load.rs`       | which kind of archive it is; what was loaded becomes visible at once   |
 //! | `load_oci.rs`   | images of an OCI layout                                                |
@@ -16,6 +17,7 @@
 //!
 //! Documents and blobs are untrusted: every digest and size is checked before an image gets its name. Diff IDs
 //! of compressed layers are checked when the layer is first unpacked.
+mod flat;
 mod forms;
 mod import;
 mod known;

@@ -7,6 +7,7 @@ use std::path::Path;
 use sys::RootDir;
 
 use super::ArchiveError;
+use super::flat::FlatImage;
 use super::known::{Known, compare};
 use crate::blob::{DOCUMENT_LIMIT, SealedBlob, copy_into};
 use crate::digest::Digest;
@@ -168,11 +169,12 @@ pub(super) enum Check {
     Content,
 }
 
-/// A directory with an OCI layout; blobs are read when asked for.
+/// A directory with an OCI layout, or what can be read as one; blobs are read when asked for.
 #[derive(Debug)]
 pub(super) struct DirSource {
     store: Store,
     dir: RootDir,
+    flat: Option<FlatImage>,
     check: Check,
     files: HashMap<String, Found>,
     written: Vec<SealedBlob>,
@@ -182,7 +184,24 @@ impl DirSource {
     pub(super) fn open(store: &Store, path: &Path, check: Check) -> Result<DirSource> {
         let dir = RootDir::open(path).map_err(sys_error("open the image layout"))?;
         let (store, files, written) = (store.clone(), HashMap::new(), Vec::new());
-        Ok(DirSource { store, dir, check, files, written })
+        let mut source = DirSource { store, dir, flat: None, check, files, written };
+        if source.document("index.json")?.is_none() {
+            let manifest = source.document("manifest.json")?;
+            source.flat = manifest.and_then(|bytes| FlatImage::recognise(&bytes));
+        }
+        Ok(source)
+    }
+
+    fn open_blob(&self, name: &str) -> Result<Option<File>> {
+        let (Some(flat), Some(digest)) = (&self.flat, digest_of_name(name)) else {
+            return self.open_file(name);
+        };
+        for place in flat.places(digest) {
+            if let Some(file) = self.open_file(&place)? {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
     }
 
     fn known(&self, digest: Digest, name: &str, file: &mut File) -> Result<Known> {
@@ -204,6 +223,9 @@ impl DirSource {
 
 impl Source for DirSource {
     fn document(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        if let Some(flat) = &self.flat {
+            return Ok(flat.document(name));
+        }
         let Some(mut file) = self.open_file(name)? else { return Ok(None) };
         read_limited(name, &mut file).map(Some)
     }
@@ -212,7 +234,7 @@ impl Source for DirSource {
         if let Some(found) = self.files.get(name) {
             return Ok(Some(found.clone()));
         }
-        let Some(mut file) = self.open_file(name)? else { return Ok(None) };
+        let Some(mut file) = self.open_blob(name)? else { return Ok(None) };
         let found = match digest_of_name(name) {
             Some(digest) if self.store.hold(Held::Blob(digest))? => {
                 match self.known(digest, name, &mut file)? {
