@@ -1,8 +1,10 @@
 //! Where an archive goes: stdout, or a file that has its name only once it is complete.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
+
+use store::archive::NewFile;
 
 use super::ExportError;
 use crate::request::Destination;
@@ -36,20 +38,9 @@ fn write_file(
     path: &Path,
     write: &mut dyn FnMut(&mut dyn Write) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}.tmp", std::process::id()));
-    let unfinished = Path::new(&unfinished);
-    let written = File::create(unfinished).map_err(failed("create", path)).and_then(|file| {
-        let mut writer = BufWriter::new(file);
-        write(&mut writer)?;
-        writer.flush().map_err(failed("write", path))?;
-        fs::rename(unfinished, path).map_err(failed("write", path))
-    });
-    if written.is_err() {
-        // It may not exist; the error to tell is the first one.
-        let _absent = fs::remove_file(unfinished);
-    }
-    written
+    let mut file = NewFile::create(path).map_err(failed("create", path))?;
+    write(&mut file)?;
+    file.finish().map_err(failed("write", path))
 }
 
 pub(super) fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> ExportError {

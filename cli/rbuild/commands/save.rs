@@ -1,13 +1,13 @@
 //! `rbuild save`
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use cli::Exit;
 use cli::environment::Environment;
-use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm};
+use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm, NewFile};
 use store::{Platform, Store};
 
 use super::open_store;
@@ -89,18 +89,7 @@ fn to_file(path: &Path, save: &mut dyn FnMut(&mut dyn Write) -> Result<()>) -> R
         let mut file = File::options().write(true).open(path).with_context(cannot_write)?;
         return save(&mut file);
     }
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}.tmp", std::process::id()));
-    let unfinished = Path::new(&unfinished);
-    let written = File::create_new(unfinished).with_context(cannot_write).and_then(|file| {
-        let mut writer = BufWriter::new(file);
-        save(&mut writer)?;
-        writer.flush().with_context(cannot_write)?;
-        fs::rename(unfinished, path).with_context(cannot_write)
-    });
-    if written.is_err() {
-        // It may never have been created.
-        let _absent = fs::remove_file(unfinished);
-    }
-    written
+    let mut file = NewFile::create(path).with_context(cannot_write)?;
+    save(&mut file)?;
+    file.finish().with_context(cannot_write)
 }

@@ -111,7 +111,8 @@ impl<'a> Images<'a> {
         target.platform = if is_index { None } else { Some(images[0].platform.clone()) };
         target.annotations.clear();
         let names: Vec<_> = name_of(entry)?.into_iter().collect();
-        let label = entry.annotations.get(REF_NAME).filter(|_| names.is_empty()).cloned();
+        let only = !entry.annotations.contains_key(IMAGE_NAME);
+        let label = entry.annotations.get(REF_NAME).filter(|_| only).cloned();
         Ok(Candidate { target, made_manifest: None, images, names, label })
     }
 

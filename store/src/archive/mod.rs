@@ -9,6 +9,7 @@
 //! | `load_oci.rs`   | images of an OCI layout                                                |
 //! | `load_docker.rs` | images of a `docker save` archive                                     |
 //! | `forms.rs`      | the compressed forms of a layer, remembered                            |
+//! | `new_file.rs`   | a file that has its name only once it is complete                      |
 //! | `outgoing.rs`   | what an image becomes on its way out                                   |
 //! | `scratch.rs`    | a store for one conversion                                             |
 //! | `save.rs`       | writing archives and layouts                                           |
@@ -24,6 +25,7 @@ mod known;
 mod load;
 mod load_docker;
 mod load_oci;
+mod new_file;
 mod outgoing;
 mod save;
 mod scratch;
@@ -41,6 +43,7 @@ use crate::reference::Reference;
 pub use forms::{FormOptions, LayerForm};
 pub use import::ImportOptions;
 pub use load::LoadOptions;
+pub use new_file::NewFile;
 pub use save::ArchiveKind;
 pub use scratch::Scratch;
 
@@ -51,7 +54,7 @@ pub struct LoadedImage {
     pub manifest: Descriptor,
     /// Empty if the archive has no name for it.
     pub names: Vec<Reference>,
-    /// What it is called in the layout where that is no name an image has here: a lone tag, any text.
+    /// What the layout calls it by `ref.name` alone: a lone tag, a name, any text.
     pub labels: Vec<String>,
 }
 

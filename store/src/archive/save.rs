@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
+use super::new_file::name_beside;
 use super::outgoing::Outgoing;
 use super::sink::{DirSink, Sink, TarSink};
 use super::source::blob_name;
@@ -67,7 +68,7 @@ impl Store {
         let found = fs::canonicalize(path).ok();
         let path = found.as_deref().unwrap_or(path);
         let outgoing = self.all_outgoing(images, options)?;
-        let unfinished = beside(path);
+        let unfinished = name_beside(path);
         fs::create_dir_all(&unfinished).map_err(io_error("create the directory", &unfinished))?;
         let written = self
             .write_layout(images, &outgoing, ArchiveKind::Oci, &mut DirSink(unfinished.clone()))
@@ -189,11 +190,4 @@ fn check_empty(path: &Path) -> Result<()> {
         None => Ok(()),
         Some(_) => Err(ArchiveError::NotEmpty { path: path.to_owned() }.into()),
     }
-}
-
-fn beside(path: &Path) -> PathBuf {
-    // Without the slash at the end of `dir/`.
-    let mut name = path.components().collect::<PathBuf>().into_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    name.into()
 }

@@ -90,7 +90,10 @@ fn for_platform(
 
 /// A name at the destination replaces those of the source, if that is one image.
 fn renamed(mut images: Vec<ImageToSave>, to: &Place) -> Result<Vec<ImageToSave>> {
-    let Some(name) = to.name() else { return Ok(images) };
+    let Some(name) = to.name() else {
+        images.iter_mut().for_each(|image| keep_names(image, to));
+        return Ok(images);
+    };
     let [image] = images.as_mut_slice() else {
         let count = images.len();
         bail!("the source has {count} images, which cannot all have that name: choose one of them");
@@ -105,6 +108,18 @@ fn renamed(mut images: Vec<ImageToSave>, to: &Place) -> Result<Vec<ImageToSave>>
         }
     };
     Ok(images)
+}
+
+/// A layout calls an image what its source called it, to the letter; `manifest.json` takes names only.
+fn keep_names(image: &mut ImageToSave, to: &Place) {
+    let ImageToSave { names, labels, .. } = image;
+    let as_name = |label: &String| label.parse::<Reference>().ok();
+    match to {
+        Place::Archive { kind: Kind::Docker, .. } | Place::Store { .. } => {
+            labels.retain(|label| as_name(label).is_none_or(|name| !names.contains(&name)));
+        }
+        _ => names.retain(|name| labels.iter().all(|label| as_name(label).as_ref() != Some(name))),
+    }
 }
 
 fn write(store: &Store, images: &[ImageToSave], to: &Place, form: FormOptions) -> Result<()> {
