@@ -66,6 +66,37 @@ fn everything_goes_when_everything_is_asked_for() {
     sandbox.validate();
 }
 
+/// The bytes go in a process that nobody waits for, and that holds nothing of the command's: its output is at an end
+/// when the command is.
+#[test]
+fn many_files_are_removed_in_the_background() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let many = "FROM busybox\nRUN mkdir /m; cd /m; for i in $(seq 3000); do echo > $i; done\n";
+    sandbox.build(many, &[]).success();
+    let temp = || std::fs::read_dir(sandbox.root().join("temp")).unwrap().count();
+    sandbox.rbuild(["image", "prune", "-f"]).success();
+    sandbox.rbuild(["builder", "prune", "-a", "-f"]).success();
+    sandbox.validate();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while temp() > 0 {
+        assert!(std::time::Instant::now() < end, "nobody removes it");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    // Killed before it had done anything, the next command starts another.
+    let left = sandbox.root().join("temp/gone.0");
+    std::fs::create_dir(&left).unwrap();
+    (0..1000).for_each(|number| std::fs::write(left.join(number.to_string()), "").unwrap());
+    sandbox.rbuild(["images"]).success();
+    while temp() > 0 {
+        assert!(std::time::Instant::now() < end, "nobody goes on");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    sandbox.rbuild(["system", "remove-leftovers"]).success().prints("");
+}
+
 #[test]
 fn nothing_goes_without_a_yes() {
     let sandbox = built();

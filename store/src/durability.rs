@@ -66,7 +66,7 @@ impl Store {
             let _sweep = self.lock_exclusive(LockName::Sweep)?;
             self.set_unsynced_aside(&dir)?
         };
-        aside.iter().try_for_each(|path| remove_any(path))
+        aside.iter().try_for_each(|path| self.remove_aside(path).map(drop))
     }
 
     fn set_unsynced_aside(&self, dir: &Path) -> Result<Vec<PathBuf>> {

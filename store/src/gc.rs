@@ -12,18 +12,13 @@
 //! *first* and publishes it, or checks that it exists, *afterwards* under the shared `sweep` lock. Collection
 //! holds that lock exclusively while it lists what exists, then reads the roots, then moves garbage out of
 //! sight by renaming it into `temp/`. So for every thing either the lease was there to be read, or its owner
-//! looks afterwards and finds the thing gone. Deleting the renamed things takes long and needs no lock; killed
-//! in the middle, the next to open the store goes on with it. References are removed before what they refer
+//! looks afterwards and finds the thing gone. Deleting the renamed things takes long, needs no
+//! lock and is nothing to wait for (`aside`). References are removed before what they refer
 //! to.
 //!
 //! Other tools may read `images/` at any time. One that writes there holds no lease: do not prune meanwhile.
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-
-use sys::root_dir::FileKind;
-use sys::{RootDir, SysError};
 
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId, Digest};
@@ -48,7 +43,7 @@ pub struct Pruned {
     pub images: Vec<Digest>,
     pub blobs: Vec<Digest>,
     pub snapshots: Vec<SnapshotId>,
-    /// Bytes of the blobs and of the snapshots' files.
+    /// Bytes on the disk that this gives back, at once or soon (`aside`).
     pub bytes: u64,
 }
 
@@ -257,21 +252,6 @@ impl Store {
         let blobs = live.blobs.into_iter().map(Held::Blob);
         Ok(blobs.chain(live.snapshots.into_iter().map(Held::Snapshot)).collect())
     }
-
-    /// Moves a file or directory out of sight, for [`Store::remove_aside`]. Should this process die before,
-    /// the next to open the store removes it.
-    pub fn set_aside(&self, path: &Path) -> Result<PathBuf> {
-        let aside = self.temp_path()?;
-        fs::rename(path, &aside).map_err(io_error("remove", path))?;
-        Ok(aside)
-    }
-
-    /// Removes what was set aside and says how many bytes it was.
-    pub fn remove_aside(&self, path: &Path) -> Result<u64> {
-        let bytes = sizes_below(path)?.freed;
-        remove_any(path)?;
-        Ok(bytes)
-    }
 }
 
 impl Live {
@@ -283,63 +263,4 @@ impl Live {
             }
         }
     }
-}
-
-/// Bytes of a file, or of all files below a directory; of a file that has names elsewhere too, the share of the
-/// names here. What is gone, or goes meanwhile, counts nothing.
-pub fn size_below(path: &Path) -> Result<u64> {
-    Ok(sizes_below(path)?.share)
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Sizes {
-    share: u64,
-    /// What removing it gives back.
-    freed: u64,
-}
-
-fn sizes_below(path: &Path) -> Result<Sizes> {
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sizes::default()),
-        metadata => metadata.map_err(io_error("look at", path))?,
-    };
-    if !metadata.is_dir() {
-        return Ok(Sizes { share: metadata.len(), freed: metadata.len() });
-    }
-    match sizes_of_files(path) {
-        Ok(sizes) => Ok(sizes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Sizes::default()),
-        Err(error) => Err(io_error("look through", path)(error.into())),
-    }
-}
-
-fn sizes_of_files(path: &Path) -> std::result::Result<Sizes, SysError> {
-    let dir = RootDir::open(path)?;
-    let (mut sizes, mut pending) = (Sizes::default(), vec![PathBuf::new()]);
-    // Size, names, and names seen of files with several.
-    let mut linked: HashMap<u64, (u64, u64, u64)> = HashMap::new();
-    while let Some(parent) = pending.pop() {
-        let parent_dir = dir.subdir_nofollow(&parent)?;
-        for child in parent_dir.read_dir("")? {
-            match child.kind {
-                FileKind::Dir => pending.push(parent.join(&child.name)),
-                FileKind::File => {
-                    let metadata = parent_dir.metadata(&child.name)?;
-                    let first = (metadata.size, metadata.nlink.max(1), 0);
-                    if metadata.nlink > 1 {
-                        linked.entry(metadata.ino).or_insert(first).2 += 1;
-                    } else {
-                        sizes.share += metadata.size;
-                        sizes.freed += metadata.size;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    for (size, names, seen) in linked.into_values() {
-        sizes.share += size / names * seen + size % names * seen / names;
-        sizes.freed += if seen == names { size } else { 0 };
-    }
-    Ok(sizes)
 }

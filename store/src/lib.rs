@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod aside;
 pub mod blob;
 pub mod config;
 pub mod descriptor;
@@ -29,7 +30,7 @@ pub mod platform;
 pub mod reference;
 pub mod snapshot;
 pub mod tree;
-mod usage;
+pub mod usage;
 pub mod validate;
 
 pub use archive::{

@@ -11,7 +11,7 @@
 //! cache/indexes/<hex>         chain ID → layer index
 //! cache/forms/<hex>.<form>    diff ID → descriptor of its compressed form
 //! leases/  locks/             see `lease`, `lock`
-//! temp/<owner>.<n>            unfinished things, named after their owner's lease
+//! temp/<owner>.<n>            unfinished things, named after their owner's lease; `gone.…`: see `aside`
 //! unsynced/<boot>.<thing>     made since the last sync: distrusted after a reboot (`durability`)
 //! containers/ networks/ volumes/   made by who needs them
 //! ```
@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 use sys::RootDir;
 
+use crate::aside::Patience;
 use crate::error::{Result, StoreError, io_error};
 use crate::layers::KnownLayers;
 use crate::lease::{self, Held, Session};
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     /// Once it is decided.
     pub(crate) form: Mutex<Option<SnapshotForm>>,
     pub(crate) stamps: KnownStamps,
+    pub(crate) patience: Patience,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,7 +79,8 @@ struct Schema {
 }
 
 impl Store {
-    /// Opens the store at `root`, creating it if need be, and removes what dead owners left behind.
+    /// Opens the store at `root`, creating it if need be, and removes what dead owners left behind as far as that
+    /// is quickly done (`aside`).
     /// `state` is the directory for what does not outlive a reboot.
     pub fn open(root: &Path, state: &Path) -> Result<Store> {
         fs::create_dir_all(root).map_err(io_error("create the store", root))?;
@@ -95,9 +98,10 @@ impl Store {
                 layers: KnownLayers::default(),
                 form: Mutex::default(),
                 stamps: KnownStamps::default(),
+                patience: Patience::default(),
             }),
         };
-        store.remove_leftovers()?;
+        store.remove_small_leftovers()?;
         store.distrust_other_boots()?;
         Ok(store)
     }
@@ -206,24 +210,6 @@ impl Store {
         let temp = self.temp_path()?;
         write_durably(&temp, bytes)?;
         fs::rename(&temp, path).map_err(io_error("replace", path))
-    }
-
-    fn remove_leftovers(&self) -> Result<()> {
-        // First what is there, then who lives: an owner's lease exists before its first file does.
-        let temp = self.sub("temp");
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&temp).map_err(io_error("list", &temp))? {
-            let entry = entry.map_err(io_error("list", &temp))?;
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-        let living = lease::living_owners(&self.sub("leases"))?;
-        for name in names {
-            if !living.contains(lease::owner_of_temp(&name)) {
-                // A container of the dead owner may still be dying in there: then the next one removes it.
-                let _ = remove_any(&temp.join(name));
-            }
-        }
-        Ok(())
     }
 }
 

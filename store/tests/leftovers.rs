@@ -40,6 +40,40 @@ fn the_unfinished_things_of_dead_owners_go_and_those_of_the_living_stay() {
     assert!(names(&other, "temp").is_empty());
 }
 
+/// A snapshot of many files is gone at once, and its bytes soon: by whoever has time, whoever that is.
+#[test]
+fn what_takes_long_to_remove_is_left_to_who_has_time() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let snapshotter = store.snapshotter();
+    let active = snapshotter.prepare(&[]).unwrap();
+    for number in 0..2000 {
+        fs::write(active.upper_path().join(number.to_string()), "x").unwrap();
+    }
+    let id = snapshotter.commit(active).unwrap();
+    let size = store.size_of(&store::Held::Snapshot(id.clone())).unwrap();
+    assert!(size.bytes >= 2000 && size.freed == size.bytes);
+    let root = store.root().to_owned();
+    drop((snapshotter, sandbox.store));
+
+    let store = open(&root);
+    let options = store::PruneOptions { unnamed_images: true };
+    let pruned = store.prune(options, &mut || Ok(Vec::new())).unwrap();
+    assert_eq!((pruned.snapshots, pruned.bytes), (vec![id], size.freed));
+    assert_valid(&store);
+    assert_eq!(store.leftovers().unwrap().len(), 1);
+    drop(store);
+    // Opening the store does not wait for it either.
+    let store = open(&root);
+    assert_eq!(store.leftovers().unwrap().len(), 1);
+    let remover = store.try_remover().unwrap().unwrap();
+    assert!(open(&root).try_remover().unwrap().is_none());
+    drop(remover);
+    assert!(open(&root).try_remover().unwrap().is_some());
+    assert_eq!(store.remove_leftovers().unwrap(), 0);
+    assert!(names(&store, "temp").is_empty());
+}
+
 #[test]
 fn what_was_never_synced_is_distrusted_after_a_reboot() {
     if !may_unpack() {

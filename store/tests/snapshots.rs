@@ -261,6 +261,7 @@ fn deep_trees_are_merged_and_removed() {
             store.prune(options, &mut || Ok(Vec::new())).unwrap().snapshots.len(),
             snapshots
         );
+        assert_eq!(store.remove_leftovers().unwrap(), 0);
         assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
 
         // With little stack instead of a tree that takes long to make.
@@ -272,7 +273,11 @@ fn deep_trees_are_merged_and_removed() {
         }
         let snapshotter = store.snapshotter();
         let small = std::thread::Builder::new().stack_size(256 << 10);
-        small.spawn(move || snapshotter.discard(active).unwrap()).unwrap().join().unwrap();
+        let remove = move || {
+            snapshotter.discard(active).unwrap();
+            assert_eq!(store.remove_leftovers().unwrap(), 0);
+        };
+        small.spawn(remove).unwrap().join().unwrap();
         assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
     });
 }

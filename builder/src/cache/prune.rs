@@ -81,7 +81,7 @@ pub fn usage(store: &Store) -> Result<CacheUsage, StoreError> {
         usage.active += usize::from(active);
         for thing in things(&record).filter(|thing| !of_images.contains(thing)) {
             if counted.insert(thing.clone()) {
-                usage.add(store.size_of(&thing)?, held.contains(&thing));
+                usage.add(store.size_of(&thing)?.bytes, held.contains(&thing));
             }
         }
     }
@@ -89,7 +89,7 @@ pub fn usage(store: &Store) -> Result<CacheUsage, StoreError> {
         let idle = mount.lock()?.is_some();
         usage.entries += 1;
         usage.active += usize::from(!idle);
-        usage.add(store::gc::size_below(&mount.path)?, !idle);
+        usage.add(store::usage::measure(&mount.path)?.bytes, !idle);
     }
     Ok(usage)
 }

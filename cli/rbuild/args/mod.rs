@@ -19,7 +19,8 @@ pub(crate) use image::{
     TagArgs,
 };
 pub(crate) use prune::{
-    BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, SystemPruneArgs,
+    BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, RemoveLeftoversArgs,
+    SystemPruneArgs,
 };
 pub(crate) use refused::RefusedFlag;
 
@@ -234,6 +235,8 @@ pub(crate) enum SystemCommand {
     Info(InfoArgs),
     /// Remove what is not used: images without names, the build cache
     Prune(SystemPruneArgs),
+    /// Wait until the bytes of everything that was removed are gone, which else happens in the background
+    RemoveLeftovers(RemoveLeftoversArgs),
 }
 
 #[derive(Debug, ClapArgs)]

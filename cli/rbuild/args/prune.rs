@@ -57,6 +57,13 @@ pub(crate) struct SystemPruneArgs {
     pub(crate) volumes: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct RemoveLeftoversArgs {
+    /// As other commands start it: standard input is the lock of the only one
+    #[arg(long, hide = true)]
+    pub(crate) only_one: bool,
+}
+
 fn until(text: &str) -> Result<Duration, String> {
     let Some(("until", age)) = text.split_once('=') else {
         return Err("only `until=DURATION` is supported".to_owned());

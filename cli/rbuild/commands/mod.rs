@@ -11,6 +11,7 @@ mod images;
 mod import;
 mod info;
 mod inspect;
+mod leftovers;
 mod load;
 mod parse;
 mod prune;
@@ -50,17 +51,19 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Import(args) => import::run(&args, &environment),
         Command::Convert(args) => convert::run(&args, &environment),
         Command::Export(args) => export::run(&args, &environment),
-        Command::Run(args) => return run::run(&args, &environment),
+        Command::Run(args) => Ok(run::run(&args, &environment)),
         Command::Builder(args) => prune::builder(&args, &environment),
         Command::Image(args) => image::run(&args, &environment),
         Command::System(args) => system::run(&args, &environment),
         Command::Info(args) => info::run(&args, &environment),
         Command::Version(args) => version::run(&args),
     };
-    result.unwrap_or_else(|err| {
+    let exit = result.unwrap_or_else(|err| {
         report_of(&err).print();
         Exit::Failure
-    })
+    });
+    leftovers::start(&environment);
+    exit
 }
 
 /// The store the environment names, made on first use.

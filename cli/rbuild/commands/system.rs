@@ -8,12 +8,13 @@ use cli::report::Report;
 use cli::{Exit, output};
 use store::{Held, Store};
 
-use super::{info, open_store, prune};
+use super::{info, leftovers, open_store, prune};
 use crate::args::{SystemArgs, SystemCommand};
 
 pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> {
     match &args.command {
         SystemCommand::Check => check(environment),
+        SystemCommand::RemoveLeftovers(args) => leftovers::remove(args, environment),
         SystemCommand::Df => df(environment),
         SystemCommand::Info(args) => info::run(args, environment),
         SystemCommand::Prune(args) => prune::system(args, environment),
@@ -21,7 +22,9 @@ pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> 
 }
 
 fn check(environment: &Environment) -> Result<Exit> {
-    let problems = open_store(environment)?.validate()?;
+    let store = open_store(environment)?;
+    store.remove_leftovers()?;
+    let problems = store.validate()?;
     for problem in &problems {
         output::line(&problem.to_string())?;
     }
@@ -54,7 +57,7 @@ fn images_row(store: &Store) -> Result<Vec<String>> {
     let everything: HashSet<&Held> = images.iter().flat_map(|(_, things)| things).collect();
     let (mut bytes, mut reclaimable) = (0, 0);
     for thing in everything {
-        let size = store.size_of(thing)?;
+        let size = store.size_of(thing)?.bytes;
         bytes += size;
         reclaimable += if in_use.contains(thing) { 0 } else { size };
     }

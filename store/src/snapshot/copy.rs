@@ -22,7 +22,7 @@ use crate::error::{Result, StoreError, io_error, sys_error};
 use crate::id_map::IdMap;
 use crate::layer::{LayerError, LayerIndex, Stamps, WhiteoutForm, changes};
 use crate::lease::Held;
-use crate::open::{Store, remove_any};
+use crate::open::Store;
 use crate::tree::Tree;
 
 /// A clock of a file system ticks at least this often (HZ=100); one that does not is not waited for.
@@ -116,7 +116,7 @@ impl Snapshotter for CopySnapshotter {
     }
 
     fn discard(&self, active: ActiveSnapshot) -> Result<()> {
-        remove_any(&active.base)
+        self.store.remove_aside(&active.base).map(drop)
     }
 
     fn changes(&self, id: &SnapshotId, parents: &Tree) -> Result<LayerIndex> {

@@ -228,7 +228,7 @@ impl Store {
             let _sweep = self.lock_exclusive(LockName::Sweep)?;
             self.set_snapshots_aside(std::slice::from_ref(id))?
         };
-        aside.iter().try_for_each(|path| remove_any(path))
+        aside.iter().try_for_each(|path| self.remove_aside(path).map(drop))
     }
 
     /// Forgets snapshots and moves them out of sight. Where they are now is for the caller to remove, after

@@ -120,7 +120,7 @@ impl Snapshotter for OverlaySnapshotter {
     }
 
     fn discard(&self, active: ActiveSnapshot) -> Result<()> {
-        crate::open::remove_any(&active.base)
+        self.store.remove_aside(&active.base).map(drop)
     }
 
     fn changes(&self, id: &SnapshotId, parents: &Tree) -> Result<LayerIndex> {

@@ -17,6 +17,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 
+use crate::aside;
 use crate::digest::{Digest, HashingReader};
 use crate::error::{Result, StoreError, io_error};
 use crate::lease::{self, Held};
@@ -132,7 +133,7 @@ impl Store {
         let names = self.file_names("temp")?;
         let living = lease::living_owners(&self.sub("leases"))?;
         for name in names {
-            if !living.contains(lease::owner_of_temp(&name)) {
+            if !aside::is_gone(&name) && !living.contains(lease::owner_of_temp(&name)) {
                 report.add(format!("temp/{name}"), ProblemKind::DeadOwner);
             }
         }

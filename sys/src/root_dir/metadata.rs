@@ -28,6 +28,8 @@ pub struct Metadata {
     pub uid: u32,
     pub gid: u32,
     pub size: u64,
+    /// Bytes that it takes on the disk, as `du` counts them.
+    pub allocated: u64,
     pub mtime: Timestamp,
     pub ctime: Timestamp,
     pub dev: u64,
@@ -77,6 +79,7 @@ impl From<&Stat> for Metadata {
             uid: stat.st_uid as u32,
             gid: stat.st_gid as u32,
             size: stat.st_size as u64,
+            allocated: stat.st_blocks as u64 * 512,
             mtime: Timestamp { secs: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u32 },
             ctime: Timestamp { secs: stat.st_ctime as i64, nanos: stat.st_ctime_nsec as u32 },
             dev: stat.st_dev as u64,

@@ -1,13 +1,16 @@
 //! What takes how much space, and who uses it.
+mod measure;
+
 use std::collections::HashSet;
 
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::gc::size_below;
 use crate::image::select::MAX_NESTING;
 use crate::lease::{self, Held};
 use crate::open::Store;
+
+pub use measure::{Measured, measure};
 
 impl Store {
     /// Everything that living processes and named leases hold.
@@ -28,9 +31,9 @@ impl Store {
         entries.into_iter().map(contents).collect()
     }
 
-    /// Bytes of a blob, or of a snapshot's files; none if it is gone.
-    pub fn size_of(&self, held: &Held) -> Result<u64> {
-        size_below(&match held {
+    /// What a blob or a snapshot takes on the disk; nothing if it is gone.
+    pub fn size_of(&self, held: &Held) -> Result<Measured> {
+        measure(&match held {
             Held::Blob(digest) => self.blob_path(digest),
             Held::Snapshot(id) => self.snapshot_path(id),
         })
