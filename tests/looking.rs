@@ -254,5 +254,15 @@ fn the_machine_and_the_version_are_known() {
         let lines = sandbox.rbuild(command).success().stdout;
         assert!(lines.starts_with("Images: 2\n"), "{lines}");
     }
+    for form in ["overlay", "copy"] {
+        for args in [
+            &["info", "-f", "{{.Driver}}"][..],
+            &["inspect", "-f", "{{.GraphDriver.Name}}", "app:1"],
+        ] {
+            let mut command = sandbox.rbuild_command(args);
+            let output = crate::support::run(command.env("RBUILD_SNAPSHOTTER", form), "");
+            output.success().prints(&format!("{form}\n"));
+        }
+    }
     sandbox.rbuild(["info", "-f", "{{.Swarm}}"]).exits(1).says("has no field `Swarm`");
 }

@@ -9,7 +9,7 @@ use cli::format::{DocumentFormat, Shape, Struct};
 use cli::{Exit, output};
 use serde_json::{Value, json};
 
-use super::open_store;
+use super::{open_store, snapshots};
 use crate::args::InfoArgs;
 
 static INFO: Struct = Struct {
@@ -44,12 +44,12 @@ pub(crate) fn run(args: &InfoArgs, environment: &Environment) -> Result<Exit> {
 }
 
 fn document(environment: &Environment) -> Result<Value> {
-    let images = open_store(environment)?.images()?.len();
+    let store = open_store(environment)?;
     let system = rustix::system::uname();
     let memory = rustix::system::sysinfo();
     Ok(json!({
-        "Images": images,
-        "Driver": "overlay",
+        "Images": store.images()?.len(),
+        "Driver": snapshots::driver(&store, environment)?,
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": cgroup_version(),
         "KernelVersion": system.release().to_string_lossy(),

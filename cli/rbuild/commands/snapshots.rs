@@ -50,6 +50,15 @@ pub(super) fn choose(
     Ok(())
 }
 
+/// What `inspect` and `info` call the form, without trying what was not tried yet.
+pub(super) fn driver(store: &Store, environment: &Environment) -> Result<&'static str> {
+    let form = wanted(environment)?.unwrap_or_else(|| store.snapshot_form());
+    Ok(match form {
+        SnapshotForm::Overlay => "overlay",
+        SnapshotForm::Copy => "copy",
+    })
+}
+
 fn wanted(environment: &Environment) -> Result<Option<SnapshotForm>> {
     match environment.os(VARIABLE).map(|value| value.to_string_lossy()).as_deref() {
         None | Some("") => Ok(None),

@@ -91,7 +91,8 @@ static DESCRIPTOR: Struct = Struct {
 /// How Docker writes a time it does not know. When names were given is not recorded.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-pub(super) fn of(store: &Store, image: &Image) -> Result<Value> {
+/// `driver` is how snapshots are made.
+pub(super) fn of(store: &Store, driver: &str, image: &Image) -> Result<Value> {
     let names = store.names_of(image)?;
     let digest = image.descriptor.digest;
     let tags: Vec<String> = names.iter().map(Reference::familiar).collect();
@@ -114,7 +115,7 @@ pub(super) fn of(store: &Store, image: &Image) -> Result<Value> {
         "Os": config.os,
         "OsVersion": config.os_version,
         "Size": store.unpacked_size(image)?,
-        "GraphDriver": { "Data": null, "Name": "overlay" },
+        "GraphDriver": { "Data": null, "Name": driver },
         "RootFS": { "Type": config.rootfs.kind, "Layers": config.rootfs.diff_ids },
         "Metadata": { "LastTagTime": NEVER },
         "Descriptor": {

@@ -8,7 +8,7 @@ use cli::format::{DocumentFormat, Shape};
 use cli::report::Report;
 use cli::{Exit, output};
 
-use super::{open_store, report_of, resolve};
+use super::{open_store, report_of, resolve, snapshots};
 use crate::args::{ImageInspectArgs, InspectArgs};
 
 pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<Exit> {
@@ -22,10 +22,11 @@ pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<Exit>
 pub(super) fn images(args: &ImageInspectArgs, environment: &Environment) -> Result<Exit> {
     let format = DocumentFormat::parse(args.format.as_deref())?;
     let store = open_store(environment)?;
+    let driver = snapshots::driver(&store, environment)?;
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for name in &args.images {
         match resolve(&store, name, args.platform.as_deref()) {
-            Ok(image) => found.push(document::of(&store, &image)?),
+            Ok(image) => found.push(document::of(&store, driver, &image)?),
             Err(error) => missing.push(error),
         }
     }
