@@ -486,3 +486,55 @@ fn null_is_an_empty_list_in_documents_too() {
         ArchiveError::Empty
     ));
 }
+
+/// docker before 25 and skopeo: directories with the layer, `json` and `VERSION`; images that share layers; one without
+/// names; `repositories`, which says nothing that `manifest.json` does not.
+#[test]
+fn several_images_of_an_old_docker_archive_load() {
+    let from = sandbox();
+    let first = image(&from.store, &["app:1"], &[&[("a", "1")], &[("b", "2")]]);
+    let second = image(&from.store, &["app:2"], &[&[("a", "1")]]);
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut images = Vec::new();
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, name, bytes).unwrap();
+    };
+    for (made, tags) in [(&first, r#"["app:1","app:latest"]"#), (&second, "null")] {
+        let config = format!("{}.json", made.id().hex());
+        add(&config, &made.config.to_bytes());
+        let mut layers = Vec::new();
+        for (number, layer) in made.manifest.layers.iter().enumerate() {
+            // `docker save` writes a layer that images share once for each of them.
+            let directory = format!("{}{number}", made.id().hex());
+            add(&format!("{directory}/VERSION"), b"1.0");
+            add(&format!("{directory}/json"), b"{}");
+            let bytes = fs::read(from.store.blob_path(&layer.digest)).unwrap();
+            add(&format!("{directory}/layer.tar"), &bytes);
+            layers.push(format!(r#""{directory}/layer.tar""#));
+        }
+        let layers = layers.join(",");
+        images.push(format!(r#"{{"Config":"{config}","RepoTags":{tags},"Layers":[{layers}]}}"#));
+    }
+    add("manifest.json", format!("[{}]", images.join(",")).as_bytes());
+    add("repositories", br#"{"app":{"1":"ff"}}"#);
+    let bytes = archive.into_inner().unwrap();
+
+    let to = sandbox();
+    let loaded = to.store.load(bytes.as_slice(), &LoadOptions::default()).unwrap();
+    let ids: Vec<_> = loaded.iter().map(|image| image.id).collect();
+    assert_eq!(ids, [first.id(), second.id()]);
+    assert_eq!(loaded[0].names, [reference("app:1"), reference("app:latest")]);
+    assert_eq!(loaded[1].names, []);
+    assert_valid(&to.store);
+    // Layers and documents of the images, nothing else of the archive.
+    assert_eq!(to.store.blobs().unwrap().len(), 2 + 2 * 2);
+    // By one of its names.
+    let only = LoadOptions { name: Some("app:latest".to_owned()), platform: None };
+    let one = sandbox().store.load(bytes.as_slice(), &only).unwrap();
+    assert_eq!((one.len(), one[0].id), (1, first.id()));
+    let unknown = LoadOptions { name: Some("app:3".to_owned()), platform: None };
+    let unknown = to.store.load(bytes.as_slice(), &unknown).unwrap_err().to_string();
+    assert_eq!(unknown, "the archive has no image `app:3`; it has app:1, app:latest");
+}

@@ -153,3 +153,15 @@ fn one_platform_can_be_loaded_alone() {
     let refused = to.store.load(tar_of_map(&came).as_slice(), &absent).unwrap_err().to_string();
     assert!(refused.contains("not for linux/riscv64"), "{refused}");
 }
+
+#[test]
+fn another_name_is_for_all_platforms_too() {
+    let to = sandbox();
+    to.store.load(tar_of_map(&odd_layout()).as_slice(), &LoadOptions::default()).unwrap();
+    to.store.tag(NAME, &reference("same")).unwrap();
+    let (_, same) = to.store.listed("same").unwrap();
+    assert_eq!(same.digest, to.store.listed(NAME).unwrap().1.digest);
+    to.store.untag(NAME, false).unwrap();
+    to.store.resolve_for("same", &"linux/s390x".parse().unwrap()).unwrap();
+    assert_valid(&to.store);
+}

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 
 use super::{Image, check_plain_layer, names};
+use crate::archive::{FormOptions, LayerForm};
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
 use crate::error::{Result, StoreError};
@@ -79,14 +80,13 @@ impl Store {
         Ok(Image { reference: None, descriptor, manifest, config: new.config.clone() })
     }
 
-    /// One more name for the image that `source` (a name or an ID) means.
-    pub fn tag(&self, source: &str, name: &Reference) -> Result<Image> {
-        let image = self.resolve(source)?;
-        if !self.hold_image(&image)? {
-            return Err(self.first_missing(&image));
-        }
-        self.add_names(&image.descriptor, std::slice::from_ref(name))?;
-        Ok(image)
+    /// One more name for the image that `source` (a name or an ID) means, with all its platforms.
+    pub fn tag(&self, source: &str, name: &Reference) -> Result<()> {
+        let (_, target) = self.listed(source)?;
+        // Reads and holds everything; no layer changes.
+        let as_it_is = FormOptions { form: LayerForm::Plain, force: false };
+        let target = self.with_form(&target, as_it_is)?;
+        self.add_names(&target, std::slice::from_ref(name))
     }
 
     /// Makes what is stored durable and lets `names` lead to the manifest or index. Its blobs must be held.
