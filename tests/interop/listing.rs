@@ -33,8 +33,15 @@ pub(super) fn of_tar(path: &Path) -> Names {
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
         let kind = entry.header().entry_type();
-        if kind == tar::EntryType::XHeader {
-            records = parse_records(&bytes);
+        match kind {
+            tar::EntryType::XHeader => records.append(&mut parse_records(&bytes)),
+            tar::EntryType::GNULongName => drop(records.insert("path".into(), until_nul(&bytes))),
+            tar::EntryType::GNULongLink => {
+                drop(records.insert("linkpath".into(), until_nul(&bytes)));
+            }
+            _ => {}
+        }
+        if kind.is_pax_local_extensions() || kind.is_gnu_longname() || kind.is_gnu_longlink() {
             continue;
         }
         let records = std::mem::take(&mut records);
@@ -67,6 +74,14 @@ pub(super) fn assert_same(expected: &Names, actual: &Names) {
     let missing: String = missing.map(|(path, line)| show('-', path, line)).collect();
     let added: String = added.map(|(path, line)| show('+', path, line)).collect();
     assert!(missing.is_empty() && added.is_empty(), "\n{missing}{added}");
+}
+
+/// Fails when an entry of `some` is not the same among `all`.
+#[track_caller]
+pub(super) fn assert_part_of(some: &Names, all: &Names) {
+    let same = |(path, _): &(&Vec<u8>, &String)| some.contains_key(*path);
+    let part = all.iter().filter(same).map(|(path, line)| (path.clone(), line.clone()));
+    assert_same(some, &part.collect());
 }
 
 fn walk(
@@ -173,6 +188,10 @@ impl Member<'_> {
         };
         self.records.iter().filter_map(attribute).collect()
     }
+}
+
+fn until_nul(bytes: &[u8]) -> Vec<u8> {
+    bytes.split(|byte| *byte == 0).next().unwrap().to_vec()
 }
 
 /// Lines of `LENGTH KEY=VALUE`, where any byte may be in the value.

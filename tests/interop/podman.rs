@@ -74,7 +74,7 @@ impl Podman<'_> {
 fn podman_loads_and_runs_every_form() {
     let Some(sandbox) = sandbox_for(&["podman"]) else { return };
     let Some(podman) = Podman::start(&sandbox) else { return };
-    let report = image::report(&sandbox, NAME).stdout;
+    let report = image::expected_report(&sandbox);
     for (form, compression) in
         [("oci", "gzip"), ("oci", "zstd"), ("docker", "gzip"), ("docker", "uncompressed")]
     {

@@ -24,6 +24,7 @@ fn umoci_unpacks_the_store_in_place() {
     umoci(&sandbox, &["unpack", "--image", &format!("{}:{NAME}", images.display()), "bundle"]);
     let unpacked = listing::of_directory(&sandbox.path("bundle/rootfs"));
     listing::assert_same(&exported(&sandbox, NAME, "rich.tar"), &unpacked);
+    listing::assert_part_of(&image::untouched(&sandbox), &unpacked);
     sandbox.validate();
 }
 
