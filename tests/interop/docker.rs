@@ -35,6 +35,12 @@ fn docker_unpacks_the_same_files() {
         names
     });
     listing::assert_same(&ours, &theirs);
+
+    sandbox.rbuild(["import", "theirs.tar", "exported"]).success();
+    sandbox.rbuild(["run", "--rm", "exported", "cat", "/data/seed"]).success().prints("seed\n");
+    daemon.docker(&["import", "rootfs.tar", "exported"]).success();
+    let cat = ["run", "--rm", "--network", "none", "exported", "cat", "/data/seed"];
+    daemon.docker(&cat).success().prints("seed\n");
 }
 
 #[test]

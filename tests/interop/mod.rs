@@ -1,4 +1,4 @@
-//! Other programs read what rbuild writes, and rbuild what they write.
+//! Other programs read what rbuild writes, and rbuild what they write (docs/interop.md lists what was tried).
 //!
 //! A test is skipped when its neighbour cannot work here at all: is not installed, or fails with an image of its
 //! own making. What it does with ours is never an excuse.
