@@ -12,12 +12,13 @@ use std::sync::{Arc, Mutex};
 
 use sys::RootDir;
 
+use crate::ahead::{self, Ahead};
 use crate::descriptor::Descriptor;
-use crate::digest::{ChainId, DiffId, HashingReader};
+use crate::digest::{ChainId, DiffId};
 use crate::error::{Result, StoreError, io_error};
 use crate::id_map::IdMap;
 use crate::image::{Image, ImageLayer};
-use crate::layer::{LayerIndex, apply, decompressor, holes, index_layer};
+use crate::layer::{LayerError, LayerIndex, apply, decompressor, holes, index_layer};
 use crate::media_type;
 use crate::open::Store;
 use crate::snapshot::{SnapshotId, Snapshotter};
@@ -129,11 +130,11 @@ impl Store {
     ) -> Result<(SnapshotId, Arc<LayerIndex>)> {
         let digest = layer.descriptor.digest;
         let active = snapshotter.stage(parents)?;
-        let mut reader = HashingReader::new(self.open_layer(&layer.descriptor)?);
         let form = snapshotter.whiteouts();
-        let index = apply(&mut reader, &active.upper, tree, form, IdMap::default())
-            .map_err(|source| StoreError::Unpack { digest, source })?;
-        check_diff_id(reader, layer)?;
+        let index = self.read_through(layer, |plain| {
+            apply(plain, &active.upper, tree, form, IdMap::default())
+                .map_err(|source| StoreError::Unpack { digest, source })
+        })?;
         let index = Arc::new(index);
         self.put_layer_index(layer.chain_id, index.clone())?;
         let snapshot = snapshotter.commit(active)?;
@@ -162,11 +163,25 @@ impl Store {
 
     fn read_index_of(&self, layer: &ImageLayer, parents: &Tree) -> Result<LayerIndex> {
         let digest = layer.descriptor.digest;
-        let mut reader = HashingReader::new(self.open_layer(&layer.descriptor)?);
-        let index = index_layer(&mut reader, parents)
-            .map_err(|source| StoreError::Layer { digest, source })?;
-        check_diff_id(reader, layer)?;
-        Ok(index)
+        self.read_through(layer, |plain| {
+            index_layer(plain, parents).map_err(|source| StoreError::Layer { digest, source })
+        })
+    }
+
+    /// Lets `work` read the uncompressed layer, and checks the diff ID of what it has read.
+    fn read_through<T>(
+        &self,
+        layer: &ImageLayer,
+        work: impl FnOnce(&mut Ahead) -> Result<T>,
+    ) -> Result<T> {
+        let digest = layer.descriptor.digest;
+        let failed = |source| StoreError::Layer { digest, source: LayerError::Read { source } };
+        let read = ahead::hashed(self.open_layer(&layer.descriptor)?, work).map_err(failed)??;
+        let (expected, actual) = (layer.diff_id, DiffId(read.digest));
+        match actual == expected {
+            true => Ok(read.result),
+            false => Err(StoreError::DiffId { digest, expected, actual }),
+        }
     }
 
     fn cached_index(&self, chain: ChainId) -> Result<Option<LayerIndex>> {
@@ -215,14 +230,4 @@ impl<K, V> Default for Slots<K, V> {
     fn default() -> Self {
         Slots(Mutex::default())
     }
-}
-
-fn check_diff_id<R: Read>(mut reader: HashingReader<R>, layer: &ImageLayer) -> Result<()> {
-    let digest = layer.descriptor.digest;
-    let failed =
-        |source| StoreError::Layer { digest, source: crate::layer::LayerError::Read { source } };
-    io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
-    let (_, actual, _) = reader.finish();
-    let (expected, actual) = (layer.diff_id, DiffId(actual));
-    if actual == expected { Ok(()) } else { Err(StoreError::DiffId { digest, expected, actual }) }
 }

@@ -8,6 +8,7 @@
 //! digest has been computed from its bytes.
 #![forbid(unsafe_code)]
 
+mod ahead;
 pub mod archive;
 pub mod aside;
 pub mod blob;

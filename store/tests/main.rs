@@ -9,6 +9,7 @@ mod damage;
 mod damaged_archives;
 mod flat;
 mod images;
+mod large_layers;
 mod leftovers;
 mod platforms;
 mod snapshots;

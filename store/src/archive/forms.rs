@@ -5,8 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use crate::ahead;
 use crate::descriptor::Descriptor;
-use crate::digest::{DiffId, HashingReader};
+use crate::digest::DiffId;
 use crate::error::{Result, StoreError, io_error};
 use crate::image::{Image, ImageLayer};
 use crate::layer::{Compression, compressor};
@@ -14,6 +15,9 @@ use crate::lease::Held;
 use crate::manifest::Manifest;
 use crate::media_type;
 use crate::open::Store;
+
+/// Layers that change their form at the same time.
+const MOST_LAYERS: usize = 4;
 
 /// How a layer's bytes are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +84,7 @@ impl Store {
         Ok(Image { descriptor, manifest, ..image.clone() })
     }
 
-    /// All layers at once, on as many threads as there are processors.
+    /// Several layers at once. gzip is parallel by itself; more than a few layers would only take more memory.
     fn convert_layers(
         &self,
         layers: &[ImageLayer],
@@ -97,7 +101,7 @@ impl Store {
                 results.lock().unwrap_or_else(|e| e.into_inner())[number] = Some(result);
             }
         };
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(MOST_LAYERS);
         std::thread::scope(|scope| {
             for _ in 1..threads.min(layers.len()) {
                 scope.spawn(work);
@@ -153,12 +157,12 @@ impl Store {
     ) -> Result<Descriptor> {
         let diff_id = layer.diff_id;
         let failed = |source| StoreError::Compress { diff_id, source };
-        let mut plain = HashingReader::new(self.open_layer(&layer.descriptor)?);
+        let plain = self.open_layer(&layer.descriptor)?;
         let mut encoder = compressor(self.blob_writer()?, form.compression()).map_err(failed)?;
-        io::copy(&mut plain, &mut encoder).map_err(failed)?;
-        let (_, actual, _) = plain.finish();
-        if actual != diff_id.0 {
-            let (digest, actual) = (layer.descriptor.digest, DiffId(actual));
+        let read = ahead::hashed(plain, |plain| plain.copy_to(&mut encoder));
+        let actual = DiffId(read.and_then(|read| read).map_err(failed)?.digest);
+        if actual != diff_id {
+            let digest = layer.descriptor.digest;
             return Err(StoreError::DiffId { digest, expected: diff_id, actual });
         }
         let info = encoder.finish().map_err(failed)?.finish()?;

@@ -15,8 +15,8 @@ use super::outgoing::Outgoing;
 use super::sink::{DirSink, Sink, TarSink};
 use super::source::blob_name;
 use super::{ArchiveError, FormOptions, ImageToSave};
+use crate::ahead;
 use crate::descriptor::Descriptor;
-use crate::digest::HashingReader;
 use crate::error::{Result, StoreError, io_error};
 use crate::image::names::{IMAGE_NAME, REF_NAME};
 use crate::manifest::Index;
@@ -121,12 +121,13 @@ impl Store {
     fn write_blob(&self, blob: &Descriptor, sink: &mut dyn Sink) -> Result<()> {
         let file = self.open_blob(&blob.digest)?;
         // Never more than was announced, and one byte more is enough to know that there is more.
-        let mut content = HashingReader::new(file.take(blob.size));
-        sink.file(&blob_name(&blob.digest), &mut content, blob.size)?;
-        let (mut file, actual, size) = content.finish();
+        let mut file = file.take(blob.size);
+        let unreadable = |source| StoreError::BlobSource { source };
+        let name = blob_name(&blob.digest);
+        let read = ahead::hashed(&mut file, |content| sink.file(&name, content, blob.size));
+        let ahead::Hashed { digest: actual, size, .. } = read.map_err(unreadable)??;
         file.set_limit(1);
-        let more = io::copy(&mut file, &mut io::sink());
-        let more = more.map_err(|source| StoreError::BlobSource { source })?;
+        let more = io::copy(&mut file, &mut io::sink()).map_err(unreadable)?;
         let digest = blob.digest;
         if size + more != blob.size {
             let (expected, actual) = (blob.size, size + more);

@@ -4,11 +4,15 @@
 //! deflated by a fresh state without a dictionary, so its bytes depend on nothing else, and ends
 //! on a byte border (full flush), so the results can be joined. Any gunzip reads the whole as one
 //! stream. A state is never reset and used again: with a dictionary that leaks into the bytes.
+//!
+//! However many layers are compressed at once, the chunks under way are as many as keep the processors busy: that
+//! bounds the memory ([`Permit`]).
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
@@ -21,7 +25,7 @@ pub(super) struct ParallelGzip<W: Write> {
     crc: Crc,
     chunk: Vec<u8>,
     /// Results in the order of the input.
-    pending: VecDeque<Receiver<Compressed>>,
+    pending: VecDeque<(Receiver<Compressed>, Option<Permit>)>,
     /// `None` once the last chunk is handed out.
     jobs: Option<SyncSender<Job>>,
     workers: Vec<JoinHandle<()>>,
@@ -36,7 +40,11 @@ struct Job {
 }
 
 impl<W: Write> ParallelGzip<W> {
-    pub(super) fn new(mut sink: W, level: u32) -> io::Result<ParallelGzip<W>> {
+    pub(super) fn new(sink: W, level: u32) -> io::Result<ParallelGzip<W>> {
+        ParallelGzip::with_workers(sink, level, processors())
+    }
+
+    fn with_workers(mut sink: W, level: u32, count: usize) -> io::Result<ParallelGzip<W>> {
         let level = level.min(9);
         // No name, no time, no system; the byte before the last tells the effort, as gzip does.
         let effort = match level {
@@ -45,7 +53,6 @@ impl<W: Write> ParallelGzip<W> {
             _ => 0,
         };
         sink.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, effort, 255])?;
-        let count = std::thread::available_parallelism().map_or(1, |count| count.get()).min(16);
         let (jobs, queue) = sync_channel::<Job>(count);
         let queue = Arc::new(Mutex::new(queue));
         let worker = || {
@@ -84,25 +91,61 @@ impl<W: Write> ParallelGzip<W> {
     }
 
     fn hand_out(&mut self, last: bool) -> io::Result<()> {
-        // What waits for its turn is bounded, and so is the memory.
-        while self.pending.len() > 2 * self.workers.len() {
-            self.take_result()?;
-        }
+        let permit = loop {
+            match Permit::take() {
+                // Writing what is done gives one back.
+                None if !self.pending.is_empty() => self.take_result()?,
+                // One chunk needs none, so nobody ever waits for another writer.
+                permit => break permit,
+            }
+        };
         let chunk = std::mem::take(&mut self.chunk);
         self.crc.update(&chunk);
         let (result, pending) = sync_channel(1);
         let job = Job { chunk, last, result };
         let gone = || io::Error::other("the gzip threads are gone");
         self.jobs.as_ref().ok_or_else(gone)?.send(job).map_err(|_| gone())?;
-        self.pending.push_back(pending);
+        self.pending.push_back((pending, permit));
         Ok(())
     }
 
     fn take_result(&mut self) -> io::Result<()> {
-        let Some(result) = self.pending.pop_front() else { return Ok(()) };
+        let Some((result, _permit)) = self.pending.pop_front() else { return Ok(()) };
         let bytes = result.recv().map_err(|_| io::Error::other("a gzip thread panicked"))??;
         self.sink.write_all(&bytes)
     }
+}
+
+/// The right to have another chunk under way, from handing it out to writing its result. All writers of this process
+/// share them.
+#[derive(Debug)]
+struct Permit;
+
+static PERMITS_TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+impl Permit {
+    /// A few more than processors, so that none is idle while results are written.
+    fn limit() -> usize {
+        processors() + 4
+    }
+
+    fn take() -> Option<Permit> {
+        let one_more = |taken| (taken < Permit::limit()).then_some(taken + 1);
+        let taken = PERMITS_TAKEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.ok().map(|_| Permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        PERMITS_TAKEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Asked once: the answer comes from files.
+fn processors() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()).min(16))
 }
 
 impl<W: Write> Write for ParallelGzip<W> {
@@ -153,16 +196,20 @@ mod tests {
     use super::*;
 
     fn check(input: &[u8]) {
-        let compress = |step: usize| {
-            let mut gzip = ParallelGzip::new(Vec::new(), 6).unwrap();
+        let compress = |step: usize, workers: usize| {
+            let mut gzip = ParallelGzip::with_workers(Vec::new(), 6, workers).unwrap();
             for part in input.chunks(step) {
                 gzip.write_all(part).unwrap();
                 gzip.flush().unwrap();
             }
             gzip.finish().unwrap()
         };
-        let bytes = compress(1 << 22);
-        assert!(bytes == compress(70_001), "depends on the pieces");
+        let bytes = compress(1 << 22, 1);
+        assert!(bytes == compress(70_001, 1), "depends on the pieces");
+        assert!(
+            bytes == compress(1 << 22, 2) && bytes == compress(70_001, 8),
+            "depends on threads"
+        );
         let mut plain = Vec::new();
         // One member: the reader that stops after the first sees everything.
         flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut plain).unwrap();
@@ -183,6 +230,21 @@ mod tests {
         check(&noise[..CHUNK]);
         check(&noise[..2 * CHUNK]);
         check(&b"the same line again and again\n".repeat(120_000));
+    }
+
+    #[test]
+    fn many_writers_share_the_permits_and_all_end() {
+        let input = b"the same line again and again\n".repeat(300_000);
+        let compress = || {
+            let mut gzip = ParallelGzip::new(Vec::new(), 1).unwrap();
+            gzip.write_all(&input).unwrap();
+            gzip.finish().unwrap()
+        };
+        let expected = compress();
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..3 * Permit::limit()).map(|_| scope.spawn(compress)).collect();
+            writers.into_iter().for_each(|writer| assert!(writer.join().unwrap() == expected));
+        });
     }
 
     #[test]
