@@ -241,6 +241,22 @@ fn commands_about_images_are_under_one_roof_too() {
 }
 
 #[test]
+fn space_is_listed_by_the_same_formatter() {
+    let sandbox = images();
+    let lines =
+        |format: &str| sandbox.rbuild(["system", "df", "--format", format]).success().stdout;
+    assert_eq!(lines("{{.Type}} {{.TotalCount}}"), "Images 2\nBuild Cache 3\n");
+    assert_eq!(
+        lines("table {{.TotalCount}}\\t{{.Type}}").lines().next().unwrap(),
+        "TOTAL     TYPE"
+    );
+    let first: Value = serde_json::from_str(lines("json").lines().next().unwrap()).unwrap();
+    let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["Active", "Reclaimable", "Size", "TotalCount", "Type"]);
+    sandbox.rbuild(["system", "df", "--format", "{{.Nonsense}}"]).exits(1).says("`Nonsense`");
+}
+
+#[test]
 fn the_machine_and_the_version_are_known() {
     let sandbox = images();
     let version = env!("CARGO_PKG_VERSION");

@@ -219,6 +219,13 @@ pub(crate) struct InfoArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct DfArgs {
+    /// `table`, `table TEMPLATE`, `json` (an object a line) or a template for each line
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct VersionArgs {
     /// `json` or a template
     #[arg(short, long)]
@@ -230,7 +237,7 @@ pub(crate) enum SystemCommand {
     /// Recompute every digest and size in the store
     Check,
     /// Show how much space what takes
-    Df,
+    Df(DfArgs),
     /// Show this machine and the store
     Info(InfoArgs),
     /// Remove what is not used: images without names, the build cache

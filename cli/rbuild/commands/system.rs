@@ -4,18 +4,19 @@ use std::collections::HashSet;
 
 use anyhow::Result;
 use cli::environment::Environment;
+use cli::format::{self, ListFormat, Row, Shape, Table};
 use cli::report::Report;
 use cli::{Exit, output};
 use store::{Held, Store};
 
 use super::{info, leftovers, open_store, prune};
-use crate::args::{SystemArgs, SystemCommand};
+use crate::args::{DfArgs, SystemArgs, SystemCommand};
 
 pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> {
     match &args.command {
         SystemCommand::Check => check(environment),
         SystemCommand::RemoveLeftovers(args) => leftovers::remove(args, environment),
-        SystemCommand::Df => df(environment),
+        SystemCommand::Df(args) => df(args, environment),
         SystemCommand::Info(args) => info::run(args, environment),
         SystemCommand::Prune(args) => prune::system(args, environment),
     }
@@ -35,20 +36,34 @@ fn check(environment: &Environment) -> Result<Exit> {
     Ok(Exit::Failure)
 }
 
+static SPACE: Table = Table::new(
+    "a line of this list",
+    &[
+        ("Active", Shape::Text),
+        ("Reclaimable", Shape::Text),
+        ("Size", Shape::Text),
+        ("TotalCount", Shape::Text),
+        ("Type", Shape::Text),
+    ],
+    &["ACTIVE", "RECLAIMABLE", "SIZE", "TOTAL", "TYPE"],
+);
+
 /// Docker's table, with the rows that there are here.
-fn df(environment: &Environment) -> Result<Exit> {
+fn df(args: &DfArgs, environment: &Environment) -> Result<Exit> {
+    let default = r"table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
+    let format = ListFormat::parse(args.format.as_deref(), default)?;
     let store = open_store(environment)?;
     let cache = builder::cache::usage(&store)?;
     let rows = [
         images_row(&store)?,
         row("Build Cache", cache.entries, cache.active, cache.bytes, cache.reclaimable),
     ];
-    output::write(&output::table(&["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], &rows))?;
+    output::write(&format.render(&SPACE, rows)?)?;
     Ok(Exit::Success)
 }
 
 /// What several images share counts once.
-fn images_row(store: &Store) -> Result<Vec<String>> {
+fn images_row(store: &Store) -> Result<Row> {
     let held = store.held()?;
     let images = store.image_contents()?;
     let is_active = |manifest| held.contains(&Held::Blob(manifest));
@@ -66,8 +81,13 @@ fn images_row(store: &Store) -> Result<Vec<String>> {
     Ok(row("Images", manifests.len(), active, bytes, reclaimable))
 }
 
-fn row(kind: &str, total: usize, active: usize, bytes: u64, reclaimable: u64) -> Vec<String> {
+fn row(kind: &str, total: usize, active: usize, bytes: u64, reclaimable: u64) -> Row {
     let share = (reclaimable * 100).checked_div(bytes).map(|percent| format!(" ({percent}%)"));
-    let reclaimable = output::size(reclaimable) + &share.unwrap_or_default();
-    vec![kind.to_owned(), total.to_string(), active.to_string(), output::size(bytes), reclaimable]
+    format::row([
+        ("Active", active.to_string()),
+        ("Reclaimable", output::long_size(reclaimable) + &share.unwrap_or_default()),
+        ("Size", output::long_size(bytes)),
+        ("TotalCount", total.to_string()),
+        ("Type", kind.to_owned()),
+    ])
 }
