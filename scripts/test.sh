@@ -15,6 +15,9 @@ need buildah buildah
 need dockerd docker.io
 need docker docker-cli # where it is not part of docker.io
 need mmdebstrap mmdebstrap
+need unshare util-linux
+need setpriv util-linux
+need mount mount
 need_rust
 
 exec cargo test --workspace --locked "$@"

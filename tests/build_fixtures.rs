@@ -12,6 +12,16 @@ use crate::support::{Archive, Repository, Sandbox, privileged};
 
 #[test]
 fn images_are_as_recorded() {
+    check("");
+}
+
+/// Layers and all.
+#[test]
+fn images_are_the_same_where_snapshots_are_whole_copies() {
+    check("copy");
+}
+
+fn check(snapshotter: &'static str) {
     if !privileged() {
         return;
     }
@@ -21,7 +31,8 @@ fn images_are_as_recorded() {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(!cases.is_empty());
-    let sandbox = Sandbox::with_busybox();
+    let mut sandbox = Sandbox::with_busybox();
+    sandbox.snapshotter = snapshotter;
     let mut wrong = Vec::new();
     for case in cases {
         let actual = build(&sandbox, &case);

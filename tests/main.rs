@@ -13,6 +13,7 @@ mod check;
 mod command_line;
 mod concurrency;
 mod convert;
+mod copies;
 mod crash;
 mod error_reports;
 mod faults;

@@ -13,11 +13,13 @@ use super::{Output, base_image};
 /// Removed with everything in it at the end of the test.
 pub(crate) struct Sandbox {
     directory: TempDir,
+    /// `RBUILD_SNAPSHOTTER`, empty for what suits the place.
+    pub(crate) snapshotter: &'static str,
 }
 
 impl Sandbox {
     pub(crate) fn new() -> Sandbox {
-        Sandbox { directory: TempDir::new().unwrap() }
+        Sandbox { directory: TempDir::new().unwrap(), snapshotter: "" }
     }
 
     /// With the image `busybox:latest` in the store.
@@ -56,6 +58,7 @@ impl Sandbox {
         command.env("PATH", std::env::vars_os().find(|(name, _)| name == "PATH").unwrap().1);
         command.env("RBUILD_ROOT", self.root());
         command.env("RBUILD_STATE", self.path("state"));
+        command.env("RBUILD_SNAPSHOTTER", self.snapshotter);
         command.current_dir(self.directory.path());
         command.stdin(Stdio::null());
         command
