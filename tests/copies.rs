@@ -177,6 +177,26 @@ fn a_store_on_overlayfs_builds_runs_and_is_kept_in_order() {
     place.shell(forced, run).exits(125).says("mount overlay");
 }
 
+/// A file system that nothing is known of: ramfs takes no attributes.
+#[test]
+fn elsewhere_a_trial_tells_and_is_remembered() {
+    if !privileged() {
+        return;
+    }
+    let place = OnOverlay::new();
+    place.0.write("context/Dockerfile", "FROM busybox\nRUN echo made >/made\n");
+    let script = "mount -t ramfs ramfs here; \"$1\" load -q -i busybox.tar
+        for turn in 1 2; do
+            \"$1\" build -q --no-cache -t x context; echo turn $turn >&2
+            \"$1\" run --rm x cat /made
+        done";
+    let output = place.shell(script, [env!("CARGO_BIN_EXE_rbuild")]).success();
+    assert_eq!(output.stdout.matches("made\n").count(), 2, "{output}");
+    let (first, second) = output.stderr.split_once("turn 1").unwrap();
+    assert!(first.contains(WARNING) && first.contains("cannot mark for overlayfs"), "{first}");
+    assert!(!second.contains(WARNING), "{second}");
+}
+
 /// What a container with its root on an overlay has, and of privileges what docker gives by default and
 /// CAP_SYS_ADMIN.
 #[test]

@@ -264,6 +264,9 @@ fn deep_trees_are_merged_and_removed() {
         assert_eq!(store.remove_leftovers().unwrap(), 0);
         assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
 
+        if form == SnapshotForm::Copy {
+            return; // what follows is the same
+        }
         // With little stack instead of a tree that takes long to make.
         let active = store.snapshotter().prepare(&[]).unwrap();
         let mut dir = active.upper.try_clone().unwrap();

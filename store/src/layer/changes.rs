@@ -318,3 +318,25 @@ fn same_attributes(now: &Entry, before: &Entry) -> bool {
 fn name_of(path: &[u8]) -> &Path {
     as_path(split_parent(path).unwrap_or_default().1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What changed at the tick that the notes were taken at may have changed again in it.
+    #[test]
+    fn only_what_is_older_than_the_notes_is_trusted() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = RootDir::open(temp.path()).unwrap();
+        dir.create_file("f", 0o644).unwrap();
+        let (mut stamps, now) = (Stamps::take(&dir).unwrap(), dir.metadata("f").unwrap());
+        assert!(!stamps.is_untouched(b"f", &now), "nobody said when the notes were taken");
+        stamps.trust_before(now.ctime);
+        assert!(!stamps.is_untouched(b"f", &now));
+        stamps.trust_before(Timestamp { secs: now.ctime.secs + 1, nanos: 0 });
+        assert!(stamps.is_untouched(b"f", &now));
+        let changed = Metadata { ctime: Timestamp { secs: 1, nanos: 1 }, ..now };
+        assert!(!stamps.is_untouched(b"f", &changed), "whichever way the clock went");
+        assert!(!stamps.is_untouched(b"other", &changed));
+    }
+}

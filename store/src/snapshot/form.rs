@@ -42,7 +42,8 @@ pub enum OverlaySupport {
 /// Magic numbers of statfs.
 const WORKS: [u64; 6] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010, 0xca45_1a4e];
 const FAILS: [(u64, &str); 2] = [(0x794c_7630, "overlayfs"), (0x6969, "NFS")];
-const TMPFS: u64 = 0x0102_1994;
+/// tmpfs and ramfs.
+const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 
 /// What was found out about a place, in `snapshots/form`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,10 +101,10 @@ impl Store {
         Ok(id.form() == self.snapshot_form() && self.hold(Held::Snapshot(id.clone()))?)
     }
 
-    /// Whether a change of a file always shows in its change time: tmpfs does not note writes through shared
-    /// memory maps.
+    /// Whether a change of a file always shows in its change time: what is only in memory does not note
+    /// writes through shared memory maps.
     pub(super) fn notes_changes(&self) -> Result<bool> {
-        Ok(magic_of(self.root())? != TMPFS)
+        Ok(!IN_MEMORY.contains(&magic_of(self.root())?))
     }
 
     /// For handles whose caller has not decided. A wrong guess costs time, or an error that names the call.
