@@ -16,23 +16,20 @@ fn buildah(sandbox: &Sandbox, args: &[&str]) -> Output {
 }
 
 /// A container of its own making runs.
-fn works(sandbox: &Sandbox) -> bool {
-    let container = buildah(sandbox, &["from", "scratch"]).success().stdout;
+fn prove(sandbox: &Sandbox) -> Result<(), String> {
+    let container = buildah(sandbox, &["from", "scratch"]).or_why()?.stdout;
     let container = container.trim();
     let rootfs = busybox_rootfs();
-    buildah(sandbox, &["add", "-q", container, rootfs.to_str().unwrap()]).success();
-    let output = buildah(sandbox, &["run", container, "--", "true"]);
-    if output.status != Some(0) {
-        cannot_work("buildah", &output.stderr);
-        return false;
-    }
-    true
+    buildah(sandbox, &["add", "-q", container, rootfs.to_str().unwrap()]).or_why()?;
+    buildah(sandbox, &["run", container, "--", "true"]).or_why()?;
+    Ok(())
 }
 
 #[test]
 fn buildah_builds_on_ours_and_we_run_the_result() {
     let Some(sandbox) = sandbox_for(&["buildah"]) else { return };
-    if !works(&sandbox) {
+    if let Err(why) = prove(&sandbox) {
+        cannot_work("buildah", &why);
         return;
     }
     sandbox.rbuild(["save", "--format", "oci", "-o", "ours.tar", NAME]).success();

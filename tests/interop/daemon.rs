@@ -43,12 +43,9 @@ impl Daemon<'_> {
             std::thread::sleep(Duration::from_millis(50));
         }
         let rootfs = busybox_rootfs();
-        self.docker(&["import", rootfs.to_str().unwrap(), "own"]).success();
-        let output = self.docker(&["run", "--rm", "--network", "none", "own", "true"]);
-        if output.status != Some(0) {
-            return Err(output.stderr);
-        }
-        self.docker(&["rmi", "own"]).success();
+        self.docker(&["import", rootfs.to_str().unwrap(), "own"]).or_why()?;
+        self.docker(&["run", "--rm", "--network", "none", "own", "true"]).or_why()?;
+        self.docker(&["rmi", "own"]).or_why()?;
         Ok(())
     }
 

@@ -13,20 +13,24 @@ struct Podman<'a> {
 impl Podman<'_> {
     /// None, with the reason printed, when podman cannot run an image that it imported itself.
     fn start(sandbox: &Sandbox) -> Option<Podman<'_>> {
-        let rootfs = busybox_rootfs();
         let mut failures = String::new();
         for runtime in ["crun", "runc"] {
             let podman = Podman { sandbox, runtime };
-            podman.run(&["import", "-q", rootfs.to_str().unwrap(), "own"]).success();
-            let output = podman.container("own", &["true"]);
-            if output.status == Some(0) {
-                podman.run(&["rmi", "own"]).success();
-                return Some(podman);
+            match podman.prove() {
+                Ok(()) => return Some(podman),
+                Err(why) => failures.push_str(&why),
             }
-            failures.push_str(&output.stderr);
         }
         cannot_work("podman", &failures);
         None
+    }
+
+    fn prove(&self) -> Result<(), String> {
+        let rootfs = busybox_rootfs();
+        self.run(&["import", "-q", rootfs.to_str().unwrap(), "own"]).or_why()?;
+        self.container("own", &["true"]).or_why()?;
+        self.run(&["rmi", "own"]).or_why()?;
+        Ok(())
     }
 
     fn run(&self, args: &[&str]) -> Output {

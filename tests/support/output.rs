@@ -34,6 +34,11 @@ impl Output {
         self
     }
 
+    /// For a command whose failure is an answer.
+    pub(crate) fn or_why(self) -> Result<Output, String> {
+        if self.status == Some(0) { Ok(self) } else { Err(self.to_string()) }
+    }
+
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Output {
         assert!(self.stderr.contains(text), "no `{text}` on stderr: {self}");
