@@ -79,7 +79,10 @@ fn a_damaged_image_leaves_no_archive() {
         }
     }
     let failed = sandbox.rbuild(["save", "-o", "app.tar", "app"]).exits(1);
-    failed.says("cannot save image `app:latest`").says("has digest sha256:");
+    failed
+        .says("cannot write `app.tar`")
+        .says("cannot save image `app:latest`")
+        .says("has digest sha256:");
     assert_eq!(sandbox.read("app.tar"), "what was there");
     let left = fs::read_dir(sandbox.path("")).unwrap();
     let left = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -156,4 +159,17 @@ fn the_files_of_an_image_are_exported_merged() {
     let stdout = sandbox.rbuild_command(["export", "app"]).output().unwrap().stdout;
     assert_eq!(bytes, stdout);
     sandbox.rbuild(["export", "nothing"]).exits(1).says("image `nothing` does not exist");
+}
+
+/// Every write to it fails as on a full disk.
+#[test]
+fn a_full_disk_is_named() {
+    let sandbox = Sandbox::new();
+    app(&sandbox);
+    let full = sandbox.rbuild(["save", "-o", "/dev/full", "app"]).exits(1);
+    full.says("cannot write `/dev/full`").says("No space left on device");
+    let full = sandbox.rbuild(["convert", "store:app", "oci-archive:/dev/full"]).exits(1);
+    full.says("cannot write `/dev/full`").says("No space left on device");
+    let full = sandbox.rbuild(["export", "-o", "/dev/full", "app"]).exits(1);
+    full.says("No space left on device");
 }

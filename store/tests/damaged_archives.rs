@@ -409,3 +409,102 @@ fn layouts_are_written_whole_into_empty_places() {
         says(&chain(&again), &["not empty"]);
     }
 }
+
+/// Documents with random damage but right digests: refused with nothing left, or an image that is valid, and that goes
+/// out and comes in again as it is.
+#[test]
+fn damaged_documents_are_refused_or_understood() {
+    let made = image(&sandbox().store, &["app"], &[&[("a", "1")]]);
+    let layer = tar_of(&[("a", b"1")]);
+    let (mut refused, mut loaded) = (0, 0);
+    // A store that refused is as new; one that did not is looked at and left.
+    let (mut to, other) = (sandbox(), sandbox());
+    for seed in 1..=200_u64 {
+        let mut random = Random(seed);
+        let target = random.below(3);
+        let mut damaged = |number, text: String| {
+            let mut bytes = text.into_bytes();
+            for _ in 0..if number == target { 1 + random.below(2) } else { 0 } {
+                random.damage(&mut bytes);
+            }
+            bytes
+        };
+        let mut files = Files::new();
+        let plain = add(&mut files, media_type::LAYER_TAR, &layer);
+        let diff_id = format!("\"{}\"", made.manifest.layers[0].digest);
+        let config = String::from_utf8(made.config.to_bytes()).unwrap();
+        let config = config.replace(&diff_id, &format!("\"{}\"", Digest::of(&layer)));
+        let config = add(&mut files, media_type::IMAGE_CONFIG, &damaged(0, config));
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","config":{config},"layers":[{plain}]}}"#,
+            media_type::IMAGE_MANIFEST
+        );
+        let manifest = add(&mut files, media_type::IMAGE_MANIFEST, &damaged(1, manifest));
+        let index = format!(r#"{{"schemaVersion":2,"manifests":[{manifest},{manifest}]}}"#);
+        let index = add(&mut files, media_type::IMAGE_INDEX, &damaged(2, index));
+        list(&mut files, &index);
+        files.insert("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
+        let Ok(images) = load(&to.store, &files) else {
+            assert_untouched(&to);
+            refused += 1;
+            continue;
+        };
+        loaded += 1;
+        assert_valid(&to.store);
+        let target = images[0].manifest.clone();
+        let image = ImageToSave { target, names: Vec::new(), labels: Vec::new() };
+        let mut tar = Vec::new();
+        to.store.save(&[image], ArchiveKind::Docker, PLAIN, &mut tar).unwrap();
+        let again = other.store.load(tar.as_slice(), &LoadOptions::default()).unwrap();
+        assert_eq!(again[0].manifest.digest, images[0].manifest.digest, "seed {seed}");
+        to = sandbox();
+    }
+    assert_valid(&other.store);
+    assert!(refused > 50 && loaded > 20, "{refused} refused, {loaded} loaded");
+}
+
+/// xorshift
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit
+    }
+
+    fn damage(&mut self, bytes: &mut Vec<u8>) {
+        const TOKENS: [&[u8]; 10] = [
+            b"null",
+            b"-1",
+            b"1e99",
+            b"[]",
+            b"{}",
+            b"\"\"",
+            b"18446744073709551616",
+            b",",
+            b"\n ",
+            b"\"manifests\":[],",
+        ];
+        let start = self.below(bytes.len());
+        let end = (start + 1 + self.below(12)).min(bytes.len());
+        match self.below(5) {
+            0 => bytes[start] ^= 1 << self.below(8),
+            1 => drop(bytes.drain(start..end)),
+            2 => {
+                let piece = bytes[start..end].to_vec();
+                bytes.splice(start..start, piece).for_each(drop);
+            }
+            3 => {
+                let token = TOKENS[self.below(TOKENS.len())];
+                bytes.splice(start..end, token.iter().copied()).for_each(drop);
+            }
+            // White space between tokens changes nothing but the digest.
+            _ => {
+                let at = bytes.iter().position(|byte| *byte == b',').unwrap_or(0);
+                bytes.insert(at + 1, b' ');
+            }
+        }
+    }
+}

@@ -78,7 +78,7 @@ pub(super) fn write(
         None if io::stdout().is_terminal() => {
             bail!("refusing to write an archive to a terminal: give a file with `--output`")
         }
-        None => save(&mut io::stdout().lock()),
+        None => save(&mut io::stdout().lock()).context("cannot write to stdout"),
     }
 }
 
@@ -87,9 +87,9 @@ fn to_file(path: &Path, save: &mut dyn FnMut(&mut dyn Write) -> Result<()>) -> R
     let cannot_write = || format!("cannot write `{}`", path.display());
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         let mut file = File::options().write(true).open(path).with_context(cannot_write)?;
-        return save(&mut file);
+        return save(&mut file).with_context(cannot_write);
     }
     let mut file = NewFile::create(path).with_context(cannot_write)?;
-    save(&mut file)?;
+    save(&mut file).with_context(cannot_write)?;
     file.finish().with_context(cannot_write)
 }

@@ -183,7 +183,21 @@ mod tests {
         let other = [&[0x5f, 0x2a, 0x4d, 0x18, 0, 0, 0, 0][..]].concat();
         let gzip = |bytes: &[u8]| compressed(bytes, Compression::GZIP);
         let zstd = |bytes: &[u8]| compressed(bytes, Compression::ZSTD);
+        let bzip2 = |bytes: &[u8]| {
+            let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+            writer.write_all(bytes).unwrap();
+            writer.finish().unwrap()
+        };
+        let xz = |bytes: &[u8]| {
+            let options = lzma_rust2::XzOptions::with_preset(0);
+            let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+            writer.write_all(bytes).unwrap();
+            writer.finish().unwrap()
+        };
         for (stream, kind) in [
+            ([bzip2(b"one"), bzip2(b"two")].concat(), Detected::Bzip2),
+            // Zeros may stand between two xz streams.
+            ([xz(b"one"), vec![0; 8], xz(b"two")].concat(), Detected::Xz),
             ([gzip(b"one"), gzip(b""), gzip(b"two")].concat(), Detected::Gzip),
             ([zstd(b"one"), zstd(b"two")].concat(), Detected::Zstd),
             (

@@ -30,8 +30,7 @@ pub(crate) fn run(args: &ConvertArgs, environment: &Environment) -> Result<Exit>
     let cannot_read = || format!("cannot read `{}`", args.source);
     let images = read(store, &from, platform.as_ref()).with_context(cannot_read)?;
     let images = renamed(images, &to).with_context(|| format!("`{}`", args.destination))?;
-    let cannot_write = || format!("cannot write `{}`", args.destination);
-    write(store, &images, &to, form).with_context(cannot_write)?;
+    write(store, &images, &to, form)?;
     Ok(Exit::Success)
 }
 
@@ -124,11 +123,16 @@ fn keep_names(image: &mut ImageToSave, to: &Place) {
 
 fn write(store: &Store, images: &[ImageToSave], to: &Place, form: FormOptions) -> Result<()> {
     match to {
-        Place::Store { .. } => images.iter().try_for_each(|image| {
-            let target = store.with_form(&image.target, form)?;
-            Ok(store.add_names(&target, &image.names)?)
+        Place::Store { name } => images.iter().try_for_each(|image| {
+            let named = store
+                .with_form(&image.target, form)
+                .and_then(|target| store.add_names(&target, &image.names));
+            named.with_context(|| format!("cannot name the image `{name}`"))
         }),
-        Place::Directory { path, .. } => Ok(store.save_directory(images, form, path).map(drop)?),
+        Place::Directory { path, .. } => {
+            let written = store.save_directory(images, form, path);
+            written.map(drop).with_context(|| format!("cannot write `{}`", path.display()))
+        }
         Place::Archive { kind, file, .. } => {
             let kind = match kind {
                 Kind::Oci => ArchiveKind::Oci,
