@@ -52,6 +52,7 @@ pub(crate) struct ImportArgs {
     /// Tar archive, compressed or not, or `-` for stdin
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Name of the new image
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Dockerfile instructions that describe the image; may be repeated
@@ -78,21 +79,23 @@ pub(crate) struct ExportArgs {
     pub(crate) platform: Option<String>,
 }
 
-/// Sources and destinations are `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]` and
-/// `store:NAME`; FILE may be `-`. Without a name, all images of the source are converted.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ConvertArgs {
+    /// `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]` or `store:NAME`, where FILE may
+    /// be `-` for stdin; without NAME all images there
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
+    /// The same; NAME replaces the names of the source, and only `store:NAME` changes the store's
     #[arg(value_name = "DESTINATION")]
     pub(crate) destination: String,
-    /// Compress uncompressed layers: `gzip`, `zstd` or `uncompressed` (default: layers stay as they are)
+    /// What layers that are not compressed get, and with `--force-compression` all: `gzip`, `zstd` or `uncompressed`
+    /// (default: layers stay as they are)
     #[arg(long, value_name = "TYPE")]
     pub(crate) compression: Option<String>,
     /// 0 to 9 for gzip, 1 to 22 for zstd
     #[arg(long, value_name = "NUMBER")]
     pub(crate) compression_level: Option<i32>,
-    /// Give layers that are compressed in another way this compression too
+    /// Layers that are compressed in another way get this compression too
     #[arg(long)]
     pub(crate) force_compression: bool,
     /// Of images for several platforms, convert only this one (default: all of them)
