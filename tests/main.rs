@@ -23,5 +23,6 @@ mod prune;
 mod quick_start;
 mod real_input;
 mod run;
+mod store_check;
 mod support;
 mod tidy;

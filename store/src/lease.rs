@@ -154,13 +154,26 @@ pub(crate) fn release(leases: &Path, name: &str) -> Result<()> {
 
 /// The named leases with what they hold.
 pub(crate) fn named(leases: &Path) -> Result<Vec<(String, Vec<Held>)>> {
-    let mut found = Vec::new();
-    for name in names_in(leases)? {
-        if let Some(short) = name.strip_prefix(NAMED) {
-            found.push((short.to_owned(), read(&leases.join(&name), short)?));
-        }
-    }
-    Ok(found)
+    let held = |name: String| of_name(leases, &name).map(|held| (name, held));
+    kept_names(leases)?.into_iter().map(held).collect()
+}
+
+pub(crate) fn kept_names(leases: &Path) -> Result<Vec<String>> {
+    let names = names_in(leases)?;
+    Ok(names.iter().filter_map(|name| name.strip_prefix(NAMED)).map(str::to_owned).collect())
+}
+
+/// What one named lease holds.
+pub(crate) fn of_name(leases: &Path, name: &str) -> Result<Vec<Held>> {
+    read(&named_path(leases, name)?, name)
+}
+
+/// What the lines that can be read say.
+pub(crate) fn readable_lines(leases: &Path, name: &str) -> Result<Vec<Held>> {
+    let path = named_path(leases, name)?;
+    let bytes = fs::read(&path).map_err(io_error("read the lease", &path))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().filter_map(|line| parse_line(name, line).ok()).collect())
 }
 
 /// Everything any living owner, other than `except`, or named lease holds.
@@ -224,8 +237,9 @@ fn remove_dead(path: &Path) -> Result<()> {
 }
 
 fn read(path: &Path, name: &str) -> Result<Vec<Held>> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
+    let text = match fs::read(path) {
+        // Bytes that are no text make a line that is none.
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(io_error("read the lease", path)(error)),
     };

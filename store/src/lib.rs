@@ -29,6 +29,7 @@ pub mod media_type;
 mod open;
 pub mod platform;
 pub mod reference;
+mod repair;
 pub mod snapshot;
 pub mod tree;
 pub mod usage;
@@ -50,6 +51,7 @@ pub use manifest::{Index, Manifest};
 pub use open::Store;
 pub use platform::Platform;
 pub use reference::Reference;
+pub use repair::{LostImage, Mended, Remedy, Repairs};
 pub use snapshot::{
     ActiveSnapshot, OverlaySupport, RootfsMount, SnapshotForm, SnapshotId, Snapshotter,
 };

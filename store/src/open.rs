@@ -170,6 +170,10 @@ impl Store {
         lease::named(&self.sub("leases"))
     }
 
+    pub(crate) fn lease_of(&self, name: &str) -> Result<Vec<Held>> {
+        lease::of_name(&self.sub("leases"), name)
+    }
+
     /// A path in the store's file system for the caller's temporary file or directory. Removed by the next
     /// one who opens the store after this process died; the caller removes or renames it otherwise.
     pub fn temp_path(&self) -> Result<PathBuf> {

@@ -12,5 +12,6 @@ mod images;
 mod large_layers;
 mod leftovers;
 mod platforms;
+mod repair;
 mod snapshots;
 mod support;

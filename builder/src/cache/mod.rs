@@ -24,11 +24,13 @@
 //! **Second chance**: when a step ran again and its result equals what a record of a step on the same
 //! state says, times of writing aside, the recorded layer takes its place and later steps hit.
 
+mod check;
 mod explain;
 mod key;
 mod prune;
 mod record;
 
+pub use check::{CacheProblem, check};
 pub use prune::{CacheSelection, CacheUsage, PrunedCache, prune, usage};
 pub use record::roots;
 

@@ -287,7 +287,7 @@ fn modified(path: &Path) -> SystemTime {
 }
 
 /// Removes a file and says how long it was; one that is gone has no length.
-fn remove(path: &Path) -> Result<u64, StoreError> {
+pub(super) fn remove(path: &Path) -> Result<u64, StoreError> {
     let length = fs::symlink_metadata(path).map_or(0, |file| file.len());
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
@@ -295,7 +295,7 @@ fn remove(path: &Path) -> Result<u64, StoreError> {
     }
 }
 
-fn paths_in(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+pub(super) fn paths_in(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(failed("list", dir))?,
@@ -308,7 +308,7 @@ fn paths_in(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(paths)
 }
 
-fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+pub(super) fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError::Io { act, path, source }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Record {
     /// The step with an equal result that this one gave way to: later steps are keyed by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) same_as: Option<StepKey>,
+    /// Of the record without this field: a damaged one is as good as none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sum: Option<String>,
 }
 
 /// The records of a store.
@@ -95,7 +98,8 @@ impl Cache {
     pub(crate) fn read(&self, key: &str) -> Option<Record> {
         let bytes = fs::read(self.path(key, "json")).ok()?;
         let record: Record = serde_json::from_slice(&bytes).ok()?;
-        (record.schema == SCHEMA && record.key == key).then_some(record)
+        let whole = record.sum.as_ref().is_none_or(|sum| record.sum().is_ok_and(|s| s == *sum));
+        (record.schema == SCHEMA && record.key == key && whole).then_some(record)
     }
 
     /// Whether the step ran before, even if its record is gone.
@@ -167,7 +171,8 @@ impl Cache {
 
     /// Replaces the record itself, as when its snapshot has been made.
     pub(crate) fn update(&self, record: &Record) -> Result<(), StepError> {
-        self.replace(&self.path(&record.key, "json"), &json("the record", record)?)
+        let record = Record { sum: Some(record.sum()?), ..record.clone() };
+        self.replace(&self.path(&record.key, "json"), &json("the record", &record)?)
     }
 
     /// The key last used at a place of a Dockerfile.
@@ -229,6 +234,7 @@ impl Cache {
             snapshot,
             step,
             same_as: None,
+            sum: None,
         }
     }
 
@@ -240,6 +246,13 @@ impl Cache {
         let temp = self.store.temp_path()?;
         fs::write(&temp, bytes).map_err(io_error("write", &temp))?;
         fs::rename(&temp, path).map_err(io_error("replace", path))
+    }
+}
+
+impl Record {
+    fn sum(&self) -> Result<String, StepError> {
+        let text = json("the record", &Record { sum: None, ..self.clone() })?;
+        Ok(blake3::hash(&text).to_hex()[..16].to_owned())
     }
 }
 

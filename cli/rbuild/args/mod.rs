@@ -6,6 +6,7 @@ mod check;
 mod image;
 mod prune;
 mod refused;
+mod store;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub(crate) use prune::{
     SystemPruneArgs,
 };
 pub(crate) use refused::RefusedFlag;
+pub(crate) use store::{StoreArgs, StoreCheckArgs, StoreCommand};
 
 /// Builds OCI images from Dockerfiles and runs them, without a daemon.
 #[derive(Debug, Parser)]
@@ -94,6 +96,8 @@ pub(crate) enum Command {
     System(SystemArgs),
     /// Show this machine and the store
     Info(InfoArgs),
+    /// The directory with images, layers and cache
+    Store(StoreArgs),
     /// Show the version
     Version(VersionArgs),
 }
@@ -234,8 +238,8 @@ pub(crate) struct VersionArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SystemCommand {
-    /// Recompute every digest and size in the store
-    Check,
+    /// Recompute every digest and size in the store, as `rbuild store check` does
+    Check(StoreCheckArgs),
     /// Show how much space what takes
     Df(DfArgs),
     /// Show this machine and the store

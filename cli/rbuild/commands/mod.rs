@@ -20,17 +20,18 @@ mod run;
 mod save;
 mod settings;
 mod snapshots;
+mod store;
 mod system;
 mod tag;
 mod times;
 mod version;
 
+use ::store::{Digest, Image, Platform, Store, StoreError};
 use anyhow::Result;
 use cli::Exit;
 use cli::environment::Environment;
 use cli::format::TemplateError;
 use cli::report::Report;
-use store::{Digest, Image, Platform, Store, StoreError};
 
 use crate::args::Command;
 
@@ -57,6 +58,7 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::System(args) => system::run(&args, &environment),
         Command::Info(args) => info::run(&args, &environment),
         Command::Version(args) => version::run(&args),
+        Command::Store(args) => store::run(&args, &environment),
     };
     let exit = result.unwrap_or_else(|err| {
         report_of(&err).print();

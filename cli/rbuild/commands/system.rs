@@ -2,38 +2,23 @@
 
 use std::collections::HashSet;
 
+use ::store::{Held, Store};
 use anyhow::Result;
 use cli::environment::Environment;
 use cli::format::{self, ListFormat, Row, Shape, Table};
-use cli::report::Report;
 use cli::{Exit, output};
-use store::{Held, Store};
 
-use super::{info, leftovers, open_store, prune};
+use super::{info, leftovers, open_store, prune, store};
 use crate::args::{DfArgs, SystemArgs, SystemCommand};
 
 pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> {
     match &args.command {
-        SystemCommand::Check => check(environment),
+        SystemCommand::Check(args) => store::check(args, environment),
         SystemCommand::RemoveLeftovers(args) => leftovers::remove(args, environment),
         SystemCommand::Df(args) => df(args, environment),
         SystemCommand::Info(args) => info::run(args, environment),
         SystemCommand::Prune(args) => prune::system(args, environment),
     }
-}
-
-fn check(environment: &Environment) -> Result<Exit> {
-    let store = open_store(environment)?;
-    store.remove_leftovers()?;
-    let problems = store.validate()?;
-    for problem in &problems {
-        output::line(&problem.to_string())?;
-    }
-    if problems.is_empty() {
-        return Ok(Exit::Success);
-    }
-    Report::error(format!("the store has {} problems", problems.len())).print();
-    Ok(Exit::Failure)
 }
 
 static SPACE: Table = Table::new(

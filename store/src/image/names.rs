@@ -14,6 +14,7 @@ use crate::manifest::Index;
 use crate::open::Store;
 use crate::reference::Reference;
 
+const FIELD: &[u8] = b"\"manifests\"";
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
 
@@ -21,11 +22,12 @@ impl Store {
     pub(crate) fn read_index(&self) -> Result<Index> {
         let path = self.sub("images/index.json");
         let bytes = fs::read(&path).map_err(io_error("read", &path))?;
-        serde_json::from_slice(&bytes).map_err(|source| StoreError::Document {
-            what: "image index",
-            path,
-            source,
-        })
+        let read = serde_json::from_slice(&bytes).and_then(|index: Index| {
+            // A list without the field, and not one that is empty: what is not listed will be collected.
+            let field = bytes.windows(FIELD.len()).any(|window| window == FIELD);
+            if field { Ok(index) } else { Err(serde::de::Error::missing_field("manifests")) }
+        });
+        read.map_err(|source| StoreError::Document { what: "image index", path, source })
     }
 
     /// Changes the index in one step. Nothing else changes it meanwhile; readers see the old or the new one.
@@ -92,10 +94,15 @@ pub(crate) fn remove_manifest(index: &mut Index, digest: &Digest) {
     index.manifests.retain(|entry| entry.digest != *digest);
 }
 
-fn entry(target: &Descriptor, name: Option<&Reference>) -> Descriptor {
-    let mut entry = target.clone();
+/// Takes the name from an entry.
+pub(crate) fn unname(entry: &mut Descriptor) {
     entry.annotations.remove(REF_NAME);
     entry.annotations.remove(IMAGE_NAME);
+}
+
+fn entry(target: &Descriptor, name: Option<&Reference>) -> Descriptor {
+    let mut entry = target.clone();
+    unname(&mut entry);
     if let Some(name) = name {
         entry.annotations.insert(IMAGE_NAME.to_owned(), name.to_string());
         entry.annotations.insert(REF_NAME.to_owned(), name.familiar());

@@ -10,7 +10,9 @@ use crate::image::select::MAX_NESTING;
 use crate::image::{describes_image, names, select};
 use crate::layer::LayerError;
 use crate::manifest::Index;
+use crate::media_type;
 use crate::open::Store;
+use crate::reference::Reference;
 
 impl Store {
     pub(super) fn check_images(&self, report: &mut Report) -> Result<()> {
@@ -32,6 +34,7 @@ impl Store {
             if name.is_some_and(|name| !names_seen.insert(name)) {
                 report.add(&object, ProblemKind::DuplicateName);
             }
+            check_name(&object, entry, report);
             self.check_manifest(&object, entry, report, &mut diff_ids, MAX_NESTING);
         }
         Ok(())
@@ -50,6 +53,11 @@ impl Store {
         }
         let read = self.read_json::<serde_json::Value>("manifest", &entry.digest);
         let Some(document) = report.check(object, read) else { return };
+        let actual = document.get("mediaType").and_then(|text| text.as_str()).unwrap_or_default();
+        if !entry.media_type.is_empty() && !actual.is_empty() && entry.media_type != actual {
+            let (listed, actual) = (entry.media_type.clone(), actual.to_owned());
+            report.add(object, ProblemKind::MediaType { listed, actual });
+        }
         if document.get("manifests").is_some() && depth > 0 {
             let index = self.read_json::<Index>("image index", &entry.digest);
             let mut seen = HashSet::new();
@@ -88,8 +96,11 @@ impl Store {
                 report.add(object, ProblemKind::StrayName);
                 continue;
             };
-            let form = std::fs::read(self.sub(&object)).ok();
-            let form = form.and_then(|bytes| serde_json::from_slice::<Descriptor>(&bytes).ok());
+            let bytes = std::fs::read(self.sub(&object)).unwrap_or_default();
+            let form = serde_json::from_slice::<Descriptor>(&bytes).ok().filter(|form| {
+                let as_written = serde_json::to_vec(form).is_ok_and(|written| written == bytes);
+                as_written && media_type::is_layer(&form.media_type)
+            });
             let Some(form) = form else {
                 report.add(object, ProblemKind::Record);
                 continue;
@@ -136,5 +147,14 @@ impl Store {
             return Ok(());
         }
         Err(StoreError::DiffId { digest, expected, actual })
+    }
+}
+
+/// The canonical name is ours alone: one that cannot be read was one once.
+fn check_name(object: &str, entry: &Descriptor, report: &mut Report) {
+    if let Some(text) = entry.annotations.get(names::IMAGE_NAME)
+        && text.parse::<Reference>().is_err()
+    {
+        report.add(object, ProblemKind::Name { text: text.clone() });
     }
 }

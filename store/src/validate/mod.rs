@@ -9,7 +9,7 @@
 //! | forms           | each compressed form unpacks to its diff ID                                  |
 //! | leases, temp    | everything unfinished has a living owner; named leases hold what exists      |
 //!
-//! Nothing is repaired. A report of a store in use may name things that appear or vanish meanwhile.
+//! Nothing is repaired here (see `repair`). A report of a store in use may name things that appear or vanish meanwhile.
 mod images;
 mod snapshots;
 
@@ -22,6 +22,7 @@ use crate::digest::{Digest, HashingReader};
 use crate::error::{Result, StoreError, io_error};
 use crate::lease::{self, Held};
 use crate::open::Store;
+use crate::snapshot::SnapshotId;
 
 /// Something a store claims that is not so.
 #[derive(Debug)]
@@ -48,9 +49,13 @@ pub enum ProblemKind {
     #[error("the stored layer index is damaged or not that of the layer")]
     LayerIndex,
     #[error("`{path}` {problem}")]
-    SnapshotContent { path: String, problem: &'static str },
+    SnapshotContent { id: SnapshotId, path: String, problem: &'static str },
     #[error("the record is not readable")]
     Record,
+    #[error("it is listed as `{listed}`, but is `{actual}`")]
+    MediaType { listed: String, actual: String },
+    #[error("its name `{text}` is not a name")]
+    Name { text: String },
 }
 
 impl fmt::Display for Problem {
@@ -118,7 +123,14 @@ impl Store {
     }
 
     fn check_leases(&self, report: &mut Report) -> Result<()> {
-        for (name, held) in self.kept()? {
+        for name in lease::kept_names(&self.sub("leases"))? {
+            let held = match self.lease_of(&name) {
+                Ok(held) => held,
+                Err(error) => {
+                    report.add(format!("lease {name}"), ProblemKind::Broken(Box::new(error)));
+                    continue;
+                }
+            };
             for held in held {
                 let missing = match &held {
                     Held::Blob(digest) if !self.has_blob(digest) => ("blob", digest.to_string()),

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use sys::root_dir::{FileKind, Metadata};
 use sys::{RootDir, SysError};
 
-use super::{ProblemKind, Report};
+use super::{Problem, ProblemKind, Report};
 use crate::digest::Digest;
 use crate::error::{Result, sys_error};
 use crate::image::{Image, names};
-use crate::layer::{ContentDigest, Entry, EntryKind, LayerIndex, index_layer};
+use crate::layer::entry::Xattrs;
+use crate::layer::{ContentDigest, Entry, EntryKind, LayerIndex, index_layer, xattr};
 use crate::open::Store;
 use crate::platform::Platform;
 use crate::snapshot::{SnapshotForm, SnapshotId};
@@ -30,6 +31,28 @@ impl Store {
         Ok(())
     }
 
+    /// What is wrong with a snapshot of one layer that no image is made of yet, if `index` is what it contains. A
+    /// snapshot in the other form cannot be told from the layers below it here.
+    pub fn validate_snapshot(&self, id: &SnapshotId, index: &LayerIndex) -> Result<Vec<Problem>> {
+        let mut report = Report::default();
+        if id.form() == SnapshotForm::Overlay {
+            let dir = RootDir::open(self.snapshot_path(id));
+            let dir = dir.map_err(sys_error("open the snapshot"))?;
+            let object = format!("snapshot {id}");
+            Check { object, id, dir: &dir, report: &mut report }.layer(index, None)?;
+        }
+        Ok(report.problems)
+    }
+
+    /// The snapshots of stacks of layers, which `validate` looks at.
+    pub fn chained_snapshots(&self) -> Result<HashSet<SnapshotId>> {
+        let mut ids = HashSet::new();
+        for name in self.file_names("snapshots/chains")? {
+            ids.extend(self.read_id(&self.sub("snapshots/chains").join(name))?);
+        }
+        Ok(ids)
+    }
+
     /// Every record has a good name and leads to a snapshot.
     fn check_records(&self, report: &mut Report) -> Result<()> {
         for dir in ["snapshots/chains", "snapshots/merged"] {
@@ -45,8 +68,21 @@ impl Store {
                         let kind = ProblemKind::Missing { what: "snapshot", name: id.to_string() };
                         report.add(object, kind);
                     }
+                    Some(_) if dir == "snapshots/merged" && !self.is_merged_record(&name)? => {
+                        report.add(object, ProblemKind::Record);
+                    }
                     Some(_) => {}
                 }
+            }
+        }
+        for name in self.file_names("cache/indexes")? {
+            let object = format!("cache/indexes/{name}");
+            // Collected since it was listed, or not: what cannot be read is no index.
+            let bytes = std::fs::read(self.sub(&object)).unwrap_or_default();
+            if Digest::from_hex(&name).is_err() {
+                report.add(object, ProblemKind::StrayName);
+            } else if LayerIndex::from_bytes(&bytes).is_err() {
+                report.add(object, ProblemKind::LayerIndex);
             }
         }
         for name in self.file_names("snapshots/fs")? {
@@ -55,6 +91,13 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Whether the record stands for the stack that it lists: its name is made of the stack's.
+    fn is_merged_record(&self, name: &str) -> Result<bool> {
+        let ids = self.read_ids(&self.sub("snapshots/merged").join(name))?;
+        let parts: Vec<&str> = ids.iter().skip(1).map(SnapshotId::as_str).collect();
+        Ok(Digest::of(parts.join(" ").as_bytes()).hex() == name)
     }
 
     fn check_layers(
@@ -73,8 +116,9 @@ impl Store {
             let mut unpacked = None;
             if checked.insert(layer.chain_id) {
                 let path = self.index_path(layer.chain_id);
+                // One that is not readable has been reported as such.
                 if let Ok(bytes) = std::fs::read(&path)
-                    && LayerIndex::from_bytes(&bytes).ok().as_ref() != Some(&*index)
+                    && LayerIndex::from_bytes(&bytes).is_ok_and(|known| known != *index)
                 {
                     let name = layer.chain_id.digest().hex();
                     report.add(format!("cache/indexes/{name}"), ProblemKind::LayerIndex);
@@ -85,13 +129,15 @@ impl Store {
                     unpacked = Some(id);
                 }
             }
+            let below = tree.clone();
             tree = tree.with_layer(TreeLayer::new(index.clone(), TreeContent::Unavailable));
             let Some(id) = unpacked else { continue };
             let dir = RootDir::open(self.snapshot_path(&id));
             let dir = dir.map_err(sys_error("open the snapshot"))?;
-            let mut check = Check { object: format!("{object}, snapshot {id}"), dir: &dir, report };
+            let object = format!("{object}, snapshot {id}");
+            let mut check = Check { object, id: &id, dir: &dir, report };
             match id.form() {
-                SnapshotForm::Overlay => check.layer(&index)?,
+                SnapshotForm::Overlay => check.layer(&index, Some(&below))?,
                 SnapshotForm::Copy => check.tree(&tree)?,
             }
         }
@@ -102,18 +148,25 @@ impl Store {
 /// A snapshot that is looked through.
 struct Check<'a> {
     object: String,
+    id: &'a SnapshotId,
     dir: &'a RootDir,
     report: &'a mut Report,
 }
 
 impl Check<'_> {
-    /// Everything the index lists is there as it says, and nothing but directories is there besides.
-    fn layer(&mut self, index: &LayerIndex) -> Result<()> {
+    /// Everything the index lists is there as it says, and nothing is there besides but directories that are on
+    /// the way to something, or were copied up from `below` (if it is known) unchanged.
+    fn layer(&mut self, index: &LayerIndex, below: Option<&Tree>) -> Result<()> {
         for entry in index {
             self.note(entry.as_path(), problem_of(self.dir, entry, index));
+            self.note(entry.as_path(), opacity_problem(self.dir, entry));
         }
         self.walk(&mut |path, child| {
-            let known = child == FileKind::Dir || index.get(path_bytes(path)).is_some();
+            let bytes = path_bytes(path);
+            let is_below =
+                |tree: &Tree| tree.lookup(path).is_some_and(|found| found.entry.is_dir());
+            let on_the_way = || !index.below(bytes).is_empty() || below.is_none_or(is_below);
+            let known = index.get(bytes).is_some() || (child == FileKind::Dir && on_the_way());
             (!known).then_some("is not in the layer")
         })
     }
@@ -167,8 +220,8 @@ impl Check<'_> {
 
     fn note(&mut self, path: &Path, problem: Option<&'static str>) {
         if let Some(problem) = problem {
-            let path = path.display().to_string();
-            let kind = ProblemKind::SnapshotContent { path, problem };
+            let (id, path) = (self.id.clone(), path.display().to_string());
+            let kind = ProblemKind::SnapshotContent { id, path, problem };
             self.report.add(self.object.clone(), kind);
         }
     }
@@ -209,7 +262,30 @@ fn problem_of(dir: &RootDir, entry: &Entry, index: &LayerIndex) -> Option<&'stat
     if metadata.kind != FileKind::Symlink && metadata.mode != entry.mode {
         return Some("has another mode than the layer says");
     }
+    if !has_xattrs_of(dir, entry) {
+        return Some("has other extended attributes than the layer says");
+    }
     content_problem(dir, path, entry)
+}
+
+fn opacity_problem(dir: &RootDir, entry: &Entry) -> Option<&'static str> {
+    let opaque = dir.xattrs(entry.as_path()).is_ok_and(|found| xattr::is_overlay_opaque(&found));
+    (opaque != entry.is_opaque()).then_some("hides other files than the layer says")
+}
+
+/// What a file system may refuse may be missing; anything else is as in the layer.
+fn has_xattrs_of(dir: &RootDir, entry: &Entry) -> bool {
+    let Ok(found) = dir.xattrs(entry.as_path()) else { return false };
+    let found: Xattrs =
+        found.into_iter().filter(|(name, _)| xattr::belongs_to_image(name)).collect();
+    let refused = Some(rustix::io::Errno::NOTSUP.raw_os_error());
+    let missing = |name: &[u8]| xattr::may_be_missing(name, &entry.kind, refused);
+    let expected = entry.xattrs.iter().filter(|(name, _)| xattr::belongs_to_image(name));
+    let as_told = |(name, value): (&Vec<u8>, &Vec<u8>)| match found.get(name) {
+        Some(found) => found == value,
+        None => missing(name),
+    };
+    expected.into_iter().all(as_told) && found.keys().all(|name| entry.xattrs.contains_key(name))
 }
 
 fn content_problem(dir: &RootDir, path: &Path, entry: &Entry) -> Option<&'static str> {

@@ -1,0 +1,176 @@
+//! The list of images: entries that are wrong are corrected, images that are lost leave it.
+use std::collections::HashSet;
+
+use super::aside::Aside;
+use super::{LostImage, Remedy, Repairs};
+use crate::descriptor::Descriptor;
+use crate::digest::Digest;
+use crate::error::{Result, StoreError};
+use crate::image::names;
+use crate::image::select::MAX_NESTING;
+use crate::manifest::{Index, Manifest};
+use crate::media_type;
+use crate::open::Store;
+
+/// What an entry leads to.
+#[derive(Debug, Default)]
+struct Parts {
+    there: Vec<Digest>,
+    missing: Vec<Digest>,
+}
+
+impl Store {
+    /// A list that cannot be read becomes one of all manifests there are, without their names.
+    pub(super) fn repair_index(&self, aside: &mut Aside, repairs: &mut Repairs) -> Result<()> {
+        match self.read_index() {
+            Err(StoreError::Document { path, .. }) => {
+                let to = aside.keep_copy(&path)?;
+                repairs.note("images/index.json", Remedy::SetAside { to });
+                self.replace_file_durably(&path, &Index::new(Vec::new()).to_bytes())?;
+                self.list_orphans(repairs)
+            }
+            read => read.map(drop),
+        }
+    }
+
+    pub(super) fn repair_images(&self, aside: &mut Aside, repairs: &mut Repairs) -> Result<()> {
+        let lost = self.update_index(|index| {
+            index.manifests.iter_mut().for_each(|entry| self.correct(entry, repairs));
+            let mut seen = HashSet::new();
+            for entry in &mut index.manifests {
+                if names::name_of(entry).is_some_and(|name| !seen.insert(name)) {
+                    repairs.note(&title(entry), Remedy::Unnamed);
+                    names::unname(entry);
+                }
+            }
+            let damaged = |entry: &Descriptor| !self.parts(entry).missing.is_empty();
+            let lost: Vec<_> = index.manifests.iter().filter(|e| damaged(e)).cloned().collect();
+            for entry in &lost {
+                // Set aside before it leaves the list: killed in between, it is in both.
+                let parts = self.parts(entry);
+                let dir = aside.add(std::slice::from_ref(entry), &parts.there)?;
+                repairs.lost.push(LostImage {
+                    names: vec![title(entry)],
+                    missing: parts.missing,
+                    aside: dir,
+                });
+            }
+            index.manifests.retain(|entry| !lost.contains(entry));
+            Ok(lost)
+        })?;
+        // An entry that lost its way left a manifest behind that nothing leads to.
+        if lost.iter().any(|entry| !self.has_blob(&entry.digest)) {
+            self.list_orphans(repairs)?;
+        }
+        Ok(())
+    }
+
+    /// Size and type as the manifest has them; its digest says that it is the one.
+    fn correct(&self, entry: &mut Descriptor, repairs: &mut Repairs) {
+        let Ok(bytes) = self.read_document("manifest", &entry.digest) else { return };
+        let before = entry.clone();
+        entry.size = bytes.len() as u64;
+        let document: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
+        let actual = document.as_ref().and_then(|document| document.get("mediaType")?.as_str());
+        if let Some(actual) = actual {
+            entry.media_type = actual.to_owned();
+        }
+        let canonical = entry.annotations.get(names::IMAGE_NAME);
+        if canonical.is_some_and(|text| text.parse::<crate::reference::Reference>().is_err()) {
+            entry.annotations.remove(names::IMAGE_NAME);
+        }
+        if *entry != before {
+            repairs.note(&title(&before), Remedy::Corrected);
+        }
+    }
+
+    /// Lists the images whose manifests nothing leads to.
+    fn list_orphans(&self, repairs: &mut Repairs) -> Result<()> {
+        self.update_index(|index| {
+            let mut led_to = HashSet::new();
+            for entry in &index.manifests {
+                led_to.extend(self.parts(entry).there);
+            }
+            let (mut indexes, mut manifests) = (Vec::new(), Vec::new());
+            for blob in self.blobs()?.into_iter().filter(|blob| !led_to.contains(blob)) {
+                match self.as_entry(&blob) {
+                    Some(entry) if media_type::is_index(&entry.media_type) => indexes.push(entry),
+                    Some(entry) => manifests.push(entry),
+                    None => {}
+                }
+            }
+            // An index first: what it leads to needs no entry of its own.
+            for entry in indexes.into_iter().chain(manifests) {
+                let parts = self.parts(&entry);
+                if led_to.contains(&entry.digest) || !parts.missing.is_empty() {
+                    continue;
+                }
+                led_to.extend(parts.there);
+                repairs.note(&title(&entry), Remedy::Unnamed);
+                index.manifests.push(entry);
+            }
+            Ok(())
+        })
+    }
+
+    /// A blob that is a manifest, or an index, as an entry of the list.
+    fn as_entry(&self, blob: &Digest) -> Option<Descriptor> {
+        let bytes = self.read_document("manifest", blob).ok()?;
+        let document: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        if document.get("manifests").is_some() {
+            serde_json::from_slice::<Index>(&bytes).ok()?;
+            return Some(Descriptor::of(media_type::IMAGE_INDEX, &bytes));
+        }
+        let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
+        let kind = manifest.media_type.unwrap_or_else(|| media_type::IMAGE_MANIFEST.to_owned());
+        Some(Descriptor::of(kind, &bytes))
+    }
+
+    /// Whether `object` is a blob that no image is made of: a form of a layer, or the cache's.
+    pub(super) fn is_nobodys(&self, object: &str) -> bool {
+        let blob = object.strip_prefix("images/blobs/sha256/").map(Digest::from_hex);
+        let (Some(Ok(blob)), Ok(index)) = (blob, self.read_index()) else { return false };
+        index.manifests.iter().all(|entry| {
+            let parts = self.parts(entry);
+            // Whose manifest cannot be read may be made of anything.
+            let readable = !parts.missing.contains(&entry.digest);
+            readable && !parts.there.contains(&blob) && !parts.missing.contains(&blob)
+        })
+    }
+
+    fn parts(&self, entry: &Descriptor) -> Parts {
+        let mut parts = Parts::default();
+        self.collect_parts(entry, &mut parts, MAX_NESTING);
+        parts
+    }
+
+    fn collect_parts(&self, entry: &Descriptor, parts: &mut Parts, depth: usize) {
+        let index = self.read_json::<Index>("image index", &entry.digest).ok();
+        let is_index = media_type::is_index(&entry.media_type);
+        let manifest = self.read_manifest(entry).ok().filter(|_| !is_index);
+        match (index, manifest) {
+            (Some(index), _) if is_index && depth > 0 => {
+                parts.there.push(entry.digest);
+                // An index may have come with some of its platforms only.
+                for nested in index.manifests.iter().filter(|e| self.has_blob(&e.digest)) {
+                    self.collect_parts(nested, parts, depth - 1);
+                }
+                if parts.there.len() == 1 && !index.manifests.is_empty() {
+                    parts.missing.extend(index.manifests.iter().map(|nested| nested.digest));
+                }
+            }
+            (_, Some(manifest)) => {
+                parts.there.push(entry.digest);
+                for part in manifest.layers.iter().chain([&manifest.config]) {
+                    let whole = self.blob_size(&part.digest).is_ok_and(|size| size == part.size);
+                    if whole { &mut parts.there } else { &mut parts.missing }.push(part.digest);
+                }
+            }
+            _ => parts.missing.push(entry.digest),
+        }
+    }
+}
+
+fn title(entry: &Descriptor) -> String {
+    names::name_of(entry).map_or_else(|| entry.digest.to_string(), |name| name.familiar())
+}
