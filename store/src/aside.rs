@@ -23,7 +23,7 @@ pub(crate) fn is_gone(name: &str) -> bool {
     lease::owner_of_temp(name) == GONE
 }
 
-/// What one handle removes itself, about 10 ms' worth: more than a small command makes, less than anybody notices.
+/// What one handle removes itself, some milliseconds' worth: more than most commands make, less than anybody notices.
 #[derive(Debug)]
 pub(crate) struct Patience {
     entries: AtomicU64,
@@ -32,7 +32,7 @@ pub(crate) struct Patience {
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { entries: AtomicU64::new(512), bytes: AtomicU64::new(64 << 20) }
+        Patience { entries: AtomicU64::new(128), bytes: AtomicU64::new(64 << 20) }
     }
 }
 

@@ -5,7 +5,7 @@
 //! | entries of `images/index.json`        | manifests, configurations, layers, the layers' snapshots     |
 //! | leases of living processes, named ones | the blobs and snapshots they list                           |
 //! | cache records (asked of the caller)   | the blobs and snapshots they list                            |
-//! | a kept layer                          | its other forms (`cache/forms`), its index                   |
+//! | a kept layer of an image              | its other forms (`cache/forms`), its index                   |
 //! | kept snapshots                        | a merged snapshot that stands for a stack of them            |
 //!
 //! Why nothing can vanish under someone's hands: whoever makes or finds something writes it into their lease
@@ -215,14 +215,13 @@ impl Store {
         }
     }
 
-    /// Other forms of layers that stay, stay too.
+    /// Other forms of images' layers stay; of what is only in the cache they are soon made again.
     fn sweep_forms(&self, live: &mut Live) -> Result<()> {
         for name in self.file_names("cache/forms")? {
             let path = self.sub("cache/forms").join(&name);
             let hex = name.split('.').next().unwrap_or("");
             let diff_id = Digest::from_hex(hex).ok().map(DiffId);
-            let wanted =
-                diff_id.is_some_and(|id| live.diff_ids.contains(&id) || live.blobs.contains(&id.0));
+            let wanted = diff_id.is_some_and(|id| live.diff_ids.contains(&id));
             let bytes = fs::read(&path).map_err(io_error("read", &path))?;
             match serde_json::from_slice::<Descriptor>(&bytes) {
                 Ok(form) if wanted => drop(live.blobs.insert(form.digest)),

@@ -24,14 +24,17 @@
 //! **Second chance**: when a step ran again and its result equals what a record of a step on the same
 //! state says, times of writing aside, the recorded layer takes its place and later steps hit.
 
+mod budget;
 mod check;
 mod explain;
 mod key;
+mod limit;
 mod prune;
 mod record;
 
 pub use check::{CacheProblem, check};
-pub use prune::{CacheSelection, CacheUsage, PrunedCache, prune, usage};
+pub use limit::CacheLimit;
+pub use prune::{CacheSelection, CacheUsage, PrunedCache, keep_within, prune, usage};
 pub use record::roots;
 
 pub(crate) use explain::explain;

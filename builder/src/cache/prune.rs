@@ -16,6 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use store::{Digest, Held, PruneOptions, Store, StoreError};
 
+use super::budget::{self, Budget, Sizes, What};
+use super::limit::CacheLimit;
 use super::record::{Cache, Record, roots};
 
 /// What [`prune`] forgets.
@@ -25,6 +27,8 @@ pub struct CacheSelection {
     pub all: bool,
     /// Only what was not used for so long.
     pub unused_for: Option<Duration>,
+    /// Only so much that the rest is within the limit; then cache mounts go, too.
+    pub limit: Option<CacheLimit>,
 }
 
 /// What [`prune`] removed.
@@ -67,6 +71,27 @@ pub fn prune(
         bytes += store.remove_aside(&path)?;
     }
     Ok(PrunedCache { entries: sweep.entries, images: pruned.images, bytes })
+}
+
+/// Forgets so much of the cache that the rest is within `limit`, or in use. None if there was nothing to do. What
+/// this handle of the store has used counts as in use: it should be a new one.
+pub fn keep_within(store: &Store, limit: CacheLimit) -> Result<Option<PrunedCache>, StoreError> {
+    // One system call answers nearly always.
+    if limit.is_kept_by(&store.disk()?) {
+        return Ok(None);
+    }
+    // Measured before the collection, during which others have to wait.
+    let cache = Cache::open(store)?;
+    let mut sizes = Sizes::load(store)?;
+    let (records, of_images) = (records(&cache)?, of_images(store)?);
+    let unused = |_: &Record| SystemTime::UNIX_EPOCH;
+    let budget = Budget::of(store, &cache, &records, &unused, &of_images, &mut sizes)?;
+    sizes.save();
+    if budget::over(store, &limit, &budget)?.is_none() {
+        return Ok(None);
+    }
+    let selection = CacheSelection { all: false, unused_for: None, limit: Some(limit) };
+    prune(store, Some(selection), false).map(Some)
 }
 
 /// What the records and mounts of the cache take.
@@ -114,11 +139,19 @@ impl Sweep {
         let mut sweep = Sweep::default();
         let oldest = selection.unused_for.and_then(|age| SystemTime::now().checked_sub(age));
         let too_new = |used: SystemTime| oldest.is_some_and(|oldest| used > oldest);
-        sweep.records(store, &cache, selection, &too_new)?;
-        if selection.all {
-            sweep.mounts(store, &too_new)?;
+        let chosen = match selection.limit {
+            Some(limit) => Some(chosen(store, &cache, selection.all, &limit, &too_new)?),
+            None => None,
+        };
+        let spared = |what: What| chosen.as_ref().is_some_and(|chosen| !chosen.contains(&what));
+        sweep.records(store, &cache, selection, &|record, used| {
+            too_new(used) || spared(What::Record(record.key.clone()))
+        })?;
+        if selection.all || selection.limit.is_some() {
+            let stays = |path: &Path, used| too_new(used) || spared(What::Path(path.to_owned()));
+            sweep.mounts(store, &stays)?;
             for path in paths_in(&store.directory("cache/files")?)? {
-                if !too_new(modified(&path)) {
+                if !stays(&path, modified(&path)) {
                     sweep.bytes += remove(&path)?;
                 }
             }
@@ -131,7 +164,7 @@ impl Sweep {
         store: &Store,
         cache: &Cache,
         selection: CacheSelection,
-        too_new: &dyn Fn(SystemTime) -> bool,
+        stays: &dyn Fn(&Record, SystemTime) -> bool,
     ) -> Result<(), StoreError> {
         // What appears after this is not looked at.
         let files = paths_in(&cache.steps)?;
@@ -141,9 +174,8 @@ impl Sweep {
         let (mut kept, mut gone) = (HashSet::new(), Vec::new());
         for record in records_in(cache, &files) {
             let layer = Held::Blob(record.descriptor.digest);
-            let used = last_used.get(&record.key).copied().unwrap_or(SystemTime::UNIX_EPOCH);
-            let used = used.max(modified(&cache.path(&record.key, "json")));
-            if held.contains(&layer) || of_images.contains(&layer) || too_new(used) {
+            let used = used(cache, &last_used, &record);
+            if held.contains(&layer) || of_images.contains(&layer) || stays(&record, used) {
                 kept.insert(record.key);
             } else {
                 gone.push(record.key);
@@ -194,10 +226,10 @@ impl Sweep {
     fn mounts(
         &mut self,
         store: &Store,
-        too_new: &dyn Fn(SystemTime) -> bool,
+        stays: &dyn Fn(&Path, SystemTime) -> bool,
     ) -> Result<(), StoreError> {
         for mount in mounts(store)? {
-            if too_new(modified(&mount.lock_path())) {
+            if stays(&mount.path, modified(&mount.lock_path())) {
                 continue;
             }
             let Some(_lock) = mount.lock()? else { continue };
@@ -210,10 +242,44 @@ impl Sweep {
     }
 }
 
+/// What goes so that the rest is within `limit`. Sizes are those that were measured before, but of what is new.
+fn chosen(
+    store: &Store,
+    cache: &Cache,
+    all: bool,
+    limit: &CacheLimit,
+    too_new: &dyn Fn(SystemTime) -> bool,
+) -> Result<HashSet<What>, StoreError> {
+    let (records, last_used) = (records(cache)?, last_used(cache)?);
+    let (held, mut sizes) = (store.held()?, Sizes::load(store)?);
+    let uncounted = if all { HashSet::new() } else { of_images(store)? };
+    let when = |record: &Record| used(cache, &last_used, record);
+    let budget = Budget::of(store, cache, &records, &when, &uncounted, &mut sizes)?;
+    let Some(keep) = budget::over(store, limit, &budget)? else { return Ok(HashSet::new()) };
+    let in_use = |record: &&Record| {
+        held.contains(&Held::Blob(record.descriptor.digest)) || too_new(when(record))
+    };
+    let in_use: HashSet<&str> = records.iter().filter(in_use).map(|r| r.key.as_str()).collect();
+    Ok(budget.excess(keep, &mut |what| match what {
+        What::Record(key) => !in_use.contains(key.as_str()),
+        What::Path(path) if path.is_dir() => {
+            let mount = Mount { path: path.clone() };
+            !too_new(modified(&mount.lock_path())) && mount.lock().is_ok_and(|lock| lock.is_some())
+        }
+        What::Path(path) => !too_new(modified(path)),
+    }))
+}
+
+/// When a record was last found or made. What is in the future is of a clock that was wrong: it counts as now.
+fn used(cache: &Cache, places: &HashMap<String, SystemTime>, record: &Record) -> SystemTime {
+    let place = places.get(&record.key).copied().unwrap_or(SystemTime::UNIX_EPOCH);
+    place.max(modified(&cache.path(&record.key, "json"))).min(SystemTime::now())
+}
+
 /// A directory of a cache mount. Its lock file stays for ever: whoever waits for it has it open.
 #[derive(Debug)]
-struct Mount {
-    path: PathBuf,
+pub(super) struct Mount {
+    pub(super) path: PathBuf,
 }
 
 impl Mount {
@@ -223,7 +289,7 @@ impl Mount {
         format!("{}/{}", parent.to_string_lossy(), number.to_string_lossy())
     }
 
-    fn lock_path(&self) -> PathBuf {
+    pub(super) fn lock_path(&self) -> PathBuf {
         self.path.with_extension("lock")
     }
 
@@ -241,7 +307,7 @@ impl Mount {
     }
 }
 
-fn mounts(store: &Store) -> Result<Vec<Mount>, StoreError> {
+pub(super) fn mounts(store: &Store) -> Result<Vec<Mount>, StoreError> {
     let mut mounts = Vec::new();
     for parent in paths_in(&store.directory("cache/mounts")?)? {
         let paths = paths_in(&parent)?.into_iter();
@@ -260,7 +326,7 @@ fn records_in(cache: &Cache, files: &[PathBuf]) -> impl Iterator<Item = Record> 
     keys.filter_map(|key| cache.read(&key.to_string_lossy()))
 }
 
-fn things(record: &Record) -> impl Iterator<Item = Held> {
+pub(super) fn things(record: &Record) -> impl Iterator<Item = Held> {
     let snapshot = record.snapshot.clone().map(Held::Snapshot);
     std::iter::once(Held::Blob(record.descriptor.digest)).chain(snapshot)
 }
@@ -282,7 +348,7 @@ fn last_used(cache: &Cache) -> Result<HashMap<String, SystemTime>, StoreError> {
 }
 
 /// What cannot be looked at any more counts as new.
-fn modified(path: &Path) -> SystemTime {
+pub(super) fn modified(path: &Path) -> SystemTime {
     fs::metadata(path).and_then(|file| file.modified()).unwrap_or_else(|_| SystemTime::now())
 }
 

@@ -24,11 +24,18 @@ pub(crate) struct CachePruneArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Only what was not used for so long: `until=24h`
-    #[arg(long, value_name = "until=DURATION", value_parser = until)]
+    /// Only what was not used for so long: `unused-for=24h` (or `until=24h`)
+    #[arg(long, value_name = "unused-for=DURATION", value_parser = unused_for)]
     pub(crate) filter: Option<Duration>,
-    #[arg(long, hide = true, alias = "reserved-space", alias = "max-used-space", alias = "min-free-space", value_parser = no_size)]
-    pub(crate) keep_storage: Option<String>,
+    /// Only until the cache, mounts included, takes no more than this
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_used_space: Option<String>,
+    /// Only until so much of the disk is free
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) min_free_space: Option<String>,
+    /// What the cache may take in any case
+    #[arg(long, alias = "keep-storage", value_name = "BYTES")]
+    pub(crate) reserved_space: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -64,17 +71,13 @@ pub(crate) struct RemoveLeftoversArgs {
     pub(crate) only_one: bool,
 }
 
-fn until(text: &str) -> Result<Duration, String> {
-    let Some(("until", age)) = text.split_once('=') else {
-        return Err("only `until=DURATION` is supported".to_owned());
+fn unused_for(text: &str) -> Result<Duration, String> {
+    let Some(("unused-for" | "until", age)) = text.split_once('=') else {
+        return Err("only `unused-for=DURATION` and `until=DURATION` are supported".to_owned());
     };
     let nanoseconds = parser::duration::parse(age).map_err(|error| error.to_string())?;
     let nanoseconds = u64::try_from(nanoseconds).map_err(|_| "it is negative".to_owned())?;
     Ok(Duration::from_nanos(nanoseconds))
-}
-
-fn no_size(_: &str) -> Result<String, String> {
-    Err("limits by size are not supported yet; use `--filter until=DURATION`".to_owned())
 }
 
 fn no_filter(_: &str) -> Result<String, String> {
@@ -91,9 +94,10 @@ mod tests {
 
     #[test]
     fn ages_are_durations() {
-        assert_eq!(until("until=1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(unused_for("until=1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(unused_for("unused-for=10s"), Ok(Duration::from_secs(10)));
         for wrong in ["24h", "until=x", "until=-1h", "label=a", "until=2026-01-01"] {
-            assert!(until(wrong).is_err(), "{wrong}");
+            assert!(unused_for(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::io::{self, BufRead};
 
 use anyhow::{Result, bail};
-use builder::cache::{CacheSelection, PrunedCache};
+use builder::cache::{CacheLimit, CacheSelection, PrunedCache};
 use cli::environment::Environment;
 use cli::{Exit, output};
 use store::{Held, Removed, Store, StoreError};
 
-use super::open_store;
+use super::{open_store, settings};
 use crate::args::{BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, SystemPruneArgs};
 
 pub(crate) fn builder(args: &BuilderArgs, environment: &Environment) -> Result<Exit> {
@@ -20,9 +20,25 @@ pub(crate) fn builder(args: &BuilderArgs, environment: &Environment) -> Result<E
 fn cache(args: &CachePruneArgs, environment: &Environment) -> Result<Exit> {
     let what = if args.all { "all build cache" } else { "all dangling build cache" };
     ask(args.force, &format!("WARNING! This will remove {what}."))?;
-    let selection = CacheSelection { all: args.all, unused_for: args.filter };
+    let selection = CacheSelection { all: args.all, unused_for: args.filter, limit: limit(args)? };
     let store = open_store(environment)?;
     show(&[], &builder::cache::prune(&store, Some(selection), false)?)
+}
+
+/// As `docker buildx prune` means its three options.
+fn limit(args: &CachePruneArgs) -> Result<Option<CacheLimit>> {
+    let bytes = |text: &Option<String>| text.as_deref().map(settings::bytes).transpose();
+    let (max_used, min_free) = (bytes(&args.max_used_space)?, bytes(&args.min_free_space)?);
+    let reserved = bytes(&args.reserved_space)?;
+    if max_used.is_none() && min_free.is_none() && reserved.is_none() {
+        return Ok(None);
+    }
+    let max_used = match (max_used, min_free) {
+        (Some(most), _) => Some(most.max(reserved.unwrap_or(0))),
+        (None, Some(_)) => None,
+        (None, None) => reserved,
+    };
+    Ok(Some(CacheLimit { max_used, min_free, reserved: reserved.unwrap_or(0) }))
 }
 
 pub(super) fn images(args: &ImagePruneArgs, environment: &Environment) -> Result<Exit> {
@@ -38,7 +54,7 @@ pub(super) fn system(args: &SystemPruneArgs, environment: &Environment) -> Resul
     ask(args.force, &format!("WARNING! This will remove:\n  - {images}\n  - {cache}\n"))?;
     let store = open_store(environment)?;
     let removed = if args.all { untag_unused(&store)? } else { Vec::new() };
-    let selection = CacheSelection { all: args.all, unused_for: None };
+    let selection = CacheSelection { all: args.all, unused_for: None, limit: None };
     show(&removed, &builder::cache::prune(&store, Some(selection), true)?)
 }
 

@@ -5,14 +5,31 @@ use std::collections::HashSet;
 
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
-use crate::error::Result;
+use crate::error::{Result, io_error};
 use crate::image::select::MAX_NESTING;
 use crate::lease::{self, Held};
 use crate::open::Store;
 
 pub use measure::{Measured, measure};
 
+/// The file system that the store is on, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    pub size: u64,
+    pub used: u64,
+    /// For us; some may be kept for root.
+    pub free: u64,
+}
+
 impl Store {
+    pub fn disk(&self) -> Result<Disk> {
+        let found = rustix::fs::statvfs(self.root());
+        let found = found.map_err(|errno| io_error("look at", self.root())(errno.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        let used = found.f_blocks.saturating_sub(found.f_bfree);
+        Ok(Disk { size: bytes(found.f_blocks), used: bytes(used), free: bytes(found.f_bavail) })
+    }
+
     /// Everything that living processes and named leases hold.
     pub fn held(&self) -> Result<HashSet<Held>> {
         lease::all_held(&self.sub("leases"), None)

@@ -9,6 +9,7 @@ pub(super) mod output;
 mod request;
 mod result;
 mod secret;
+mod space;
 
 use anyhow::{Result, bail};
 use builder::{BuildRequest, Cancel};
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     }
     let mode = progress_mode(args, environment)?;
     let request = request::resolve(args, context::read(args)?, environment)?;
+    let cap = space::cap(environment)?;
     // Before any thread exists.
     let engine = Engine::start(environment)?;
     let store = Store::open(&engine.locations.root, &engine.locations.state)?;
@@ -41,6 +43,8 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     if mode != Mode::Quiet {
         warnings(&source, &outcome);
     }
+    drop(store);
+    space::keep_within(cap, environment);
     match built {
         Ok(built) => {
             result::write_files(args, &built)?;
