@@ -1,8 +1,10 @@
-//! Random changes through a mounted overlay become layers that show what the mount showed.
+//! Random changes through a mounted overlay, or in a copy, become layers that show what was there.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::path::Path;
 
+use store::id_map::IdMap;
+use store::layer::{LayerWriter, Stamps, WhiteoutForm, apply, changes, write_layer};
 use store::tree::Tree;
 use sys::RootDir;
 use sys::root_dir::{NodeKind, Timestamp};
@@ -38,6 +40,15 @@ fn changes_become_layers_and_layers_become_them_again() {
         return;
     }
     check_cases(120, steps, check);
+}
+
+/// The same in a copy of what is below, once with notes of how it was and once without.
+#[test]
+fn changes_of_copies_become_layers_too() {
+    if !root() {
+        return;
+    }
+    check_cases(60, steps, |case| check_copy(case, true).and_then(|()| check_copy(case, false)));
 }
 
 fn steps(random: &mut Random) -> Case<Change> {
@@ -158,4 +169,49 @@ fn check(case: &Case<Change>) -> Result<(), String> {
         same("overlay", &of_dir(&mounted.dir), &expected)?;
     }
     Ok(())
+}
+
+fn check_copy(case: &Case<Change>, noted: bool) -> Result<(), String> {
+    let (ours, theirs) = (Scene::new(), Scene::new());
+    let (mut tree, mut scenes) = (Tree::default(), Vec::new());
+    for step in case {
+        let stamps = if noted { notes(&ours) } else { Stamps::default() };
+        for change in step {
+            let _ = change.apply(&ours.dir);
+        }
+        let expected = of_dir(&ours.dir);
+        let found = changes(&ours.dir, &tree, &stamps, IdMap::Identity);
+        let found = found.map_err(|error| format!("not compared: {error}"))?;
+        let mut writer = LayerWriter::new(Vec::new());
+        write_layer(&found, &ours.dir, &mut writer).map_err(|error| error.to_string())?;
+        let (bytes, index) = writer.finish().map_err(|error| error.to_string())?;
+        let form = WhiteoutForm::Remove;
+        let copied = apply(Cursor::new(&bytes), &theirs.dir, &tree, form, IdMap::Identity);
+        let read = copied.map_err(|error| format!("refused: {error}"))?;
+        if read != index {
+            return Err(format!("unpacked: {read:#?}\nwritten: {index:#?}"));
+        }
+        let scene = Scene::new();
+        unpack(&bytes, &scene, &tree).map_err(|error| format!("refused: {error}"))?;
+        tree = on_top(&tree, read, &scene);
+        scenes.push(scene);
+        same("tree", &of_tree(&tree), &expected)?;
+        same("copy", &of_dir(&theirs.dir), &expected)?;
+    }
+    Ok(())
+}
+
+/// Taken when the clock has left the tick of the last change.
+fn notes(scene: &Scene) -> Stamps {
+    let mut stamps = Stamps::take(&scene.dir).unwrap();
+    let clock = RootDir::open(scene.temp.path()).unwrap();
+    loop {
+        std::fs::write(scene.temp.path().join("clock"), "tick").unwrap();
+        let now = clock.metadata("clock").unwrap().ctime;
+        if stamps.latest().is_none_or(|latest| latest < now) {
+            stamps.trust_before(now);
+            return stamps;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }

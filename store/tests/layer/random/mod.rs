@@ -7,7 +7,7 @@
 //! | `view.rs`    | a tree as lines, from wherever it is                      |
 //! | `model.rs`   | what layers mean                                          |
 //! | `stacks.rs`  | archives against the model                                |
-//! | `changes.rs` | changes made through overlayfs against what it showed     |
+//! | `changes.rs` | changes made through overlayfs or in a copy, against what was there |
 //! | `damage.rs`  | archives that are not what they were                      |
 
 mod cases;
