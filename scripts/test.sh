@@ -15,6 +15,7 @@ need buildah buildah
 need dockerd docker.io
 need docker docker-cli # where it is not part of docker.io
 need mmdebstrap mmdebstrap
+need mkfs.ext4 e2fsprogs
 need unshare util-linux
 need setpriv util-linux
 need mount mount

@@ -19,6 +19,7 @@ mod error_reports;
 mod faults;
 mod interop;
 mod looking;
+mod power_loss;
 mod prune;
 mod quick_start;
 mod real_input;

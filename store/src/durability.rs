@@ -14,6 +14,16 @@ use crate::lock::LockName;
 use crate::open::{Store, remove_any};
 use crate::snapshot::SnapshotId;
 
+/// Where records are; the last are the builder's.
+const RECORDS: [&str; 6] = [
+    "cache/forms",
+    "cache/indexes",
+    "snapshots/chains",
+    "snapshots/merged",
+    "cache/steps",
+    "cache/places",
+];
+
 impl Store {
     /// Makes everything stored so far survive a loss of power. Costs nothing if nothing is new.
     pub fn sync(&self) -> Result<()> {
@@ -69,6 +79,30 @@ impl Store {
         aside.iter().try_for_each(|path| self.remove_aside(path).map(drop))
     }
 
+    /// Records have no markers: they are made again. One that was renamed, but not written, is empty now.
+    fn remove_torn_records(&self) -> Result<()> {
+        for record in RECORDS {
+            let dir = self.sub(record);
+            for entry in fs::read_dir(&dir).into_iter().flatten() {
+                let path = entry.map_err(io_error("list", &dir))?.path();
+                let empty =
+                    fs::symlink_metadata(&path).is_ok_and(|it| it.is_file() && it.len() == 0);
+                match path.extension().and_then(|extension| extension.to_str()) {
+                    _ if !empty => {}
+                    // The cache's marks of steps that ran, which are empty by nature.
+                    Some("gone") => {}
+                    // That step ran, whatever it made.
+                    Some("json") => {
+                        let mark = path.with_extension("gone");
+                        fs::rename(&path, &mark).map_err(io_error("create", &mark))?;
+                    }
+                    _ => remove_any(&path)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn set_unsynced_aside(&self, dir: &Path) -> Result<Vec<PathBuf>> {
         let markers = other_boots(dir)?;
         let mut snapshots = Vec::new();
@@ -80,6 +114,7 @@ impl Store {
             }
         }
         let aside = self.set_snapshots_aside(&snapshots)?;
+        self.remove_torn_records()?;
         markers.iter().try_for_each(|marker| remove_any(&dir.join(marker)))?;
         Ok(aside)
     }

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::digest::Digest;
 use crate::error::{Result, StoreError, io_error};
-use crate::open::remove_any;
+use crate::open::{remove_any, sync_parent, write_durably};
 use crate::snapshot::SnapshotId;
 
 /// Something a lease protects.
@@ -137,8 +137,9 @@ impl Drop for Session {
 pub(crate) fn keep(leases: &Path, temp: &Path, name: &str, held: &[Held]) -> Result<()> {
     let path = named_path(leases, name)?;
     let text: String = held.iter().map(line_of).collect();
-    fs::write(temp, text).map_err(io_error("write the lease", temp))?;
-    fs::rename(temp, &path).map_err(io_error("create the lease", &path))
+    write_durably(temp, text.as_bytes())?;
+    fs::rename(temp, &path).map_err(io_error("create the lease", &path))?;
+    sync_parent(&path)
 }
 
 /// Ends the named lease, if there is one.

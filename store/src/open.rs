@@ -152,8 +152,10 @@ impl Store {
         Ok(exists)
     }
 
-    /// Creates or replaces a lease that outlives this process, until [`Store::release`].
+    /// Creates or replaces a lease that outlives this process, until [`Store::release`], and a loss of power too:
+    /// what it holds first.
     pub fn keep(&self, name: &str, held: &[Held]) -> Result<()> {
+        self.sync()?;
         let temp = self.temp_path()?;
         // Not during a collection: what passes from the session to the named lease must be in one of them.
         let _sweep = self.lock_shared(LockName::Sweep)?;
@@ -209,11 +211,13 @@ impl Store {
         fs::rename(&temp, path).map_err(io_error("replace", path))
     }
 
-    /// As [`Store::replace_file`]; after a loss of power too, a reader sees the old or the new content.
+    /// As [`Store::replace_file`]; after a loss of power too, a reader sees the old or the new content, and the new
+    /// one if this has returned.
     pub(crate) fn replace_file_durably(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let temp = self.temp_path()?;
         write_durably(&temp, bytes)?;
-        fs::rename(&temp, path).map_err(io_error("replace", path))
+        fs::rename(&temp, path).map_err(io_error("replace", path))?;
+        sync_parent(path)
     }
 }
 
@@ -264,10 +268,17 @@ fn create_layout(root: &Path) -> Result<()> {
     create_file(root, "schema.json", &schema)
 }
 
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create(path).map_err(io_error("create", path))?;
     file.write_all(bytes).map_err(io_error("write", path))?;
     file.sync_data().map_err(io_error("sync", path))
+}
+
+/// Makes a name that was given survive.
+pub(crate) fn sync_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    let dir = File::open(parent).map_err(io_error("open", parent))?;
+    dir.sync_all().map_err(io_error("sync", parent))
 }
 
 fn create_private(path: &Path) -> Result<()> {

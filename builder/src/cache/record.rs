@@ -82,7 +82,8 @@ impl Cache {
     pub(crate) fn find_text(&self, key: &str) -> Result<Option<Record>, StepError> {
         let Some(mut record) = self.read(key) else { return Ok(None) };
         if !self.store.hold(Held::Blob(record.descriptor.digest))?
-            || !self.path(&record.key, "index").exists()
+            // Empty after a loss of power.
+            || !fs::metadata(self.path(&record.key, "index")).is_ok_and(|file| file.len() > 0)
         {
             return Ok(None);
         }
