@@ -245,7 +245,7 @@ fn space_is_listed_by_the_same_formatter() {
     let sandbox = images();
     let lines =
         |format: &str| sandbox.rbuild(["system", "df", "--format", format]).success().stdout;
-    assert_eq!(lines("{{.Type}} {{.TotalCount}}"), "Images 2\nBuild Cache 3\n");
+    assert_eq!(lines("{{.Type}} {{.TotalCount}}"), "Images 2\nBuild Cache 3\nOther 0\n");
     assert_eq!(
         lines("table {{.TotalCount}}\\t{{.Type}}").lines().next().unwrap(),
         "TOTAL     TYPE"

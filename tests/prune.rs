@@ -53,13 +53,14 @@ fn everything_goes_when_everything_is_asked_for() {
     let dangling = sandbox.rbuild(["image", "prune", "-f"]).success();
     assert!(dangling.stdout.starts_with("Deleted Images:\ndeleted: sha256:"), "{dangling}");
     assert_eq!(sandbox.rbuild(["images", "-q"]).success().stdout.lines().count(), 2);
-    let all = sandbox.rbuild(["system", "prune", "-a", "-f"]).success();
+    let all = sandbox.rbuild(["prune", "-a", "-f"]).success();
     assert!(all.stdout.contains("untagged: busybox:latest\n"), "{all}");
-    let df = sandbox.rbuild(["system", "df"]).success().stdout;
+    let df = sandbox.rbuild(["df"]).success().stdout;
     let rows: Vec<Vec<&str>> = df.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]);
     assert_eq!(rows[1], ["Images", "0", "0", "0B", "0B"]);
     assert_eq!(rows[2], ["Build", "Cache", "0", "0", "0B", "0B"]);
+    assert_eq!(rows[3][..3], ["Other", "0", "0"]);
     assert_eq!(std::fs::read_dir(sandbox.root().join("images/blobs/sha256")).unwrap().count(), 0);
     assert_eq!(std::fs::read_dir(sandbox.root().join("cache/steps")).unwrap().count(), 0);
     sandbox.validate();

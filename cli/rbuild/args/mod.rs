@@ -94,6 +94,10 @@ pub(crate) enum Command {
     Image(ImageArgs),
     /// The store as a whole
     System(SystemArgs),
+    /// Show how much space what takes (`system df`)
+    Df(DfArgs),
+    /// Remove what is not used (`system prune`)
+    Prune(SystemPruneArgs),
     /// Show this machine and the store
     Info(InfoArgs),
     /// The directory with images, layers and cache

@@ -55,6 +55,8 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Run(args) => Ok(run::run(&args, &environment)),
         Command::Builder(args) => prune::builder(&args, &environment),
         Command::Image(args) => image::run(&args, &environment),
+        Command::Df(args) => system::df(&args, &environment),
+        Command::Prune(args) => prune::system(&args, &environment),
         Command::System(args) => system::run(&args, &environment),
         Command::Info(args) => info::run(&args, &environment),
         Command::Version(args) => version::run(&args),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use ::store::usage::measure;
 use ::store::{Held, Store};
 use anyhow::Result;
 use cli::environment::Environment;
@@ -33,22 +34,34 @@ static SPACE: Table = Table::new(
     &["ACTIVE", "RECLAIMABLE", "SIZE", "TOTAL", "TYPE"],
 );
 
-/// Docker's table, with the rows that there are here.
-fn df(args: &DfArgs, environment: &Environment) -> Result<Exit> {
+/// Docker's table, with the rows that there are here, and one for the rest of the store: indexes, records, what is
+/// unfinished or about to be removed. Together they are what `du` says.
+pub(super) fn df(args: &DfArgs, environment: &Environment) -> Result<Exit> {
     let default = r"table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
     let format = ListFormat::parse(args.format.as_deref(), default)?;
     let store = open_store(environment)?;
     let cache = builder::cache::usage(&store)?;
+    let images = images(&store)?;
+    let all = measure(store.root())?.bytes;
+    let other = all.saturating_sub(images.bytes + cache.bytes);
     let rows = [
-        images_row(&store)?,
+        row("Images", images.total, images.active, images.bytes, images.reclaimable),
         row("Build Cache", cache.entries, cache.active, cache.bytes, cache.reclaimable),
+        row("Other", store.leftovers()?.len(), 0, other, 0),
     ];
     output::write(&format.render(&SPACE, rows)?)?;
     Ok(Exit::Success)
 }
 
+struct Images {
+    total: usize,
+    active: usize,
+    bytes: u64,
+    reclaimable: u64,
+}
+
 /// What several images share counts once.
-fn images_row(store: &Store) -> Result<Row> {
+fn images(store: &Store) -> Result<Images> {
     let held = store.held()?;
     let images = store.image_contents()?;
     let is_active = |manifest| held.contains(&Held::Blob(manifest));
@@ -63,7 +76,7 @@ fn images_row(store: &Store) -> Result<Row> {
     }
     let manifests: HashSet<_> = images.iter().map(|(manifest, _)| *manifest).collect();
     let active = manifests.iter().filter(|manifest| is_active(**manifest)).count();
-    Ok(row("Images", manifests.len(), active, bytes, reclaimable))
+    Ok(Images { total: manifests.len(), active, bytes, reclaimable })
 }
 
 fn row(kind: &str, total: usize, active: usize, bytes: u64, reclaimable: u64) -> Row {
