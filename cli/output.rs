@@ -24,15 +24,6 @@ fn quiet_when_unread(act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Columns as docker prints them.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let mut text = header.join("\t") + "\n";
-    for row in rows {
-        text.push_str(&(row.join("\t") + "\n"));
-    }
-    crate::format::align(&text)
-}
-
 /// A size as docker prints it: three significant digits, powers of 1000 (`4.42MB`).
 pub fn size(bytes: u64) -> String {
     in_units(bytes, 1000.0, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
