@@ -269,7 +269,7 @@ impl Filesystem {
         }
         let snapshotter = store.snapshotter();
         let active = snapshotter.stage(stack)?;
-        let reader = std::io::BufReader::new(store.open_blob(&sealed.descriptor.digest)?);
+        let reader = std::io::BufReader::new(store.open_layer(&sealed.descriptor)?);
         let form = snapshotter.whiteouts();
         apply(reader, &active.upper, &self.tree(store)?, form, IdMap::Identity)?;
         let id = snapshotter.commit(active)?;

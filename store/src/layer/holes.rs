@@ -4,9 +4,10 @@
 //! then, neither the disk nor the page cache does.
 
 use std::borrow::Borrow;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
 
 use rustix::fs::SeekFrom as Place;
 use rustix::io::Errno;
@@ -18,52 +19,64 @@ static ZEROS: [u8; PIECE] = [0; PIECE];
 /// The bytes of a file that was just opened, holes included.
 pub fn reader(file: File) -> Box<dyn Read + Send> {
     match file.metadata() {
-        Ok(metadata) if metadata.blocks() * 512 + PIECE as u64 <= metadata.len() => {
-            Box::new(HoleReader {
-                file,
-                size: metadata.len(),
-                position: 0,
-                data_end: 0,
-                hole_end: 0,
-            })
-        }
+        Ok(metadata) if has_holes(&metadata) => Box::new(HoleReader::new(file, 0, metadata.len())),
         _ => Box::new(file),
     }
 }
 
-struct HoleReader {
-    file: File,
-    size: u64,
+/// `size` bytes from `start` on, without moving the position that others share.
+pub(crate) fn slice(file: Arc<File>, start: u64, size: u64) -> Box<dyn Read + Send> {
+    let mut slice = HoleReader::new(file, start, start.saturating_add(size));
+    if !slice.file.metadata().is_ok_and(|metadata| has_holes(&metadata)) {
+        slice.data_end = slice.end;
+    }
+    Box::new(slice)
+}
+
+fn has_holes(metadata: &Metadata) -> bool {
+    metadata.blocks() * 512 + PIECE as u64 <= metadata.len()
+}
+
+struct HoleReader<F> {
+    file: F,
     position: u64,
+    end: u64,
     /// Up to here there are bytes, or else
     data_end: u64,
     /// up to here there are none.
     hole_end: u64,
 }
 
-impl HoleReader {
+impl<F: Borrow<File>> HoleReader<F> {
+    fn new(file: F, position: u64, end: u64) -> HoleReader<F> {
+        HoleReader { file, position, end, data_end: 0, hole_end: 0 }
+    }
+
     fn look_ahead(&mut self) -> io::Result<()> {
-        let data = match rustix::fs::seek(&self.file, Place::Data(self.position)) {
-            Ok(data) => data.min(self.size),
-            Err(Errno::NXIO) => self.size,
+        let file = self.file.borrow();
+        let data = match rustix::fs::seek(file, Place::Data(self.position)) {
+            Ok(data) => data.min(self.end),
+            // A hole up to where the file ends now.
+            Err(Errno::NXIO) => self.end.min(file.metadata()?.len()),
             // A file system that does not know: as if there were no holes.
             Err(Errno::INVAL | Errno::NOTSUP) => {
-                self.data_end = self.size;
+                self.data_end = self.end;
                 return Ok(());
             }
             Err(errno) => return Err(errno.into()),
         };
         self.hole_end = data;
-        if data == self.position && data < self.size {
-            self.data_end = rustix::fs::seek(&self.file, Place::Hole(data))?.min(self.size);
+        if data <= self.position {
+            let hole = rustix::fs::seek(file, Place::Hole(self.position));
+            self.data_end = hole.unwrap_or(self.end).min(self.end);
         }
         Ok(())
     }
 }
 
-impl Read for HoleReader {
+impl<F: Borrow<File>> Read for HoleReader<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.position >= self.size || buffer.is_empty() {
+        if self.position >= self.end || buffer.is_empty() {
             return Ok(0);
         }
         if self.position >= self.data_end.max(self.hole_end) {
@@ -77,8 +90,11 @@ impl Read for HoleReader {
             buffer[..wanted].fill(0);
             wanted
         } else {
-            self.file.read_at(&mut buffer[..wanted], self.position)?
+            self.file.borrow().read_at(&mut buffer[..wanted], self.position)?
         };
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into()); // it became shorter
+        }
         self.position += count as u64;
         Ok(count)
     }
@@ -170,8 +186,17 @@ mod tests {
         let mut plain = Vec::new();
         (&file).read_to_end(&mut plain).unwrap();
         (&file).rewind().unwrap();
+        let file = Arc::new(file);
+        for range in [0..3 << 20, 100..200, (1 << 20) - 5..(1 << 20) + 10, 2 << 20..3 << 20] {
+            let mut read = Vec::new();
+            let (start, size) = (range.start as u64, range.len() as u64);
+            slice(file.clone(), start, size).read_to_end(&mut read).unwrap();
+            assert!(read == plain[range.clone()], "{range:?}");
+        }
+        let beyond = slice(file.clone(), (3 << 20) - 1, 2).read_to_end(&mut Vec::new());
+        assert_eq!(beyond.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         let mut read = Vec::new();
-        reader(file).read_to_end(&mut read).unwrap();
+        reader(Arc::into_inner(file).unwrap()).read_to_end(&mut read).unwrap();
         assert!(read == plain);
     }
 }

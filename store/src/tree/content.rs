@@ -1,12 +1,10 @@
 //! Bytes of the tree's files and their digests.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use sys::RootDir;
 
@@ -31,7 +29,7 @@ impl Tree {
         match (&layer.content, offset) {
             (TreeContent::Dir(dir), _) => open_in(dir, file),
             (TreeContent::BlobOrLazy(tar, _) | TreeContent::Blob(tar), Some(offset)) => {
-                Ok(Box::new(Slice { file: tar.clone(), offset, left: size }))
+                Ok(holes::slice(tar.clone(), offset, size))
             }
             (TreeContent::BlobOrLazy(_, unpack), None) | (TreeContent::Lazy(unpack), _) => {
                 let dir = unpack().map_err(|source| TreeError::Unpack { path: path(), source })?;
@@ -88,28 +86,5 @@ fn open_in(dir: &RootDir, file: &TreeEntry) -> Result<Box<dyn Read + Send>, Tree
     match dir.open_file_nofollow(path) {
         Ok(file) => Ok(holes::reader(file)),
         Err(source) => Err(TreeError::Open { path: file.entry.as_path().to_owned(), source }),
-    }
-}
-
-/// Part of a file, read without moving the position others share.
-struct Slice {
-    file: Arc<File>,
-    offset: u64,
-    left: u64,
-}
-
-impl Read for Slice {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        if wanted == 0 {
-            return Ok(0);
-        }
-        let count = self.file.read_at(&mut buffer[..wanted], self.offset)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.offset += count as u64;
-        self.left -= count as u64;
-        Ok(count)
     }
 }

@@ -8,5 +8,6 @@ mod hostile;
 mod merge;
 mod random;
 mod round_trip;
+mod scale;
 mod support;
 mod trees;

@@ -185,7 +185,7 @@ fn check(case: &Case<Damage>, lower: &Tree) -> Result<(), String> {
 }
 
 /// The most memory this process had, in KiB.
-fn peak_memory() -> u64 {
+pub(crate) fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()

@@ -10,9 +10,9 @@
 //! | `changes.rs` | changes made through overlayfs or in a copy, against what was there |
 //! | `damage.rs`  | archives that are not what they were                      |
 
-mod cases;
+pub(crate) mod cases;
 mod changes;
-mod damage;
+pub(crate) mod damage;
 mod model;
 mod names;
 mod stacks;
