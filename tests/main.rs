@@ -17,6 +17,7 @@ mod copies;
 mod crash;
 mod error_reports;
 mod faults;
+mod full_disk;
 mod interop;
 mod looking;
 mod power_loss;

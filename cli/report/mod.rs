@@ -11,6 +11,7 @@
 
 pub mod checks;
 pub mod dockerfile;
+mod space;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -73,7 +74,10 @@ impl Report {
             }
             cause = error.source();
         }
-        report
+        match space::hint(error) {
+            Some(hint) => report.hint(hint),
+            None => report,
+        }
     }
 
     fn new(level: Severity, title: String) -> Report {

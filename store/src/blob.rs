@@ -40,8 +40,13 @@ impl Store {
         }
         let mut writer = self.blob_writer()?;
         // One byte more than announced is enough to know that it is wrong.
-        copy_into(&mut reader.take(size.saturating_add(1)), &mut writer)?;
-        writer.finish_as(digest, size)
+        let copied = copy_into(&mut reader.take(size.saturating_add(1)), &mut writer);
+        let written = writer.size();
+        let stored = copied.and_then(|()| writer.finish_as(digest, size));
+        stored.map_err(|error| match error.is_full_disk() {
+            true => StoreError::BlobSpace { digest, size, written, source: Box::new(error) },
+            false => error,
+        })
     }
 
     /// Stores `bytes`.

@@ -27,6 +27,8 @@ pub enum StoreError {
     BlobCorrupt { expected: Digest, actual: Digest },
     #[error("blob {digest} has {actual} bytes instead of {expected}")]
     BlobSize { digest: Digest, expected: u64, actual: u64 },
+    #[error("cannot store blob {digest}, which needs {size} bytes: {written} could be written")]
+    BlobSpace { digest: Digest, size: u64, written: u64, source: Box<StoreError> },
     #[error("cannot read what should become a blob")]
     BlobSource { source: io::Error },
     #[error("{what} {digest} is not valid")]
@@ -79,6 +81,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it is for want of space.
+    pub(crate) fn is_full_disk(&self) -> bool {
+        let StoreError::Io { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

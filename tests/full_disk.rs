@@ -1,0 +1,113 @@
+//! A disk that is full, of every size up to the one that suffices: the command says so, leaves nothing half-made and no
+//! damage, and succeeds when there is room.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::{Sandbox, privileged};
+
+/// A small file system in memory on which the store lies.
+struct SmallDisk {
+    mounted: PathBuf,
+}
+
+impl SmallDisk {
+    fn new(sandbox: &Sandbox) -> SmallDisk {
+        let mounted = sandbox.root();
+        std::fs::create_dir_all(&mounted).unwrap();
+        let disk = SmallDisk { mounted };
+        disk.mount("size=64m");
+        disk
+    }
+
+    fn resize(&self, kilobytes: u64) {
+        self.mount(&format!("remount,size={kilobytes}k"));
+    }
+
+    fn used(&self) -> u64 {
+        let disk = rustix::fs::statvfs(&self.mounted).unwrap();
+        (disk.f_blocks - disk.f_bfree) * disk.f_frsize / 1024
+    }
+
+    fn mount(&self, options: &str) {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&self.mounted);
+        assert!(command.status().unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ended = Command::new("umount").arg("-l").arg(&self.mounted).status();
+    }
+}
+
+const ENOUGH: u64 = 64 << 10;
+const STEPS: u64 = 12;
+
+#[test]
+fn every_command_survives_a_disk_of_every_size() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let disk = SmallDisk::new(&sandbox);
+    let rootfs = crate::support::busybox_rootfs();
+    sandbox.rbuild(["import".as_ref(), rootfs.as_os_str(), "busybox".as_ref()]).success();
+    sandbox.write("context/big", &"0123456789\n".repeat(60_000));
+    sandbox.write("context/copy", "FROM busybox\nCOPY big /a\nCOPY big /b/\n");
+    sandbox.write("context/run", "FROM busybox\nRUN head -c 2000000 /dev/urandom > /x\n");
+    sandbox.rbuild(["build", "-f", "context/copy", "-t", "app", "context"]).success();
+    sandbox.rbuild(["save", "--uncompressed", "-o", "app.tar", "app"]).success();
+    sandbox.rbuild(["rmi", "app"]).success();
+    let commands: [&[&str]; 5] = [
+        &["load", "-i", "app.tar"],
+        &["build", "--no-cache", "-f", "context/copy", "-t", "app", "context"],
+        &["build", "--no-cache", "-f", "context/run", "-t", "app", "context"],
+        &["run", "--rm", "busybox", "true"],
+        &["save", "-o", "store/out.tar", "busybox"],
+    ];
+    for args in commands {
+        sandbox.rbuild(["builder", "prune", "-a", "-f"]).success();
+        let before = disk.used();
+        sandbox.rbuild(args).success();
+        let needed = disk.used().saturating_sub(before) + 1024;
+        let mut failures = 0;
+        for step in 0..STEPS {
+            start_over(&sandbox);
+            disk.resize(disk.used() + needed * step / STEPS);
+            let output = sandbox.rbuild(args);
+            if output.status != Some(0) {
+                failures += 1;
+                let full = output.stderr.to_lowercase().contains("no space left on device");
+                // Of what a container wrote, its program says why it failed, in its own words.
+                let by_program = output.stderr.contains("exit code: 1");
+                assert!(full || by_program, "step {step}: {output}");
+                assert!(!full || output.stderr.contains("rbuild system prune"), "{output}");
+            }
+            assert!(files_in(&sandbox, "store/temp").is_empty(), "{args:?} at step {step}");
+            let tmp = files_in(&sandbox, "store").into_iter().find(|name| name.ends_with(".tmp"));
+            assert!(tmp.is_none(), "{args:?} at step {step}: {tmp:?}");
+            disk.resize(ENOUGH);
+            sandbox.validate();
+            sandbox.rbuild(["run", "--rm", "busybox", "true"]).success();
+        }
+        assert!(failures > 0, "{args:?} never ran out of space");
+        start_over(&sandbox);
+        sandbox.rbuild(args).success();
+        sandbox.validate();
+    }
+}
+
+/// Only the base image.
+fn start_over(sandbox: &Sandbox) {
+    sandbox.rbuild(["rmi", "-f", "app"]).success();
+    sandbox.rbuild(["system", "prune", "-f"]).success();
+    sandbox.rbuild(["builder", "prune", "-a", "-f"]).success();
+    let _absent = std::fs::remove_file(sandbox.path("store/out.tar"));
+}
+
+fn files_in(sandbox: &Sandbox, dir: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(sandbox.path(dir)).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
