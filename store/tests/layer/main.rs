@@ -5,6 +5,7 @@
 
 mod gnu_tar;
 mod hostile;
+mod kinds;
 mod merge;
 mod random;
 mod round_trip;
