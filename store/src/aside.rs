@@ -32,7 +32,7 @@ pub(crate) struct Patience {
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { entries: AtomicU64::new(128), bytes: AtomicU64::new(64 << 20) }
+        Patience { entries: AtomicU64::new(512), bytes: AtomicU64::new(64 << 20) }
     }
 }
 
