@@ -15,6 +15,9 @@ use super::record::{Cache, Record};
 /// Mounts and file indexes that were not needed for so long go before everything else.
 const STALE: Duration = Duration::from_secs(48 * 3600);
 
+/// In the directory of the cache.
+pub(super) const SIZES: &str = "sizes";
+
 /// Bytes of blobs and snapshots. Snapshots never change, so what was once measured is remembered (`cache/sizes`),
 /// unless it depends on others because they share files.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub(super) struct Sizes {
 
 impl Sizes {
     pub(super) fn load(store: &Store) -> Result<Sizes, StoreError> {
-        let path = store.directory("cache")?.join("sizes");
+        let path = store.directory("cache")?.join(SIZES);
         let text = fs::read_to_string(&path).unwrap_or_default();
         let entry = |line: &str| {
             let (id, bytes) = line.split_once(' ')?;

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use store::{Digest, Held, PruneOptions, Store, StoreError};
 
-use super::budget::{self, Budget, Sizes, What};
+use super::budget::{self, Budget, SIZES, Sizes, What};
 use super::limit::CacheLimit;
 use super::record::{Cache, Record, roots};
 
@@ -188,6 +188,9 @@ impl Sweep {
             }
             self.bytes += remove(&cache.path(&key, "json"))?;
             self.entries.push(key);
+        }
+        if kept.is_empty() {
+            self.bytes += remove(&store.directory("cache")?.join(SIZES))?;
         }
         self.leftovers(cache, files, &kept)
     }
