@@ -20,6 +20,7 @@ mod faults;
 mod full_disk;
 mod interop;
 mod looking;
+mod nobody_waits;
 mod power_loss;
 mod prune;
 mod quick_start;

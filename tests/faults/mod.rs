@@ -13,12 +13,13 @@ mod kills;
 mod operations;
 mod tracer;
 
+use crate::support::all_faults;
+
 /// Points tried of each command unless all are.
 const POINTS: usize = 16;
 
 /// Some of the points 1 to `count`, or all.
 fn points(count: usize) -> impl Iterator<Item = usize> {
-    let all = std::env::vars().any(|pair| pair == ("RBUILD_TEST_FAULTS".into(), "all".into()));
-    let stride = if all { 1 } else { count.div_ceil(POINTS).max(1) };
+    let stride = if all_faults() { 1 } else { count.div_ceil(POINTS).max(1) };
     (1..=count).step_by(stride)
 }

@@ -71,6 +71,8 @@ impl World {
 
     /// As it was before the first try.
     pub(super) fn reset(&self, operation: &Operation) {
+        // What the last command set aside may still be on its way out.
+        assert_nothing_left(&self.sandbox);
         remove(&self.sandbox.root());
         remove(&self.sandbox.path("state"));
         if !operation.first {
@@ -112,6 +114,7 @@ impl World {
     /// What there is beside the store's own files when everything has been removed.
     fn left_after_prune(&self) -> Vec<String> {
         self.sandbox.rbuild(["system", "prune", "-a", "-f"]).success();
+        assert_nothing_left(&self.sandbox);
         let root = self.sandbox.root();
         let mut left = Vec::new();
         files_below(&root, &mut left);

@@ -35,3 +35,8 @@ pub(crate) fn installed(program: &str) -> bool {
     }
     found
 }
+
+/// Whether `RBUILD_TEST_FAULTS=all` asks for every point at which something can go wrong, and not only for some.
+pub(crate) fn all_faults() -> bool {
+    std::env::vars().any(|pair| pair == ("RBUILD_TEST_FAULTS".to_owned(), "all".to_owned()))
+}
