@@ -100,6 +100,7 @@ fn what_documents_say_of_themselves_must_agree() {
     for (from, to, text) in [
         ("\"layers\":", "\"manifests\":[],\"layers\":", "an index and a manifest at once"),
         ("image.manifest.v1", "image.index.v1", "is no index"),
+        ("image.manifest.v1", "image.other.v1", "but says of itself to be"),
         ("\"schemaVersion\":2", "\"schemaVersion\":1", "schema version 1"),
     ] {
         let mut lying = files.clone();

@@ -277,6 +277,11 @@ fn check_kind(entry: &Descriptor, document: &Value) -> Result<Kind> {
             return Err(ArchiveError::Lie { digest, is, media_type }.into());
         }
     }
+    let listed = &entry.media_type;
+    if !listed.is_empty() && !own.is_empty() && listed != own {
+        let (listed, own) = (listed.clone(), own.to_owned());
+        return Err(ArchiveError::OtherMediaType { digest, listed, own }.into());
+    }
     let version = document.get("schemaVersion").and_then(Value::as_u64);
     match version {
         Some(version) if version != 2 => {

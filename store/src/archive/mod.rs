@@ -111,6 +111,8 @@ pub enum ArchiveError {
     TooManyImages { count: usize, limit: usize },
     #[error("{digest} is {is}, but its descriptor says `{media_type}`")]
     Lie { digest: Digest, is: &'static str, media_type: String },
+    #[error("{digest} is listed as `{listed}`, but says of itself to be `{own}`")]
+    OtherMediaType { digest: Digest, listed: String, own: String },
     #[error("{digest} says of itself to be an index and a manifest at once")]
     Ambiguous { digest: Digest },
     #[error("of the platforms of {digest}, the archive has none")]
