@@ -34,7 +34,7 @@ def run(options, scratch):
     for tool in tools:
         print(f"{tool.name}: {tool.version()}")
     for row in rows(facts):
-        if options.only in (None, row.name):
+        if not options.only or row.name in options.only:
             report(row, measure(row, tools, options.rounds, archives))
 
 
@@ -135,6 +135,12 @@ def rows(facts):
     def saved(tool, archives):
         return os.path.join(archives, f"saved-{tool.name}.tar")
 
+    def new_archive(tool, archives):
+        """Not every tool replaces one that is there."""
+        if os.path.exists(saved(tool, archives)):
+            os.remove(saved(tool, archives))
+        return saved(tool, archives)
+
     def load(name):
         return lambda tool, archives: tool.load(archive(name)(archives))
 
@@ -142,7 +148,7 @@ def rows(facts):
         return lambda tool, archives: tool.unpack(archive(name)(archives))
 
     def save(form):
-        return lambda tool, archives: tool.save(form, saved(tool, archives))
+        return lambda tool, archives: tool.save(form, new_archive(tool, archives))
 
     def save_to_pipe(tool, archives):
         return tool.save("docker-plain", ">" + os.devnull)
@@ -158,7 +164,7 @@ def rows(facts):
 
     def compress(tool, archives):
         # Its layouts have compressed layers as soon as anything is in them.
-        return None if tool.name == "skopeo" else tool.save("oci-gzip", saved(tool, archives))
+        return None if tool.name == "skopeo" else tool.save("oci-gzip", new_archive(tool, archives))
 
     def uncompressed_yet(tool, archives):
         kept_plain(tool, archives)

@@ -141,8 +141,6 @@ class Skopeo(StoreTool):
     def save(self, form, path):
         if path.startswith(">"):
             return None
-        if os.path.exists(path):
-            os.remove(path)
         kind = "docker-archive" if form == "docker-plain" else "oci-archive"
         return [["skopeo", "copy", "-q", self.layout(), f"{kind}:{path}:{NAME}"]]
 
