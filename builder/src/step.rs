@@ -93,6 +93,8 @@ pub enum RunMount {
         target: String,
         /// Bytes; no limit when absent.
         size: Option<u64>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        read_only: bool,
     },
     Secret(SecretMount),
 }

@@ -113,7 +113,10 @@ fn mount_text(mount: &RunMount) -> String {
             format!("bind {target} from {} {source} {mode}", source_text(from))
         }
         RunMount::Cache(cache) => cache_text(cache),
-        RunMount::Tmpfs { target, size } => format!("tmpfs {target} size {size:?}"),
+        RunMount::Tmpfs { target, size, read_only } => {
+            let mode = if *read_only { " ro" } else { "" };
+            format!("tmpfs {target} size {size:?}{mode}")
+        }
         RunMount::Secret(SecretMount { id, target, env, required, mode, uid, gid }) => {
             let required = if *required { " required" } else { "" };
             format!("secret {id} {target:?} env {env:?} {mode:04o} {uid}:{gid}{required}")

@@ -44,12 +44,11 @@ impl StagePlanner<'_> {
             MountKind::Ssh => {
                 Err(PlanErrorKind::Unsupported { feature: "RUN --mount=type=ssh".to_owned() })
             }
-            MountKind::Tmpfs if spec.read_only => {
-                Err(PlanErrorKind::Unsupported { feature: "a read-only tmpfs".to_owned() })
-            }
-            MountKind::Tmpfs => {
-                Ok(RunMount::Tmpfs { target: self.mount_target(spec)?, size: spec.size })
-            }
+            MountKind::Tmpfs => Ok(RunMount::Tmpfs {
+                target: self.mount_target(spec)?,
+                size: spec.size,
+                read_only: spec.read_only,
+            }),
             MountKind::Bind => Ok(RunMount::Bind(BindMount {
                 target: self.mount_target(spec)?,
                 from: self.mount_source(spec, Source::Context)?,

@@ -5,6 +5,7 @@ use super::world::{World, request};
 pub(crate) const CASES: &[Case] = &[
     ("cache_mounts::are_kept_and_leave_no_trace", are_kept_and_leave_no_trace),
     ("cache_mounts::sharing", sharing),
+    ("cache_mounts::builds_at_once_take_turns", builds_at_once_take_turns),
     ("cache_mounts::start_from_files", start_from_files),
     ("cache_mounts::owner_and_mode", owner_and_mode),
     ("cache_mounts::sources_stay_inside", sources_stay_inside),
@@ -49,6 +50,18 @@ fn sharing(world: &World) {
     private.jobs = std::num::NonZero::new(4);
     let output = world.output_of(&private);
     assert!(output == "a\nb\n" || output == "b\na\n", "{output}");
+}
+
+/// Each adds one to the number it reads; in the end none was lost.
+fn builds_at_once_take_turns(world: &World) {
+    let mount = "--mount=type=cache,id=turns,target=/c,sharing=locked";
+    let build = |number: usize| {
+        world.output(&format!(
+            "RUN {mount} : {number}; n=$(cat /c/n || echo 0); sleep 0.1; echo $((n+1)) >/c/n"
+        ))
+    };
+    std::thread::scope(|scope| (0..3).for_each(|number| drop(scope.spawn(move || build(number)))));
+    assert_eq!(world.output("RUN --mount=type=cache,id=turns,target=/c cat /c/n"), "3\n");
 }
 
 fn start_from_files(world: &World) {

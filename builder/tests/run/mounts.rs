@@ -17,6 +17,10 @@ pub(crate) const CASES: &[Case] = &[
     ("mounts::changes_run_again", changes_run_again),
     ("mounts::secrets", secrets),
     ("mounts::one_target_twice", one_target_twice),
+    ("mounts::tmpfs", tmpfs),
+    ("mounts::over_files", over_files),
+    ("mounts::nothing_of_them_stays", nothing_of_them_stays),
+    ("mounts::options_see_variables", options_see_variables),
 ];
 
 fn with_context(path: PathBuf, dockerfile: &str) -> BuildRequest {
@@ -129,4 +133,57 @@ fn one_target_twice(world: &World) {
     let text = "RUN --mount=source=a,target=/m --mount=source=b,target=/m cat /m/f\n\
                 RUN --mount=type=tmpfs,target=/m/n --mount=source=a,target=/m,rw touch /m/n/x; cat /m/f";
     assert_eq!(world.output_of(&with_context(path, text)), "b\na\n");
+}
+
+fn tmpfs(world: &World) {
+    let text = "RUN --mount=type=tmpfs,target=/t,size=3m df -k /t | grep -c ' 3072 '; touch /t/x\n\
+                RUN --mount=type=tmpfs,target=/t,ro ls -a /t; touch /t/x || true\n\
+                RUN test -e /t || echo gone";
+    let output = world.output(text);
+    assert!(output.starts_with("1\n.\n..\n") && output.ends_with("gone\n"), "{output}");
+    assert!(output.contains("Read-only file system"), "{output}");
+}
+
+/// What a mount covers is there again afterwards; a directory covers no file.
+fn over_files(world: &World) {
+    let path = world.context("covering", &[("f", "cover\n"), ("d/g", "")]);
+    let text = "RUN echo own >/f\nRUN --mount=source=f,target=/f cat /f; rm /f 2>&1 | grep -c busy\n\
+                RUN --mount=type=secret,id=s,target=/f cat /f\nRUN cat /f";
+    let mut request = with_context(path.clone(), text);
+    request.secrets.push(secret("s", "hush\n"));
+    assert_eq!(world.output_of(&request), "cover\n1\nhush\nown\n");
+    for mount in ["source=d", "type=tmpfs", "type=cache,id=over"] {
+        let text = format!("RUN echo own >/f\nRUN --mount={mount},target=/f true");
+        let error = world.step_failure(&with_context(path.clone(), &text)).to_string();
+        assert!(error.contains("`/f`: it is no directory"), "{error}");
+    }
+    let text = "RUN --mount=source=f,target=/etc true";
+    let error = world.step_failure(&with_context(path, text)).to_string();
+    assert!(error.contains("`/etc`: it is a directory"), "{error}");
+}
+
+fn nothing_of_them_stays(world: &World) {
+    let path = world.context("traceless", &[("f", "file\n"), ("d/g", "")]);
+    let text = "RUN --mount=source=f,target=/new/a/f --mount=source=d,target=/new/b,rw \
+                    --mount=type=tmpfs,target=/etc/x/t --mount=type=cache,id=trace,target=/c/d \
+                    --mount=type=secret,id=s --mount=type=secret,id=s,target=/new/s \
+                    touch /new/b/w /etc/x/t/w /c/d/w /made";
+    let mut request = with_context(path, text);
+    request.secrets.push(secret("s", "hush\n"));
+    assert_eq!(world.top_layer(&request), ["made"]);
+}
+
+/// ENV, ARG, an ARG from before the first FROM, and the ENV of the stage a stage starts from.
+fn options_see_variables(world: &World) {
+    let path = world.context("expanded", &[("a/f", "a\n"), ("b/f", "b\n"), ("c/f", "c\n")]);
+    let text = "ARG META=a\nFROM base AS parent\nENV FROM_PARENT=/p KIND=bind\nFROM parent\nARG META\n\
+                ARG DIR=b\n\
+                RUN --mount=type=$KIND,source=$META,target=$FROM_PARENT,rw=true cat /p/f; touch /p/x\n\
+                RUN --mount=source=${DIR},target=${NONE:-/d} cat /d/f\n\
+                RUN --mount=type=cache,target=$FROM_PARENT/c echo kept >/p/c/f\n\
+                RUN --mount=type=cache,id=/p/c,target=/other cat /other/f";
+    let mut request = with_context(path, "");
+    request.dockerfile.text = text.as_bytes().to_vec();
+    request.build_args.insert("DIR".to_owned(), "c".to_owned());
+    assert_eq!(world.output_of(&request), "a\nc\nkept\n");
 }

@@ -38,6 +38,8 @@ pub enum MountError {
     SecretUnnamed,
     #[error("both source and id can't be set")]
     SecretTwice,
+    #[error("ssh does not support source")]
+    SshSource,
     #[error("invalid cache sharing set for {kind} mount")]
     SharingWithoutCache { kind: MountKind },
     #[error("device name already set to {name}")]

@@ -234,6 +234,7 @@ impl Draft {
             MountKind::Secret if spec.source.is_some() && spec.id.is_some() => {
                 Err(MountError::SecretTwice)
             }
+            MountKind::Ssh if spec.source.is_some() => Err(MountError::SshSource),
             _ if spec.sharing.is_some() && kind != MountKind::Cache => {
                 Err(MountError::SharingWithoutCache { kind })
             }
@@ -303,6 +304,21 @@ mod tests {
             ("ro=x", "invalid value for ro: x"),
             ("type=secret", "invalid secret mount. one of source, target required"),
             ("type=secret,id=a,source=b", "both source and id can't be set"),
+            ("type=ssh,source=/a", "ssh does not support source"),
+            ("type=secret,id=a,from=b", "secret mount should not have a from"),
+            ("type=secret,id=a,sharing=locked", "secret mount should not define sharing"),
+            ("type=cache,required=true", "unexpected key 'required' for mount type 'cache'"),
+            ("type=secret,id=a,required=maybe", "invalid value for required: maybe"),
+            ("type=tmpfs,size=big", "invalid value for size: big"),
+            ("type=tmpfs,uid=1", "uid not allowed for \"tmpfs\" type mounts"),
+            ("gid=1", "gid not allowed for \"bind\" type mounts"),
+            ("type=ssh,uid=-1", "invalid value -1 for uid"),
+            ("type=cache,rw=1x", "invalid value for rw: 1x"),
+            (
+                "type=cache,sharing=lock",
+                "unsupported sharing value \"lock\" (did you mean locked?)",
+            ),
+            ("type=", "unsupported mount type \"\""),
             ("sharing=shared", "invalid cache sharing set for bind mount"),
         ];
         for (value, message) in cases {

@@ -86,8 +86,9 @@ pub(super) fn resolve(
             (RunMount::Cache(cache), Prepared::Cache(dir)) => {
                 resolved.cache(cache, dir, step)?;
             }
-            (RunMount::Tmpfs { target, size }, _) => {
-                resolved.push(target, MountSource::Tmpfs { size: *size, mode: 0o1777 }, false);
+            (RunMount::Tmpfs { target, size, read_only }, _) => {
+                let source = MountSource::Tmpfs { size: *size, mode: 0o1777 };
+                resolved.push(target, source, *read_only);
             }
             (RunMount::Secret(secret), _) => {
                 let given = secret::give(secret, setting.secrets)?;
@@ -172,8 +173,11 @@ mod tests {
 
     #[test]
     fn outer_mounts_come_first_and_the_last_of_a_target_wins() {
-        let tmpfs =
-            |target: &str, size| RunMount::Tmpfs { target: target.to_owned(), size: Some(size) };
+        let tmpfs = |target: &str, size| RunMount::Tmpfs {
+            target: target.to_owned(),
+            size: Some(size),
+            read_only: false,
+        };
         let mounts = [tmpfs("/a/b", 1), tmpfs("/a-b", 2), tmpfs("/a", 3), tmpfs("/a/b", 4)];
         assert_eq!(in_order(&mounts), [2, 3, 1]);
     }
