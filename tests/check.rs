@@ -96,6 +96,32 @@ fn build_checks_when_it_is_asked_to() {
 }
 
 #[test]
+fn a_build_shows_warnings_as_a_check_does_and_also_when_it_fails() {
+    let sandbox = Sandbox::new();
+    sandbox.write("Dockerfile", WARNED);
+    let checked = sandbox.rbuild(["check"]).exits(1).stdout;
+    let warning = checked.split("\n\n").next().unwrap();
+    assert!(warning.contains("2 | MAINTAINER x"), "{checked}");
+    sandbox.rbuild(["build", "."]).success().says(warning).says("\n1 warning found\n");
+    assert!(!sandbox.rbuild(["build", "-q", "."]).success().stderr.contains("warning"));
+    let failing = [
+        ("COPY --from=9 a /a", "invalid stage index 9"),
+        ("BADCMD", "unknown instruction: BADCMD"),
+        ("RUN --mount=type=bind,target= true", "invalid mount target"),
+    ];
+    for (line, error) in failing {
+        sandbox.write("Dockerfile", &format!("{WARNED}{line}\n"));
+        sandbox.rbuild(["build", "."]).exits(1).says(warning).says(error);
+        let document = parsed(&sandbox.rbuild(["check", "--format=json"]).exits(1));
+        assert_eq!(document["warnings"][0]["ruleName"], "MaintainerDeprecated", "{line}");
+        assert!(document["buildError"]["message"].as_str().unwrap().contains(error), "{line}");
+    }
+    sandbox.write("Dockerfile", &format!("# check=error=true\n{WARNED}"));
+    let output = sandbox.rbuild(["build", "."]).exits(1);
+    output.says("3 | MAINTAINER x").says("lint violation found for rules: MaintainerDeprecated");
+}
+
+#[test]
 fn scanners_get_sarif() {
     let sandbox = Sandbox::new();
     sandbox.write("Dockerfile", WARNED);

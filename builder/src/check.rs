@@ -11,22 +11,44 @@ use crate::progress::Warning;
 use crate::request::{BuildRequest, NamedContext};
 use crate::solve;
 
-/// The warnings of every stage (of those the target needs, when there is a target), in the order of the file.
+/// What is to be said about a Dockerfile.
+#[derive(Debug)]
+pub struct Checked {
+    /// In the order of the file, also those found before the error.
+    pub warnings: Vec<Warning>,
+    pub error: Option<BuildError>,
+}
+
+/// The warnings of every stage (of those the target needs, when there is a target).
 /// A base image the store does not have counts as an empty one; a warning without a rule says so.
-pub fn check(request: &BuildRequest, store: Option<&Store>) -> Result<Vec<Warning>, BuildError> {
-    let dockerfile = parser::parse(&request.dockerfile.text)?;
+pub fn check(request: &BuildRequest, store: Option<&Store>) -> Checked {
     let bases = Bases { request, store, missing: RefCell::default() };
+    let mut found: Vec<Warning> = Vec::new();
+    let error = check_all(request, &bases, &mut found).err();
     let mut warnings: Vec<Warning> = Vec::new();
-    for platform in solve::platforms(request)? {
-        for warning in plan::check(&dockerfile, request, &platform, &bases)? {
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
-            }
+    for warning in found {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
         }
     }
     warnings.sort_by_key(|warning| warning.span.map_or(usize::MAX, |span| span.start));
     warnings.extend(bases.say_missing());
-    Ok(warnings)
+    Checked { warnings, error }
+}
+
+fn check_all(
+    request: &BuildRequest,
+    bases: &Bases<'_>,
+    found: &mut Vec<Warning>,
+) -> Result<(), BuildError> {
+    let dockerfile = parser::parse(&request.dockerfile.text)
+        .inspect_err(|_| found.extend(plan::check_broken(request)))?;
+    for platform in solve::platforms(request)? {
+        let (warnings, result) = plan::check(&dockerfile, request, &platform, bases);
+        found.extend(warnings);
+        result?;
+    }
+    Ok(())
 }
 
 struct Bases<'a> {

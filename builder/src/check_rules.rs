@@ -5,6 +5,8 @@
 pub struct Rule {
     pub name: &'static str,
     pub description: &'static str,
+    /// Whether the description adds something to the warnings, which say what is wrong and where.
+    pub says_more: bool,
 }
 
 impl Rule {
@@ -34,13 +36,20 @@ impl Rule {
 }
 
 const fn rule(name: &'static str, description: &'static str) -> Rule {
-    Rule { name, description }
+    Rule { name, description, says_more: false }
+}
+
+const fn rule_with_reason(name: &'static str, description: &'static str) -> Rule {
+    Rule { name, description, says_more: true }
 }
 
 pub const RULES: [Rule; 22] = [
     rule("StageNameCasing", "Stage names should be lowercase"),
     rule("FromAsCasing", "The 'as' keyword should match the case of the 'from' keyword"),
-    rule("NoEmptyContinuation", "Empty continuation lines will become errors in a future release"),
+    rule_with_reason(
+        "NoEmptyContinuation",
+        "Empty continuation lines will become errors in a future release",
+    ),
     rule(
         "ConsistentInstructionCasing",
         "All commands within the Dockerfile should use the same casing (either upper or lower)",
@@ -56,7 +65,7 @@ pub const RULES: [Rule; 22] = [
         "The MAINTAINER instruction is deprecated, use a label instead to define an image author",
     ),
     rule("UndefinedArgInFrom", "FROM command must use declared ARGs"),
-    rule(
+    rule_with_reason(
         "WorkdirRelativePath",
         "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes",
     ),
@@ -81,12 +90,12 @@ pub const RULES: [Rule; 22] = [
     ),
     rule("FromPlatformFlagConstDisallowed", "FROM --platform flag should not use a constant value"),
     rule("CopyIgnoredFile", "Attempting to Copy file that is excluded by .dockerignore"),
-    rule(
+    rule_with_reason(
         "InvalidDefinitionDescription",
         "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment.",
     ),
     rule("ExposeProtoCasing", "Protocol in EXPOSE instruction should be lowercase"),
-    rule(
+    rule_with_reason(
         "ExposeInvalidFormat",
         "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release",
     ),

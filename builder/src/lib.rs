@@ -32,7 +32,7 @@ pub mod step;
 pub use built::BuiltImage;
 pub use cancel::Cancel;
 pub use change::changed_config;
-pub use check::check;
+pub use check::{Checked, check};
 pub use error::{BuildError, RunError, StepError};
 pub use history::rfc3339;
 pub use plan::{BuildPlan, PlannedStage};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parser::Span;
+use parser::{Source, Span};
 
 /// Receives events from many threads at once; must not block for long.
 pub trait Progress: Send + Sync {
@@ -82,4 +82,15 @@ pub struct Warning {
     pub rule: Option<&'static str>,
     pub message: String,
     pub span: Option<Span>,
+}
+
+impl Warning {
+    /// First and last line, as BuildKit reports them.
+    pub fn lines(&self, source: &Source) -> Option<(usize, usize)> {
+        let (first, last) = source.lines(self.span?);
+        match self.rule {
+            Some("NoEmptyContinuation") => Some((last, last)),
+            _ => Some((first, last)),
+        }
+    }
 }

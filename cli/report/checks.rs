@@ -3,19 +3,20 @@
 use builder::BuildError;
 use builder::check_rules::{RULES, Rule};
 use builder::progress::Warning;
-use parser::{Source, Span};
+use parser::Source;
 use serde_json::{Map, Value, json};
 
 use super::{Report, Style, dockerfile};
 
-/// One report for each warning, then how many there are.
-pub fn text(source: &Source, warnings: &[&Warning]) -> String {
+/// One report for each warning, then how many there are. `complete` is false when an error ended the check.
+pub fn text(source: &Source, warnings: &[&Warning], complete: bool) -> String {
     let mut text = String::new();
     for warning in warnings {
         text.push_str(&report(source, warning).render(Style::PLAIN));
         text.push_str("\n\n");
     }
     text.push_str(&match warnings.len() {
+        _ if !complete => return text,
         0 => "Check complete, no warnings found.\n".to_owned(),
         1 => "Check complete, 1 warning has been found!\n".to_owned(),
         count => format!("Check complete, {count} warnings have been found!\n"),
@@ -23,13 +24,16 @@ pub fn text(source: &Source, warnings: &[&Warning]) -> String {
     text
 }
 
-fn report(source: &Source, warning: &Warning) -> Report {
-    let Some(rule) = rule(warning) else { return Report::warning(&warning.message) };
-    let mut report = Report::warning(format!("{}: {}", rule.name, warning.message));
+/// A warning with its lines, and the page about its rule.
+pub fn report(source: &Source, warning: &Warning) -> Report {
+    let rule = rule(warning);
+    let name = rule.map(|rule| format!("{}: ", rule.name)).unwrap_or_default();
+    let mut report = Report::warning(format!("{name}{}", warning.message));
     if let Some(span) = warning.span {
         report = report.excerpt(dockerfile::excerpt(source, span));
     }
-    if rule.description != warning.message {
+    let Some(rule) = rule else { return report };
+    if rule.says_more {
         report = report.note(rule.description);
     }
     report.note(format!("see {}", rule.url()))
@@ -49,8 +53,8 @@ pub fn json(source: &Source, warnings: &[&Warning], error: Option<&BuildError>) 
             "url": rule.url(),
             "detail": warning.message,
         });
-        if let Some(span) = warning.span {
-            entry["location"] = location(source, span);
+        if let Some(lines) = warning.lines(source) {
+            entry["location"] = location(lines);
         }
         Some(entry)
     });
@@ -75,13 +79,12 @@ fn build_error(source: &Source, error: &BuildError) -> Value {
     };
     let mut value = json!({ "message": error.to_string() });
     if let Some(span) = span {
-        value["location"] = location(source, span);
+        value["location"] = location(source.lines(span));
     }
     value
 }
 
-fn location(source: &Source, span: Span) -> Value {
-    let (first, last) = source.lines(span);
+fn location((first, last): (usize, usize)) -> Value {
     json!({ "ranges": [{ "start": { "line": first }, "end": { "line": last } }] })
 }
 

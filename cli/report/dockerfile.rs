@@ -48,7 +48,7 @@ fn parse_error(source: &Source, error: &ParseError) -> Report {
     }
 }
 
-/// One line for a warning; the place is enough, the file is not broken.
+/// One line for a warning of the parser; the place is enough, the file is not broken.
 pub fn warning(source: &Source, rule: Option<&str>, message: &str, span: Option<Span>) {
     let rule = rule.map(|rule| format!("{rule}: ")).unwrap_or_default();
     let place = span

@@ -306,7 +306,8 @@ pub struct Warning {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
-    /// An empty line inside a continued instruction (rule NoEmptyContinuation); `line` is the joined text.
+    /// An empty line inside a continued instruction (rule NoEmptyContinuation); `line` is the joined text. The
+    /// span goes from the empty line to the instruction's last one, which is where BuildKit places it.
     EmptyContinuation { line: String },
     /// An ONBUILD trigger that no child build could run.
     BrokenTrigger { error: String },

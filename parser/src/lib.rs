@@ -37,7 +37,15 @@ pub use span::{Position, Source, Span, Spanned};
 
 /// Parses a whole Dockerfile. On failure every error of the file is returned, in source order.
 pub fn parse(text: impl AsRef<[u8]>) -> Result<Dockerfile, ParseErrors> {
-    stages::dockerfile(syntax::read(decode(text.as_ref())?))
+    let (dockerfile, errors) = stages::dockerfile(syntax::read(decode(text.as_ref())?));
+    ParseErrors::check(errors)?;
+    Ok(dockerfile)
+}
+
+/// The instructions without errors of a file that may have some; none when it is no text.
+pub fn parse_what_is_right(text: impl AsRef<[u8]>) -> Option<Dockerfile> {
+    let text = decode(text.as_ref()).ok()?;
+    Some(stages::dockerfile(syntax::read(text)).0)
 }
 
 /// Parses the trigger text an image carries in its `OnBuild` list: instructions without a FROM.

@@ -8,8 +8,8 @@ use crate::instruction::{self, Findings, Typed};
 use crate::keyword::Keyword;
 use crate::syntax::{Node, Syntax};
 
-/// Reads all nodes of a file.
-pub(crate) fn dockerfile(syntax: Syntax) -> Result<Dockerfile, ParseErrors> {
+/// Reads all nodes of a file: what is right, and what is wrong.
+pub(crate) fn dockerfile(syntax: Syntax) -> (Dockerfile, Vec<ParseError>) {
     let mut findings =
         Findings { escape: syntax.escape, errors: syntax.errors, warnings: syntax.warnings };
     let mut stages: Vec<Stage> = Vec::new();
@@ -41,10 +41,9 @@ pub(crate) fn dockerfile(syntax: Syntax) -> Result<Dockerfile, ParseErrors> {
         findings.errors.push(ParseError::new(ErrorKind::NoStages, span));
     }
     let directives = directives(syntax.syntax, syntax.check, syntax.escape, &mut findings);
-    ParseErrors::check(findings.errors)?;
     let mut warnings = findings.warnings;
     warnings.sort_by_key(|warning| warning.span);
-    Ok(Dockerfile { directives, global_args, stages, warnings })
+    (Dockerfile { directives, global_args, stages, warnings }, findings.errors)
 }
 
 /// Reads the instructions of a trigger.

@@ -95,17 +95,43 @@ pub fn plan(
     request: &BuildRequest,
     platform: &Platform,
     images: &dyn BaseImages,
-) -> Result<BuildPlan, PlanError> {
+) -> Result<BuildPlan, Unplanned> {
     let mut warnings = warnings::of_file(dockerfile, request);
-    let context = global::resolve(dockerfile, request, platform, images, &mut warnings)?;
+    let planned = plan_target(dockerfile, request, platform, images, &mut warnings);
+    let options = warnings::skip_by_options(dockerfile, request, &mut warnings);
+    let failed = match planned.and_then(|plan| Ok((plan, options?))) {
+        Ok((plan, options)) => match warnings::violation(dockerfile, &options, &warnings) {
+            None => return Ok(BuildPlan { warnings, ..plan }),
+            Some(error) => error,
+        },
+        Err(error) => error,
+    };
+    Err(Unplanned { error: failed, warnings })
+}
+
+/// A mistake, and the warnings found until it was met.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Unplanned {
+    pub error: PlanError,
+    pub warnings: Vec<Warning>,
+}
+
+fn plan_target(
+    dockerfile: &Dockerfile,
+    request: &BuildRequest,
+    platform: &Platform,
+    images: &dyn BaseImages,
+    warnings: &mut Vec<Warning>,
+) -> Result<BuildPlan, PlanError> {
+    let context = global::resolve(dockerfile, request, platform, images, warnings)?;
     let names: Vec<String> = context.stages.iter().map(|stage| stage.base.clone()).collect();
     let mut graph = stage_graph::build(dockerfile, &names, request)?;
     let target = graph.target(request.target.as_deref())?;
-    let bases = bases::resolve(&context, &mut graph, &[target], &mut warnings)?;
+    let bases = bases::resolve(&context, &mut graph, &[target], warnings)?;
     let mut plan = plan_stages(&context, &graph, &bases, target, warnings)?;
-    warnings::check_unused_arguments(&context, &mut plan.warnings);
+    warnings::check_unused_arguments(&context, warnings);
     finish(&context, &mut plan);
-    warnings::fail_if_asked(dockerfile, request, &mut plan.warnings)?;
     Ok(plan)
 }
 
@@ -116,9 +142,32 @@ pub(crate) fn check(
     request: &BuildRequest,
     platform: &Platform,
     images: &dyn BaseImages,
-) -> Result<Vec<Warning>, PlanError> {
+) -> (Vec<Warning>, Result<(), PlanError>) {
     let mut warnings = warnings::of_file(dockerfile, request);
-    let mut context = global::resolve(dockerfile, request, platform, images, &mut warnings)?;
+    let checked = check_stages(dockerfile, request, platform, images, &mut warnings);
+    let options = warnings::skip_by_options(dockerfile, request, &mut warnings);
+    (warnings, checked.and(options.map(drop)))
+}
+
+/// The warnings of what is right in a file that does not parse.
+pub(crate) fn check_broken(request: &BuildRequest) -> Vec<Warning> {
+    let Some(dockerfile) = parser::parse_what_is_right(&request.dockerfile.text) else {
+        return Vec::new();
+    };
+    let mut warnings = warnings::of_instructions(&dockerfile, request);
+    // A broken `# check=` is among the errors of the file.
+    drop(warnings::skip_by_options(&dockerfile, request, &mut warnings));
+    warnings
+}
+
+fn check_stages(
+    dockerfile: &Dockerfile,
+    request: &BuildRequest,
+    platform: &Platform,
+    images: &dyn BaseImages,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), PlanError> {
+    let mut context = global::resolve(dockerfile, request, platform, images, warnings)?;
     context.checks_only = true;
     let names: Vec<String> = context.stages.iter().map(|stage| stage.base.clone()).collect();
     let mut graph = stage_graph::build(dockerfile, &names, request)?;
@@ -127,11 +176,10 @@ pub(crate) fn check(
         Some(_) => vec![target],
         None => (0..graph.stages.len()).collect(),
     };
-    let bases = bases::resolve(&context, &mut graph, &targets, &mut warnings)?;
-    let mut plan = plan_stages(&context, &graph, &bases, target, warnings)?;
-    warnings::check_unused_arguments(&context, &mut plan.warnings);
-    warnings::skip_by_options(dockerfile, request, &mut plan.warnings)?;
-    Ok(plan.warnings)
+    let bases = bases::resolve(&context, &mut graph, &targets, warnings)?;
+    plan_stages(&context, &graph, &bases, target, warnings)?;
+    warnings::check_unused_arguments(&context, warnings);
+    Ok(())
 }
 
 /// What is the same for all stages.
@@ -176,21 +224,20 @@ fn plan_stages(
     graph: &StageGraph,
     bases: &BTreeMap<usize, bases::StageBase>,
     target: usize,
-    warnings: Vec<Warning>,
+    warnings: &mut Vec<Warning>,
 ) -> Result<BuildPlan, PlanError> {
     let mut plan = BuildPlan {
         stages: Vec::new(),
         target: StageId(0),
         platform: context.platform.clone(),
         source_date_epoch: context.epoch,
-        warnings,
+        warnings: Vec::new(),
     };
     let mut done = Planned::default();
     for (index, base) in bases {
         let id = StageId(plan.stages.len());
-        let (stage, outcome) = stage::plan(context, graph, *index, base, &done)?;
-        plan.warnings.extend(outcome.warnings);
-        done.insert(*index, id, outcome.inherited);
+        let (stage, inherited) = stage::plan(context, graph, *index, base, &done, warnings)?;
+        done.insert(*index, id, inherited);
         plan.stages.push(stage);
         if *index == target {
             plan.target = id;

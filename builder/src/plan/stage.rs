@@ -27,12 +27,6 @@ pub(super) struct Inherited {
     workdir_is_absolute: bool,
 }
 
-/// What planning a stage yields besides the stage.
-pub(super) struct Outcome {
-    pub inherited: Inherited,
-    pub warnings: Vec<Warning>,
-}
-
 /// A stage while its instructions are applied.
 pub(super) struct StagePlanner<'a> {
     pub context: &'a Context<'a>,
@@ -60,7 +54,8 @@ pub(super) fn plan(
     index: usize,
     base: &StageBase,
     done: &Planned,
-) -> Result<(PlannedStage, Outcome), PlanError> {
+    warnings: &mut Vec<Warning>,
+) -> Result<(PlannedStage, Inherited), PlanError> {
     let node = &graph.stages[index];
     let stage = &context.dockerfile.stages[index];
     let circular = || PlanErrorKind::Circular { stage: node.name.clone() };
@@ -71,8 +66,10 @@ pub(super) fn plan(
     let mut planner = StagePlanner::new(context, graph, index, done, total);
     planner.start(node, base);
     let base_step = planner.base_step(&planned_base);
-    planner.apply_all(&base.triggers, Some(stage.span))?;
-    planner.apply_all(own, None)?;
+    let applied = planner.apply_all(&base.triggers, Some(stage.span));
+    let applied = applied.and_then(|()| planner.apply_all(own, None));
+    warnings.append(&mut planner.warnings);
+    applied?;
     let planned = PlannedStage {
         name: shown_name(context, graph, node).to_owned(),
         base: planned_base,
@@ -89,7 +86,7 @@ pub(super) fn plan(
         platform: planner.platform.clone(),
         workdir_is_absolute: planner.workdir_is_absolute,
     };
-    Ok((planned, Outcome { inherited, warnings: planner.warnings }))
+    Ok((planned, inherited))
 }
 
 /// A file of one stage that copies from no image needs no stage names.
@@ -188,11 +185,11 @@ impl<'a> StagePlanner<'a> {
         for instruction in instructions {
             let before = self.warnings.len();
             let applied = self.apply(instruction);
+            warnings::skip_by_comments(&instruction.comments, before, &mut self.warnings);
             match applied.at(instruction.span).map_err(|error| self.moved(error)) {
                 Err(error) if self.context.checks_only && error.kind.is_limit() => {}
                 applied => applied?,
             }
-            warnings::skip_by_comments(&instruction.comments, before, &mut self.warnings);
         }
         self.trigger_of = None;
         Ok(())

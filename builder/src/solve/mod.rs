@@ -23,7 +23,7 @@ use crate::error::BuildError;
 use crate::execute::StepError;
 use crate::export;
 use crate::plan::{self, BuildPlan};
-use crate::progress::{BuildEvent, Progress};
+use crate::progress::{BuildEvent, Progress, Warning};
 use crate::request::BuildRequest;
 use crate::step::StageId;
 use filesystem::Filesystem;
@@ -38,13 +38,11 @@ pub(crate) fn build(
     cancel: &Cancel,
 ) -> Result<BuiltImage, BuildError> {
     let names = names(request)?;
-    let dockerfile = parser::parse(&request.dockerfile.text)?;
     let images = Images::new(store, request);
-    let mut plans = Vec::new();
-    for platform in platforms(request)? {
-        plans.push(plan::plan(&dockerfile, request, &platform, &images)?);
-    }
-    announce(&plans, progress);
+    let mut warnings = Vec::new();
+    let plans = plan(request, &images, &mut warnings);
+    announce(plans.as_deref().unwrap_or_default(), &warnings, progress);
+    let plans = plans?;
     let ids = AtomicU64::new(1);
     let mut parts = Vec::new();
     let mut cached = 0;
@@ -68,6 +66,28 @@ pub(crate) fn build(
         steps: plans.iter().map(steps).sum(),
         cached,
     })
+}
+
+/// A plan for each platform. Warnings are kept whatever happens.
+fn plan(
+    request: &BuildRequest,
+    images: &Images<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<BuildPlan>, BuildError> {
+    let dockerfile = parser::parse(&request.dockerfile.text)
+        .inspect_err(|_| *warnings = plan::check_broken(request))?;
+    let mut plans = Vec::new();
+    for platform in platforms(request)? {
+        match plan::plan(&dockerfile, request, &platform, images) {
+            Ok(plan) => plans.push(plan),
+            Err(failed) => {
+                warnings.extend(failed.warnings);
+                return Err(failed.error.into());
+            }
+        }
+    }
+    warnings.extend(plans.iter().flat_map(|plan| plan.warnings.clone()));
+    Ok(plans)
 }
 
 fn commit_error(source: StepError) -> BuildError {
@@ -129,10 +149,10 @@ pub(crate) fn platforms(request: &BuildRequest) -> Result<Vec<Platform>, BuildEr
 }
 
 /// A warning about a line is the same for all platforms.
-fn announce(plans: &[BuildPlan], progress: &dyn Progress) {
+fn announce(plans: &[BuildPlan], warnings: &[Warning], progress: &dyn Progress) {
     progress.event(BuildEvent::Planned { steps: plans.iter().map(steps).sum() });
     let mut told = Vec::new();
-    for warning in plans.iter().flat_map(|plan| &plan.warnings) {
+    for warning in warnings {
         if !told.contains(&warning) {
             told.push(warning);
             progress.event(BuildEvent::Warning(warning.clone()));

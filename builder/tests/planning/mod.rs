@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use builder::plan::{BaseError, BaseImages, BuildPlan, plan};
+use builder::plan::{BaseError, BaseImages, BuildPlan, Unplanned, plan};
 use builder::request::{
     BuildRequest, ContextSource, NamedContext, NetworkMode, NoCache, SourceText,
 };
@@ -104,7 +104,7 @@ pub fn plans(request: &BuildRequest, images: &FakeImages) -> Result<Vec<BuildPla
         given => given.iter().map(|text| text.parse().expect("a platform")).collect(),
     };
     let plans = platforms.iter().map(|platform| plan(&dockerfile, request, platform, images));
-    plans.collect::<Result<_, _>>().map_err(|error| {
+    plans.collect::<Result<_, _>>().map_err(|Unplanned { error, .. }| {
         assert!(
             error.span.is_none_or(|span| span.end <= request.dockerfile.text.len()),
             "the place of `{error}` is outside the file"

@@ -82,8 +82,9 @@ impl Reader<'_> {
         let Some((logical, mut next)) = line::join(self.source, self.lines, at, self.escape) else {
             return at + 1;
         };
-        if let Some(span) = logical.empty_continuation {
+        if let Some(empty) = logical.empty_continuation {
             let kind = WarningKind::EmptyContinuation { line: logical.text.clone() };
+            let span = Span::new(empty.start, self.lines[next - 1].end);
             self.result.warnings.push(Warning { kind, span });
         }
         let comments = std::mem::take(&mut self.comments);

@@ -15,6 +15,16 @@ use crate::scope::{self, Variables};
 
 /// What can be said without knowing any variable.
 pub(in crate::plan) fn of_file(dockerfile: &Dockerfile, request: &BuildRequest) -> Vec<Warning> {
+    let mut warnings = of_instructions(dockerfile, request);
+    keyword_casing(dockerfile, &mut warnings);
+    warnings
+}
+
+/// What can be said of each instruction, also when others are missing because they are broken.
+pub(in crate::plan) fn of_instructions(
+    dockerfile: &Dockerfile,
+    request: &BuildRequest,
+) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for warning in &dockerfile.warnings {
         warnings.push(match &warning.kind {
@@ -52,7 +62,6 @@ pub(in crate::plan) fn of_file(dockerfile: &Dockerfile, request: &BuildRequest) 
             skip_by_comments(&instruction.comments, from, &mut warnings);
         }
     }
-    keyword_casing(dockerfile, &mut warnings);
     warnings
 }
 

@@ -9,7 +9,7 @@ use parser::check::CheckOptions;
 
 pub(super) use file::{
     check_base_platform, check_default_bases, check_from_arguments, check_from_platform,
-    check_unused_arguments, of_file,
+    check_unused_arguments, of_file, of_instructions,
 };
 pub(super) use stage::{
     SeenOnce, check_ignored, check_json_form, check_legacy_pairs, check_ports, check_secret,
@@ -24,28 +24,25 @@ fn rule(name: &'static str, message: String, span: Span) -> Warning {
     Warning { rule: Some(name), message, span: Some(span) }
 }
 
-/// `# check=` and BUILDKIT_DOCKERFILE_CHECK: drops the rules to skip; with `error=true` those that remain
-/// fail the build.
-pub(super) fn fail_if_asked(
+/// With `error=true` the rules that were broken fail the build.
+pub(super) fn violation(
     dockerfile: &Dockerfile,
-    request: &BuildRequest,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), PlanError> {
-    let options = skip_by_options(dockerfile, request, warnings)?;
+    options: &CheckOptions,
+    warnings: &[Warning],
+) -> Option<PlanError> {
     let mut rules: Vec<&str> = Vec::new();
     for name in warnings.iter().filter_map(|warning| warning.rule) {
         if !rules.contains(&name) {
             rules.push(name);
         }
     }
-    if options.error && !rules.is_empty() {
-        let kind = PlanErrorKind::Lint { rules: rules.join(", ") };
-        return Err(PlanError { kind, span: directive_span(dockerfile) });
-    }
-    Ok(())
+    (options.error && !rules.is_empty()).then(|| PlanError {
+        kind: PlanErrorKind::Lint { rules: rules.join(", ") },
+        span: directive_span(dockerfile),
+    })
 }
 
-/// Drops the rules to skip, and the experimental ones nobody asked for.
+/// `# check=` and BUILDKIT_DOCKERFILE_CHECK: drops the rules to skip, and the experimental ones nobody asked for.
 pub(super) fn skip_by_options(
     dockerfile: &Dockerfile,
     request: &BuildRequest,

@@ -1,11 +1,10 @@
 //! `rbuild check`, `rbuild build --check` and `--call check`: the warnings of a Dockerfile, and nothing built.
 
 use anyhow::{Context, Result, bail};
-use builder::BuildError;
-use builder::progress::Warning;
+use builder::Checked;
 use cli::environment::Environment;
 use cli::report::{Report, checks};
-use cli::{Exit, output, report};
+use cli::{Exit, output};
 use parser::Source;
 use store::Store;
 
@@ -56,36 +55,30 @@ pub(super) fn check(
     let request = request::resolve(args, context::read(args)?, environment)?;
     let source = source(&request);
     let store = existing_store(environment);
-    match builder::check(&request, store.as_ref()) {
-        Ok(warnings) => show(&source, &warnings, format),
-        Err(error) => fail(&source, &error, format),
-    }
+    show(&source, &builder::check(&request, store.as_ref()), format)
 }
 
-fn show(source: &Source, warnings: &[Warning], format: CheckFormat) -> Result<Exit> {
+/// Remarks and the error go to stderr in any format; what reads stdout still gets a document.
+fn show(source: &Source, checked: &Checked, format: CheckFormat) -> Result<Exit> {
+    let error = checked.error.as_ref();
     let (found, remarks): (Vec<_>, Vec<_>) =
-        warnings.iter().partition(|warning| warning.rule.is_some());
+        checked.warnings.iter().partition(|warning| warning.rule.is_some());
     for remark in remarks {
-        report::dockerfile::warning(source, None, &remark.message, remark.span);
+        checks::report(source, remark).print();
     }
-    let text = match format {
-        CheckFormat::Text => checks::text(source, &found),
-        CheckFormat::Json => checks::json(source, &found, None),
-        CheckFormat::Sarif => checks::sarif(source, &found, true),
-    };
-    output::write(&text)?;
-    Ok(if found.is_empty() { Exit::Success } else { Exit::Failure })
-}
-
-/// The report goes to stderr in any format; what reads stdout still gets a document.
-fn fail(source: &Source, error: &BuildError, format: CheckFormat) -> Result<Exit> {
-    failure::print(error, source, &[]);
-    match format {
-        CheckFormat::Text => {}
-        CheckFormat::Json => output::write(&checks::json(source, &[], Some(error)))?,
-        CheckFormat::Sarif => output::write(&checks::sarif(source, &[], false))?,
+    if let (Some(error), CheckFormat::Json | CheckFormat::Sarif) = (error, format) {
+        failure::print(error, source, &[]);
     }
-    Ok(Exit::Failure)
+    output::write(&match format {
+        CheckFormat::Text => checks::text(source, &found, error.is_none()),
+        CheckFormat::Json => checks::json(source, &found, error),
+        CheckFormat::Sarif => checks::sarif(source, &found, error.is_none()),
+    })?;
+    if let (Some(error), CheckFormat::Text) = (error, format) {
+        failure::print(error, source, &[]);
+    }
+    let passed = found.is_empty() && error.is_none();
+    Ok(if passed { Exit::Success } else { Exit::Failure })
 }
 
 /// A check needs no store and makes none.

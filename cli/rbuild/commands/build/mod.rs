@@ -13,9 +13,10 @@ mod space;
 
 use anyhow::{Result, bail};
 use builder::{BuildRequest, Cancel};
+use cli::Exit;
 use cli::environment::Environment;
 use cli::progress::{Display, Mode, Outcome};
-use cli::{Exit, report};
+use cli::report::{self, checks};
 use parser::Source;
 use store::Store;
 
@@ -92,6 +93,12 @@ fn source(request: &BuildRequest) -> Source {
 
 fn warnings(source: &Source, outcome: &Outcome) {
     for warning in &outcome.warnings {
-        report::dockerfile::warning(source, warning.rule, &warning.message, warning.span);
+        report::print("");
+        checks::report(source, warning).print();
+    }
+    match outcome.warnings.len() {
+        0 => {}
+        1 => report::print("\n1 warning found"),
+        count => report::print(&format!("\n{count} warnings found")),
     }
 }
