@@ -106,14 +106,14 @@ pub fn plan(
         },
         Err(error) => error,
     };
-    Err(Unplanned { error: failed, warnings })
+    Err(Unplanned { error: Box::new(failed), warnings })
 }
 
 /// A mistake, and the warnings found until it was met.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Unplanned {
-    pub error: PlanError,
+    pub error: Box<PlanError>,
     pub warnings: Vec<Warning>,
 }
 

@@ -82,7 +82,7 @@ fn plan(
             Ok(plan) => plans.push(plan),
             Err(failed) => {
                 warnings.extend(failed.warnings);
-                return Err(failed.error.into());
+                return Err((*failed.error).into());
             }
         }
     }
