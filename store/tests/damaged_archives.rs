@@ -96,6 +96,20 @@ fn what_documents_say_of_themselves_must_agree() {
     list(&mut lying, &nested);
     says(&refused_files(&lying), &["is an index", media_type::IMAGE_MANIFEST]);
 
+    // A second entry may lie where the first does not.
+    let mut lying = files.clone();
+    list(
+        &mut lying,
+        &[entry(media_type::IMAGE_MANIFEST), entry(media_type::IMAGE_INDEX)].join(","),
+    );
+    says(&refused_files(&lying), &["is no index", media_type::IMAGE_INDEX]);
+
+    let mut lying = files.clone();
+    let nested = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entry(""));
+    let nested = add(&mut lying, "application/x", nested.as_bytes());
+    list(&mut lying, &nested);
+    says(&refused_files(&lying), &["is an index", "application/x"]);
+
     let manifest = String::from_utf8(made.manifest.to_bytes()).unwrap();
     for (from, to, text) in [
         ("\"layers\":", "\"manifests\":[],\"layers\":", "an index and a manifest at once"),
@@ -193,6 +207,27 @@ fn names_that_are_twice_there_or_lead_out_are_refused() {
     says(&refused(&climbing), &["../../etc", ".."]);
 }
 
+/// A link in the place of a blob says nothing about the digest of what it leads to.
+#[test]
+fn a_link_to_a_blob_of_another_digest_is_refused() {
+    let (files, made) = good();
+    let lower = format!("blobs/sha256/{}", made.manifest.layers[0].digest.hex());
+    let upper = format!("blobs/sha256/{}", made.manifest.layers[1].digest.hex());
+    assert_eq!(files[&lower].len(), files[&upper].len());
+    let from_there = made.manifest.layers[0].digest.hex();
+    for (kind, target) in [(tar::EntryType::Symlink, &from_there), (tar::EntryType::Link, &lower)] {
+        let mut lying = files.clone();
+        lying.remove(&upper);
+        let mut archive = tar::Builder::new(tar_of_map(&lying));
+        archive.get_mut().truncate(tar_of_map(&lying).len() - 1024);
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(0);
+        archive.append_link(&mut header, &upper, target).unwrap();
+        says(&refused(&archive.into_inner().unwrap()), &[&upper, "has digest"]);
+    }
+}
+
 #[test]
 fn indexes_in_indexes_end_somewhere() {
     let (files, made) = good();
@@ -228,6 +263,17 @@ fn a_list_of_a_hundred_thousand_images_is_refused() {
     let entries = format!("{entries},{entries}");
     list(&mut files, &entries);
     says(&refused_files(&files), &["index.json", "larger than"]);
+}
+
+#[test]
+fn a_docker_archive_of_too_many_names_is_refused() {
+    let names =
+        |count: usize| -> Vec<String> { (0..count).map(|n| format!("\"n:{n}\"")).collect() };
+    let tar = |list: &str| tar_of(&[("manifest.json", list.as_bytes()), ("c", b"{}")]);
+    let one = format!(r#"[{{"Config":"c","RepoTags":[{}]}}]"#, names(5000).join(","));
+    says(&refused(&tar(&one)), &["5000 images, more than 4096"]);
+    let many = vec![r#"{"Config":"c"}"#; 5000].join(",");
+    says(&refused(&tar(&format!("[{many}]"))), &["5000 images, more than 4096"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::load_oci::Images;
 use super::source::{Check, DirSource, Found, Source, TarSource, blob_name};
@@ -23,7 +24,7 @@ pub(super) struct Candidate {
     /// The manifest's bytes where the archive has none of its own.
     pub(super) made_manifest: Option<Vec<u8>>,
     /// What the archive has of it: one for each platform.
-    pub(super) images: Vec<FoundImage>,
+    pub(super) images: Rc<[FoundImage]>,
     pub(super) names: Vec<Reference>,
     pub(super) label: Option<String>,
 }
@@ -151,8 +152,8 @@ impl Store {
     fn list(&self, loaded: &[LoadedImage]) -> Result<()> {
         self.sync()?;
         self.update_index(|index| {
-            let assign = |image: &LoadedImage| names::assign(index, &image.manifest, &image.names);
-            loaded.iter().for_each(assign);
+            let given = loaded.iter().map(|image| (&image.manifest, image.names.as_slice()));
+            names::assign(index, &given.collect::<Vec<_>>());
             Ok(())
         })
     }
@@ -198,7 +199,8 @@ fn check_platforms(candidates: &[Candidate], wanted: Option<&Platform>) -> Resul
     }
 }
 
-/// Finds a blob by its descriptor, in the archive or else in the store, and checks its size.
+/// Finds a blob by its descriptor, in the archive or else in the store, and checks size and digest: what has its name
+/// in a tar may be a link.
 pub(super) fn find_blob(
     store: &Store,
     source: &mut dyn Source,
@@ -212,6 +214,10 @@ pub(super) fn find_blob(
         }
         None => return Err(ArchiveError::Missing { name }.into()),
     };
+    let actual = digest_of(source, &found);
+    if actual != blob.digest {
+        return Err(ArchiveError::Corrupt { name, actual }.into());
+    }
     let actual = size_of(source, &found);
     if actual != blob.size {
         let (digest, expected) = (blob.digest, blob.size);

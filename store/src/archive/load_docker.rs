@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::ArchiveError;
 use super::load::{Candidate, FoundImage, LoadOptions, digest_of, open, read_bytes, size_of};
-use super::load_oci::parse;
+use super::load_oci::{check_count, parse};
 use super::source::{Found, Source, read_error};
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
@@ -44,10 +44,16 @@ pub(super) fn candidates(
             return Err(ArchiveError::NoSuchName { archive, name, offered }.into());
         }
     }
+    check_count(images.iter().map(ArchivedImage::entries).sum())?;
     images.iter().map(|image| candidate(store, source, image)).collect()
 }
 
 impl ArchivedImage {
+    /// How many entries of a layout's index it would be.
+    fn entries(&self) -> usize {
+        self.repo_tags.iter().flatten().count().max(1)
+    }
+
     fn is_called(&self, name: &str) -> bool {
         let wanted = name.parse::<Reference>().ok();
         let is = |tag: &String| tag == name || (wanted.is_some() && tag.parse().ok() == wanted);
@@ -82,7 +88,7 @@ fn candidate(store: &Store, source: &mut dyn Source, image: &ArchivedImage) -> R
     Ok(Candidate {
         target: descriptor,
         made_manifest: Some(bytes),
-        images: vec![FoundImage { id, platform: parsed.platform() }],
+        images: [FoundImage { id, platform: parsed.platform() }].into(),
         names: tags.map(|tag| name(tag)).collect::<Result<_>>()?,
         label: None,
     })

@@ -1,6 +1,7 @@
 //! Images of an OCI layout.
 use std::collections::HashMap;
 use std::io::Read;
+use std::rc::Rc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +23,7 @@ use crate::open::Store;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
-/// More names or platforms than any archive has; each costs a look through the list of images.
+/// More names or platforms than any archive has; each is a line in the list of images, which every command reads.
 const MAX_IMAGES: usize = 1 << 12;
 
 #[derive(Debug, Deserialize)]
@@ -52,12 +53,17 @@ pub(super) fn candidates(
     options: &LoadOptions,
 ) -> Result<Vec<Candidate>> {
     let entries = select(index, options.name.as_deref(), "the archive")?;
-    if entries.len() > MAX_IMAGES {
-        let (count, limit) = (entries.len(), MAX_IMAGES);
-        return Err(ArchiveError::TooManyImages { count, limit }.into());
-    }
+    check_count(entries.len())?;
     let mut images = Images::new(store, source, options.platform.clone());
     entries.into_iter().map(|entry| images.candidate(entry)).collect()
+}
+
+pub(super) fn check_count(count: usize) -> Result<()> {
+    let limit = MAX_IMAGES;
+    match count > limit {
+        true => Err(ArchiveError::TooManyImages { count, limit }.into()),
+        false => Ok(()),
+    }
 }
 
 /// Entries of that name, tag or digest; without one, all but provenance.
@@ -82,7 +88,15 @@ pub(super) struct Images<'a> {
     store: &'a Store,
     source: &'a mut dyn Source,
     platform: Option<Platform>,
-    followed: HashMap<Digest, Vec<FoundImage>>,
+    followed: HashMap<Said, Rc<[FoundImage]>>,
+    others: HashMap<(Said, bool), bool>,
+}
+
+/// What an entry says of a document, besides its size: what was found good for one entry may be a lie of another.
+type Said = (Digest, String);
+
+fn said(entry: &Descriptor) -> Said {
+    (entry.digest, entry.media_type.clone())
 }
 
 impl<'a> Images<'a> {
@@ -92,7 +106,7 @@ impl<'a> Images<'a> {
         source: &'a mut dyn Source,
         platform: Option<Platform>,
     ) -> Images<'a> {
-        Images { store, source, platform, followed: HashMap::new() }
+        Images { store, source, platform, followed: HashMap::new(), others: HashMap::new() }
     }
 
     pub(super) fn candidate(&mut self, entry: &Descriptor) -> Result<Candidate> {
@@ -116,15 +130,15 @@ impl<'a> Images<'a> {
         Ok(Candidate { target, made_manifest: None, images, names, label })
     }
 
-    fn follow(&mut self, entry: &Descriptor, depth: usize) -> Result<Vec<FoundImage>> {
+    fn follow(&mut self, entry: &Descriptor, depth: usize) -> Result<Rc<[FoundImage]>> {
         // Sizes are part of what an entry says.
         find_blob(self.store, self.source, entry)?;
-        if let Some(known) = self.followed.get(&entry.digest) {
+        if let Some(known) = self.followed.get(&said(entry)) {
             return Ok(known.clone());
         }
         let document: Value = self.read(entry, "manifest")?;
         let found = match check_kind(entry, &document)? {
-            Kind::Manifest => vec![self.image(entry)?],
+            Kind::Manifest => [self.image(entry)?].into(),
             Kind::Index => {
                 let depth = depth.checked_sub(1).ok_or_else(|| select::nested_too_deep(entry))?;
                 let index: Index = self.read(entry, "image index")?;
@@ -133,11 +147,11 @@ impl<'a> Images<'a> {
                         let chosen = select::choose(&index, platform, entry.digest)?;
                         self.follow(&chosen, depth)?
                     }
-                    None => self.all_of(&index, depth)?,
+                    None => self.all_of(&index, depth)?.into(),
                 }
             }
         };
-        self.followed.insert(entry.digest, found.clone());
+        self.followed.insert(said(entry), found.clone());
         Ok(found)
     }
 
@@ -148,20 +162,27 @@ impl<'a> Images<'a> {
             if self.source.file(&blob_name(&nested.digest))?.is_none() {
                 continue;
             }
-            match self.other(nested)? {
-                true => {}
-                false => images.extend(self.follow(nested, depth)?),
+            if !self.other(nested)? {
+                images.extend(self.follow(nested, depth)?.iter().cloned());
             }
-            let limit = MAX_IMAGES;
-            if images.len() > limit {
-                return Err(ArchiveError::TooManyImages { count: images.len(), limit }.into());
-            }
+            check_count(images.len())?;
         }
         Ok(images)
     }
 
-    /// Whether this is no image but listed beside images (provenance, signatures); then its blobs are checked.
     fn other(&mut self, entry: &Descriptor) -> Result<bool> {
+        find_blob(self.store, self.source, entry)?;
+        let key = (said(entry), select::is_attestation(entry));
+        if let Some(known) = self.others.get(&key) {
+            return Ok(*known);
+        }
+        let other = self.is_other(entry)?;
+        self.others.insert(key, other);
+        Ok(other)
+    }
+
+    /// Whether this is no image but listed beside images (provenance, signatures); then its blobs are checked.
+    fn is_other(&mut self, entry: &Descriptor) -> Result<bool> {
         let document: Value = self.read(entry, "manifest")?;
         if check_kind(entry, &document)? == Kind::Index {
             return Ok(false);
@@ -271,8 +292,8 @@ fn check_kind(entry: &Descriptor, document: &Value) -> Result<Kind> {
     };
     let own = document.get("mediaType").and_then(Value::as_str).unwrap_or_default();
     for media_type in [entry.media_type.as_str(), own] {
-        let known = media_type::is_index(media_type) || media_type::is_manifest(media_type);
-        if known && media_type::is_index(media_type) != (kind == Kind::Index) {
+        // A manifest of something unknown has a type that is unknown too; an index is read as what it is said to be.
+        if !media_type.is_empty() && media_type::is_index(media_type) != (kind == Kind::Index) {
             let media_type = media_type.to_owned();
             return Err(ArchiveError::Lie { digest, is, media_type }.into());
         }

@@ -4,6 +4,7 @@
 //! `org.opencontainers.image.ref.name` the familiar one, by which other tools find it in the layout. A
 //! manifest without a name keeps one entry without these annotations. Entries written by other tools are
 //! understood by their `ref.name` and kept.
+use std::collections::{HashMap, HashSet};
 use std::fs;
 
 use crate::descriptor::Descriptor;
@@ -59,19 +60,33 @@ pub(crate) fn find<'a>(index: &'a Index, name: &Reference) -> Option<&'a Descrip
     index.manifests.iter().find(|entry| name_of(entry).as_ref() == Some(name))
 }
 
-/// Makes `names` lead to the manifest `target`. A manifest that loses its last name stays without one.
-pub(crate) fn assign(index: &mut Index, target: &Descriptor, names: &[Reference]) {
-    for name in names {
-        remove(index, name, true);
-        index.manifests.push(entry(target, Some(name)));
+/// Makes names lead to manifests; of several that are given one name, to the last. A manifest that loses its last name
+/// stays without one. Every name of the index is read once, however many are given.
+pub(crate) fn assign(index: &mut Index, given: &[(&Descriptor, &[Reference])]) {
+    let pairs = given.iter().flat_map(|(target, names)| names.iter().map(|name| (name, *target)));
+    let mut owners: HashMap<&Reference, &Descriptor> = pairs.clone().collect();
+    let entries = std::mem::take(&mut index.manifests).into_iter();
+    let (replaced, mut kept): (Vec<_>, Vec<_>) = entries
+        .map(|entry| (name_of(&entry), entry))
+        .partition(|(name, _)| name.as_ref().is_some_and(|name| owners.contains_key(name)));
+    for (name, target) in pairs {
+        if owners.get(name).is_some_and(|owner| owner.digest == target.digest) {
+            owners.remove(name);
+            kept.push((Some(name.clone()), entry(target, Some(name))));
+        }
     }
-    let is_target = |entry: &Descriptor| entry.digest == target.digest;
-    let named = index.manifests.iter().any(|e| is_target(e) && name_of(e).is_some());
-    let present = index.manifests.iter().any(is_target);
-    if named {
-        index.manifests.retain(|entry| !is_target(entry) || name_of(entry).is_some());
-    } else if !present {
-        index.manifests.push(entry(target, None));
+    let targets = || given.iter().map(|(target, _)| *target);
+    let with_name: HashSet<Digest> =
+        kept.iter().filter(|(name, _)| name.is_some()).map(|(_, entry)| entry.digest).collect();
+    let named_now: HashSet<Digest> =
+        targets().map(|target| target.digest).filter(|d| with_name.contains(d)).collect();
+    kept.retain(|(name, entry)| name.is_some() || !named_now.contains(&entry.digest));
+    index.manifests = kept.into_iter().map(|(_, entry)| entry).collect();
+    let mut listed: HashSet<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
+    for unnamed in replaced.iter().map(|(_, entry)| entry).chain(targets()) {
+        if listed.insert(unnamed.digest) {
+            index.manifests.push(entry(unnamed, None));
+        }
     }
 }
 
@@ -108,4 +123,54 @@ fn entry(target: &Descriptor, name: Option<&Reference>) -> Descriptor {
         entry.annotations.insert(REF_NAME.to_owned(), name.familiar());
     }
     entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(content: &str) -> Descriptor {
+        Descriptor::of(crate::media_type::IMAGE_MANIFEST, content.as_bytes())
+    }
+
+    fn lines(index: &Index) -> Vec<(Digest, Option<String>)> {
+        let name = |entry| name_of(entry).map(|name| name.familiar());
+        index.manifests.iter().map(|entry| (entry.digest, name(entry))).collect()
+    }
+
+    /// As if they were given one after the other.
+    #[test]
+    fn many_names_are_given_at_once() {
+        let references =
+            |names: &[&str]| names.iter().map(|n| n.parse().unwrap()).collect::<Vec<Reference>>();
+        let (a, b, c) = (manifest("a"), manifest("b"), manifest("c"));
+        let given: [&[(&Descriptor, &[&str])]; 4] = [
+            &[(&a, &["x:1", "y:1"]), (&b, &[])],
+            &[(&b, &["x:1", "x:1"]), (&c, &["z:1"])],
+            &[(&a, &["z:1"]), (&b, &["z:1", "w:1"]), (&c, &["y:1"])],
+            &[(&a, &["x:1", "w:1", "z:1", "y:1"]), (&c, &[]), (&a, &["x:1"])],
+        ];
+        let (mut at_once, mut one_by_one) = (Index::new(Vec::new()), Index::new(Vec::new()));
+        for step in given {
+            let step: Vec<_> = step.iter().map(|(t, names)| (*t, references(names))).collect();
+            let given: Vec<_> = step.iter().map(|(t, names)| (*t, names.as_slice())).collect();
+            assign(&mut at_once, &given);
+            for (target, names) in given {
+                assign(&mut one_by_one, &[(target, &[])]);
+                for name in names {
+                    assign(&mut one_by_one, &[(target, std::slice::from_ref(name))]);
+                }
+            }
+            let (mut left, mut right) = (lines(&at_once), lines(&one_by_one));
+            left.sort();
+            right.sort();
+            assert_eq!(left, right);
+        }
+        let name = |name: &str| Some(name.to_owned());
+        let expected = ["x:1", "w:1", "z:1", "y:1"].map(|text| (a.digest, name(text)));
+        let lines = lines(&at_once);
+        assert_eq!(lines.len(), 6);
+        assert!(expected.iter().all(|line| lines.contains(line)));
+        assert!(lines.contains(&(b.digest, None)) && lines.contains(&(c.digest, None)));
+    }
 }

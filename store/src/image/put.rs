@@ -97,7 +97,7 @@ impl Store {
         self.sync()?;
         let manifest = Descriptor { annotations: BTreeMap::new(), ..manifest.clone() };
         self.update_index(|index| {
-            names::assign(index, &manifest, names);
+            names::assign(index, &[(&manifest, names)]);
             Ok(())
         })
     }
