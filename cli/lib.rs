@@ -8,5 +8,6 @@ pub mod format;
 pub mod output;
 pub mod progress;
 pub mod report;
+pub mod terminal_text;
 
 pub use exit::Exit;

@@ -198,6 +198,33 @@ fn a_damaged_image_is_listed_beside_the_others() {
     let format = ["images", "--format", "{{.Tag}} {{.Size}}"];
     sandbox.rbuild(format).success().prints("1 N/A\n");
     sandbox.rbuild(["inspect", "-f", template, "app:1"]).exits(1).says("error: ");
+    sandbox.build("FROM scratch\nCOPY b /c\n", &["-t", "whole"]).success();
+    let both = sandbox.rbuild(["inspect", "-f", "{{.Os}}", "app:1", "whole"]).exits(1);
+    both.prints("linux\n").says("error: cannot inspect image `app:1`");
+}
+
+#[test]
+fn what_images_say_of_themselves_does_not_steer_the_terminal() {
+    let sandbox = Sandbox::new();
+    let evil = "\x1b]0;gone\x07\x1b[2J\u{9b}2J";
+    let dockerfile = format!("FROM scratch\nLABEL evil=\"{evil}\"\nLABEL {evil}=1\n");
+    sandbox.build(&dockerfile, &["-t", "app"]).success();
+    for args in [
+        &["history", "app"][..],
+        &["history", "--no-trunc", "app"],
+        &["history", "--format", r"table {{.CreatedBy}}\t{{json .}}", "app"],
+        &["history", "--format", "json", "app"],
+        &["inspect", "app"],
+        &["inspect", "-f", "json", "app"],
+        &["inspect", "-f", "{{json .Config.Labels}}", "app"],
+    ] {
+        let text = sandbox.rbuild(args).success().stdout;
+        assert!(text.contains("gone"), "{text:?}");
+        assert!(!text.contains(|char: char| char.is_control() && char != '\n'), "{text:?}");
+    }
+    // As docker: what a program asks for it gets.
+    let label = ["inspect", "-f", "{{.Config.Labels.evil}}", "app"];
+    sandbox.rbuild(label).success().prints(&format!("{evil}\n"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::error::TemplateError;
 use super::execute::{MissingKey, Template};
 use super::shape::Shape;
 use super::value::Value;
+use crate::terminal_text;
 
 /// A format that was understood.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ impl DocumentFormat {
     pub fn one(&self, document: &Json, shape: Shape) -> Result<String, TemplateError> {
         Ok(match self {
             DocumentFormat::Indented => indented(document) + "\n",
-            DocumentFormat::OneLine => format!("{document}\n"),
+            DocumentFormat::OneLine => one_line(document) + "\n",
             DocumentFormat::Template(template) => filled(template, document, shape)? + "\n",
         })
     }
@@ -48,7 +49,7 @@ impl DocumentFormat {
             let array = Json::Array(documents);
             let text = match self {
                 DocumentFormat::Indented => indented(&array),
-                _ => array.to_string(),
+                _ => one_line(&array),
             };
             return Rendered { text: text + "\n", errors: Vec::new() };
         };
@@ -81,7 +82,47 @@ fn indented(document: &Json) -> String {
         Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(b"    "));
     // Values of JSON always serialise into memory.
     match document.serialize(&mut serializer) {
-        Ok(()) => String::from_utf8(bytes).unwrap_or_default(),
-        Err(_) => document.to_string(),
+        Ok(()) => escaped(String::from_utf8(bytes).unwrap_or_default()),
+        Err(_) => one_line(document),
+    }
+}
+
+/// JSON of a value, on one line.
+pub(super) fn one_line(document: &Json) -> String {
+    escaped(document.to_string())
+}
+
+/// JSON asks for escapes of the oldest control characters only; the others steer terminals too. They stand in
+/// texts, so that the escape means the same.
+fn escaped(json: String) -> String {
+    let steers = |char: &char| *char != '\n' && terminal_text::steers(*char);
+    if !json.chars().any(|char| steers(&char)) {
+        return json;
+    }
+    let escape = |char: char| match steers(&char) {
+        true => format!("\\u{:04x}", u32::from(char)),
+        false => char.to_string(),
+    };
+    json.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_steers_no_terminal_and_means_the_same() {
+        let document = json!({ "a\u{9b}": ["\x1b\x7f\u{202e}", "é\n"] });
+        for text in [indented(&document), one_line(&document)] {
+            assert!(
+                text.chars().all(|char| char == '\n' || !terminal_text::steers(char)),
+                "{text}"
+            );
+            assert_eq!(serde_json::from_str::<Json>(&text).unwrap(), document);
+        }
+        let plain = one_line(&json!("\u{7f}é"));
+        assert_eq!(plain, r#""\u007fé""#);
     }
 }

@@ -1,6 +1,7 @@
 //! The functions: Go's own and Docker's.
 
 use super::compare::{equal, less};
+use super::document;
 use super::element;
 use super::error::Complaint;
 use super::execute::Functions;
@@ -113,7 +114,7 @@ pub(super) fn call(
         F::Ge => truth(less(&all[0], &all[1]).map(|less| !less)),
         F::Le => truth(not_greater(&all[0], &all[1])),
         F::Gt => truth(not_greater(&all[0], &all[1]).map(|le| !le)),
-        F::Json => Ok(Value::text(all[0].to_json().to_string())),
+        F::Json => Ok(Value::text(document::one_line(&all[0].to_json()))),
         F::Join => text(&all[1]).and_then(|separator| element::join(&all[0], separator)),
         F::Split => text(&all[0]).and_then(|whole| Ok(element::split(whole, text(&all[1])?))),
         F::Lower => text(&all[0]).map(|text| Value::text(text.to_lowercase())),

@@ -1,5 +1,7 @@
 //! `--format` of commands that print a list of rows: `table`, `table TEMPLATE`, `json`, `TEMPLATE`.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value as Json};
 
 use super::columns::align;
@@ -7,6 +9,7 @@ use super::error::{Flaw, TemplateError};
 use super::execute::{MissingKey, Template};
 use super::shape::{Shape, Struct};
 use super::value::Value;
+use crate::terminal_text;
 
 /// What rows can show: fields for templates and JSON, and the title above each.
 #[derive(Debug)]
@@ -72,7 +75,10 @@ impl ListFormat {
         rows: impl IntoIterator<Item = Row>,
     ) -> Result<String, TemplateError> {
         let mut lines = String::new();
-        for row in rows {
+        for mut row in rows {
+            if self.is_table {
+                row.values_mut().for_each(printable);
+            }
             let row = Value::new(Json::Object(sorted(row)), Shape::Struct(&table.row));
             lines.push_str(&self.template.execute(&row, MissingKey::NoValue)?);
             lines.push('\n');
@@ -88,6 +94,15 @@ impl ListFormat {
 /// A row of these texts.
 pub fn row<const N: usize>(fields: [(&str, String); N]) -> Row {
     fields.into_iter().map(|(field, text)| (field.to_owned(), Json::String(text))).collect()
+}
+
+/// Tables are for people: what an image says of itself neither breaks their lines nor steers the terminal.
+fn printable(value: &mut Json) {
+    if let Json::String(text) = value
+        && let Cow::Owned(safe) = terminal_text::line(text)
+    {
+        *text = safe;
+    }
 }
 
 fn no_raw() -> TemplateError {
@@ -149,6 +164,22 @@ mod tests {
         for (format, expected) in cases {
             assert_eq!(rendered(format).unwrap(), expected, "{format:?}");
         }
+    }
+
+    #[test]
+    fn only_tables_are_made_safe_for_a_terminal() {
+        let rendered = |format: &str| {
+            let rows =
+                [row([("ID", "a\x1b[2J\n\u{9b}".to_owned()), ("CreatedSince", "b\tc".to_owned())])];
+            ListFormat::parse(Some(format), "").unwrap().render(&TABLE, rows).unwrap()
+        };
+        assert_eq!(
+            rendered(r"table {{.ID}}\t{{.CreatedSince}}"),
+            "THING ID   CREATED\na␛[2J \u{fffd}    b c\n"
+        );
+        assert_eq!(rendered("{{.ID}}"), "a\x1b[2J\n\u{9b}\n");
+        let json = r#"{"CreatedSince":"b\tc","ID":"a\u001b[2J\n\u009b"}"#;
+        assert_eq!(rendered("json"), format!("{json}\n"));
     }
 
     #[test]

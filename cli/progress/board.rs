@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use builder::progress::{BuildEvent, ProgressId, Warning};
 
 use super::Outcome;
-use super::terminal_text::printable;
+use crate::terminal_text::printable;
 
 /// Lines of output remembered for each step.
 const TAIL: usize = 20;

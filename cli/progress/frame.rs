@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::board::{Board, End, Finished, Step};
-use super::terminal_text::{fit, width};
+use crate::terminal_text::{fit, width};
 
 /// Output lines shown below a running step.
 const LOG_LINES: usize = 5;

@@ -3,7 +3,6 @@
 mod board;
 mod frame;
 mod plain;
-mod terminal_text;
 mod tty;
 
 use std::io::{self, IsTerminal, Stderr};

@@ -21,6 +21,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::Exit;
 use crate::environment::Environment;
+use crate::terminal_text::lines;
 
 const DEFAULT_WIDTH: usize = 140;
 
@@ -114,15 +115,17 @@ impl Report {
         let renderer = if style.colour { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.term_width(style.width);
         let mut parts = vec![renderer.render(&[primary])];
+        // The renderer does this for the title and the excerpt.
         for note in &self.notes {
-            let title = Level::NOTE.no_name().secondary_title(note.as_str());
+            let title = Level::NOTE.no_name().secondary_title(lines(note));
             parts.push(renderer.render(&[Group::with_title(title)]));
         }
         if let Some(hint) = &self.hint {
-            let title = Level::HELP.with_name("hint").secondary_title(hint.as_str());
+            let title = Level::HELP.with_name("hint").secondary_title(lines(hint));
             parts.push(renderer.render(&[Group::with_title(title)]));
         }
-        parts.join("\n")
+        // The renderer knows only the older controls.
+        parts.join("\n").replace(|char| ('\u{80}'..='\u{9f}').contains(&char), "\u{fffd}")
     }
 
     /// Shows the report on stderr.
@@ -224,6 +227,17 @@ mod tests {
             report.render(Style::PLAIN),
             "error: cannot write `image.tar`\nbecause: no space left"
         );
+    }
+
+    #[test]
+    fn what_it_quotes_does_not_steer_the_terminal() {
+        let excerpt =
+            Excerpt { name: "f".to_owned(), text: "RUN \x1b[2J".to_owned(), line: 1, span: 4..5 };
+        let evil = "`\x1b]0;gone\x07\u{9b}2J`";
+        let report = Report::error(evil).excerpt(excerpt).note(evil).hint(evil);
+        let text = report.render(Style::PLAIN);
+        assert!(!text.contains(['\x1b', '\x07', '\u{9b}']), "{text:?}");
+        assert!(text.contains("hint: `␛]0;gone␇\u{fffd}2J`"), "{text}");
     }
 
     #[test]

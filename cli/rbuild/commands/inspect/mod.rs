@@ -2,7 +2,7 @@
 
 mod document;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cli::environment::Environment;
 use cli::format::{DocumentFormat, Shape};
 use cli::report::Report;
@@ -18,15 +18,20 @@ pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<Exit>
     images(&args.image, environment)
 }
 
-/// Prints what was found as one array; images that were not found are reported one by one.
+/// Prints what was found as one array; images that were not found or cannot be read are reported one by one.
 pub(super) fn images(args: &ImageInspectArgs, environment: &Environment) -> Result<Exit> {
     let format = DocumentFormat::parse(args.format.as_deref())?;
     let store = open_store(environment)?;
     let driver = snapshots::driver(&store, environment)?;
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for name in &args.images {
-        match resolve(&store, name, args.platform.as_deref()) {
-            Ok(image) => found.push(document::of(&store, driver, &image)?),
+        let image = resolve(&store, name, args.platform.as_deref());
+        let document = image.and_then(|image| {
+            let document = document::of(&store, driver, &image);
+            document.with_context(|| format!("cannot inspect image `{name}`"))
+        });
+        match document {
+            Ok(document) => found.push(document),
             Err(error) => missing.push(error),
         }
     }
