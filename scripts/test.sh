@@ -19,6 +19,7 @@ need mkfs.ext4 e2fsprogs
 need unshare util-linux
 need setpriv util-linux
 need mount mount
+need ssh-agent openssh-client
 need_rust
 
 exec cargo test --workspace --locked "$@"

@@ -28,7 +28,8 @@ fn flags_that_cannot_be_honoured_are_refused_by_name() {
         ("--push", "registries are not supported yet"),
         ("--pull", "registries are not supported yet"),
         ("--cache-from=type=local,src=x", "the cache of the store is always used"),
-        ("--ssh=default", "agents cannot be forwarded yet"),
+        ("--memory=1g", "resource limits of RUN steps are not supported yet"),
+        ("--cgroup-parent=x", "resource limits of RUN steps are not supported yet"),
         ("--provenance=mode=max", "attestations are not made yet"),
         ("--squash", "classic builder"),
     ] {

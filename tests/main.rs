@@ -26,6 +26,7 @@ mod prune;
 mod quick_start;
 mod real_input;
 mod run;
+mod ssh;
 mod store_check;
 mod support;
 mod tidy;

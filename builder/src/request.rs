@@ -28,6 +28,8 @@ pub struct BuildRequest {
     pub tags: Vec<String>,
     pub no_cache: NoCache,
     pub secrets: Vec<Secret>,
+    /// `--ssh`
+    pub ssh: Vec<SshAgent>,
     pub add_hosts: Vec<ExtraHost>,
     pub network: NetworkMode,
     /// Bytes of `/dev/shm` in RUN; the runtime's default when absent.
@@ -96,6 +98,13 @@ impl std::fmt::Debug for SecretSource {
             SecretSource::Value(_) => f.write_str("Value(…)"),
         }
     }
+}
+
+/// `--ssh`: an agent whose keys RUN may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshAgent {
+    pub id: String,
+    pub socket: PathBuf,
 }
 
 /// `--add-host`: one line of `/etc/hosts` in RUN.

@@ -97,6 +97,7 @@ pub enum RunMount {
         read_only: bool,
     },
     Secret(SecretMount),
+    Ssh(SshMount),
 }
 
 /// What is written to a writable bind mount is thrown away.
@@ -149,6 +150,18 @@ pub struct SecretMount {
     pub target: Option<String>,
     /// The variable to set.
     pub env: Option<String>,
+    pub required: bool,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// The agent behind it comes from the request and is not part of the key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SshMount {
+    pub id: String,
+    /// Absolute; the socket to make.
+    pub target: String,
     pub required: bool,
     pub mode: u32,
     pub uid: u32,

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Base, BuildPlan, PlannedStage};
 use crate::step::{
     BindMount, CacheMount, CopySource, CopyStep, PlannedStep, RunMount, RunStep, SecretMount,
-    Source, StageId, Step,
+    Source, SshMount, StageId, Step,
 };
 
 impl fmt::Display for BuildPlan {
@@ -120,6 +120,10 @@ fn mount_text(mount: &RunMount) -> String {
         RunMount::Secret(SecretMount { id, target, env, required, mode, uid, gid }) => {
             let required = if *required { " required" } else { "" };
             format!("secret {id} {target:?} env {env:?} {mode:04o} {uid}:{gid}{required}")
+        }
+        RunMount::Ssh(SshMount { id, target, required, mode, uid, gid }) => {
+            let required = if *required { " required" } else { "" };
+            format!("ssh {id} {target} {mode:04o} {uid}:{gid}{required}")
         }
     }
 }

@@ -9,17 +9,22 @@ use super::stage::StagePlanner;
 use super::{Base, PlanError, PlanErrorKind, ResultExt, path};
 use crate::image_config;
 use crate::stage_graph::GraphBase;
-use crate::step::{BindMount, CacheMount, RunMount, SecretMount, Sharing, Source};
+use crate::step::{BindMount, CacheMount, RunMount, SecretMount, Sharing, Source, SshMount};
 
 const SECRETS_DIR: &str = "/run/secrets";
 const SECRET_MODE: u32 = 0o400;
+const SOCKETS: &str = "/run/buildkit/ssh_agent";
+const SOCKET_MODE: u32 = 0o600;
+/// Where programs look for the agent's socket.
+const AGENT_VARIABLE: &str = "SSH_AUTH_SOCK";
 
 impl StagePlanner<'_> {
     pub(super) fn mounts(&mut self, run: &Run) -> Result<Vec<RunMount>, PlanError> {
         let mut mounts = Vec::new();
         for word in &run.mounts {
             let spec = self.mount_spec(word)?;
-            mounts.push(self.mount(&spec).at(word.span)?);
+            let sockets = mounts.iter().filter(|mount| matches!(mount, RunMount::Ssh(_))).count();
+            mounts.push(self.mount(&spec, sockets).at(word.span)?);
         }
         Ok(mounts)
     }
@@ -38,12 +43,11 @@ impl StagePlanner<'_> {
         Ok(spec)
     }
 
-    fn mount(&self, spec: &MountSpec) -> Result<RunMount, PlanErrorKind> {
+    /// `sockets` says how many agents the mounts before it forward.
+    fn mount(&self, spec: &MountSpec, sockets: usize) -> Result<RunMount, PlanErrorKind> {
         match spec.kind {
             MountKind::Secret => secret(spec).map(RunMount::Secret),
-            MountKind::Ssh => {
-                Err(PlanErrorKind::Unsupported { feature: "RUN --mount=type=ssh".to_owned() })
-            }
+            MountKind::Ssh => Ok(RunMount::Ssh(ssh(spec, sockets))),
             MountKind::Tmpfs => Ok(RunMount::Tmpfs {
                 target: self.mount_target(spec)?,
                 size: spec.size,
@@ -151,4 +155,26 @@ fn secret(spec: &MountSpec) -> Result<SecretMount, PlanErrorKind> {
         uid: spec.uid.unwrap_or(0),
         gid: spec.gid.unwrap_or(0),
     })
+}
+
+fn ssh(spec: &MountSpec, sockets: usize) -> SshMount {
+    let target = spec.target.as_deref().map(path::clean);
+    SshMount {
+        id: spec.id.clone().unwrap_or_else(|| "default".to_owned()),
+        target: target.unwrap_or_else(|| format!("{SOCKETS}.{sockets}")),
+        required: spec.required,
+        mode: spec.mode.unwrap_or(SOCKET_MODE),
+        uid: spec.uid.unwrap_or(0),
+        gid: spec.gid.unwrap_or(0),
+    }
+}
+
+/// SSH_AUTH_SOCK, unless the Dockerfile sets it itself: the first of the agents, as with BuildKit.
+pub(super) fn agent_variable(mounts: &[RunMount], env: &[String]) -> Option<String> {
+    let socket = mounts.iter().find_map(|mount| match mount {
+        RunMount::Ssh(ssh) => Some(&ssh.target),
+        _ => None,
+    })?;
+    let given = env.iter().any(|known| known.split('=').next() == Some(AGENT_VARIABLE));
+    (!given).then(|| format!("{AGENT_VARIABLE}={socket}"))
 }

@@ -3,6 +3,7 @@
 use parser::ast::{CommandForm, Heredoc, Instruction, Run, RunNetwork, RunSecurity};
 use parser::{Span, heredoc};
 
+use super::mounts::agent_variable;
 use super::stage::StagePlanner;
 use super::step_name::{heredoc_summary, shown};
 use super::{PlanError, PlanErrorKind, ResultExt};
@@ -36,13 +37,15 @@ impl StagePlanner<'_> {
         let mounts = self.mounts(run)?;
         let request = self.context.request;
         let history = history::run_text(&command.args, &self.scope.declared_values());
+        let mut env = self.scope.variables().to_env();
+        env.extend(agent_variable(&mounts, &env));
         let mut text = shown(&instruction.original, self.context.escape(), &self.scope);
         if let Some(summary) = &command.summary {
             text.push_str(&format!(" ({summary})"));
         }
         let step = RunStep {
             args: command.args,
-            env: self.scope.variables().to_env(),
+            env,
             proxy_env: scope::proxy_environment(&self.context.build_args),
             cwd: image_config::workdir(&self.config),
             user: self.config.config.user.clone(),

@@ -103,6 +103,8 @@ impl OneStep<'_> {
             snapshotter: &*session.snapshotter,
             cancel: &session.stop,
             secrets: &session.request.secrets,
+            ssh: &session.request.ssh,
+            store: session.store,
             log: &log,
         };
         let temp = session.store.temp_path()?;

@@ -19,7 +19,7 @@ pub(super) fn sources(step: &RunStep) -> impl Iterator<Item = &Source> {
     step.mounts.iter().filter_map(|mount| match mount {
         RunMount::Bind(bind) => Some(&bind.from),
         RunMount::Cache(cache) => Some(&cache.from),
-        RunMount::Tmpfs { .. } | RunMount::Secret(_) => None,
+        RunMount::Tmpfs { .. } | RunMount::Secret(_) | RunMount::Ssh(_) => None,
     })
 }
 
@@ -48,7 +48,7 @@ pub(super) fn inputs(session: &Session<'_>, step: &RunStep) -> Result<Inputs, St
                     inputs.fact(format!("cache {}", cache.target), layers.key);
                 }
             }
-            RunMount::Tmpfs { .. } | RunMount::Secret(_) => {}
+            RunMount::Tmpfs { .. } | RunMount::Secret(_) | RunMount::Ssh(_) => {}
         }
     }
     Ok(inputs)

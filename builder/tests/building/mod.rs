@@ -73,6 +73,7 @@ impl Bench {
             tags: vec!["img".to_owned()],
             no_cache: NoCache::None,
             secrets: Vec::new(),
+            ssh: Vec::new(),
             add_hosts: Vec::new(),
             network: NetworkMode::Default,
             shm_size: None,

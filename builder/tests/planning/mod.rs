@@ -61,6 +61,7 @@ pub fn request(dockerfile: &[u8]) -> BuildRequest {
         tags: Vec::new(),
         no_cache: NoCache::None,
         secrets: Vec::new(),
+        ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
         shm_size: None,

@@ -143,6 +143,7 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         tags: Vec::new(),
         no_cache: NoCache::None,
         secrets: Vec::new(),
+        ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
         shm_size: None,

@@ -141,6 +141,9 @@ pub(crate) struct BuildArgs {
     /// Give RUN steps a secret: `id=ID[,src=FILE|env=NAME]`
     #[arg(long = "secret", value_name = "SPEC")]
     pub(crate) secrets: Vec<String>,
+    /// Let RUN steps use the keys of an ssh agent (default: that of $SSH_AUTH_SOCK)
+    #[arg(long, value_name = "ID[=SOCKET]")]
+    pub(crate) ssh: Vec<String>,
     /// Add a line to /etc/hosts of RUN steps
     #[arg(long = "add-host", value_name = "HOST:IP")]
     pub(crate) add_hosts: Vec<String>,

@@ -88,7 +88,6 @@ const BUILD: &[Flag] = &[
     Flag { name: "sbom", short: None, takes: Takes::SwitchOrValue, hint: ATTESTATIONS },
     value("security-opt", HARDENING),
     switch("squash", CLASSIC),
-    value("ssh", "agents cannot be forwarded yet; use `--secret` for a key"),
 ];
 
 const RUN: &[Flag] = &[

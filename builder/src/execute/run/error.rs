@@ -32,6 +32,12 @@ pub enum RunError {
     SecretSize { id: String },
     #[error("the secret {id} cannot be a variable: it is not UTF-8 or has a NUL")]
     SecretText { id: String },
+    #[error("unset ssh forward key {id}")]
+    SshMissing { id: String },
+    #[error("cannot reach the ssh agent {id} at `{}`", path.display())]
+    SshAgent { id: String, path: PathBuf, source: io::Error },
+    #[error("cannot make a socket for the ssh agent {id}")]
+    SshSocket { id: String, source: io::Error },
     #[error("cannot read the output of the process")]
     Output { source: io::Error },
 }
@@ -41,6 +47,8 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             RunError::SecretMissing { id } => Some(format!("give it with `--secret id={id}`")),
+            RunError::SshMissing { id } => Some(format!("forward an agent with `--ssh {id}`")),
+            RunError::SshAgent { .. } => Some("is the agent still running?".to_owned()),
             RunError::Exit { code: 127, .. } => Some(
                 "127 means that a program was not found: is it installed in this stage?".to_owned(),
             ),

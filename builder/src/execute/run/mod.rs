@@ -7,6 +7,7 @@
 //! | `mounts.rs`      | `--mount`: what stands behind each, in the order they are made  |
 //! | `cache_mount.rs` | directories that outlive builds, and who may use them at once   |
 //! | `secret.rs`      | secrets as files in memory and variables                        |
+//! | `ssh.rs`         | the user's agent behind a socket                                |
 //! | `output.rs`      | lines of output, and the last ones for the error                |
 //!
 //! Mounts are made in the runtime's own mount namespace and what is prepared here lies in the
@@ -19,12 +20,13 @@ mod mounts;
 mod output;
 mod secret;
 mod spec;
+mod ssh;
 
 use std::fmt;
 use std::sync::Arc;
 
 use runtime::{Container, ContainerSpec, ExitStatus, RuntimeError, StartFailure, Stdio, Zygote};
-use store::{SnapshotId, Snapshotter};
+use store::{SnapshotId, Snapshotter, Store};
 
 pub use error::RunError;
 pub(crate) use mounts::{MountPlan, Prepared, is_made};
@@ -32,7 +34,7 @@ pub(crate) use mounts::{MountPlan, Prepared, is_made};
 use super::StepError;
 use crate::cancel::Cancel;
 use crate::progress::LogStream;
-use crate::request::Secret;
+use crate::request::{Secret, SshAgent};
 use crate::step::RunStep;
 use output::Output;
 
@@ -45,6 +47,9 @@ pub(crate) struct Setting<'a> {
     pub(crate) snapshotter: &'a dyn Snapshotter,
     pub(crate) cancel: &'a Cancel,
     pub(crate) secrets: &'a [Secret],
+    pub(crate) ssh: &'a [SshAgent],
+    /// For what must not outlive the step.
+    pub(crate) store: &'a Store,
     /// Gets the output as it comes, in whole lines as far as there are any; from two threads.
     pub(crate) log: &'a (dyn Fn(LogStream, Vec<u8>) + Sync),
 }

@@ -8,9 +8,9 @@ use store::{ActiveSnapshot, SnapshotId};
 use sys::RootDir;
 
 use super::cache_mount::CacheDir;
-use super::{RunError, Setting, command, secret, spec};
+use super::{RunError, Setting, command, secret, spec, ssh};
 use crate::execute::StepError;
-use crate::step::{BindMount, CacheMount, RunMount, RunStep};
+use crate::step::{BindMount, CacheMount, RunMount, RunStep, SshMount};
 
 /// What the mounts of a step read, in the order of the step's mounts.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct MountPlan {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Prepared {
-    /// tmpfs, secrets, and mounts that another one replaces.
+    /// tmpfs, secrets, agents, and mounts that another one replaces.
     Nothing,
     /// A bind mount: a stack of snapshots, at least one, and the path in it.
     Tree {
@@ -44,6 +44,7 @@ pub(super) struct Resolved {
     writable: Vec<ActiveSnapshot>,
     copies: Vec<Arc<ActiveSnapshot>>,
     caches: Vec<CacheDir>,
+    agents: Vec<ssh::Forwarding>,
 }
 
 /// Which of the mounts are made: of several on one target only the last.
@@ -58,6 +59,7 @@ fn target(mount: &RunMount) -> Option<&str> {
         RunMount::Cache(cache) => Some(&cache.target),
         RunMount::Tmpfs { target, .. } => Some(target),
         RunMount::Secret(secret) => secret.target.as_deref(),
+        RunMount::Ssh(ssh) => Some(&ssh.target),
     }
 }
 
@@ -95,6 +97,7 @@ pub(super) fn resolve(
                 resolved.list.extend(given.file);
                 resolved.variables.extend(given.variable);
             }
+            (RunMount::Ssh(ssh), _) => resolved.agent(ssh, setting)?,
             // The solver gives each mount that is made what it needs.
             (RunMount::Bind(_) | RunMount::Cache(_), _) => {}
         }
@@ -151,6 +154,16 @@ impl Resolved {
         };
         self.push(&bind.target, source, bind.read_only);
         self.copies.push(copy);
+        Ok(())
+    }
+
+    fn agent(&mut self, mount: &SshMount, setting: &Setting<'_>) -> Result<(), StepError> {
+        let directory = setting.store.temp_path()?;
+        let Some(forwarding) = ssh::forward(mount, setting.ssh, directory)? else { return Ok(()) };
+        let source = MountSource::Path { source: forwarding.socket(), subpath: None };
+        // A socket on a read-only mount can be connected to, but its owner and mode stay.
+        self.push(&mount.target, source, true);
+        self.agents.push(forwarding);
         Ok(())
     }
 

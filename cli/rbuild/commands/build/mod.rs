@@ -10,6 +10,7 @@ mod request;
 mod result;
 mod secret;
 mod space;
+mod ssh;
 
 use anyhow::{Result, bail};
 use builder::{BuildRequest, Cancel};

@@ -11,7 +11,7 @@ use cli::environment::Environment;
 use store::Reference;
 
 use super::context::Inputs;
-use super::{output, secret};
+use super::{output, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
 
@@ -21,6 +21,7 @@ pub(super) fn resolve(
     environment: &Environment,
 ) -> Result<BuildRequest> {
     let secrets = args.secrets.iter().map(|text| secret::parse(text, environment));
+    let agents = args.ssh.iter().map(|text| ssh::parse(text, environment));
     let outputs = args.outputs.iter().filter_map(|text| output::parse(text).transpose());
     let platforms = args.platform.iter().flat_map(|list| list.split(','));
     Ok(BuildRequest {
@@ -34,6 +35,7 @@ pub(super) fn resolve(
         tags: tags(&args.tag)?,
         no_cache: no_cache(args),
         secrets: secrets.collect::<Result<_>>()?,
+        ssh: agents.collect::<Result<_>>()?,
         add_hosts: args.add_hosts.iter().map(|text| settings::host(text)).collect::<Result<_>>()?,
         network: network(args.network.as_deref())?,
         shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
