@@ -122,6 +122,23 @@ fn a_build_shows_warnings_as_a_check_does_and_also_when_it_fails() {
 }
 
 #[test]
+fn strict_makes_errors_of_what_buildkit_takes_in_silence() {
+    let sandbox = Sandbox::new();
+    sandbox.write("f", "F");
+    sandbox.write("Dockerfile", "FROM scratch\nCOPY --chown=nobody f /\n");
+    let built = sandbox.rbuild(["build", "."]).success();
+    built.says("warning: UnknownOwner: `--chown=nobody`").says("1 warning found");
+    let failed = sandbox.rbuild(["build", "--strict", "."]).exits(1);
+    let failed =
+        failed.says("error: UnknownOwner: `--chown=nobody`").says("2 | COPY --chown=nobody f /");
+    failed.says("hint: make the user in an earlier step");
+    sandbox.write("Dockerfile", "FROM scratch\nCOPY --link --chmod=600 f /\n");
+    sandbox.rbuild(["check"]).success().says("warning: LinkBesideChmod");
+    let failed = sandbox.rbuild(["check", "--strict"]).exits(1);
+    failed.says("error: LinkBesideChmod").says("2 | COPY --link");
+}
+
+#[test]
 fn scanners_get_sarif() {
     let sandbox = Sandbox::new();
     sandbox.write("Dockerfile", WARNED);

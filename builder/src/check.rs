@@ -65,13 +65,11 @@ impl Bases<'_> {
 
     fn say_missing(&self) -> Option<Warning> {
         let names: Vec<String> = self.missing.borrow().iter().cloned().collect();
-        (!names.is_empty()).then(|| Warning {
-            rule: None,
-            message: format!(
+        (!names.is_empty()).then(|| {
+            Warning::remark(format!(
                 "not in the store, checked as images without variables or settings: {}",
                 names.join(", ")
-            ),
-            span: None,
+            ))
         })
     }
 }

@@ -23,6 +23,7 @@ mod image_config;
 mod named_context;
 pub mod plan;
 pub mod progress;
+mod quirk;
 pub mod request;
 mod scope;
 mod solve;
@@ -37,6 +38,7 @@ pub use error::{BuildError, RunError, StepError};
 pub use history::rfc3339;
 pub use plan::{BuildPlan, PlannedStage};
 pub use progress::{BuildEvent, Progress};
+pub use quirk::Quirk;
 pub use request::BuildRequest;
 pub use step::{PlannedStep, Source, StageId, Step};
 

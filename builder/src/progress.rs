@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use parser::{Source, Span};
 
+use crate::quirk::Quirk;
+
 /// Receives events from many threads at once; must not block for long.
 pub trait Progress: Send + Sync {
     fn event(&self, event: BuildEvent);
@@ -80,11 +82,31 @@ pub enum LogStream {
 pub struct Warning {
     /// Name of the build check (`UndefinedVar`); absent for what is not a check.
     pub rule: Option<&'static str>,
+    /// What a `--strict` build would fail with.
+    pub quirk: Option<Quirk>,
     pub message: String,
     pub span: Option<Span>,
 }
 
 impl Warning {
+    pub(crate) fn rule(name: &'static str, message: String, span: Span) -> Warning {
+        Warning { rule: Some(name), quirk: None, message, span: Some(span) }
+    }
+
+    pub(crate) fn quirk(quirk: Quirk, message: String, span: Span) -> Warning {
+        Warning { rule: None, quirk: Some(quirk), message, span: Some(span) }
+    }
+
+    /// About no line of the file.
+    pub(crate) fn remark(message: String) -> Warning {
+        Warning { rule: None, quirk: None, message, span: None }
+    }
+
+    /// Of the check or the quirk; remarks have none.
+    pub fn name(&self) -> Option<&'static str> {
+        self.rule.or(self.quirk.map(Quirk::name))
+    }
+
     /// First and last line, as BuildKit reports them.
     pub fn lines(&self, source: &Source) -> Option<(usize, usize)> {
         let (first, last) = source.lines(self.span?);

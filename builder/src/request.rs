@@ -38,6 +38,8 @@ pub struct BuildRequest {
     /// `--build-context`, by name as typed.
     pub named_contexts: BTreeMap<String, NamedContext>,
     pub outputs: Vec<Output>,
+    /// `--strict`: every [`crate::Quirk`] fails the build.
+    pub strict: bool,
     /// Steps that run at once; the number of CPUs when absent.
     pub jobs: Option<NonZeroUsize>,
     /// When the build began: `created` of the image unless SOURCE_DATE_EPOCH is given.

@@ -26,13 +26,12 @@ pub fn text(source: &Source, warnings: &[&Warning], complete: bool) -> String {
 
 /// A warning with its lines, and the page about its rule.
 pub fn report(source: &Source, warning: &Warning) -> Report {
-    let rule = rule(warning);
-    let name = rule.map(|rule| format!("{}: ", rule.name)).unwrap_or_default();
+    let name = warning.name().map(|name| format!("{name}: ")).unwrap_or_default();
     let mut report = Report::warning(format!("{name}{}", warning.message));
     if let Some(span) = warning.span {
         report = report.excerpt(dockerfile::excerpt(source, span));
     }
-    let Some(rule) = rule else { return report };
+    let Some(rule) = rule(warning) else { return report };
     if rule.says_more {
         report = report.note(rule.description);
     }

@@ -9,6 +9,7 @@ use store::tree::TreeError;
 
 use super::run::RunError;
 use super::source::SourceError;
+use crate::quirk::Quirk;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
@@ -26,6 +27,9 @@ pub enum StepError {
     Tree(#[from] TreeError),
     #[error(transparent)]
     Sys(#[from] sys::SysError),
+    /// With `--strict` only.
+    #[error("{}: {message}", quirk.name())]
+    Quirk { quirk: Quirk, message: String },
     #[error("`--chown {spec}`: {source}")]
     Owner { spec: String, source: runtime::user::UserError },
     #[error("`USER {spec}`: {source}")]
@@ -75,6 +79,7 @@ impl StepError {
                 "there are no registries yet: put it in the store with `rbuild load` or `rbuild import`"
                     .to_owned(),
             ),
+            StepError::Quirk { quirk, .. } => Some(quirk.hint().to_owned()),
             StepError::Run(error) => error.hint(),
             StepError::Store(error) => error.hint(),
             _ => None,

@@ -5,7 +5,7 @@ use parser::{Word, expand};
 
 use super::stage::StagePlanner;
 use super::step_name::shown;
-use super::{PlanError, PlanErrorKind, ResultExt, path};
+use super::{PlanError, PlanErrorKind, ResultExt, path, warnings};
 use crate::glob;
 use crate::history::Layer;
 use crate::image_config;
@@ -82,6 +82,9 @@ impl StagePlanner<'_> {
         let chmod = self.flag(flags.chmod)?;
         if let (Some(mode), Some(word)) = (&chmod, flags.chmod) {
             check_mode(mode).at(word.span)?;
+        }
+        if flags.link && chmod.is_some() {
+            warnings::link_beside_chmod(instruction.span, &mut self.warnings);
         }
         if from == Source::Context {
             let sources: Vec<String> = paths.iter().map(|written| written.text.clone()).collect();

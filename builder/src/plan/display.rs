@@ -18,7 +18,7 @@ impl fmt::Display for BuildPlan {
             writeln!(f, "epoch {epoch}")?;
         }
         for warning in &self.warnings {
-            match warning.rule {
+            match warning.name() {
                 Some(rule) => writeln!(f, "warning {rule}: {}", warning.message)?,
                 None => writeln!(f, "warning: {}", warning.message)?,
             }

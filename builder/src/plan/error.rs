@@ -9,6 +9,7 @@ use parser::{ErrorKind, ParseErrors, Span};
 
 use super::BaseError;
 use crate::execute::StepError;
+use crate::quirk::Quirk;
 
 /// One error with its place.
 #[derive(Debug)]
@@ -147,6 +148,9 @@ pub enum PlanErrorKind {
     ForeignRun { platform: String, host: String },
     #[error("lint violation found for rules: {rules}")]
     Lint { rules: String },
+    /// With `--strict` only.
+    #[error("{}: {message}", quirk.name())]
+    Quirk { quirk: Quirk, message: String },
     /// Known, and planned for later.
     #[error("{feature} is not supported yet")]
     Unsupported { feature: String },
@@ -165,6 +169,7 @@ impl PlanErrorKind {
             PlanErrorKind::BlankBase { .. } => {
                 Some("give the ARG a default before the first FROM, or pass --build-arg".into())
             }
+            PlanErrorKind::Quirk { quirk, .. } => Some(quirk.hint().into()),
             PlanErrorKind::Mount(error) => error.hint().map(Cow::from),
             PlanErrorKind::Base { source, suggestion: None, .. } => {
                 source.downcast_ref::<StepError>()?.hint().map(Cow::from)

@@ -100,7 +100,9 @@ pub fn plan(
     let planned = plan_target(dockerfile, request, platform, images, &mut warnings);
     let options = warnings::skip_by_options(dockerfile, request, &mut warnings);
     let failed = match planned.and_then(|plan| Ok((plan, options?))) {
-        Ok((plan, options)) => match warnings::violation(dockerfile, &options, &warnings) {
+        Ok((plan, options)) => match warnings::strange(request, &mut warnings)
+            .or_else(|| warnings::violation(dockerfile, &options, &warnings))
+        {
             None => return Ok(BuildPlan { warnings, ..plan }),
             Some(error) => error,
         },
@@ -146,7 +148,9 @@ pub(crate) fn check(
     let mut warnings = warnings::of_file(dockerfile, request);
     let checked = check_stages(dockerfile, request, platform, images, &mut warnings);
     let options = warnings::skip_by_options(dockerfile, request, &mut warnings);
-    (warnings, checked.and(options.map(drop)))
+    let checked = checked.and(options.map(drop));
+    let strange = warnings::strange(request, &mut warnings);
+    (warnings, checked.and(strange.map_or(Ok(()), Err)))
 }
 
 /// The warnings of what is right in a file that does not parse.

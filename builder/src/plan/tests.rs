@@ -25,6 +25,7 @@ pub(crate) fn request() -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         outputs: Vec::new(),
+        strict: false,
         jobs: None,
         now: SystemTime::UNIX_EPOCH,
     }

@@ -12,7 +12,7 @@ use super::seal::{Times, error_chain, fingerprint, seal_snapshot};
 use super::step::{Keyed, OneStep, Work};
 use crate::cache::{Cache, Inputs, KeyBuilder, Record, StepKey, StepLock};
 use crate::execute::{NewLayer, StepError, copy, run, workdir};
-use crate::progress::{BuildEvent, ProgressId, Warning};
+use crate::progress::{BuildEvent, ProgressId};
 use crate::step::Step;
 
 impl OneStep<'_> {
@@ -41,10 +41,6 @@ impl OneStep<'_> {
         let layer = match (&self.planned.step, &keyed.work) {
             (Step::Copy(step), Work::Copy(prepared)) => {
                 let below = self.below.tree(store)?;
-                for message in copy::warnings(step, &below)? {
-                    let warning = Warning { rule: None, message, span: Some(self.planned.span) };
-                    session.event(BuildEvent::Warning(warning));
-                }
                 copy::execute(step, prepared, &below, &setting)?
             }
             (Step::Workdir(step), _) => workdir::execute(step, &self.below.tree(store)?, &setting)?,

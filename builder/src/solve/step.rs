@@ -11,7 +11,7 @@ use crate::cache::{Inputs, KeyBuilder, Record, StepKey, explain};
 use crate::error::BuildError;
 use crate::execute::{StepError, copy};
 use crate::plan::PlannedStage;
-use crate::progress::{BuildEvent, ProgressId};
+use crate::progress::{BuildEvent, ProgressId, Warning};
 use crate::step::{PlannedStep, Step};
 
 pub(super) struct OneStep<'a> {
@@ -87,6 +87,7 @@ impl OneStep<'_> {
         let description = serde_json::to_value(&self.planned.step)
             .map_err(|source| StepError::Serialise { what: "the step", source })?;
         let keyed = self.key(&description)?;
+        self.tell_quirks(&keyed)?;
         let slot = {
             let mut steps = self.session.steps.lock().unwrap_or_else(PoisonError::into_inner);
             steps.entry(keyed.key).or_default().clone()
@@ -122,6 +123,21 @@ impl OneStep<'_> {
         self.session.cache.set_last_at(place, keyed.key)?;
         *slot = Some((key, layer.clone()));
         Ok((self.above(&keyed, key, layer), outcome))
+    }
+
+    fn tell_quirks(&self, keyed: &Keyed) -> Result<(), StepError> {
+        let (Step::Copy(step), Work::Copy(prepared)) = (&self.planned.step, &keyed.work) else {
+            return Ok(());
+        };
+        let below = || self.below.tree(self.session.store);
+        for (quirk, message) in copy::quirks(step, prepared, below)? {
+            if self.session.request.strict {
+                return Err(StepError::Quirk { quirk, message });
+            }
+            let warning = Warning::quirk(quirk, message, self.planned.span);
+            self.session.event(BuildEvent::Warning(warning));
+        }
+        Ok(())
     }
 
     fn find(&self, keyed: &Keyed) -> Result<Option<Record>, StepError> {

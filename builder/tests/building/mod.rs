@@ -4,6 +4,7 @@ mod cache;
 mod copying;
 mod ends;
 mod outputs;
+mod quirks;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -80,6 +81,7 @@ impl Bench {
             ulimits: Vec::new(),
             named_contexts: BTreeMap::new(),
             outputs: Vec::new(),
+            strict: false,
             jobs: None,
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
         }

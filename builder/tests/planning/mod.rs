@@ -68,6 +68,7 @@ pub fn request(dockerfile: &[u8]) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         outputs: Vec::new(),
+        strict: false,
         jobs: None,
         now: SystemTime::UNIX_EPOCH,
     }

@@ -150,6 +150,7 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         outputs: Vec::new(),
+        strict: false,
         jobs: None,
         now: SystemTime::now(),
     }

@@ -24,6 +24,9 @@ pub(crate) struct CheckArgs {
     /// Another source: `name=DIR`, `name=oci-layout://DIR` or `name=docker-image://IMAGE`
     #[arg(long = "build-context", value_name = "NAME=SOURCE")]
     pub(crate) build_contexts: Vec<String>,
+    /// Fail where BuildKit takes a mistake in silence, instead of warning
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// How to print what was found
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: CheckFormat,

@@ -180,6 +180,9 @@ pub(crate) struct BuildArgs {
     /// Has no effect: no step leaves a container behind
     #[arg(long, num_args = 0..=1, require_equals = true, hide = true)]
     pub(crate) force_rm: Option<Option<bool>>,
+    /// Fail where BuildKit takes a mistake in silence, instead of warning
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Only look for mistakes in the Dockerfile, as `rbuild check` does
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "BOOL")]
     pub(crate) check: Option<Option<bool>>,

@@ -1,11 +1,11 @@
 //! COPY and ADD: what they read (for the key), and the layer they make of it.
 
 mod place;
+mod quirks;
 mod unpack;
 
 use std::sync::Arc;
 
-use runtime::user;
 use store::Store;
 use store::tree::Tree;
 use sys::RootDir;
@@ -22,6 +22,7 @@ use crate::chmod::Chmod;
 use crate::context::ignore::Ignore;
 use crate::step::{CopySource, CopyStep};
 use place::place;
+pub(crate) use quirks::quirks;
 use unpack::{Scratch, try_unpack};
 
 /// What making a layer needs besides the step.
@@ -167,19 +168,6 @@ pub(crate) fn execute_into(
     let nothing = Tree::default();
     let (placed, _scratch) = arrange(step, prepared, &nothing, setting)?;
     layer::write_into(&placed, dir, setting)
-}
-
-/// What to tell about the names in `--chown`.
-pub(crate) fn warnings(step: &CopyStep, below: &Tree) -> Result<Vec<String>, StepError> {
-    let Some(spec) = &step.chown else { return Ok(Vec::new()) };
-    let unknown = owners::of_chown(spec, below)?.unknown;
-    let tell = |error: user::UserError| match &error {
-        user::UserError::UnknownGroup { .. } => {
-            format!("`--chown={spec}`: {error}: the files keep the user's group")
-        }
-        _ => format!("`--chown={spec}`: {error}: the files belong to root"),
-    };
-    Ok(unknown.into_iter().map(tell).collect())
 }
 
 /// Where everything goes; what was unpacked on the way has to live until it is written.

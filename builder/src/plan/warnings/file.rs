@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use parser::ast::{Dockerfile, Instruction, InstructionKind, Stage, WarningKind};
+use parser::ast::{
+    CommandForm, CopySource, Dockerfile, Instruction, InstructionKind, Run, Stage, WarningKind,
+};
 use parser::suggest::suggest;
 use parser::{Span, Spanned, Word, expand};
 use store::{ImageConfig, Platform, Reference};
@@ -10,6 +12,7 @@ use store::{ImageConfig, Platform, Reference};
 use super::super::{Context, global};
 use super::{did_you_mean, rule, skip_by_comments};
 use crate::progress::Warning;
+use crate::quirk::Quirk;
 use crate::request::BuildRequest;
 use crate::scope::{self, Variables};
 
@@ -31,16 +34,15 @@ pub(in crate::plan) fn of_instructions(
             WarningKind::EmptyContinuation { .. } => {
                 rule("NoEmptyContinuation", "Empty continuation line".to_owned(), warning.span)
             }
-            WarningKind::IgnoredFlag { flag } => Warning {
-                rule: None,
-                message: format!("{flag} has no effect here and is ignored"),
-                span: Some(warning.span),
-            },
-            WarningKind::BrokenTrigger { error } => Warning {
-                rule: None,
-                message: format!("ONBUILD trigger will fail in every build that uses it: {error}"),
-                span: Some(warning.span),
-            },
+            WarningKind::IgnoredFlag { flag } => {
+                let message = format!("{flag} has no effect here and is ignored");
+                Warning::quirk(Quirk::IgnoredFlag, message, warning.span)
+            }
+            WarningKind::BrokenTrigger { error } => {
+                let message =
+                    format!("ONBUILD trigger will fail in every build that uses it: {error}");
+                Warning::quirk(Quirk::BrokenTrigger, message, warning.span)
+            }
         });
     }
     for instruction in &dockerfile.global_args {
@@ -58,6 +60,7 @@ pub(in crate::plan) fn of_instructions(
         for instruction in &stage.instructions {
             let from = warnings.len();
             maintainer(instruction, &mut warnings);
+            mistaken_json(instruction, &mut warnings);
             description_of_arg(instruction, &mut warnings);
             skip_by_comments(&instruction.comments, from, &mut warnings);
         }
@@ -152,6 +155,47 @@ fn maintainer(instruction: &Instruction, warnings: &mut Vec<Warning>) {
         let message = "Maintainer instruction is deprecated in favor of using label";
         warnings.push(rule("MaintainerDeprecated", message.to_owned(), instruction.span));
     }
+}
+
+/// `CMD ['a']` or `RUN ["a" "b"]`: no JSON, so words for the shell or names of files.
+fn mistaken_json(instruction: &Instruction, warnings: &mut Vec<Warning>) {
+    let joined =
+        |words: &[Word]| words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+    let copied = |sources: &[CopySource], dest: &Word| {
+        let paths = sources.iter().filter_map(|source| match source {
+            CopySource::Path(word) => Some(word.clone()),
+            CopySource::Heredoc(_) => None,
+        });
+        joined(&paths.chain([dest.clone()]).collect::<Vec<_>>())
+    };
+    let text = match &instruction.kind {
+        InstructionKind::Run(Run { command: CommandForm::Shell { text, .. }, .. })
+        | InstructionKind::Cmd(CommandForm::Shell { text, .. })
+        | InstructionKind::Entrypoint(CommandForm::Shell { text, .. }) => text.clone(),
+        InstructionKind::Copy(copy) => copied(&copy.sources, &copy.dest),
+        InstructionKind::Add(add) => copied(&add.sources, &add.dest),
+        InstructionKind::Volume(words) => joined(words),
+        _ => return,
+    };
+    if is_meant_as_json(&text) {
+        let taken = match &instruction.kind {
+            InstructionKind::Copy(_) | InstructionKind::Add(_) | InstructionKind::Volume(_) => {
+                "takes its words for paths"
+            }
+            _ => "gives it to the shell",
+        };
+        let message = format!("this is no JSON array of strings: BuildKit {taken}");
+        warnings.push(Warning::quirk(Quirk::MistakenJson, message, instruction.span));
+    }
+}
+
+/// In brackets, beginning with a quote. The shell's `[ "$a" = b ]` has a blank first, and no commas behind quotes.
+fn is_meant_as_json(text: &str) -> bool {
+    let inner = text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let Some(inner) = inner else { return false };
+    let quotes = ['"', '\'', '“', '”', '‘', '’'];
+    let has_commas = || quotes.iter().any(|quote| inner.contains(&format!("{quote},")));
+    inner.trim_start().starts_with(quotes) && (inner.starts_with(quotes) || has_commas())
 }
 
 fn description_of_arg(instruction: &Instruction, warnings: &mut Vec<Warning>) {
@@ -286,6 +330,6 @@ pub(in crate::plan) fn check_unused_arguments(context: &Context<'_>, warnings: &
         given.filter(|name| !declared.contains(name) && !scope::is_predefined(name)).collect();
     if !unused.is_empty() {
         let message = format!("one or more build-args were not consumed: {}", unused.join(", "));
-        warnings.push(Warning { rule: None, message, span: None });
+        warnings.push(Warning::remark(message));
     }
 }

@@ -13,7 +13,7 @@ pub(super) use file::{
 };
 pub(super) use stage::{
     SeenOnce, check_ignored, check_json_form, check_legacy_pairs, check_ports, check_secret,
-    check_undefined, relative_workdir,
+    check_undefined, link_beside_chmod, relative_workdir,
 };
 
 use super::{PlanError, PlanErrorKind};
@@ -21,7 +21,7 @@ use crate::progress::Warning;
 use crate::request::BuildRequest;
 
 fn rule(name: &'static str, message: String, span: Span) -> Warning {
-    Warning { rule: Some(name), message, span: Some(span) }
+    Warning::rule(name, message, span)
 }
 
 /// With `error=true` the rules that were broken fail the build.
@@ -60,6 +60,14 @@ pub(super) fn skip_by_options(
         _ => !skips(&options, warning),
     });
     Ok(options)
+}
+
+/// With `--strict` the first quirk fails the build.
+pub(super) fn strange(request: &BuildRequest, warnings: &mut Vec<Warning>) -> Option<PlanError> {
+    let quirk = |warning: &Warning| request.strict && warning.quirk.is_some();
+    let at = warnings.iter().position(quirk)?;
+    let Warning { quirk, message, span, .. } = warnings.remove(at);
+    Some(PlanError { kind: PlanErrorKind::Quirk { quirk: quirk?, message }, span })
 }
 
 fn directive_span(dockerfile: &Dockerfile) -> Option<Span> {

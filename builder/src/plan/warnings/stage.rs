@@ -10,6 +10,7 @@ use store::ImageConfig;
 use super::{did_you_mean, rule};
 use crate::context::ignore::Ignore;
 use crate::progress::Warning;
+use crate::quirk::Quirk;
 use crate::scope::Scope;
 
 /// The last CMD, ENTRYPOINT and HEALTHCHECK of a stage are the only ones that count.
@@ -78,6 +79,12 @@ pub(in crate::plan) fn check_undefined(
         let message = format!("Usage of undefined variable '${name}'{suggestion}");
         warnings.push(rule("UndefinedVar", message, span));
     }
+}
+
+/// Modes cannot be set without the files below, so BuildKit makes an ordinary layer.
+pub(in crate::plan) fn link_beside_chmod(span: Span, warnings: &mut Vec<Warning>) {
+    let message = "BuildKit ignores `--link` beside `--chmod`".to_owned();
+    warnings.push(Warning::quirk(Quirk::LinkBesideChmod, message, span));
 }
 
 pub(in crate::plan) fn relative_workdir(path: &str, span: Span, warnings: &mut Vec<Warning>) {

@@ -19,6 +19,7 @@ pub(crate) fn run(args: &CheckArgs, environment: &Environment) -> Result<Exit> {
         build_args: args.build_args.clone(),
         platform: args.platform.clone(),
         build_contexts: args.build_contexts.clone(),
+        strict: args.strict,
         ..BuildArgs::default()
     };
     check(&build, args.format, environment)

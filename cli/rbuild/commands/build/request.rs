@@ -42,6 +42,7 @@ pub(super) fn resolve(
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
         named_contexts: named_contexts(&args.build_contexts)?,
         outputs: outputs.collect::<Result<_>>()?,
+        strict: args.strict,
         jobs: None,
         now: SystemTime::now(),
     })
