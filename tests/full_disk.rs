@@ -99,6 +99,56 @@ fn every_command_survives_a_disk_of_every_size() {
     }
 }
 
+#[test]
+fn it_says_what_needed_how_much() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let disk = SmallDisk::new(&sandbox);
+    let rootfs = crate::support::busybox_rootfs();
+    sandbox.rbuild(["import".as_ref(), rootfs.as_os_str(), "busybox".as_ref()]).success();
+    sandbox.rbuild(["run", "--rm", "busybox", "true"]).success();
+    sandbox.write("context/big", &"0123456789\n".repeat(300_000));
+    sandbox.write("context/copy", "FROM busybox\nCOPY big /a\n");
+    let half = "FROM busybox\nRUN head -c 2500000 /dev/urandom > /x\n";
+    sandbox.write("context/half", half);
+    sandbox.write("context/run", &half.replace("/x", "/x || { rm /x; exit 7; }"));
+    sandbox.rbuild(["build", "-f", "context/copy", "-t", "app", "context"]).success();
+    sandbox.rbuild(["save", "--uncompressed", "-o", "app.tar", "app"]).success();
+    start_over(&sandbox);
+    let cases: [(&[&str], u64, &[&str]); 5] = [
+        (&["load", "-i", "app.tar"], 1000, &["blobs/sha256/", "needs 330", " could be written"]),
+        (&["import", "app.tar", "app"], 1000, &["the layer, which needs more than the "]),
+        (
+            &["build", "-f", "context/copy", "-t", "app", "context"],
+            1000,
+            &["COPY big /a", "the layer that the step made, which needs about 3300"],
+        ),
+        // Written by the program, and then no room for the layer.
+        (
+            &["build", "-f", "context/half", "-t", "app", "context"],
+            3500,
+            &["[2/2] RUN head -c 2500000", "which needs about 25"],
+        ),
+        (
+            &["build", "-f", "context/run", "-t", "app", "context"],
+            1000,
+            &["exit code: 7", "the disk of the store was full when it ended: "],
+        ),
+    ];
+    for (args, room, words) in cases {
+        disk.resize(disk.used() + room);
+        let output = sandbox.rbuild(args);
+        assert_eq!(output.status, Some(1), "{output}");
+        for word in words.iter().chain(&["rbuild system prune"]) {
+            assert!(output.stderr.contains(word), "no `{word}`: {output}");
+        }
+        disk.resize(ENOUGH);
+        start_over(&sandbox);
+    }
+}
+
 /// Only the base image.
 fn start_over(sandbox: &Sandbox) {
     sandbox.rbuild(["rmi", "-f", "app"]).success();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use parser::{ParseErrors, Span};
 use store::StoreError;
+use store::usage::Disk;
 
 pub use crate::execute::{RunError, StepError};
 use crate::plan::PlanError;
@@ -41,6 +42,15 @@ impl BuildError {
         match self {
             BuildError::Plan(error) => error.span,
             BuildError::Step { span, .. } => Some(*span),
+            _ => None,
+        }
+    }
+
+    /// What a program of a RUN left of the store's disk, if it failed with next to nothing left.
+    pub fn full_disk(&self) -> Option<Disk> {
+        let BuildError::Step { source, .. } = self else { return None };
+        match &**source {
+            StepError::Run(RunError::Exit { full, .. }) => *full,
             _ => None,
         }
     }

@@ -11,7 +11,7 @@
 
 pub mod checks;
 pub mod dockerfile;
-mod space;
+pub mod space;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};

@@ -2,12 +2,23 @@
 
 use std::error::Error;
 
+use store::usage::Disk;
+
 use crate::environment::Environment;
 use crate::output;
 
 /// The kernel's words, in small letters. They are the last cause of whatever failed, be it an `io::Error` or a text
 /// that came from another process.
 const FULL: [&str; 2] = ["no space left on device", "quota exceeded"];
+
+/// For a program that failed when there was next to nothing left, whatever it says of that itself.
+pub fn when_it_ended(disk: &Disk) -> String {
+    let (free, all) = (output::size(disk.free), output::size(disk.size));
+    format!(
+        "the disk of the store was full when it ended: {free} of {all} were free; \
+         `rbuild system prune` removes what is not used"
+    )
+}
 
 pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     let mut cause = Some(error);

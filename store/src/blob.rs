@@ -43,10 +43,7 @@ impl Store {
         let copied = copy_into(&mut reader.take(size.saturating_add(1)), &mut writer);
         let written = writer.size();
         let stored = copied.and_then(|()| writer.finish_as(digest, size));
-        stored.map_err(|error| match error.is_full_disk() {
-            true => StoreError::BlobSpace { digest, size, written, source: Box::new(error) },
-            false => error,
-        })
+        stored.map_err(|error| error.for_space_of(|| format!("blob {digest}"), Some(size), written))
     }
 
     /// Stores `bytes`.

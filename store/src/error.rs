@@ -27,8 +27,10 @@ pub enum StoreError {
     BlobCorrupt { expected: Digest, actual: Digest },
     #[error("blob {digest} has {actual} bytes instead of {expected}")]
     BlobSize { digest: Digest, expected: u64, actual: u64 },
-    #[error("cannot store blob {digest}, which needs {size} bytes: {written} could be written")]
-    BlobSpace { digest: Digest, size: u64, written: u64, source: Box<StoreError> },
+    #[error("cannot store {what}, which needs {size} bytes: {written} could be written")]
+    Space { what: String, size: u64, written: u64, source: Box<StoreError> },
+    #[error("cannot store {what}, which needs more than the {written} bytes that could be written")]
+    SpaceUnknown { what: String, written: u64, source: Box<StoreError> },
     #[error("cannot read what should become a blob")]
     BlobSource { source: io::Error },
     #[error("{what} {digest} is not valid")]
@@ -81,10 +83,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether it is for want of space.
-    pub(crate) fn is_full_disk(&self) -> bool {
-        let StoreError::Io { source, .. } = self else { return false };
-        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    /// If it is for want of space, with what was to be stored. No `size`: only its end would have told.
+    pub(crate) fn for_space_of(
+        self,
+        what: impl FnOnce() -> String,
+        size: Option<u64>,
+        written: u64,
+    ) -> Self {
+        if !is_full_disk(&self) {
+            return self;
+        }
+        let (what, source) = (what(), Box::new(self));
+        match size {
+            Some(size) => StoreError::Space { what, size, written, source },
+            None => StoreError::SpaceUnknown { what, written, source },
+        }
     }
 
     /// What the user can do about it.
@@ -103,6 +116,13 @@ impl StoreError {
             _ => None,
         }
     }
+}
+
+/// Whether something failed for want of space.
+pub fn is_full_disk(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut kinds = causes.filter_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
+    kinds.any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 fn list<T: ToString>(items: &[T]) -> String {

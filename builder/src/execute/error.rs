@@ -4,12 +4,15 @@ use std::io;
 use std::path::PathBuf;
 
 use store::StoreError;
-use store::layer::LayerError;
+use store::layer::{Entry, EntryKind, LayerError};
 use store::tree::TreeError;
 
 use super::run::RunError;
 use super::source::SourceError;
 use crate::quirk::Quirk;
+
+/// Bytes of an archive that each entry takes beside its content.
+const HEADER: u64 = 512;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
@@ -58,6 +61,8 @@ pub enum StepError {
     Ignore { source: crate::context::ignore::IgnoreError },
     #[error("RUN for {platform} needs that machine: this one is {host}")]
     ForeignPlatform { platform: String, host: String },
+    #[error("cannot store the layer that the step made, which needs about {size} bytes")]
+    Space { size: u64, source: Box<StepError> },
     /// Another stage or the user ended the build first.
     #[error("the build was cancelled")]
     Cancelled,
@@ -84,6 +89,21 @@ impl StepError {
             StepError::Store(error) => error.hint(),
             _ => None,
         }
+    }
+}
+
+/// For `map_err`: how much a layer of these entries needs, should that have been more than there is.
+pub(crate) fn space_for<'a>(
+    entries: impl IntoIterator<Item = &'a Entry>,
+) -> impl FnOnce(StepError) -> StepError {
+    let size = |entry: &Entry| match entry.kind {
+        EntryKind::File { size, .. } => HEADER + size,
+        _ => HEADER,
+    };
+    let size = entries.into_iter().map(size).sum();
+    move |error| match store::error::is_full_disk(&error) {
+        true => StepError::Space { size, source: Box::new(error) },
+        false => error,
     }
 }
 

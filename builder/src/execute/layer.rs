@@ -10,6 +10,7 @@ use store::{BlobWriter, Descriptor, media_type};
 use sys::RootDir;
 
 use super::copy::Setting;
+use super::error::space_for;
 use super::source::SourceError;
 use super::target::Placed;
 use super::{NewLayer, StepError};
@@ -17,8 +18,8 @@ use super::{NewLayer, StepError};
 /// Streams the entries into a layer blob.
 pub(crate) fn write(placed: &[Placed], setting: &Setting<'_>) -> Result<NewLayer, StepError> {
     let mut writer = LayerWriter::new(setting.store.blob_writer()?);
-    append(&mut writer, placed, setting)?;
-    let layer = seal(writer)?;
+    let written = append(&mut writer, placed, setting).and_then(|()| seal(writer));
+    let layer = written.map_err(space_for(placed.iter().map(|item| &item.entry)))?;
     check_unchanged(placed, &layer.index)?;
     Ok(layer)
 }

@@ -19,7 +19,7 @@ use store::layer::LayerIndex;
 use store::{Descriptor, DiffId};
 
 pub use error::StepError;
-pub(crate) use error::io_error;
+pub(crate) use error::{io_error, space_for};
 pub use run::RunError;
 
 /// A layer that was made: an uncompressed tar in the store.

@@ -145,7 +145,7 @@ impl OneStep<'_> {
                 report.write(&layer, Some(snapshot.clone()), &store, &below)?;
                 Ok(Sealed::new(layer))
             });
-            cell.seal(sealed.map_err(|error| error_chain(&error)));
+            cell.seal(sealed.map_err(|error| format!("{}: {}", report.name, error_chain(&error))));
         };
         let handle = std::thread::spawn(seal);
         session.sealing.lock().unwrap_or_else(PoisonError::into_inner).push(handle);

@@ -6,7 +6,7 @@ use store::{SnapshotId, Store};
 
 use super::filesystem::Filesystem;
 use crate::cache::{KeyBuilder, StepKey};
-use crate::execute::{NewLayer, StepError, layer};
+use crate::execute::{NewLayer, StepError, layer, space_for};
 
 /// Finds what a RUN changed and writes it as a layer.
 pub(super) fn seal_snapshot(
@@ -16,9 +16,9 @@ pub(super) fn seal_snapshot(
 ) -> Result<NewLayer, StepError> {
     let snapshotter = store.snapshotter();
     let index = snapshotter.changes(snapshot, &below.tree(store)?)?;
-    let mut writer = LayerWriter::new(store.blob_writer()?);
-    write_layer(&index, &snapshotter.dir(snapshot)?, &mut writer)?;
-    layer::seal(writer)
+    let (dir, mut writer) = (snapshotter.dir(snapshot)?, LayerWriter::new(store.blob_writer()?));
+    let written = write_layer(&index, &dir, &mut writer).map_err(StepError::from);
+    written.and_then(|()| layer::seal(writer)).map_err(space_for(&index))
 }
 
 /// Which times of files tell one result of a step from another.

@@ -6,7 +6,7 @@ use super::source::read_error;
 use crate::config::{ContainerConfig, History, ImageConfig};
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId};
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, io_error};
 use crate::image::{Image, NewImage};
 use crate::layer::{decompressor, index_layer};
 use crate::media_type;
@@ -34,7 +34,9 @@ impl Store {
         let mut tee = Tee { reader: plain, writer: self.blob_writer()?, write_error: None };
         let index = index_layer(&mut tee, &Tree::default());
         if let Some(source) = tee.write_error.take() {
-            return Err(super::ArchiveError::Write { source }.into());
+            let (store, written) = (self.root(), tee.writer.size());
+            let error = io_error("write to the store", store)(source);
+            return Err(error.for_space_of(|| "the layer".to_owned(), None, written));
         }
         let sealed = tee.writer.seal()?;
         let digest = sealed.info.digest;

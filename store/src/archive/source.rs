@@ -92,12 +92,12 @@ impl TarSource {
                 self.links.insert(name, target);
             }
             EntryKind::Hardlink { target } => drop(self.links.insert(name, clean_name(target))),
-            EntryKind::File { .. } => {
+            EntryKind::File { size, .. } => {
                 if is_document(&name) {
                     let bytes = read_limited(&name, &mut content)?;
                     self.documents.insert(name, bytes);
                 } else {
-                    let found = self.store_file(store, &name, content)?;
+                    let found = self.store_file(store, &name, content, *size)?;
                     self.files.insert(name, found);
                 }
             }
@@ -112,7 +112,13 @@ impl TarSource {
             || self.links.contains_key(name)
     }
 
-    fn store_file(&mut self, store: &Store, name: &str, content: &mut dyn Read) -> Result<Found> {
+    fn store_file(
+        &mut self,
+        store: &Store,
+        name: &str,
+        content: &mut dyn Read,
+        size: u64,
+    ) -> Result<Found> {
         let sealed = match digest_of_name(name) {
             Some(digest) if store.hold(Held::Blob(digest))? => {
                 match compare(store, digest, name, content)? {
@@ -120,7 +126,7 @@ impl TarSource {
                     Known::Damaged(sealed) => *sealed,
                 }
             }
-            _ => store_new(store, name, content)?,
+            _ => store_new(store, name, content, size)?,
         };
         self.written.push(sealed);
         Ok(Found::New(self.written.len() - 1))
@@ -243,7 +249,8 @@ impl Source for DirSource {
                 }
             }
             _ => {
-                let sealed = store_new(&self.store, name, &mut file)?;
+                let size = file.metadata().map_err(read_error)?.len();
+                let sealed = store_new(&self.store, name, &mut file, size)?;
                 self.add(sealed)
             }
         };
@@ -268,23 +275,20 @@ impl DirSource {
 }
 
 /// A file that the store does not have; one that is named by a digest must have it.
-fn store_new(store: &Store, name: &str, content: &mut dyn Read) -> Result<SealedBlob> {
-    let sealed = store_content(store, content)?;
+fn store_new(store: &Store, name: &str, content: &mut dyn Read, size: u64) -> Result<SealedBlob> {
+    let mut writer = store.blob_writer()?;
+    let copied = copy_into(content, &mut writer);
+    let written = writer.size();
+    let sealed = copied.and_then(|()| writer.seal()).map_err(|error| match error {
+        StoreError::BlobSource { source } => read_error(source),
+        error => error.for_space_of(|| format!("`{name}` of the archive"), Some(size), written),
+    })?;
     let actual = sealed.info.digest;
     match digest_of_name(name) {
         Some(expected) if expected != actual => {
             Err(ArchiveError::Corrupt { name: name.to_owned(), actual }.into())
         }
         _ => Ok(sealed),
-    }
-}
-
-fn store_content(store: &Store, content: &mut dyn Read) -> Result<SealedBlob> {
-    let mut writer = store.blob_writer()?;
-    match copy_into(content, &mut writer) {
-        Ok(()) => writer.seal(),
-        Err(StoreError::BlobSource { source }) => Err(ArchiveError::Read { source }.into()),
-        Err(error) => Err(error),
     }
 }
 

@@ -18,6 +18,8 @@ pub enum RunError {
         code: i32,
         /// Its last lines of output.
         tail: Vec<u8>,
+        /// What it left of the store's disk, if that was next to nothing.
+        full: Option<store::usage::Disk>,
     },
     /// There was no process.
     #[error("process {} did not complete successfully: {cause}", go_quote(command))]

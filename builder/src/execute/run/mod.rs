@@ -26,6 +26,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use runtime::{Container, ContainerSpec, ExitStatus, RuntimeError, StartFailure, Stdio, Zygote};
+use store::usage::Disk;
 use store::{SnapshotId, Snapshotter, Store};
 
 pub use error::RunError;
@@ -40,6 +41,8 @@ use output::Output;
 
 /// As many characters of a command as a message shows.
 const SHOWN: usize = 1000;
+/// A disk with less is full for most programs: they write in pieces, and may have removed what they could not finish.
+const NEXT_TO_NOTHING: u64 = 1 << 20;
 
 /// What RUN needs besides the step.
 pub(crate) struct Setting<'a> {
@@ -48,7 +51,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) cancel: &'a Cancel,
     pub(crate) secrets: &'a [Secret],
     pub(crate) ssh: &'a [SshAgent],
-    /// For what must not outlive the step.
+    /// For what must not outlive the step, and for its disk.
     pub(crate) store: &'a Store,
     /// Gets the output as it comes, in whole lines as far as there are any; from two threads.
     pub(crate) log: &'a (dyn Fn(LogStream, Vec<u8>) + Sync),
@@ -57,6 +60,13 @@ pub(crate) struct Setting<'a> {
 impl fmt::Debug for Setting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Setting").finish_non_exhaustive()
+    }
+}
+
+impl Setting<'_> {
+    /// To be asked before what a container wrote is taken away.
+    fn full_disk(&self) -> Option<Disk> {
+        self.store.disk().ok().filter(|disk| disk.free < NEXT_TO_NOTHING)
     }
 }
 
@@ -98,7 +108,8 @@ fn process(step: &RunStep, spec: &ContainerSpec, setting: &Setting<'_>) -> Resul
     if code == 0 {
         return Ok(());
     }
-    Err(RunError::Exit { command: command(step), outcome, code, tail: output.into_tail() }.into())
+    let (tail, full) = (output.into_tail(), setting.full_disk());
+    Err(RunError::Exit { command: command(step), outcome, code, tail, full }.into())
 }
 
 struct Ended {

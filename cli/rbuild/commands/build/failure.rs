@@ -21,6 +21,9 @@ fn report(error: &BuildError, source: &Source) -> Report {
     if let Some(span) = error.span() {
         report = report.excerpt(dockerfile::excerpt(source, span));
     }
+    if let Some(disk) = error.full_disk() {
+        report = report.note(report::space::when_it_ended(&disk));
+    }
     match error.hint() {
         Some(hint) => report.hint(hint),
         None => report,
