@@ -16,6 +16,9 @@ need dockerd docker.io
 need docker docker-cli # where it is not part of docker.io
 need mmdebstrap mmdebstrap
 need mkfs.ext4 e2fsprogs
+need bzip2 bzip2
+need xz xz-utils
+need zstd zstd
 need unshare util-linux
 need setpriv util-linux
 need mount mount

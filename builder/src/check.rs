@@ -91,7 +91,7 @@ impl BaseImages for Bases<'_> {
 
     fn named(&self, key: &str, platform: &Platform) -> Result<Option<ImageConfig>, BaseError> {
         match (self.request.named_contexts.get(key), self.store) {
-            (Some(NamedContext::Dir(_)), _) => Ok(None),
+            (Some(NamedContext::Dir(_) | NamedContext::Fetched(_)), _) => Ok(None),
             (Some(NamedContext::Image(name)), _) => self.image(name, platform).map(Some),
             (Some(NamedContext::OciLayout { path, tag, digest }), Some(store)) => {
                 let name = digest.as_deref().or(tag.as_deref());

@@ -16,6 +16,7 @@ pub mod context;
 mod error;
 mod execute;
 pub mod export;
+pub mod fetch;
 pub mod glob;
 mod healthcheck;
 mod history;

@@ -9,6 +9,8 @@ use std::time::SystemTime;
 use serde::Serialize;
 use store::LayerForm;
 
+use crate::fetch::Fetched;
+
 /// One build. Every field is set by the caller: there is no `Default`.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
@@ -58,6 +60,8 @@ pub struct SourceText {
 pub enum ContextSource {
     /// A directory of this machine.
     Dir(PathBuf),
+    /// An archive, unpacked.
+    Fetched(Fetched),
     /// No files (`rbuild build -`).
     Empty,
 }
@@ -137,6 +141,8 @@ pub struct Ulimit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamedContext {
     Dir(PathBuf),
+    /// An archive, unpacked.
+    Fetched(Fetched),
     /// `oci-layout://PATH[:TAG][@DIGEST]`
     OciLayout {
         path: PathBuf,

@@ -10,7 +10,7 @@ pub(crate) use archive::Archive;
 pub(crate) use base_image::busybox_rootfs;
 pub(crate) use output::Output;
 pub(crate) use repository::Repository;
-pub(crate) use sandbox::{Sandbox, run, run_script};
+pub(crate) use sandbox::{Sandbox, run, run_bytes, run_script};
 
 /// Whether containers can be started here. Says why not; `RBUILD_TEST_ROOT=1` (set by `.ci/run`)
 /// makes it a failure, so that nothing is skipped unnoticed.

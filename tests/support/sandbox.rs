@@ -104,13 +104,22 @@ impl Sandbox {
 }
 
 pub(crate) fn run(command: &mut Command, input: &str) -> Output {
+    give(command, input.as_bytes())
+}
+
+/// Runs a command with these bytes on its stdin.
+pub(crate) fn run_bytes(mut command: Command, input: &[u8]) -> Output {
+    give(command.stdin(Stdio::piped()), input)
+}
+
+fn give(command: &mut Command, input: &[u8]) -> Output {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line: Vec<_> = words.map(OsStr::to_string_lossy).collect();
     let line = line.join(" ");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     if let Some(mut stdin) = child.stdin.take() {
         // A command may fail before it has read everything.
-        let _unread = stdin.write_all(input.as_bytes());
+        let _unread = stdin.write_all(input);
     }
     Output::new(line, child.wait_with_output().unwrap())
 }

@@ -46,7 +46,7 @@ impl<'a> Images<'a> {
             _ => Err(missing(key)),
         };
         match self.request.named_contexts.get(key) {
-            Some(NamedContext::Dir(_)) => Ok(None),
+            Some(NamedContext::Dir(_) | NamedContext::Fetched(_)) => Ok(None),
             _ => self.shared(format!("context {key}"), platform, load).map(Some),
         }
     }

@@ -237,37 +237,50 @@ impl<'a> Session<'a> {
     }
 
     fn directory(&self, source: &Source) -> Result<Arc<dyn Files>, StepError> {
-        let path = match (source, &self.request.context) {
+        let (path, lasting) = match (source, &self.request.context) {
             (Source::Named(key), _) => match self.request.named_contexts.get(key) {
-                Some(NamedContext::Dir(path)) => path,
+                Some(NamedContext::Dir(path)) => (path.as_path(), true),
+                Some(NamedContext::Fetched(fetched)) => (fetched.path(), false),
                 _ => return Ok(Arc::new(nothing())),
             },
-            (_, ContextSource::Dir(path)) => path,
+            (_, ContextSource::Dir(path)) => (path.as_path(), true),
+            (_, ContextSource::Fetched(fetched)) => (fetched.path(), false),
             (_, ContextSource::Empty) => return Ok(Arc::new(nothing())),
         };
         let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(context) = contexts.get(source) {
             return Ok(context.clone());
         }
-        let context = Arc::new(self.open_context(source, path)?);
+        let context = Arc::new(self.open_context(source, path, lasting)?);
         contexts.insert(source.clone(), context.clone());
         Ok(context)
     }
 
-    fn open_context(&self, source: &Source, path: &Path) -> Result<Context, StepError> {
+    /// `lasting`: the next build finds the directory again, so what is learnt of its files is kept.
+    fn open_context(
+        &self,
+        source: &Source,
+        path: &Path,
+        lasting: bool,
+    ) -> Result<Context, StepError> {
+        let failed = |source| StepError::Directory { path: path.to_owned(), source };
         let text = match (source, &self.request.dockerignore) {
-            (Source::Context, Some(ignore)) => Some(ignore.text.clone()),
-            (Source::Context, None) => None,
-            _ => std::fs::read(path.join(".dockerignore")).ok(),
+            (Source::Context, Some(ignore)) => ignore.text.clone(),
+            (Source::Context, None) => Vec::new(),
+            // As BuildKit: what was chosen for an archive is not chosen again.
+            _ if !lasting => Vec::new(),
+            _ => std::fs::read(path.join(".dockerignore")).unwrap_or_default(),
         };
-        let ignore = Ignore::parse(text.unwrap_or_default())
-            .map_err(|source| StepError::Ignore { source })?;
+        let ignore = Ignore::parse(text).map_err(|source| StepError::Ignore { source })?;
+        let index = if lasting { self.file_index(path)? } else { FileIndex::default() };
+        Context::open(path, ignore, index).map_err(failed)
+    }
+
+    fn file_index(&self, path: &Path) -> Result<FileIndex, StepError> {
         let name = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let name = blake3::hash(name.as_os_str().as_encoded_bytes()).to_hex();
         let file = self.store.directory("cache/files")?.join(name.as_str());
-        let index = FileIndex::load(file, self.store.temp_path()?);
-        Context::open(path, ignore, index)
-            .map_err(|source| StepError::Directory { path: path.to_owned(), source })
+        Ok(FileIndex::load(file, self.store.temp_path()?))
     }
 
     pub(super) fn save_indexes(&self) {

@@ -12,6 +12,7 @@ use crate::error::BuildError;
 use crate::execute::{StepError, copy};
 use crate::plan::PlannedStage;
 use crate::progress::{BuildEvent, ProgressId, Warning};
+use crate::request::ContextSource;
 use crate::step::{PlannedStep, Step};
 
 pub(super) struct OneStep<'a> {
@@ -155,8 +156,13 @@ impl OneStep<'_> {
     /// The place in the Dockerfile, to explain misses by comparing with what was there before.
     fn place(&self) -> StepKey {
         let request = self.session.request;
+        let context = match &request.context {
+            // Where it was unpacked is another place each time.
+            ContextSource::Fetched(fetched) => format!("fetched {}", fetched.origin()),
+            context => format!("{context:?}"),
+        };
         KeyBuilder::new("place")
-            .part(format!("{:?}", request.context).as_bytes())
+            .part(context.as_bytes())
             .part(request.dockerfile.name.as_bytes())
             .part(self.stage.name.as_bytes())
             .part(self.stage.platform.to_string().as_bytes())

@@ -8,6 +8,7 @@ use cli::{Exit, output};
 use parser::Source;
 use store::Store;
 
+use super::fetch::Fetcher;
 use super::{context, failure, fields, request, source};
 use crate::args::{BuildArgs, CheckArgs, CheckFormat};
 
@@ -53,7 +54,8 @@ pub(super) fn check(
     format: CheckFormat,
     environment: &Environment,
 ) -> Result<Exit> {
-    let request = request::resolve(args, context::read(args)?, environment)?;
+    let fetcher = Fetcher::new(environment);
+    let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
     let source = source(&request);
     let store = existing_store(environment);
     show(&source, &builder::check(&request, store.as_ref()), format)

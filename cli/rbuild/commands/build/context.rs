@@ -1,12 +1,15 @@
 //! The build context and the Dockerfile: which files the arguments mean.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use builder::fetch::Fetched;
 use builder::request::{ContextSource, SourceText};
+use cli::report::Report;
 
+use super::fetch::{Fetcher, Streamed};
 use crate::args::BuildArgs;
 use crate::commands::dockerfile;
 
@@ -20,15 +23,22 @@ pub(super) struct Inputs {
 
 const STDIN: &str = "-";
 
-pub(super) fn read(args: &BuildArgs) -> Result<Inputs> {
+pub(super) fn read(args: &BuildArgs, fetcher: &Fetcher<'_>) -> Result<Inputs> {
     if args.context.as_os_str() == STDIN {
-        return from_stdin(args);
+        return from_stdin(args, fetcher);
     }
-    let context = directory(&args.context)?;
+    let text = args.context.to_string_lossy();
+    refuse_remote(&text)?;
+    if let Some(fetched) = fetcher.archive(&args.context)? {
+        return of_fetched(args, fetched);
+    }
+    of_directory(args, directory(&args.context)?)
+}
+
+fn of_directory(args: &BuildArgs, context: PathBuf) -> Result<Inputs> {
     let path = match &args.file {
         Some(path) if path.as_os_str() == STDIN => {
-            let text = dockerfile::read(path)?;
-            let dockerfile = SourceText { name: "Dockerfile".to_owned(), text };
+            let dockerfile = unnamed(dockerfile::read(path)?);
             let dockerignore = read_if_present(&context.join(".dockerignore"), ".dockerignore")?;
             return Ok(Inputs { context: ContextSource::Dir(context), dockerfile, dockerignore });
         }
@@ -36,22 +46,59 @@ pub(super) fn read(args: &BuildArgs) -> Result<Inputs> {
         None => default_dockerfile(&context),
     };
     let text = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let dockerfile = SourceText { name: name.unwrap_or_else(|| "Dockerfile".to_owned()), text };
+    let dockerfile = SourceText { name: file_name(&path), text };
     let dockerignore = dockerignore(&path, &context)?;
     Ok(Inputs { context: ContextSource::Dir(context), dockerfile, dockerignore })
 }
 
-fn directory(path: &Path) -> Result<PathBuf> {
-    let text = path.to_string_lossy();
+/// Everything is read from the archive, but a Dockerfile on stdin.
+fn of_fetched(args: &BuildArgs, fetched: Fetched) -> Result<Inputs> {
+    let dockerfile = match &args.file {
+        Some(path) if path.as_os_str() == STDIN => unnamed(dockerfile::read(path)?),
+        asked => {
+            let path = asked.as_deref().unwrap_or(Path::new("Dockerfile"));
+            let mut text = fetched.read(path)?;
+            if text.is_none() && asked.is_none() {
+                text = fetched.read(Path::new("dockerfile"))?;
+            }
+            let text = text.with_context(|| {
+                format!("there is no `{}` in {}", path.display(), fetched.origin())
+            })?;
+            SourceText { name: file_name(path), text }
+        }
+    };
+    if fetched.read(Path::new(".dockerignore"))?.is_some() {
+        let origin = fetched.origin();
+        Report::warning(format!("the .dockerignore in {origin} is not applied, as in BuildKit"))
+            .print();
+    }
+    Ok(Inputs { context: ContextSource::Fetched(fetched), dockerfile, dockerignore: None })
+}
+
+/// A Dockerfile that came without a name.
+fn unnamed(text: Vec<u8>) -> SourceText {
+    SourceText { name: "Dockerfile".to_owned(), text }
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "Dockerfile".to_owned())
+}
+
+fn refuse_remote(text: &str) -> Result<()> {
     let remote = ["http://", "https://", "git://", "git@", "ssh://", "github.com/"];
     if remote.iter().any(|prefix| text.starts_with(prefix)) {
         bail!("the build context `{text}` is remote, which is not supported; clone or download it");
     }
+    Ok(())
+}
+
+fn directory(path: &Path) -> Result<PathBuf> {
+    let text = path.to_string_lossy();
     let metadata =
         fs::metadata(path).with_context(|| format!("cannot read the build context `{text}`"))?;
     if !metadata.is_dir() {
-        bail!("the build context `{text}` is not a directory");
+        bail!("the build context `{text}` is neither a directory nor a tar archive");
     }
     Ok(path.to_owned())
 }
@@ -67,8 +114,7 @@ fn dockerignore(dockerfile: &Path, context: &Path) -> Result<Option<SourceText>>
     let mut own = dockerfile.as_os_str().to_owned();
     own.push(".dockerignore");
     let own = Path::new(&own);
-    let name = own.file_name().unwrap_or_default().to_string_lossy();
-    match read_if_present(own, &name)? {
+    match read_if_present(own, &file_name(own))? {
         Some(found) => Ok(Some(found)),
         None => read_if_present(&context.join(".dockerignore"), ".dockerignore"),
     }
@@ -82,24 +128,21 @@ fn read_if_present(path: &Path, name: &str) -> Result<Option<SourceText>> {
     }
 }
 
-/// `rbuild build -`: a Dockerfile on stdin, which builds without any files.
-fn from_stdin(args: &BuildArgs) -> Result<Inputs> {
-    let mut text = Vec::new();
-    io::stdin().read_to_end(&mut text).context("cannot read stdin")?;
-    if is_archive(&text) {
-        bail!(
-            "a build context as an archive on stdin is not supported; unpack it and give the directory"
-        );
+/// `rbuild build -`: a context as an archive, or a Dockerfile, which builds without any files.
+fn from_stdin(args: &BuildArgs, fetcher: &Fetcher<'_>) -> Result<Inputs> {
+    let file = args.file.as_ref();
+    match fetcher.stream(io::stdin(), "the archive on stdin")? {
+        Streamed::Archive(_) if file.is_some_and(|file| file.as_os_str() == STDIN) => {
+            bail!("stdin cannot be both the build context and the Dockerfile")
+        }
+        Streamed::Archive(fetched) => of_fetched(args, fetched),
+        Streamed::Text(_) if file.is_some_and(|file| file.as_os_str() != STDIN) => {
+            bail!("`--file` names a file of the build context, but stdin is a Dockerfile")
+        }
+        Streamed::Text(text) => Ok(Inputs {
+            context: ContextSource::Empty,
+            dockerfile: unnamed(text),
+            dockerignore: None,
+        }),
     }
-    if args.file.as_ref().is_some_and(|file| file.as_os_str() != STDIN) {
-        bail!("`--file` names a file of the build context, but stdin is a Dockerfile");
-    }
-    let dockerfile = SourceText { name: "Dockerfile".to_owned(), text };
-    Ok(Inputs { context: ContextSource::Empty, dockerfile, dockerignore: None })
-}
-
-/// Tar archives, plain or compressed, by their first bytes.
-fn is_archive(bytes: &[u8]) -> bool {
-    const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"];
-    bytes.get(257..262) == Some(b"ustar") || COMPRESSED.iter().any(|magic| bytes.starts_with(magic))
 }

@@ -3,6 +3,7 @@
 pub(super) mod check;
 mod context;
 pub(super) mod failure;
+mod fetch;
 mod fields;
 mod interrupt;
 pub(super) mod output;
@@ -21,6 +22,8 @@ use cli::report::{self, checks};
 use parser::Source;
 use store::Store;
 
+use fetch::Fetcher;
+
 use super::engine::Engine;
 use super::snapshots;
 use crate::args::{BuildArgs, ProgressMode};
@@ -30,11 +33,12 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
         return check::check(args, format, environment);
     }
     let mode = progress_mode(args, environment)?;
-    let request = request::resolve(args, context::read(args)?, environment)?;
     let cap = space::cap(environment)?;
     // Before any thread exists.
     let engine = Engine::start(environment)?;
     let store = Store::open(&engine.locations.root, &engine.locations.state)?;
+    let fetcher = Fetcher::with(&store, environment);
+    let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
     snapshots::choose(&store, engine.zygote(), environment)?;
     let cancel = Cancel::default();
     interrupt::watch(&cancel)?;

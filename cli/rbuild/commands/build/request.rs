@@ -11,6 +11,7 @@ use cli::environment::Environment;
 use store::Reference;
 
 use super::context::Inputs;
+use super::fetch::Fetcher;
 use super::{output, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
@@ -18,6 +19,7 @@ use crate::commands::settings;
 pub(super) fn resolve(
     args: &BuildArgs,
     inputs: Inputs,
+    fetcher: &Fetcher<'_>,
     environment: &Environment,
 ) -> Result<BuildRequest> {
     let secrets = args.secrets.iter().map(|text| secret::parse(text, environment));
@@ -40,7 +42,7 @@ pub(super) fn resolve(
         network: network(args.network.as_deref())?,
         shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
-        named_contexts: named_contexts(&args.build_contexts)?,
+        named_contexts: named_contexts(&args.build_contexts, fetcher)?,
         outputs: outputs.collect::<Result<_>>()?,
         strict: args.strict,
         jobs: None,
@@ -107,7 +109,10 @@ fn ulimit(text: &str) -> Result<Ulimit> {
     Ok(Ulimit { name: limit.name, soft: number(limit.soft), hard: number(limit.hard) })
 }
 
-fn named_contexts(specs: &[String]) -> Result<BTreeMap<String, NamedContext>> {
+fn named_contexts(
+    specs: &[String],
+    fetcher: &Fetcher<'_>,
+) -> Result<BTreeMap<String, NamedContext>> {
     let parse = |text: &String| {
         let about = || format!("`--build-context {text}`");
         let (name, source) = text
@@ -116,12 +121,12 @@ fn named_contexts(specs: &[String]) -> Result<BTreeMap<String, NamedContext>> {
         if name.is_empty() || source.is_empty() {
             bail!("{} is not of the form name=source", about());
         }
-        Ok((name.to_owned(), named_context(source).with_context(about)?))
+        Ok((name.to_owned(), named_context(source, fetcher).with_context(about)?))
     };
     specs.iter().map(parse).collect()
 }
 
-fn named_context(source: &str) -> Result<NamedContext> {
+fn named_context(source: &str, fetcher: &Fetcher<'_>) -> Result<NamedContext> {
     if let Some(layout) = source.strip_prefix("oci-layout://") {
         return Ok(oci_layout(layout));
     }
@@ -131,12 +136,15 @@ fn named_context(source: &str) -> Result<NamedContext> {
     }
     if source.contains("://") || source.starts_with("git@") {
         bail!(
-            "unsupported context source: only directories, oci-layout:// and docker-image:// are"
+            "unsupported context source: only directories, tar archives, oci-layout:// and docker-image:// are"
         );
     }
     let path = PathBuf::from(source);
+    if let Some(fetched) = fetcher.archive(&path)? {
+        return Ok(NamedContext::Fetched(fetched));
+    }
     if !path.is_dir() {
-        bail!("`{source}` is not a directory");
+        bail!("`{source}` is neither a directory nor a tar archive");
     }
     Ok(NamedContext::Dir(path))
 }

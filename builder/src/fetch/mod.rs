@@ -1,0 +1,83 @@
+//! Sources of a build that are not directories of this machine become ones: [`unpack`] does it for archives.
+//!
+//! What is fetched lies among the temporary files of the store, in the lease of this process: it goes with the
+//! last [`Fetched`] of it, and with the next collection if the process was killed.
+
+mod archive;
+mod error;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use store::Store;
+use sys::RootDir;
+
+pub use archive::{looks_like_archive, unpack};
+pub use error::FetchError;
+
+/// A directory that lives as long as somebody holds it.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    scratch: Arc<Scratch>,
+    /// What it was made of, as the user named it.
+    origin: String,
+}
+
+#[derive(Debug)]
+struct Scratch {
+    path: PathBuf,
+    /// Whose lease covers the path.
+    _store: Store,
+}
+
+impl Fetched {
+    fn new(store: &Store, origin: &str) -> Result<Fetched, FetchError> {
+        let path = store.temp_path()?;
+        std::fs::create_dir(&path)
+            .map_err(|source| FetchError::Directory { path: path.clone(), source })?;
+        let scratch = Arc::new(Scratch { path, _store: store.clone() });
+        Ok(Fetched { scratch, origin: origin.to_owned() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.scratch.path
+    }
+
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// A file of it; links do not lead out. None if it is not there.
+    pub fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, FetchError> {
+        let failed = |source| FetchError::Member {
+            path: path.to_owned(),
+            origin: self.origin.clone(),
+            source,
+        };
+        let root = RootDir::open(self.path()).map_err(failed)?;
+        let mut file = match root.open_file(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut bytes)
+            .map_err(|source| FetchError::Read { origin: self.origin.clone(), source })?;
+        Ok(Some(bytes))
+    }
+}
+
+impl PartialEq for Fetched {
+    fn eq(&self, other: &Fetched) -> bool {
+        self.path() == other.path()
+    }
+}
+
+impl Eq for Fetched {}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed goes when the store is next collected.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
