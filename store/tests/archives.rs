@@ -538,3 +538,30 @@ fn several_images_of_an_old_docker_archive_load() {
     let unknown = to.store.load(bytes.as_slice(), &unknown).unwrap_err().to_string();
     assert_eq!(unknown, "the archive has no image `app:3`; it has app:1, app:latest");
 }
+
+/// Neither `docker load` nor anybody else takes a name by digest, or one that is there twice.
+#[test]
+fn names_go_out_once_and_without_digests() {
+    let sandbox = sandbox();
+    let made = image(&sandbox.store, &["app:1"], &[&[("a", "1")]]);
+    let digest = made.descriptor.digest;
+    let by_digest = [format!("app@{digest}"), format!("app:1@{digest}")].map(|n| reference(&n));
+    for (names, expected) in [
+        (vec![reference("app:1"), reference("app:1")], vec!["app:1"]),
+        (by_digest[..1].to_vec(), vec![]),
+        (by_digest.to_vec(), vec!["app:1"]),
+    ] {
+        let (_, target) = sandbox.store.listed("app:1").unwrap();
+        let image = ImageToSave { target, names, labels: Vec::new() };
+        let mut tar = Vec::new();
+        sandbox.store.save(&[image], ArchiveKind::Docker, PLAIN, &mut tar).unwrap();
+        let files = files_of(&tar);
+        let list: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+        assert_eq!(list[0]["RepoTags"], serde_json::json!(expected));
+        let index: serde_json::Value = serde_json::from_slice(&files["index.json"]).unwrap();
+        assert_eq!(index["manifests"].as_array().unwrap().len(), 1);
+        let annotations = &index["manifests"][0]["annotations"];
+        let tag = annotations["org.opencontainers.image.ref.name"].as_str();
+        assert_eq!(tag, expected.first().map(|_| "1"));
+    }
+}

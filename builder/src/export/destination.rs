@@ -1,6 +1,5 @@
 //! Where an archive goes: stdout, or a file that has its name only once it is complete.
 
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -20,18 +19,8 @@ pub(super) fn write_to(
             write(&mut stdout)?;
             stdout.flush().map_err(|source| ExportError::Stdout { source })
         }
-        Destination::Path(path) if is_special(path) => {
-            let file = File::options().write(true).open(path);
-            let mut file = file.map_err(failed("open", path))?;
-            write(&mut file)
-        }
         Destination::Path(path) => write_file(path, write),
     }
-}
-
-/// `/dev/stdout`, pipes and their kin are written to as they are.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 fn write_file(

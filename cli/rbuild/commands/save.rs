@@ -1,6 +1,5 @@
 //! `rbuild save`
 
-use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -82,13 +81,9 @@ pub(super) fn write(
     }
 }
 
-/// The archive appears under its name when it is complete; a device or a pipe is written to as it is.
+/// The archive appears under its name when it is complete.
 fn to_file(path: &Path, save: &mut dyn FnMut(&mut dyn Write) -> Result<()>) -> Result<()> {
     let cannot_write = || format!("cannot write `{}`", path.display());
-    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        let mut file = File::options().write(true).open(path).with_context(cannot_write)?;
-        return save(&mut file).with_context(cannot_write);
-    }
     let mut file = NewFile::create(path).with_context(cannot_write)?;
     save(&mut file).with_context(cannot_write)?;
     file.finish().with_context(cannot_write)

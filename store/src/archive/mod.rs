@@ -10,6 +10,7 @@
 //! | `load_docker.rs` | images of a `docker save` archive                                     |
 //! | `forms.rs`      | the compressed forms of a layer, remembered                            |
 //! | `new_file.rs`   | a file that has its name only once it is complete                      |
+//! | `new_directory.rs` | the same for a directory                                           |
 //! | `outgoing.rs`   | what an image becomes on its way out                                   |
 //! | `scratch.rs`    | a store for one conversion                                             |
 //! | `save.rs`       | writing archives and layouts                                           |
@@ -25,6 +26,7 @@ mod known;
 mod load;
 mod load_docker;
 mod load_oci;
+mod new_directory;
 mod new_file;
 mod outgoing;
 mod save;

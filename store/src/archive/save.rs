@@ -4,23 +4,22 @@
 //! know only that. Blobs that images share are written once. Equal images make equal bytes. Every blob is hashed on
 //! its way: what is damaged in the store does not leave it as if it were sound.
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::new_file::name_beside;
+use super::new_directory::NewDirectory;
 use super::outgoing::Outgoing;
 use super::sink::{DirSink, Sink, TarSink};
 use super::source::blob_name;
 use super::{ArchiveError, FormOptions, ImageToSave};
 use crate::ahead;
 use crate::descriptor::Descriptor;
-use crate::error::{Result, StoreError, io_error};
+use crate::error::{Result, StoreError};
 use crate::image::names::{IMAGE_NAME, REF_NAME};
 use crate::manifest::Index;
-use crate::open::{Store, remove_any};
+use crate::open::Store;
 use crate::reference::Reference;
 
 /// What reads the archive.
@@ -55,29 +54,19 @@ impl Store {
         Ok(outgoing.into_iter().map(|outgoing| outgoing.descriptor).collect())
     }
 
-    /// As [`Store::save`], as the directory of an OCI layout: `path` must be empty or not exist, and is there as a
-    /// whole or not at all.
+    /// As [`Store::save`], as the directory of an OCI layout: `path` must be empty or not exist, and is an image layout
+    /// once all of it is there.
     pub fn save_directory(
         &self,
         images: &[ImageToSave],
         options: FormOptions,
         path: &Path,
     ) -> Result<Vec<Descriptor>> {
-        check_empty(path)?;
-        // Not a link to it, and with a name beside which another can be.
-        let found = fs::canonicalize(path).ok();
-        let path = found.as_deref().unwrap_or(path);
+        let directory = NewDirectory::create(path)?;
         let outgoing = self.all_outgoing(images, options)?;
-        let unfinished = name_beside(path);
-        fs::create_dir_all(&unfinished).map_err(io_error("create the directory", &unfinished))?;
-        let written = self
-            .write_layout(images, &outgoing, ArchiveKind::Oci, &mut DirSink(unfinished.clone()))
-            .and_then(|()| fs::rename(&unfinished, path).map_err(io_error("write", path)));
-        if let Err(error) = written {
-            // The first error is the one to tell.
-            let _ = remove_any(&unfinished);
-            return Err(error);
-        }
+        let mut sink = DirSink(directory.unfinished().to_owned());
+        self.write_layout(images, &outgoing, ArchiveKind::Oci, &mut sink)?;
+        directory.finish()?;
         Ok(outgoing.into_iter().map(|outgoing| outgoing.descriptor).collect())
     }
 
@@ -144,7 +133,8 @@ impl Store {
 fn entries((image, outgoing): (&ImageToSave, &Outgoing)) -> Vec<Descriptor> {
     let mut descriptor = outgoing.descriptor.clone();
     descriptor.annotations.clear();
-    if image.names.is_empty() && image.labels.is_empty() {
+    let names = tags(image);
+    if names.is_empty() && image.labels.is_empty() {
         return vec![descriptor];
     }
     let labelled = |label: &String| {
@@ -159,14 +149,26 @@ fn entries((image, outgoing): (&ImageToSave, &Outgoing)) -> Vec<Descriptor> {
         entry.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
         entry
     };
-    image.names.iter().map(named).chain(image.labels.iter().map(labelled)).collect()
+    names.iter().map(named).chain(image.labels.iter().map(labelled)).collect()
+}
+
+/// The names that readers can give: each once, and without the digest that an image was asked for by.
+fn tags(image: &ImageToSave) -> Vec<Reference> {
+    let mut tags: Vec<Reference> = Vec::new();
+    for name in image.names.iter().filter(|name| name.tag().is_some()) {
+        let name = name.without_digest();
+        if !tags.contains(&name) {
+            tags.push(name);
+        }
+    }
+    tags
 }
 
 fn archived((image, outgoing): (&ImageToSave, &Outgoing)) -> Option<ArchivedImage> {
     let manifest = &outgoing.preferred()?.manifest;
     Some(ArchivedImage {
         config: blob_name(&manifest.config.digest),
-        repo_tags: image.names.iter().map(Reference::familiar).collect(),
+        repo_tags: tags(image).iter().map(Reference::familiar).collect(),
         layers: manifest.layers.iter().map(|layer| blob_name(&layer.digest)).collect(),
     })
 }
@@ -180,15 +182,4 @@ fn about(image: &ImageToSave, error: StoreError) -> StoreError {
     let name = image.names.first().map(Reference::familiar).or(image.labels.first().cloned());
     let image = name.unwrap_or_else(|| image.target.digest.to_string());
     ArchiveError::Save { image, source: Box::new(error) }.into()
-}
-
-fn check_empty(path: &Path) -> Result<()> {
-    let mut entries = match fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(io_error("list", path))?,
-    };
-    match entries.next() {
-        None => Ok(()),
-        Some(_) => Err(ArchiveError::NotEmpty { path: path.to_owned() }.into()),
-    }
 }
