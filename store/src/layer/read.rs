@@ -47,6 +47,9 @@ const MAX_GLOBAL: u64 = 64 << 10;
 /// index, and a compressed archive that has nothing else would be a thousand times smaller.
 const MAX_NAMES: u64 = 1 << 30;
 const MAX_XATTRS: u64 = 64 << 20;
+/// Zeros that an archive does not have, but that are hashed like others: half a minute's worth. An archive of a kilobyte
+/// can have any number of them.
+const MAX_HOLES: u64 = 64 << 30;
 /// The kernel takes no longer path or link target.
 const PATH_MAX: usize = 4096;
 
@@ -78,11 +81,13 @@ struct Archive<R> {
     /// Memory that the members so far take in an index, about.
     names: u64,
     xattrs: u64,
+    /// Zeros of sparse files so far.
+    holes: u64,
 }
 
 impl<R: Read> Archive<R> {
     fn new(reader: R) -> Archive<R> {
-        Archive { reader, position: 0, global: Records::default(), names: 0, xattrs: 0 }
+        Archive { reader, position: 0, global: Records::default(), names: 0, xattrs: 0, holes: 0 }
     }
 
     /// The next member's header; `None` at the end of the archive.
@@ -209,7 +214,13 @@ impl<R: Read> Archive<R> {
             None => header.pax_sparse_map(&mut data, &name)?,
         };
         if let Some(map) = &map {
-            map.check(data.left).map_err(fail)?;
+            let holes = map.check(data.left).map_err(fail)?;
+            let sum = data.archive.holes.saturating_add(holes);
+            if sum > MAX_HOLES {
+                let limit = MAX_HOLES >> 30;
+                return Err(fail(format!("makes the archive's holes more than {limit} GiB")));
+            }
+            data.archive.holes = sum;
         }
         let position = data.archive.position;
         let layout = match &map {

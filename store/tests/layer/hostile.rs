@@ -326,7 +326,18 @@ fn sparse_maps_that_lie() {
     refused(&map("2,4", "5", "abcd"), "sparse map");
     refused(&map("2,3", "12", "abcd"), "sparse map");
     refused(&map("18446744073709551615,4", "12", "abcd"), "sparse map");
-    refused(&map("0,4", "9000000000000000", "abcd"), "1 TiB");
+    refused(&map("0,4", "9000000000000000", "abcd"), "more than 64 GiB");
+    refused(&map("0,4", "1099511627776", "abcd"), "more than 64 GiB");
+    // Whatever the number of files that they are in.
+    let records: &[(&str, &[u8])] =
+        &[("GNU.sparse.size", b"40000000000"), ("GNU.sparse.map", b"0,0")];
+    let read = |archive: &[u8]| {
+        store::layer::read_layer(archive, store::layer::Whiteouts::Literal, &mut |_, _| Ok(()))
+    };
+    let one = || Archive::default().pax(records).file("f", "");
+    assert!(read(&one().end()).is_ok());
+    let two = read(&one().pax(records).file("g", "").end()).unwrap_err();
+    assert!(two.to_string().contains("more than 64 GiB"), "{two}");
     refused(&map("0", "12", "abcd"), "sparse map");
     let v1 = |data: &str| {
         let records: &[(&str, &[u8])] = &[

@@ -21,8 +21,6 @@ pub(crate) struct Chunk {
 
 /// More pieces than any honest file has.
 const MAX_CHUNKS: usize = 1 << 20;
-/// Zeros cost the archive nothing and us everything.
-const MAX_SIZE: u64 = 1 << 40;
 
 /// How a PAX archive says that a file is sparse.
 pub(crate) enum PaxSparse {
@@ -119,11 +117,8 @@ pub(crate) fn push_gnu_chunks(fields: &[u8], chunks: &mut Vec<Chunk>) -> Result<
 }
 
 impl SparseMap {
-    /// Checks the map against the `stored` bytes that follow in the archive.
-    pub(crate) fn check(&self, stored: u64) -> Result<(), Problem> {
-        if self.size > MAX_SIZE {
-            return Err("is a sparse file of more than 1 TiB".to_owned());
-        }
+    /// Checks the map against the `stored` bytes that follow in the archive. Returns how many bytes are in none.
+    pub(crate) fn check(&self, stored: u64) -> Result<u64, Problem> {
         let mut end = 0;
         let mut total = 0_u64;
         for chunk in &self.chunks {
@@ -134,7 +129,7 @@ impl SparseMap {
             end = chunk_end;
             total += chunk.length;
         }
-        if total == stored { Ok(()) } else { Err(damaged()) }
+        if total == stored { Ok(self.size.saturating_sub(total)) } else { Err(damaged()) }
     }
 }
 
