@@ -273,6 +273,37 @@ fn what_is_unpacked_differs_in_any_attribute() {
     }
 }
 
+/// What only the kernel's limit on stacks needs is made again, too.
+#[test]
+fn a_merged_snapshot_differs_from_its_parts() {
+    if !may_unpack() {
+        return;
+    }
+    let world = World::new();
+    let damages: [(&str, Damage); 7] = [
+        ("`d` is not as in its parts", |dir| mode(&dir.join("d"), 0o700)),
+        ("`d` is not as in its parts", |dir| chown(dir.join("d"), None, Some(7)).unwrap()),
+        ("`d` is not as in its parts", |dir| attribute(&dir.join("d"), "user.x", "y")),
+        ("`d/b` is missing", |dir| fs::remove_file(dir.join("d/b")).unwrap()),
+        // Deleted by the second layer.
+        ("`x` is in none of its parts", |dir| fs::write(dir.join("x"), "x").unwrap()),
+        ("`d/more` is in none of its parts", |dir| fs::create_dir(dir.join("d/more")).unwrap()),
+        ("`d/a` is not as in its parts", |dir| {
+            fs::remove_file(dir.join("d/a")).unwrap();
+            fs::write(dir.join("d/a"), "jello").unwrap();
+        }),
+    ];
+    for (words, damage) in damages {
+        world.reset();
+        let records = fs::read_dir(world.root().join("snapshots/merged")).unwrap();
+        let ids = records.map(|record| fs::read_to_string(record.unwrap().path()).unwrap());
+        let merged = ids.filter_map(|ids| ids.split(' ').next().map(str::to_owned));
+        let dirs = merged.map(|id| world.root().join("snapshots/fs").join(id));
+        damage(&dirs.into_iter().find(|dir| dir.join("d/b").exists()).unwrap());
+        world.expect(words, words, End::Mended);
+    }
+}
+
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }

@@ -5,12 +5,14 @@
 //! | blobs           | each has the digest that is its name                                         |
 //! | images          | each entry leads to documents and layers of the stated sizes; diff IDs match |
 //! | snapshots       | each record leads to a snapshot that contains what the layer index says      |
+//! | merged snapshots | each is what its parts make of each other                                   |
 //! | layer indexes   | each is what reading the layer gives                                         |
 //! | forms           | each compressed form unpacks to its diff ID                                  |
 //! | leases, temp    | everything unfinished has a living owner; named leases hold what exists      |
 //!
 //! Nothing is repaired here (see `repair`). A report of a store in use may name things that appear or vanish meanwhile.
 mod images;
+mod merged;
 mod snapshots;
 
 use std::fmt;
@@ -87,6 +89,7 @@ impl Store {
         self.check_images(&mut report)?;
         self.check_forms(&mut report)?;
         self.check_snapshots(&mut report)?;
+        self.check_merged(&mut report)?;
         self.check_leases(&mut report)?;
         Ok(report.problems)
     }

@@ -146,11 +146,11 @@ impl Store {
 }
 
 /// A snapshot that is looked through.
-struct Check<'a> {
-    object: String,
-    id: &'a SnapshotId,
-    dir: &'a RootDir,
-    report: &'a mut Report,
+pub(super) struct Check<'a> {
+    pub(super) object: String,
+    pub(super) id: &'a SnapshotId,
+    pub(super) dir: &'a RootDir,
+    pub(super) report: &'a mut Report,
 }
 
 impl Check<'_> {
@@ -198,7 +198,7 @@ impl Check<'_> {
     }
 
     /// Asks about all there is. No layer can hold a socket.
-    fn walk(
+    pub(super) fn walk(
         &mut self,
         problem: &mut dyn FnMut(&Path, FileKind) -> Option<&'static str>,
     ) -> Result<()> {
@@ -218,7 +218,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn note(&mut self, path: &Path, problem: Option<&'static str>) {
+    pub(super) fn note(&mut self, path: &Path, problem: Option<&'static str>) {
         if let Some(problem) = problem {
             let (id, path) = (self.id.clone(), path.display().to_string());
             let kind = ProblemKind::SnapshotContent { id, path, problem };
