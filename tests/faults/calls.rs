@@ -1,4 +1,4 @@
-//! Which system calls change files, and which arguments say what file.
+//! Which system calls change files or make descriptors, and which arguments say what file.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -88,7 +88,38 @@ const CHANGES: &[(i64, &str, Names)] = &[
     (libc::SYS_pivot_root, "pivot_root", Names::Nothing),
 ];
 
+/// Calls that make a descriptor without naming a file.
+const DESCRIPTORS: &[(i64, &str)] = &[
+    (libc::SYS_pipe2, "pipe2"),
+    (libc::SYS_socket, "socket"),
+    (libc::SYS_socketpair, "socketpair"),
+    (libc::SYS_dup, "dup"),
+    (libc::SYS_dup3, "dup3"),
+    (libc::SYS_memfd_create, "memfd_create"),
+    (libc::SYS_eventfd2, "eventfd2"),
+    (libc::SYS_epoll_create1, "epoll_create1"),
+    (libc::SYS_pidfd_open, "pidfd_open"),
+    (libc::SYS_signalfd4, "signalfd4"),
+    (libc::SYS_fsopen, "fsopen"),
+    (libc::SYS_fsmount, "fsmount"),
+    (libc::SYS_open_tree, "open_tree"),
+];
+
 impl Call {
+    /// The call in words if it makes a descriptor, of a file only if that is below `root`.
+    pub(super) fn descriptor_below(&self, pid: i32, root: &Path) -> Option<String> {
+        if let Some((_, name)) = DESCRIPTORS.iter().find(|(number, _)| *number == self.number) {
+            return Some((*name).to_owned());
+        }
+        let (name, path) = match self.number {
+            libc::SYS_open => ("open", absolute(pid, None, &self.text(pid, 0))),
+            libc::SYS_openat => ("openat", absolute(pid, Some(self.args[0]), &self.text(pid, 1))),
+            libc::SYS_openat2 => ("openat2", absolute(pid, Some(self.args[0]), &self.text(pid, 1))),
+            _ => return None,
+        };
+        path.starts_with(root).then(|| format!("{name} {}", path.display()))
+    }
+
     /// The call in words if it changes a mount, or a file below `root`.
     pub(super) fn change_below(&self, pid: i32, root: &Path) -> Option<String> {
         let (_, name, names) = CHANGES.iter().find(|(number, ..)| *number == self.number)?;

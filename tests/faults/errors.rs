@@ -1,15 +1,17 @@
-//! The disk is full, broken or over quota at every system call that changes something.
+//! The disk is full, broken or over quota at every system call that changes something; descriptors run out at every one
+//! that makes some.
 
 use std::fs;
 
 use nix::errno::Errno;
 
 use super::operations::{Operation, World, operation};
-use super::points;
-use super::tracer::{self, Fault, Traced};
+use super::points as some_of;
+use super::tracer::{self, Fault, Points, Traced};
 use crate::support::privileged;
 
-const ERRORS: [Errno; 3] = [Errno::ENOSPC, Errno::EIO, Errno::EDQUOT];
+const OF_THE_DISK: &[Errno] = &[Errno::ENOSPC, Errno::EIO, Errno::EDQUOT];
+const OF_DESCRIPTORS: &[Errno] = &[Errno::EMFILE, Errno::ENFILE];
 
 /// Calls that a command that succeeds cannot have done without.
 const ESSENTIAL: [&str; 6] = ["write", "fsync", "fdatasync", "syncfs", "rename", "link"];
@@ -77,8 +79,45 @@ fn run_of_what_is_not_unpacked() {
     survives_errors(operation(&["run", "--rm", "packed", "true"]));
 }
 
+#[test]
+fn build_without_descriptors() {
+    survives_the_want_of_descriptors(operation(&[
+        "build",
+        "-f",
+        "context/stages",
+        "-t",
+        "new",
+        "context",
+    ]));
+}
+
+#[test]
+fn load_without_descriptors() {
+    survives_the_want_of_descriptors(operation(&["load", "-i", "load.tar"]));
+}
+
+#[test]
+fn run_without_descriptors() {
+    survives_the_want_of_descriptors(operation(&["run", "--rm", "packed", "true"]));
+}
+
+#[test]
+fn prune_without_descriptors() {
+    survives_the_want_of_descriptors(operation(&["builder", "prune", "-a", "-f"]));
+}
+
 #[track_caller]
 fn survives_errors(operation: Operation) {
+    survives(operation, Points::Changes, OF_THE_DISK);
+}
+
+#[track_caller]
+fn survives_the_want_of_descriptors(operation: Operation) {
+    survives(operation, Points::Descriptors, OF_DESCRIPTORS);
+}
+
+#[track_caller]
+fn survives(operation: Operation, points: Points, errors: &[Errno]) {
     if !privileged() {
         return;
     }
@@ -86,12 +125,12 @@ fn survives_errors(operation: Operation) {
     let traced = |fault| {
         world.reset(&operation);
         let command = world.sandbox.rbuild_command(operation.args);
-        tracer::run(&command, &world.sandbox.path(""), fault)
+        tracer::run(&command, &world.sandbox.path(""), points, fault)
     };
     let count = traced(None).calls.len();
     let (mut tried, mut problems) = (0, Vec::new());
-    for at in points(count) {
-        let errno = ERRORS[tried % ERRORS.len()];
+    for at in some_of(count) {
+        let errno = errors[tried % errors.len()];
         let failed = traced(Some(Fault::Fail { at, errno }));
         let call = failed.calls.get(at - 1).map_or("", String::as_str);
         let when = format!("{errno} at {at} of {count}, `{call}`");
@@ -106,12 +145,19 @@ fn survives_errors(operation: Operation) {
 
 /// It fails with the cause, or it does without what failed.
 fn untold(failed: &Traced, errno: Errno, call: &str) -> Option<String> {
-    let words = errno.desc().to_lowercase();
+    let words = match errno {
+        Errno::EMFILE => "too many open files".to_owned(),
+        _ => errno.desc().to_lowercase(),
+    };
     let told = match failed.status {
         Some(0) => !ESSENTIAL.iter().any(|name| call.starts_with(name)),
         // The C library and the kernel's documentation name some differently.
         Some(1 | 125) if errno == Errno::EIO => {
             failed.stderr.contains("nput/output error") || failed.stderr.contains("I/O error")
+        }
+        Some(1 | 125) if errno == Errno::ENFILE => {
+            let text = failed.stderr.to_lowercase();
+            text.contains(&words) || text.contains("too many open files in system")
         }
         Some(1 | 125) => failed.stderr.to_lowercase().contains(&words),
         _ => false,

@@ -2,7 +2,7 @@
 
 use super::operations::{Operation, World, operation};
 use super::points;
-use super::tracer::{self, Fault};
+use super::tracer::{self, Fault, Points};
 use crate::support::privileged;
 
 #[test]
@@ -87,7 +87,7 @@ fn survives_kills(operation: Operation) {
     let traced = |fault| {
         world.reset(&operation);
         let command = world.sandbox.rbuild_command(operation.args);
-        tracer::run(&command, &world.sandbox.path(""), fault)
+        tracer::run(&command, &world.sandbox.path(""), Points::Changes, fault)
     };
     let whole = traced(None);
     assert_eq!(whole.status, Some(0), "{whole:?}");

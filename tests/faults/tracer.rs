@@ -30,13 +30,22 @@ pub(super) enum Fault {
     Fail { at: usize, errno: Errno },
 }
 
+/// Which calls are points.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Points {
+    /// Those that change a file or a mount.
+    Changes,
+    /// Those that make a descriptor.
+    Descriptors,
+}
+
 /// A command that ended.
 #[derive(Debug)]
 pub(super) struct Traced {
     /// None when a signal ended it.
     pub(super) status: Option<i32>,
     pub(super) stderr: String,
-    /// Every call that changes something, in order, up to the kill.
+    /// Every call that is a point, in order, up to the kill.
     pub(super) calls: Vec<String>,
 }
 
@@ -44,8 +53,8 @@ pub(super) struct Traced {
 const PATIENCE: Duration = Duration::from_secs(20);
 const SYSCALL_STOP: i32 = libc::SIGTRAP | 0x80;
 
-/// Runs `command`; calls that change files below `root` count.
-pub(super) fn run(command: &Command, root: &Path, fault: Option<Fault>) -> Traced {
+/// Runs `command`; of calls that name files those count whose are below `root`.
+pub(super) fn run(command: &Command, root: &Path, points: Points, fault: Option<Fault>) -> Traced {
     // Not pipes: nobody could read them while the tracer waits.
     let scratch = tempfile::tempdir().unwrap();
     let (stdout, stderr) = (scratch.path().join("stdout"), scratch.path().join("stderr"));
@@ -53,6 +62,7 @@ pub(super) fn run(command: &Command, root: &Path, fault: Option<Fault>) -> Trace
     let mut tracer = Tracer {
         main,
         root,
+        points,
         fault,
         calls: Vec::new(),
         failing: HashMap::new(),
@@ -88,6 +98,7 @@ fn start_waiting(command: &Command, stdout: &Path, stderr: &Path) -> (Pid, impl 
 struct Tracer<'a> {
     main: Pid,
     root: &'a Path,
+    points: Points,
     fault: Option<Fault>,
     calls: Vec<String>,
     /// Threads in a call that is to fail.
@@ -184,7 +195,11 @@ impl Tracer<'_> {
                 registers.r9,
             ],
         };
-        let Some(words) = call.change_below(pid.as_raw(), self.root) else { return };
+        let point = match self.points {
+            Points::Changes => call.change_below(pid.as_raw(), self.root),
+            Points::Descriptors => call.descriptor_below(pid.as_raw(), self.root),
+        };
+        let Some(words) = point else { return };
         self.calls.push(words);
         match self.fault {
             Some(Fault::Kill { at }) if at == self.calls.len() => {
