@@ -2,13 +2,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
+use super::ArchiveError;
 use super::source::read_error;
 use crate::config::{ContainerConfig, History, ImageConfig};
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId};
-use crate::error::{Result, StoreError, io_error};
+use crate::error::{Result, io_error};
 use crate::image::{Image, NewImage};
-use crate::layer::{decompressor, index_layer};
+use crate::layer::{LayerError, decompressor, index_layer};
 use crate::media_type;
 use crate::open::Store;
 use crate::platform::Platform;
@@ -38,9 +39,11 @@ impl Store {
             let error = io_error("write to the store", store)(source);
             return Err(error.for_space_of(|| "the layer".to_owned(), None, written));
         }
+        let index = index.map_err(|error| match error {
+            LayerError::Read { source } => read_error(source),
+            source => ArchiveError::RootFs { source }.into(),
+        })?;
         let sealed = tee.writer.seal()?;
-        let digest = sealed.info.digest;
-        let index = index.map_err(|source| StoreError::Layer { digest, source })?;
         let info = sealed.publish()?;
         let diff_id = DiffId(info.digest);
         self.put_layer_index(ChainId::base(diff_id), index.into())?;

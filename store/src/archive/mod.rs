@@ -81,6 +81,8 @@ pub enum ArchiveError {
     Save { image: String, source: Box<StoreError> },
     #[error("`{}` is not empty; an image layout is written to a directory of its own", path.display())]
     NotEmpty { path: PathBuf },
+    #[error("the archive is not that of a root file system")]
+    RootFs { source: crate::layer::LayerError },
     #[error("cannot store `{name}` of the archive")]
     Store { name: String, source: io::Error },
     #[error("the archive has neither `index.json` (OCI layout) nor `manifest.json` (docker save)")]
