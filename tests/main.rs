@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![allow(clippy::print_stdout, reason = "a skipped test says why")]
 
+mod add_url;
 mod archive_contexts;
 mod archives;
 mod build;

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use store::LayerForm;
 
-use crate::fetch::Fetched;
+use crate::fetch::{Fetched, HttpSettings};
 
 /// One build. Every field is set by the caller: there is no `Default`.
 #[derive(Clone, Debug)]
@@ -39,6 +39,7 @@ pub struct BuildRequest {
     pub ulimits: Vec<Ulimit>,
     /// `--build-context`, by name as typed.
     pub named_contexts: BTreeMap<String, NamedContext>,
+    pub http: HttpSettings,
     pub outputs: Vec<Output>,
     /// `--strict`: every [`crate::Quirk`] fails the build.
     pub strict: bool,

@@ -7,6 +7,8 @@
 use parser::Span;
 use serde::Serialize;
 
+use crate::fetch::Checksum;
+
 pub use crate::request::{ExtraHost, NetworkMode, Ulimit};
 
 /// One step of a stage.
@@ -205,6 +207,14 @@ pub enum CopySource {
         pattern: String,
         /// Without wildcards: this path must exist.
         required: Option<String>,
+    },
+    /// A file on a server; its content is an input, wherever it comes from.
+    Url {
+        #[serde(skip)]
+        url: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        checksum: Option<Checksum>,
+        unpack: bool,
     },
     /// A here-document: a file with mode 0644, root:root.
     Inline { name: String, content: String },

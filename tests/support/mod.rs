@@ -2,12 +2,14 @@
 
 mod archive;
 mod base_image;
+mod http_server;
 mod output;
 mod repository;
 mod sandbox;
 
 pub(crate) use archive::Archive;
 pub(crate) use base_image::busybox_rootfs;
+pub(crate) use http_server::{HttpServer, response};
 pub(crate) use output::Output;
 pub(crate) use repository::Repository;
 pub(crate) use sandbox::{Sandbox, run, run_bytes, run_script};

@@ -9,6 +9,7 @@ use store::tree::TreeError;
 
 use super::run::RunError;
 use super::source::SourceError;
+use crate::fetch::FetchError;
 use crate::quirk::Quirk;
 
 /// Bytes of an archive that each entry takes beside its content.
@@ -20,6 +21,8 @@ pub enum StepError {
     Run(#[from] RunError),
     #[error("cannot run anything: {source}")]
     NoContainers { source: runtime::RuntimeError },
+    #[error(transparent)]
+    Fetch(FetchError),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
@@ -71,6 +74,15 @@ pub enum StepError {
     Sealing { message: String },
 }
 
+impl From<FetchError> for StepError {
+    fn from(error: FetchError) -> StepError {
+        match error {
+            FetchError::Cancelled => StepError::Cancelled,
+            error => StepError::Fetch(error),
+        }
+    }
+}
+
 impl StepError {
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -85,6 +97,7 @@ impl StepError {
                     .to_owned(),
             ),
             StepError::Quirk { quirk, .. } => Some(quirk.hint().to_owned()),
+            StepError::Fetch(error) => error.hint(),
             StepError::Run(error) => error.hint(),
             StepError::Store(error) => error.hint(),
             _ => None,

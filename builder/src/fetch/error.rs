@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use store::StoreError;
 use store::layer::LayerError;
 
+use super::Checksum;
+
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     #[error("cannot create `{}`", path.display())]
@@ -18,6 +20,29 @@ pub enum FetchError {
     Read { origin: String, source: io::Error },
     #[error("cannot read `{}` of {origin}", path.display())]
     Member { path: PathBuf, origin: String, source: sys::SysError },
+    #[error("cannot download {url}")]
+    Http { url: String, host: String, source: Box<ureq::Error> },
+    /// The wording of BuildKit.
+    #[error("cannot download {url}: invalid response status {status}")]
+    Status { url: String, status: u16 },
+    #[error("the download of {url} broke off")]
+    Body { url: String, source: io::Error },
+    #[error("`{proxy}` is not a proxy")]
+    Proxy { proxy: String, source: Box<ureq::Error> },
+    #[error("cannot read the certificates in `{}`", path.display())]
+    Authorities { path: PathBuf, source: io::Error },
+    #[error("cannot keep the download in `{}`", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("digest mismatch for {url}: {found} (expected: {expected})")]
+    Checksum { url: String, found: Checksum, expected: Checksum },
+    #[error("{url} changed while the build was reading it")]
+    Changed { url: String },
+    #[error("cannot read the secret `{id}`")]
+    Secret { id: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the secret `{id}` is not text")]
+    SecretText { id: String },
+    #[error("the download was cancelled")]
+    Cancelled,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -26,6 +51,22 @@ impl FetchError {
     pub fn hint(&self) -> Option<String> {
         match self {
             FetchError::Store(error) => error.hint(),
+            FetchError::Status { url, status: 401 | 403 } => {
+                let host = super::url::host(url);
+                Some(format!("`--secret id=HTTP_AUTH_TOKEN_{host},src=FILE` gives a token"))
+            }
+            FetchError::Http { source, .. } => match **source {
+                ureq::Error::HostNotFound => {
+                    Some("is the name right, and does a proxy have to be set?".to_owned())
+                }
+                ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
+                    Some("SSL_CERT_FILE names the certificates to trust".to_owned())
+                }
+                _ => None,
+            },
+            FetchError::Checksum { .. } => Some(
+                "the file is not the one the Dockerfile means, or the checksum is old".to_owned(),
+            ),
             _ => None,
         }
     }

@@ -1,10 +1,17 @@
-//! Sources of a build that are not directories of this machine become ones: [`unpack`] does it for archives.
+//! Sources of a build that are not directories of this machine become ones ([`unpack`]), and files on servers
+//! files of this machine ([`download`]).
 //!
 //! What is fetched lies among the temporary files of the store, in the lease of this process: it goes with the
 //! last [`Fetched`] of it, and with the next collection if the process was killed.
 
 mod archive;
+mod checksum;
 mod error;
+mod http;
+mod http_date;
+mod memory;
+mod remote;
+pub(crate) mod url;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +20,12 @@ use store::Store;
 use sys::RootDir;
 
 pub use archive::{looks_like_archive, unpack};
+pub use checksum::{Checksum, ChecksumError};
 pub use error::FetchError;
+pub use http::{Download, Http, HttpSettings};
+pub use memory::Known;
+pub(crate) use remote::RemoteFile;
+pub use remote::{Access, download};
 
 /// A directory that lives as long as somebody holds it.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use parser::{Word, expand};
 use super::stage::StagePlanner;
 use super::step_name::shown;
 use super::{PlanError, PlanErrorKind, ResultExt, path, warnings};
+use crate::fetch::Checksum;
 use crate::glob;
 use crate::history::Layer;
 use crate::image_config;
@@ -19,7 +20,9 @@ struct Flags<'a> {
     excludes: &'a [Word],
     link: bool,
     parents: bool,
-    unpack: bool,
+    /// `--unpack`
+    unpack: Option<bool>,
+    checksum: Option<Checksum>,
     sources: &'a [AstSource],
     dest: &'a Word,
 }
@@ -39,7 +42,8 @@ impl StagePlanner<'_> {
             excludes: &copy.excludes,
             link: copy.link,
             parents: copy.parents,
-            unpack: false,
+            unpack: Some(false),
+            checksum: None,
             sources: &copy.sources,
             dest: &copy.dest,
         };
@@ -52,6 +56,11 @@ impl StagePlanner<'_> {
     }
 
     pub(super) fn add(&mut self, instruction: &Instruction, add: &Add) -> Result<(), PlanError> {
+        let paths = self.paths(&add.sources)?;
+        let checksum = self.checksum(add, &paths)?;
+        for written in &paths {
+            check_add_source(&written.text).at(written.span)?;
+        }
         let flags = Flags {
             keyword: "ADD",
             chown: add.chown.as_ref(),
@@ -59,15 +68,11 @@ impl StagePlanner<'_> {
             excludes: &add.excludes,
             link: add.link,
             parents: false,
-            unpack: add.unpack.unwrap_or(true),
+            unpack: add.unpack,
+            checksum,
             sources: &add.sources,
             dest: &add.dest,
         };
-        let paths = self.paths(&add.sources)?;
-        self.check_checksum(add, &paths)?;
-        for written in &paths {
-            check_add_source(&written.text).at(written.span)?;
-        }
         self.plan_copy(instruction, &flags, paths, Source::Context)
     }
 
@@ -87,7 +92,8 @@ impl StagePlanner<'_> {
             warnings::link_beside_chmod(instruction.span, &mut self.warnings);
         }
         if from == Source::Context {
-            let sources: Vec<String> = paths.iter().map(|written| written.text.clone()).collect();
+            let local = paths.iter().map(|written| &written.text).filter(|text| !is_url(text));
+            let sources: Vec<String> = local.cloned().collect();
             self.warn_ignored(flags.keyword, &sources, instruction.span);
         }
         let excludes: Vec<String> =
@@ -95,7 +101,7 @@ impl StagePlanner<'_> {
         let dest = self.expand(flags.dest)?;
         let inline = self.inline_files(flags.sources)?;
         let history = history(flags, &chown, &chmod, &paths, &inline, &dest);
-        let files = paths.iter().map(|written| file_source(&written.text, flags.parents));
+        let files = paths.iter().map(|written| file_source(&written.text, flags));
         let step = CopyStep {
             from,
             sources: files.chain(inline).collect(),
@@ -105,7 +111,7 @@ impl StagePlanner<'_> {
             link: flags.link && chmod.is_none(),
             chmod,
             excludes,
-            unpack: flags.unpack,
+            unpack: flags.unpack.unwrap_or(true),
             created: self.context.epoch,
         };
         let text = shown(&instruction.original, self.context.escape(), &self.scope);
@@ -166,13 +172,15 @@ impl StagePlanner<'_> {
             .at(from.span)
     }
 
-    fn check_checksum(&mut self, add: &Add, paths: &[Written]) -> Result<(), PlanError> {
-        let Some(word) = &add.checksum else { return Ok(()) };
-        if self.expand(word)?.is_empty() {
-            return Ok(());
-        }
+    fn checksum(&mut self, add: &Add, paths: &[Written]) -> Result<Option<Checksum>, PlanError> {
+        let Some(text) = self.flag(add.checksum.as_ref())? else { return Ok(None) };
+        let Some(word) = &add.checksum else { return Ok(None) };
         match paths {
-            [source] if is_url(&source.text) || is_git(&source.text) => Ok(()),
+            [source] if is_git(&source.text) => Ok(None),
+            [source] if is_url(&source.text) => match Checksum::parse(&text) {
+                Ok(checksum) => Ok(Some(checksum)),
+                Err(source) => Err(PlanErrorKind::Checksum { text, source }).at(word.span),
+            },
             [_] => Err(PlanErrorKind::ChecksumOfLocal).at(word.span),
             _ => Err(PlanErrorKind::ChecksumOfSeveral).at(word.span),
         }
@@ -187,12 +195,11 @@ fn check_copy_source(source: &str) -> Result<(), PlanErrorKind> {
 }
 
 fn check_add_source(source: &str) -> Result<(), PlanErrorKind> {
-    let feature = match source {
-        source if is_git(source) => "ADD of a git repository",
-        source if is_url(source) => "ADD of a URL",
-        _ => return Ok(()),
-    };
-    Err(PlanErrorKind::Unsupported { feature: feature.to_owned() })
+    if is_git(source) {
+        let feature = "ADD of a git repository".to_owned();
+        return Err(PlanErrorKind::Unsupported { feature });
+    }
+    Ok(())
 }
 
 fn is_url(source: &str) -> bool {
@@ -217,10 +224,19 @@ fn is_git(source: &str) -> bool {
         && rest.split_once(':').is_some_and(|(host, path)| is_word(host) && !path.is_empty())
 }
 
-fn file_source(source: &str, parents: bool) -> CopySource {
-    if !parents {
-        return CopySource::Path(path::clean(source));
+fn file_source(source: &str, flags: &Flags<'_>) -> CopySource {
+    match flags.parents {
+        true => parents_source(source),
+        false if is_url(source) => CopySource::Url {
+            url: source.to_owned(),
+            checksum: flags.checksum.clone(),
+            unpack: flags.unpack == Some(true),
+        },
+        false => CopySource::Path(path::clean(source)),
     }
+}
+
+fn parents_source(source: &str) -> CopySource {
     let (root, pattern) = source.split_once("/./").unwrap_or(("/", source));
     let (root, pattern) = (path::clean(root), path::clean(pattern));
     let has_wildcards = glob::has_wildcards(&root) || glob::has_wildcards(&pattern);
@@ -288,9 +304,8 @@ mod tests {
             pattern: pattern.to_owned(),
             required: required.map(str::to_owned),
         };
-        assert_eq!(file_source("a/b/c", true), parents("/", "a/b/c", Some("/a/b/c")));
-        assert_eq!(file_source("/a/./b/c", true), parents("/a", "b/c", Some("/a/b/c")));
-        assert_eq!(file_source("a/./b*/c", true), parents("/a", "b*/c", None));
-        assert_eq!(file_source("../a/", false), CopySource::Path("/a".to_owned()));
+        assert_eq!(parents_source("a/b/c"), parents("/", "a/b/c", Some("/a/b/c")));
+        assert_eq!(parents_source("/a/./b/c"), parents("/a", "b/c", Some("/a/b/c")));
+        assert_eq!(parents_source("a/./b*/c"), parents("/a", "b*/c", None));
     }
 }

@@ -145,6 +145,12 @@ fn copy_text(f: &mut fmt::Formatter<'_>, copy: &CopyStep) -> fmt::Result {
             CopySource::Parents { root, pattern, required } => {
                 writeln!(f, "    source {root} pattern {pattern} required {required:?}")?;
             }
+            CopySource::Url { url, checksum, unpack } => {
+                let checksum = checksum.as_ref().map(|sum| format!(" checksum {sum}"));
+                let unpack = if *unpack { " unpack" } else { "" };
+                let url = crate::fetch::url::redacted(url);
+                writeln!(f, "    url {url}{}{unpack}", checksum.unwrap_or_default())?;
+            }
             CopySource::Inline { name, content } => writeln!(f, "    inline {name} {content:?}")?,
         }
     }

@@ -9,6 +9,7 @@ use parser::{ErrorKind, ParseErrors, Span};
 
 use super::BaseError;
 use crate::execute::StepError;
+use crate::fetch::ChecksumError;
 use crate::quirk::Quirk;
 
 /// One error with its place.
@@ -136,6 +137,8 @@ pub enum PlanErrorKind {
     ChecksumOfSeveral,
     #[error("checksum requires HTTP(S) or Git sources")]
     ChecksumOfLocal,
+    #[error("invalid checksum {text:?}: {source}")]
+    Checksum { text: String, source: ChecksumError },
     #[error("onbuild trigger should be a single expression: `{trigger}`")]
     TriggerNotSingle { trigger: String },
     #[error("invalid ONBUILD trigger `{trigger}` of the base image: {source}")]

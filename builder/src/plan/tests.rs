@@ -24,6 +24,7 @@ pub(crate) fn request() -> BuildRequest {
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
+        http: crate::fetch::HttpSettings::default(),
         outputs: Vec::new(),
         strict: false,
         jobs: None,

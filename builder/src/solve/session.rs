@@ -20,6 +20,7 @@ use crate::context::ignore::Ignore;
 use crate::error::BuildError;
 use crate::execute::source::{InlineFile, Source as Files, StageSource};
 use crate::execute::{StepError, copy};
+use crate::fetch::Http;
 use crate::plan::{Base, BuildPlan};
 use crate::progress::{BuildEvent, Progress, ProgressId};
 use crate::request::{BuildRequest, ContextSource, NamedContext};
@@ -37,6 +38,7 @@ pub(super) struct Session<'a> {
     pub(super) images: &'a Images<'a>,
     pub(super) cache: Cache,
     pub(super) snapshotter: Arc<dyn Snapshotter>,
+    http: Http,
     /// Set by the caller's [`Cancel`] and by the first failure.
     pub(super) stop: Cancel,
     ids: &'a AtomicU64,
@@ -128,6 +130,7 @@ impl<'a> Session<'a> {
             images: surroundings.images,
             cache: Cache::open(store)?,
             snapshotter: store.snapshotter(),
+            http: Http::new(&request.http),
             stop: Cancel::default(),
             ids: surroundings.ids,
             cached: AtomicUsize::default(),
@@ -147,7 +150,13 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn copy_setting(&self) -> copy::Setting<'_> {
-        copy::Setting { store: self.store, cancel: &self.stop, now: self.now }
+        copy::Setting {
+            store: self.store,
+            cancel: &self.stop,
+            now: self.now,
+            http: &self.http,
+            secrets: &self.request.secrets,
+        }
     }
 
     pub(super) fn next_id(&self) -> ProgressId {

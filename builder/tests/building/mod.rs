@@ -80,6 +80,7 @@ impl Bench {
             shm_size: None,
             ulimits: Vec::new(),
             named_contexts: BTreeMap::new(),
+            http: builder::fetch::HttpSettings::default(),
             outputs: Vec::new(),
             strict: false,
             jobs: None,

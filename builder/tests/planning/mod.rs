@@ -67,6 +67,7 @@ pub fn request(dockerfile: &[u8]) -> BuildRequest {
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
+        http: builder::fetch::HttpSettings::default(),
         outputs: Vec::new(),
         strict: false,
         jobs: None,

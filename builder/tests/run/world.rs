@@ -149,6 +149,7 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
+        http: builder::fetch::HttpSettings::default(),
         outputs: Vec::new(),
         strict: false,
         jobs: None,

@@ -4,6 +4,7 @@ mod place;
 mod quirks;
 mod unpack;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use store::Store;
@@ -11,8 +12,8 @@ use store::tree::Tree;
 use sys::RootDir;
 
 use super::source::{
-    InlineFile, Node, NodeKind, Selection, Source, SourceError, Wanted, as_path, clean,
-    parent_and_name, select,
+    DownloadedFile, InlineFile, Node, NodeKind, Selection, Source, SourceError, Wanted, as_path,
+    clean, parent_and_name, select,
 };
 use super::target::{Ownership, Placed, Target};
 use super::{NewLayer, StepError, layer, owners};
@@ -20,6 +21,8 @@ use crate::cache::{Inputs, KeyBuilder};
 use crate::cancel::Cancel;
 use crate::chmod::Chmod;
 use crate::context::ignore::Ignore;
+use crate::fetch::{self, Access, Checksum, Http, RemoteFile};
+use crate::request::Secret;
 use crate::step::{CopySource, CopyStep};
 use place::place;
 pub(crate) use quirks::quirks;
@@ -32,18 +35,30 @@ pub(crate) struct Setting<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Time of what has no time of its own, in seconds since 1970.
     pub(crate) now: i64,
+    pub(crate) http: &'a Http,
+    pub(crate) secrets: &'a [Secret],
 }
 
 impl Setting<'_> {
+    fn access(&self) -> Access<'_> {
+        let Setting { store, cancel, http, secrets, .. } = *self;
+        Access { http, secrets, store, cancel }
+    }
+
     pub(super) fn check(&self) -> Result<(), StepError> {
         if self.cancel.is_cancelled() { Err(StepError::Cancelled) } else { Ok(()) }
     }
 }
 
+/// A source, and what of it is copied.
+type Found = (Arc<dyn Source>, Vec<Selection>);
+
 /// A COPY or ADD whose sources have been looked up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Prepared {
-    sources: Vec<(Arc<dyn Source>, Vec<Selection>)>,
+    sources: Vec<Found>,
+    /// Those of the sources that come from servers, by their number.
+    remote: BTreeMap<usize, DownloadedFile>,
     pub(crate) inputs: Inputs,
 }
 
@@ -54,9 +69,16 @@ pub(crate) fn prepare(
     setting: &Setting<'_>,
 ) -> Result<Prepared, StepError> {
     let excludes = Ignore::new(&step.excludes).map_err(|source| StepError::Exclude { source })?;
-    let mut prepared = Prepared { sources: Vec::new(), inputs: Inputs::default() };
+    let mut prepared = Prepared::default();
     for (number, wanted) in step.sources.iter().enumerate() {
-        let (source, selections): (Arc<dyn Source>, _) = match wanted {
+        let (source, selections): Found = match wanted {
+            CopySource::Url { url, checksum, .. } => {
+                let file = remote(url, checksum.as_ref(), number, setting, &mut prepared.inputs)?;
+                // What stands here only has the name, until the file is needed.
+                prepared.sources.push(inline(&file.name, &[], 0)?);
+                prepared.remote.insert(number, file);
+                continue;
+            }
             CopySource::Path(path) => {
                 (from.clone(), select(&**from, Wanted::Path(path.as_bytes()), &excludes)?)
             }
@@ -67,7 +89,7 @@ pub(crate) fn prepare(
                 (from.clone(), select(&**from, wanted, &excludes)?)
             }
             CopySource::Inline { name, content } => {
-                inline(name, content, step.created.unwrap_or(setting.now))?
+                inline(name.as_bytes(), content.as_bytes(), step.created.unwrap_or(setting.now))?
             }
         };
         for selection in &selections {
@@ -79,20 +101,53 @@ pub(crate) fn prepare(
     Ok(prepared)
 }
 
-fn inline(
-    name: &str,
-    content: &str,
-    mtime: i64,
-) -> Result<(Arc<dyn Source>, Vec<Selection>), StepError> {
-    let (name, content) = (name.as_bytes().to_vec(), content.as_bytes().to_vec());
-    let file = InlineFile { name: name.clone(), content, mtime };
-    let node = file.lookup(&name)?.ok_or_else(|| SourceError::NotFound {
+/// A file on a server: where a checksum is given, it stands for the content.
+fn remote(
+    url: &str,
+    checksum: Option<&Checksum>,
+    number: usize,
+    setting: &Setting<'_>,
+    inputs: &mut Inputs,
+) -> Result<DownloadedFile, StepError> {
+    let remote = RemoteFile::find(url, checksum, &setting.access())?;
+    let content = match (remote.digest(), checksum) {
+        (Some(digest), _) => KeyBuilder::new("content").part(digest),
+        (None, checksum) => {
+            let text = checksum.map(Checksum::to_string).unwrap_or_default();
+            KeyBuilder::new("checksum").part(text.as_bytes())
+        }
+    };
+    let name = fetch::url::file_name(url);
+    let shown = format!("source {}: {}", number + 1, fetch::url::redacted(url));
+    inputs.fact(shown, content.part(&name).finish());
+    Ok(DownloadedFile::pending(name, remote))
+}
+
+fn inline(name: &[u8], content: &[u8], mtime: i64) -> Result<Found, StepError> {
+    single(Arc::new(InlineFile { name: name.to_vec(), content: content.to_vec(), mtime }), name)
+}
+
+/// The file `name` at the top of a source.
+fn single(source: Arc<dyn Source>, name: &[u8]) -> Result<Found, StepError> {
+    let name = name.to_vec();
+    let node = source.lookup(&name)?.ok_or_else(|| SourceError::NotFound {
         path: name.clone(),
         similar: None,
         ignored: false,
     })?;
     let selection = Selection { path: name.clone(), name, node, inside: Vec::new() };
-    Ok((Arc::new(file), vec![selection]))
+    Ok((source, vec![selection]))
+}
+
+/// The sources with the files of servers, downloaded now at the latest.
+fn fetched(prepared: &Prepared, setting: &Setting<'_>) -> Result<Vec<Found>, StepError> {
+    let mut sources = prepared.sources.clone();
+    for (number, file) in &prepared.remote {
+        let file = file.fetch(&setting.access())?;
+        let name = file.name.clone();
+        sources[*number] = single(Arc::new(file), &name)?;
+    }
+    Ok(sources)
 }
 
 /// The directory a source names gives only what is in it, so its own owner and mode do not count.
@@ -183,15 +238,20 @@ fn arrange(
         chmod: step.chmod.as_deref().map(Chmod::parse).transpose()?,
         time: step.created,
     };
-    let made_at = step.created.or_else(|| newest(prepared)).unwrap_or(setting.now);
+    let sources = fetched(prepared, setting)?;
+    let made_at = step.created.or_else(|| newest(&sources)).unwrap_or(setting.now);
     let mut target = if step.link {
         Target::linked(below.clone(), ownership, made_at)
     } else {
         Target::new(below.clone(), ownership, made_at)
     };
     let mut scratch = Scratch::default();
-    for ((source, selections), wanted) in prepared.sources.iter().zip(&step.sources) {
-        let unpack = step.unpack && matches!(wanted, CopySource::Path(_));
+    for ((source, selections), wanted) in sources.iter().zip(&step.sources) {
+        let unpack = match wanted {
+            CopySource::Path(_) => step.unpack,
+            CopySource::Url { unpack, .. } => *unpack,
+            CopySource::Parents { .. } | CopySource::Inline { .. } => false,
+        };
         for selection in selections {
             if unpack
                 && try_unpack(&mut target, &mut scratch, source, selection, step, setting.store)?
@@ -206,8 +266,8 @@ fn arrange(
 }
 
 /// Directories that COPY makes are as old as the newest thing in them, so that equal inputs make equal layers.
-fn newest(prepared: &Prepared) -> Option<i64> {
-    let selections = prepared.sources.iter().flat_map(|(_, selections)| selections);
+fn newest(sources: &[Found]) -> Option<i64> {
+    let selections = sources.iter().flat_map(|(_, selections)| selections);
     let times = selections.flat_map(|selection| {
         let own = (!selection.node.is_dir()).then_some(selection.node.mtime);
         own.into_iter().chain(selection.inside.iter().map(|selected| selected.node.mtime))

@@ -18,7 +18,7 @@ mod error;
 mod etc;
 mod mounts;
 mod output;
-mod secret;
+pub(crate) mod secret;
 mod spec;
 mod ssh;
 

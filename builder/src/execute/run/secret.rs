@@ -38,7 +38,8 @@ pub(super) fn give(mount: &SecretMount, secrets: &[Secret]) -> Result<Given, Run
     Ok(Given { file, variable })
 }
 
-fn read(secret: &Secret) -> Result<Vec<u8>, RunError> {
+/// The value of a secret.
+pub(crate) fn read(secret: &Secret) -> Result<Vec<u8>, RunError> {
     let mut content = Vec::new();
     match &secret.source {
         SecretSource::Value(value) => content.clone_from(value),

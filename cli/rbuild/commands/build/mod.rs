@@ -5,6 +5,7 @@ mod context;
 pub(super) mod failure;
 mod fetch;
 mod fields;
+mod http;
 mod interrupt;
 pub(super) mod output;
 mod request;

@@ -12,7 +12,7 @@ use store::Reference;
 
 use super::context::Inputs;
 use super::fetch::Fetcher;
-use super::{output, secret, ssh};
+use super::{http, output, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
 
@@ -43,6 +43,7 @@ pub(super) fn resolve(
         shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
         named_contexts: named_contexts(&args.build_contexts, fetcher)?,
+        http: http::settings(environment),
         outputs: outputs.collect::<Result<_>>()?,
         strict: args.strict,
         jobs: None,

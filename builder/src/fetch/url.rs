@@ -1,0 +1,83 @@
+//! The parts of a URL that matter here.
+
+/// Without user and password.
+pub(crate) fn redacted(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = authority(rest);
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://xxxxx@{host}{}", &rest[authority.len()..]),
+        None => url.to_owned(),
+    }
+}
+
+/// The host, without port.
+pub(crate) fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority(rest);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split_once(':').map_or(host, |(host, _)| host),
+    }
+}
+
+fn authority(rest: &str) -> &str {
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+/// The name ADD gives the file: the last part of the path, or BuildKit's word for none.
+pub(crate) fn file_name(url: &str) -> Vec<u8> {
+    const UNNAMED: &[u8] = b"__unnamed__";
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = &rest[authority(rest).len()..];
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let path = decoded(path.as_bytes());
+    let last = path.split(|byte| *byte == b'/').rfind(|part| !part.is_empty());
+    match last {
+        None | Some(b"." | b"..") => UNNAMED.to_vec(),
+        Some(name) if name.contains(&0) => UNNAMED.to_vec(),
+        Some(name) => name.to_vec(),
+    }
+}
+
+/// `%41` is `A`.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let digits = text.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(value) if byte == b'%' => {
+                out.push(value);
+                at += 3;
+            }
+            _ => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_hosts_and_secrets() {
+        for (url, host_wanted, name, shown) in [
+            ("http://h/a/b.txt", "h", "b.txt", "http://h/a/b.txt"),
+            ("https://u:p@h:8/a/?x=/y#z", "h", "a", "https://xxxxx@h:8/a/?x=/y#z"),
+            ("http://[::1]:80", "::1", "__unnamed__", "http://[::1]:80"),
+            ("http://h/..", "h", "__unnamed__", "http://h/.."),
+            ("http://h/a%2Fb%20c", "h", "b c", "http://h/a%2Fb%20c"),
+            ("http://h/100%", "h", "100%", "http://h/100%"),
+            ("http://h/a@b", "h", "a@b", "http://h/a@b"),
+        ] {
+            assert_eq!(host(url), host_wanted, "{url}");
+            assert_eq!(String::from_utf8(file_name(url)).unwrap(), name, "{url}");
+            assert_eq!(redacted(url), shown);
+        }
+    }
+}
