@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::{Sandbox, run_bytes};
+use crate::support::{HttpServer, Sandbox, response, run_bytes};
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY . /all/\nCOPY dir/a.txt /\n";
 
@@ -167,5 +167,39 @@ fn a_damaged_archive_leaves_nothing() {
     output.says("cannot unpack the archive on stdin");
     let output = run_bytes(sandbox.rbuild_command(["build", "-"]), b"\x1f\x8bnot gzip").exits(1);
     output.says("cannot");
+    assert_eq!(std::fs::read_dir(sandbox.root().join("temp")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_context_may_lie_on_a_server() {
+    let packed = through("gzip", &usual()).unwrap_or_else(usual);
+    let server = HttpServer::start(move |head| match head {
+        head if head.contains("/a.tar") => response("200 OK", &[], &packed),
+        head if head.contains("/Dockerfile") && head.to_lowercase().contains("bearer t\r\n") => {
+            response("200 OK", &[], b"FROM scratch\nLABEL a=b\n")
+        }
+        _ => response("401 Unauthorized", &[], b""),
+    });
+    let sandbox = Sandbox::new();
+    let archive = server.url("/a.tar.gz");
+    sandbox.rbuild(["build", "-o", "out", &archive]).success();
+    assert_eq!(sandbox.read("out/a.txt"), "a\n");
+    let named = format!("--build-context=more={archive}");
+    let text = "FROM scratch\nCOPY --from=more dir/a.txt /b.txt\n";
+    sandbox.rbuild_with_input(["build", "-o", "two", &named, "-"], text).success();
+    assert_eq!(sandbox.read("two/b.txt"), "a\n");
+    let text = "FROM scratch\nCOPY dir/a.txt /c.txt\n";
+    sandbox.rbuild_with_input(["build", "-o", "three", "-f-", &archive], text).success();
+    assert_eq!(sandbox.read("three/c.txt"), "a\n");
+
+    let file = server.url("/Dockerfile");
+    sandbox.rbuild(["build", &file]).exits(1).says("invalid response status 401");
+    sandbox.write("token", "t\n");
+    let secret = "--secret=id=HTTP_AUTH_TOKEN_127.0.0.1,src=token";
+    sandbox.rbuild(["build", secret, &file]).success();
+    sandbox.rbuild(["build", secret, "-f", "x", &file]).exits(1).says("is a Dockerfile");
+    let named = format!("--build-context=more={file}");
+    sandbox.rbuild(["build", secret, &named, &archive]).exits(1).says("is not a tar archive");
+    sandbox.rbuild(["check", &archive]).success();
     assert_eq!(std::fs::read_dir(sandbox.root().join("temp")).unwrap().count(), 0);
 }

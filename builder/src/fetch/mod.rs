@@ -11,7 +11,7 @@ mod http;
 mod http_date;
 mod memory;
 mod remote;
-pub(crate) mod url;
+pub mod url;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,7 +1,30 @@
-//! The parts of a URL that matter here.
+//! What a source written as text is, and the parts of a URL that matter here.
+
+/// A file, or an archive, on a server; ask [`is_git`] first.
+pub fn is_url(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+/// `git://…`, `ssh://…`, `git@host:path`, and web addresses whose path ends in `.git`.
+pub fn is_git(source: &str) -> bool {
+    if let Some((scheme, rest)) = source.split_once("://") {
+        let path = rest.split(['#', '?']).next().unwrap_or_default();
+        return match scheme {
+            "git" | "ssh" => true,
+            "http" | "https" => path.ends_with(".git"),
+            _ => false,
+        };
+    }
+    let Some((user, rest)) = source.split_once('@') else { return false };
+    let is_word = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    is_word(user)
+        && rest.split_once(':').is_some_and(|(host, path)| is_word(host) && !path.is_empty())
+}
 
 /// Without user and password.
-pub(crate) fn redacted(url: &str) -> String {
+pub fn redacted(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let authority = authority(rest);
     match authority.rsplit_once('@') {
@@ -63,6 +86,25 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn git_sources() {
+        for yes in [
+            "https://github.com/moby/buildkit.git",
+            "https://github.com/moby/buildkit.git#v0.10:docs",
+            "http://host/x.git?ref=main",
+            "git@github.com:moby/buildkit.git",
+            "git://host/x",
+            "ssh://git@host/x",
+        ] {
+            assert!(is_git(yes), "{yes}");
+        }
+        for no in
+            ["https://host/x.tar", "github.com/moby/buildkit", "a@b", "x:y", "./a", "dir/a@b:c"]
+        {
+            assert!(!is_git(no), "{no}");
+        }
+    }
 
     #[test]
     fn names_hosts_and_secrets() {

@@ -7,6 +7,7 @@ use super::stage::StagePlanner;
 use super::step_name::shown;
 use super::{PlanError, PlanErrorKind, ResultExt, path, warnings};
 use crate::fetch::Checksum;
+use crate::fetch::url::{is_git, is_url};
 use crate::glob;
 use crate::history::Layer;
 use crate::image_config;
@@ -202,28 +203,6 @@ fn check_add_source(source: &str) -> Result<(), PlanErrorKind> {
     Ok(())
 }
 
-fn is_url(source: &str) -> bool {
-    source.starts_with("http://") || source.starts_with("https://")
-}
-
-/// `git://…`, `ssh://…`, `git@host:path`, and web addresses whose path ends in `.git`.
-fn is_git(source: &str) -> bool {
-    if let Some((scheme, rest)) = source.split_once("://") {
-        let path = rest.split(['#', '?']).next().unwrap_or_default();
-        return match scheme {
-            "git" | "ssh" => true,
-            "http" | "https" => path.ends_with(".git"),
-            _ => false,
-        };
-    }
-    let Some((user, rest)) = source.split_once('@') else { return false };
-    let is_word = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    };
-    is_word(user)
-        && rest.split_once(':').is_some_and(|(host, path)| is_word(host) && !path.is_empty())
-}
-
 fn file_source(source: &str, flags: &Flags<'_>) -> CopySource {
     match flags.parents {
         true => parents_source(source),
@@ -277,25 +256,6 @@ fn history(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn git_sources() {
-        for yes in [
-            "https://github.com/moby/buildkit.git",
-            "https://github.com/moby/buildkit.git#v0.10:docs",
-            "http://host/x.git?ref=main",
-            "git@github.com:moby/buildkit.git",
-            "git://host/x",
-            "ssh://git@host/x",
-        ] {
-            assert!(is_git(yes), "{yes}");
-        }
-        for no in
-            ["https://host/x.tar", "github.com/moby/buildkit", "a@b", "x:y", "./a", "dir/a@b:c"]
-        {
-            assert!(!is_git(no), "{no}");
-        }
-    }
 
     #[test]
     fn parents_split_at_the_pivot() {

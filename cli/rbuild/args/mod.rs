@@ -108,7 +108,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct BuildArgs {
-    /// Build context: a directory, a tar archive, or `-` for an archive or a Dockerfile on stdin
+    /// Build context: a directory, a tar archive, an http(s) URL, or `-` for an archive or a Dockerfile on stdin
     #[arg(value_name = "PATH | -")]
     pub(crate) context: PathBuf,
     /// Dockerfile (default: `PATH/Dockerfile`), or `-` for stdin

@@ -54,7 +54,7 @@ pub(super) fn check(
     format: CheckFormat,
     environment: &Environment,
 ) -> Result<Exit> {
-    let fetcher = Fetcher::new(environment);
+    let fetcher = Fetcher::new(None, &args.secrets, environment);
     let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
     let source = source(&request);
     let store = existing_store(environment);

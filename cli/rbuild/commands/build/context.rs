@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use builder::fetch::Fetched;
+use builder::fetch::url::{is_git, is_url, redacted};
 use builder::request::{ContextSource, SourceText};
 use cli::report::Report;
 
@@ -28,7 +29,15 @@ pub(super) fn read(args: &BuildArgs, fetcher: &Fetcher<'_>) -> Result<Inputs> {
         return from_stdin(args, fetcher);
     }
     let text = args.context.to_string_lossy();
-    refuse_remote(&text)?;
+    refuse_git(&text)?;
+    if is_url(&text) {
+        return of_stream(
+            args,
+            args.file.is_some(),
+            fetcher.url(&text)?,
+            &format!("`{}`", redacted(&text)),
+        );
+    }
     if let Some(fetched) = fetcher.archive(&args.context)? {
         return of_fetched(args, fetched);
     }
@@ -85,10 +94,12 @@ fn file_name(path: &Path) -> String {
     name.unwrap_or_else(|| "Dockerfile".to_owned())
 }
 
-fn refuse_remote(text: &str) -> Result<()> {
-    let remote = ["http://", "https://", "git://", "git@", "ssh://", "github.com/"];
-    if remote.iter().any(|prefix| text.starts_with(prefix)) {
-        bail!("the build context `{text}` is remote, which is not supported; clone or download it");
+fn refuse_git(text: &str) -> Result<()> {
+    if is_git(text) || text.starts_with("github.com/") {
+        bail!(
+            "the build context `{}` is a git repository, which is not supported; clone it",
+            redacted(text)
+        );
     }
     Ok(())
 }
@@ -130,14 +141,22 @@ fn read_if_present(path: &Path, name: &str) -> Result<Option<SourceText>> {
 
 /// `rbuild build -`: a context as an archive, or a Dockerfile, which builds without any files.
 fn from_stdin(args: &BuildArgs, fetcher: &Fetcher<'_>) -> Result<Inputs> {
-    let file = args.file.as_ref();
-    match fetcher.stream(io::stdin(), "the archive on stdin")? {
-        Streamed::Archive(_) if file.is_some_and(|file| file.as_os_str() == STDIN) => {
-            bail!("stdin cannot be both the build context and the Dockerfile")
-        }
+    let streamed = fetcher.stream(io::stdin(), "the archive on stdin")?;
+    let asks_stdin = args.file.as_ref().is_some_and(|file| file.as_os_str() == STDIN);
+    if asks_stdin && matches!(streamed, Streamed::Archive(_)) {
+        bail!("stdin cannot be both the build context and the Dockerfile");
+    }
+    // A Dockerfile that is stdin may be named so.
+    let named = args.file.is_some() && !asks_stdin;
+    of_stream(args, named, streamed, "stdin")
+}
+
+/// A Dockerfile alone is built without any files.
+fn of_stream(args: &BuildArgs, named: bool, streamed: Streamed, origin: &str) -> Result<Inputs> {
+    match streamed {
         Streamed::Archive(fetched) => of_fetched(args, fetched),
-        Streamed::Text(_) if file.is_some_and(|file| file.as_os_str() != STDIN) => {
-            bail!("`--file` names a file of the build context, but stdin is a Dockerfile")
+        Streamed::Text(_) if named => {
+            bail!("`--file` names a file of the build context, but {origin} is a Dockerfile")
         }
         Streamed::Text(text) => Ok(Inputs {
             context: ContextSource::Empty,

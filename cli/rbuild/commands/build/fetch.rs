@@ -7,9 +7,13 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use builder::fetch::{self, Fetched};
+use builder::Cancel;
+use builder::fetch::url::redacted;
+use builder::fetch::{self, Access, Fetched, Http};
 use cli::environment::Environment;
 use store::Store;
+
+use super::{http, secret};
 
 /// As much as tells an archive from a text.
 const START: u64 = 4096;
@@ -17,6 +21,8 @@ const START: u64 = 4096;
 pub(super) struct Fetcher<'a> {
     store: OnceCell<Store>,
     environment: &'a Environment,
+    /// `--secret` as typed: some are for servers.
+    secrets: &'a [String],
 }
 
 /// Something read from a stream.
@@ -26,12 +32,14 @@ pub(super) enum Streamed {
 }
 
 impl<'a> Fetcher<'a> {
-    pub(super) fn new(environment: &'a Environment) -> Fetcher<'a> {
-        Fetcher { store: OnceCell::new(), environment }
-    }
-
-    pub(super) fn with(store: &Store, environment: &'a Environment) -> Fetcher<'a> {
-        Fetcher { store: OnceCell::from(store.clone()), environment }
+    /// `store` is the one that is open, if one is.
+    pub(super) fn new(
+        store: Option<&Store>,
+        secrets: &'a [String],
+        environment: &'a Environment,
+    ) -> Fetcher<'a> {
+        let store = store.map_or_else(OnceCell::new, |store| OnceCell::from(store.clone()));
+        Fetcher { store, environment, secrets }
     }
 
     fn store(&self) -> Result<&Store> {
@@ -71,5 +79,19 @@ impl<'a> Fetcher<'a> {
         let origin = format!("`{}`", path.display());
         let whole = Cursor::new(start).chain(file);
         Ok(Some(fetch::unpack(whole, &origin, self.store()?)?))
+    }
+
+    /// What is at a URL: an archive is unpacked, anything else is a text.
+    pub(super) fn url(&self, url: &str) -> Result<Streamed> {
+        let secrets = self.secrets.iter().map(|text| secret::parse(text, self.environment));
+        let access = Access {
+            http: &Http::new(&http::settings(self.environment)),
+            secrets: &secrets.collect::<Result<Vec<_>>>()?,
+            store: self.store()?,
+            cancel: &Cancel::default(),
+        };
+        let download = fetch::download(url, &access)?;
+        let file = File::open(&download.path).context("cannot open the download")?;
+        self.stream(file, &format!("`{}`", redacted(url)))
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     // Before any thread exists.
     let engine = Engine::start(environment)?;
     let store = Store::open(&engine.locations.root, &engine.locations.state)?;
-    let fetcher = Fetcher::with(&store, environment);
+    let fetcher = Fetcher::new(Some(&store), &args.secrets, environment);
     let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
     snapshots::choose(&store, engine.zygote(), environment)?;
     let cancel = Cancel::default();

@@ -6,12 +6,13 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use builder::BuildRequest;
+use builder::fetch::url::{is_git, is_url, redacted};
 use builder::request::{NamedContext, NetworkMode, NoCache, Ulimit};
 use cli::environment::Environment;
 use store::Reference;
 
 use super::context::Inputs;
-use super::fetch::Fetcher;
+use super::fetch::{Fetcher, Streamed};
 use super::{http, output, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
@@ -135,9 +136,15 @@ fn named_context(source: &str, fetcher: &Fetcher<'_>) -> Result<NamedContext> {
         let reference: Reference = image.parse()?;
         return Ok(NamedContext::Image(reference.to_string()));
     }
+    if is_url(source) && !is_git(source) {
+        return match fetcher.url(source)? {
+            Streamed::Archive(fetched) => Ok(NamedContext::Fetched(fetched)),
+            Streamed::Text(_) => bail!("`{}` is not a tar archive", redacted(source)),
+        };
+    }
     if source.contains("://") || source.starts_with("git@") {
         bail!(
-            "unsupported context source: only directories, tar archives, oci-layout:// and docker-image:// are"
+            "unsupported context source: only directories, tar archives (files or http), oci-layout:// and docker-image:// are"
         );
     }
     let path = PathBuf::from(source);
