@@ -43,6 +43,20 @@ fn a_damaged_step_runs_again() {
     }
 }
 
+/// The kernel marks such a directory as hiding what is below it, of which there is nothing.
+#[test]
+fn a_directory_in_place_of_a_file_is_no_damage() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let file = "FROM busybox\nRUN echo 1 > /x\nRUN rm /x && mkdir /x && echo 2 > /x/y\n";
+    sandbox.build(file, &["-t", "app"]).success();
+    sandbox.validate();
+    sandbox.rbuild(["rmi", "app"]).success();
+    sandbox.validate();
+}
+
 #[test]
 fn an_image_that_is_lost_is_named_and_can_come_back() {
     let sandbox = Sandbox::with_busybox();

@@ -82,6 +82,9 @@ pub enum StoreError {
     Reference(#[from] crate::reference::ReferenceError),
 }
 
+/// What `schema.json` is called.
+pub(crate) const DESCRIPTION: &str = "store description";
+
 impl StoreError {
     /// If it is for want of space, with what was to be stored. No `size`: only its end would have told.
     pub(crate) fn for_space_of(
@@ -109,6 +112,9 @@ impl StoreError {
             }
             StoreError::Schema { found, known, .. } if found > known => {
                 Some("it was written by a newer version of this program".to_owned())
+            }
+            StoreError::Document { what: DESCRIPTION, .. } => {
+                Some("`rbuild store check --repair` writes it anew".to_owned())
             }
             StoreError::BlobCorrupt { .. } | StoreError::BlobSize { .. } => {
                 Some("`rbuild system check` lists everything that is damaged".to_owned())

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use sys::RootDir;
 
 use crate::aside::Patience;
-use crate::error::{Result, StoreError, io_error};
+use crate::error::{DESCRIPTION, Result, StoreError, io_error};
 use crate::layers::KnownLayers;
 use crate::lease::{self, Held, Session};
 use crate::lock::{Lock, LockName};
@@ -86,7 +86,13 @@ impl Store {
         fs::create_dir_all(root).map_err(io_error("create the store", root))?;
         let root = root.canonicalize().map_err(io_error("find the store", root))?;
         match fs::read(root.join("schema.json")) {
-            Ok(bytes) => check_schema(&root, &bytes)?,
+            Ok(bytes) => {
+                check_schema(&root, &bytes)?;
+                // Programs that copy directories may leave out the empty ones.
+                if !DIRECTORIES.iter().all(|name| root.join(name).is_dir()) {
+                    create_directories(&root)?;
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => create_layout(&root)?,
             Err(error) => return Err(io_error("read", &root.join("schema.json"))(error)),
         }
@@ -104,6 +110,27 @@ impl Store {
         store.remove_small_leftovers()?;
         store.distrust_other_boots()?;
         Ok(store)
+    }
+
+    /// Writes a description that cannot be read anew: there is only one format yet, and what is described says itself
+    /// whether it is right. Says whether there was need to; before [`Store::open`], which needs it.
+    pub fn repair_description(root: &Path) -> Result<bool> {
+        let path = root.join("schema.json");
+        let Ok(bytes) = fs::read(&path) else { return Ok(false) };
+        let is_store = DIRECTORIES.iter().any(|name| root.join(name).is_dir());
+        let damaged = matches!(check_schema(root, &bytes), Err(StoreError::Document { .. }));
+        if !damaged || !is_store {
+            return Ok(false);
+        }
+        let temp = root.join(format!("schema.{:016x}.tmp", lease::random()));
+        let replaced = write_durably(&temp, &Schema { schema: SCHEMA }.to_bytes())
+            .and_then(|()| fs::rename(&temp, &path).map_err(io_error("replace", &path)))
+            .and_then(|()| sync_parent(&path));
+        if replaced.is_err() {
+            // What is told is why there is no description.
+            let _ = fs::remove_file(&temp);
+        }
+        replaced.map(|()| true)
     }
 
     pub fn root(&self) -> &Path {
@@ -242,7 +269,7 @@ pub(crate) fn remove_any(path: &Path) -> Result<()> {
 fn check_schema(root: &Path, bytes: &[u8]) -> Result<()> {
     let path = root.join("schema.json");
     let schema: Schema = serde_json::from_slice(bytes).map_err(|source| StoreError::Document {
-        what: "store description",
+        what: DESCRIPTION,
         path,
         source,
     })?;
@@ -254,18 +281,27 @@ fn check_schema(root: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Every step may be repeated and be done by several at once; the schema file comes last.
 fn create_layout(root: &Path) -> Result<()> {
+    create_directories(root)?;
+    let empty_index = crate::manifest::Index::new(Vec::new()).to_bytes();
+    create_file(root, "images/oci-layout", OCI_LAYOUT.as_bytes())?;
+    create_file(root, "images/index.json", &empty_index)?;
+    create_file(root, "schema.json", &Schema { schema: SCHEMA }.to_bytes())
+}
+
+fn create_directories(root: &Path) -> Result<()> {
     for name in DIRECTORIES {
         create_private(&root.join(name))?;
     }
     // The one among them that containers see: the root of a file system without layers.
     let empty = root.join("snapshots/empty");
     let mode = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(&empty, mode).map_err(io_error("set the mode of", &empty))?;
-    let empty_index = crate::manifest::Index::new(Vec::new()).to_bytes();
-    create_file(root, "images/oci-layout", OCI_LAYOUT.as_bytes())?;
-    create_file(root, "images/index.json", &empty_index)?;
-    let schema = serde_json::to_vec(&Schema { schema: SCHEMA }).expect("a number serialises");
-    create_file(root, "schema.json", &schema)
+    fs::set_permissions(&empty, mode).map_err(io_error("set the mode of", &empty))
+}
+
+impl Schema {
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a number serialises")
+    }
 }
 
 pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -140,13 +140,18 @@ fn object_of(path: &Path) -> String {
     }
 }
 
-/// Whether the damaged list of images says something else that it may say: another name, another platform.
+/// Whether the damaged list of images says something else that it may say: no names at all, another platform.
 fn is_another_list(good: &[u8], damaged: &[u8]) -> bool {
     let facts = |bytes: &[u8]| -> Option<Vec<String>> {
         let list: serde_json::Value = serde_json::from_slice(bytes).ok()?;
         let facts = |entry: &serde_json::Value| {
             let name = entry["annotations"]["io.containerd.image.name"].as_str();
-            let named = name.is_none_or(|name| name.parse::<store::Reference>().is_ok());
+            let name = name.map(|name| name.parse::<store::Reference>().ok());
+            let familiar = entry["annotations"]["org.opencontainers.image.ref.name"].as_str();
+            let named = match name {
+                Some(name) => name.is_some_and(|name| Some(&*name.familiar()) == familiar),
+                None => familiar.is_none_or(|name| name == "app:latest"),
+            };
             // Without a type, the manifest itself says what it is.
             let kind = entry["mediaType"].as_str().unwrap_or(store::media_type::IMAGE_MANIFEST);
             format!("{} {} {kind} {named}", entry["digest"], entry["size"])
@@ -244,6 +249,63 @@ fn files_cut_short_or_missing_are_found_and_mended() {
     }
 }
 
+#[test]
+fn documents_and_directories_that_are_missing_come_back() {
+    let world = World::new();
+    world.reset();
+    for dir in ["temp", "unsynced", "locks", "snapshots/empty"] {
+        fs::remove_dir_all(world.root().join(dir)).unwrap();
+    }
+    let store = open(&world.root());
+    assert_eq!(problems(&store), [] as [String; 0]);
+    store.unpack(&store.resolve("app").unwrap()).unwrap();
+    drop(store);
+
+    fs::remove_file(world.root().join("images/oci-layout")).unwrap();
+    world.expect("no layout", "images/oci-layout", End::Mended);
+
+    fs::remove_file(world.root().join("images/index.json")).unwrap();
+    let store = open(&world.root());
+    assert!(problems(&store).iter().any(|line| line.contains("images/index.json")));
+    let repairs = store.repair().unwrap();
+    assert!(repairs.left.is_empty() && repairs.lost.is_empty(), "{repairs:?}");
+    let told: Vec<String> = repairs.mended.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|line| line.contains("rbuild tag")), "{told:?}");
+    assert_eq!(store.images().unwrap()[0].id.hex(), world.documents[1]);
+}
+
+#[test]
+fn a_damaged_description_is_named_and_written_anew() {
+    let world = World::new();
+    world.reset();
+    let (path, state) = (world.root().join("schema.json"), world.dir.path().join("state"));
+    let good = fs::read(&path).unwrap();
+    let mut mended = 0;
+    for position in 0..good.len() {
+        for bit in 0..8 {
+            let mut damaged = good.clone();
+            damaged[position] ^= 1 << bit;
+            fs::write(&path, damaged).unwrap();
+            let Err(error) = Store::open(&world.root(), &state) else { continue };
+            // Another number is another format, perhaps.
+            let other = matches!(error, store::StoreError::Schema { .. });
+            assert!(other || error.to_string().contains("schema.json"), "{error}");
+            assert_eq!(Store::repair_description(&world.root()).unwrap(), !other);
+            if !other {
+                assert_eq!(fs::read(&path).unwrap(), good);
+                mended += 1;
+            }
+        }
+    }
+    assert!(mended > 50, "{mended}");
+    fs::write(&path, &good).unwrap();
+    assert!(!Store::repair_description(&world.root()).unwrap());
+    // Somebody's directory that is no store stays as it is.
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("schema.json"), "mine").unwrap();
+    assert!(!Store::repair_description(other.path()).unwrap());
+}
+
 type Damage = fn(&Path);
 
 #[test]
@@ -267,8 +329,10 @@ fn what_is_unpacked_differs_in_any_attribute() {
         world.reset();
         let snapshots = world.root().join("snapshots/fs");
         let below = fs::read_dir(snapshots).unwrap().map(|entry| entry.unwrap().path().join("d"));
-        // Not the merged one, which has both files.
-        damage(&below.into_iter().find(|d| d.join("a").exists() && !d.join("b").exists()).unwrap());
+        // Not the merged one, which has both files. What hides something is above something.
+        let (has, has_not) = if words.starts_with("hides") { ("b", "a") } else { ("a", "b") };
+        let it = |d: &PathBuf| d.join(has).exists() && !d.join(has_not).exists();
+        damage(&below.into_iter().find(it).unwrap());
         world.expect(words, words, End::Mended);
     }
 }

@@ -17,6 +17,9 @@ pub(crate) fn run(args: &StoreArgs, environment: &Environment) -> Result<Exit> {
 
 /// What is wrong, or what was done about it, goes to stdout, a line each.
 pub(crate) fn check(args: &StoreCheckArgs, environment: &Environment) -> Result<Exit> {
+    if args.repair && Store::repair_description(&environment.locations().root)? {
+        output::line("schema.json: written anew")?;
+    }
     let store = open_store(environment)?;
     store.remove_leftovers()?;
     if args.repair {

@@ -115,7 +115,19 @@ pub(crate) fn unname(entry: &mut Descriptor) {
     entry.annotations.remove(IMAGE_NAME);
 }
 
-fn entry(target: &Descriptor, name: Option<&Reference>) -> Descriptor {
+/// The canonical name of an entry of ours whose familiar name is not that one's, and what that is a name for. Other
+/// programs write one of the two only.
+pub(crate) fn contradiction(entry: &Descriptor) -> Option<(Reference, Option<Reference>)> {
+    let name: Reference = entry.annotations.get(IMAGE_NAME)?.parse().ok()?;
+    let familiar = entry.annotations.get(REF_NAME);
+    if familiar.is_some_and(|text| *text == name.familiar()) {
+        return None;
+    }
+    let other = familiar.and_then(|text| text.parse().ok()).filter(|other| *other != name);
+    Some((name, other))
+}
+
+pub(crate) fn entry(target: &Descriptor, name: Option<&Reference>) -> Descriptor {
     let mut entry = target.clone();
     unname(&mut entry);
     if let Some(name) = name {

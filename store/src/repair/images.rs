@@ -1,5 +1,6 @@
 //! The list of images: entries that are wrong are corrected, images that are lost leave it.
 use std::collections::HashSet;
+use std::io::ErrorKind::NotFound;
 
 use super::aside::Aside;
 use super::{LostImage, Remedy, Repairs};
@@ -8,9 +9,11 @@ use crate::digest::Digest;
 use crate::error::{Result, StoreError};
 use crate::image::names;
 use crate::image::select::MAX_NESTING;
+use crate::lock::LockName;
 use crate::manifest::{Index, Manifest};
 use crate::media_type;
 use crate::open::Store;
+use crate::reference::Reference;
 
 /// What an entry leads to.
 #[derive(Debug, Default)]
@@ -22,19 +25,29 @@ struct Parts {
 impl Store {
     /// A list that cannot be read becomes one of all manifests there are, without their names.
     pub(super) fn repair_index(&self, aside: &mut Aside, repairs: &mut Repairs) -> Result<()> {
-        match self.read_index() {
-            Err(StoreError::Document { path, .. }) => {
-                let to = aside.keep_copy(&path)?;
-                repairs.note("images/index.json", Remedy::SetAside { to });
-                self.replace_file_durably(&path, &Index::new(Vec::new()).to_bytes())?;
-                self.list_orphans(repairs)
-            }
-            read => read.map(drop),
+        {
+            // Another one who repairs must not be overwritten.
+            let _lock = self.lock_exclusive(LockName::Index)?;
+            let (path, remedy) = match self.read_index() {
+                Err(StoreError::Document { path, .. }) => {
+                    let to = aside.keep_copy(&path)?;
+                    (path, Remedy::SetAside { to })
+                }
+                Err(StoreError::Io { path, source, .. }) if source.kind() == NotFound => {
+                    let from = "the manifests there are".to_owned();
+                    (path, Remedy::Rebuilt { from })
+                }
+                read => return read.map(drop),
+            };
+            repairs.note("images/index.json", remedy);
+            self.replace_file_durably(&path, &Index::new(Vec::new()).to_bytes())?;
         }
+        self.list_orphans(repairs)
     }
 
     pub(super) fn repair_images(&self, aside: &mut Aside, repairs: &mut Repairs) -> Result<()> {
         let lost = self.update_index(|index| {
+            name_both_ways(index, repairs);
             index.manifests.iter_mut().for_each(|entry| self.correct(entry, repairs));
             let mut seen = HashSet::new();
             for entry in &mut index.manifests {
@@ -76,8 +89,11 @@ impl Store {
             entry.media_type = actual.to_owned();
         }
         let canonical = entry.annotations.get(names::IMAGE_NAME);
-        if canonical.is_some_and(|text| text.parse::<crate::reference::Reference>().is_err()) {
+        if canonical.is_some_and(|text| text.parse::<Reference>().is_err()) {
             entry.annotations.remove(names::IMAGE_NAME);
+        }
+        if let Some(name) = entry.annotations.get(names::IMAGE_NAME).and(names::name_of(entry)) {
+            entry.annotations.insert(names::REF_NAME.to_owned(), name.familiar());
         }
         if *entry != before {
             repairs.note(&title(&before), Remedy::Corrected);
@@ -167,6 +183,18 @@ impl Store {
                 }
             }
             _ => parts.missing.push(entry.digest),
+        }
+    }
+}
+
+/// Of two names that should be one, which is the damaged one nobody knows: the image gets both.
+fn name_both_ways(index: &mut Index, repairs: &mut Repairs) {
+    for entry in index.manifests.clone() {
+        let Some((_, Some(other))) = names::contradiction(&entry) else { continue };
+        if names::find(index, &other).is_none() {
+            let also = other.familiar();
+            repairs.note(&title(&entry), Remedy::Named { also });
+            index.manifests.push(names::entry(&entry, Some(&other)));
         }
     }
 }

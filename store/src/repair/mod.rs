@@ -5,6 +5,7 @@
 //! | snapshots, chain and merged records, layer indexes, forms | removed: they are made again when needed      |
 //! | a layer                                  | made again from another form of it, or from its snapshot       |
 //! | another blob of an image                 | the image is lost: see below                                   |
+//! | an entry whose two forms of the name disagree | the image gets both names                                 |
 //! | `oci-layout`, an entry's size or type    | corrected: the blob, which has its digest, says what is right  |
 //! | `index.json` as a whole                  | written anew from the manifests there are, which lose their names |
 //! | a named lease                            | the lines that cannot be read, or hold what is gone, go        |
@@ -58,6 +59,10 @@ pub enum Remedy {
     Corrected,
     /// A manifest that no name leads to any more.
     Unnamed,
+    /// It has two names, one of which may be wrong.
+    Named {
+        also: String,
+    },
     InUse,
 }
 
@@ -80,6 +85,9 @@ impl fmt::Display for Mended {
             Remedy::SetAside { to } => write!(f, "moved to `{}`", to.display()),
             Remedy::Corrected => f.write_str("corrected"),
             Remedy::Unnamed => f.write_str("its name was lost; name it with `rbuild tag`"),
+            Remedy::Named { also } => {
+                write!(f, "named `{also}` as well; remove the wrong one with `rbuild rmi`")
+            }
             Remedy::InUse => f.write_str("in use: repeat when no build and no container runs"),
         }
     }

@@ -157,4 +157,8 @@ fn check_name(object: &str, entry: &Descriptor, report: &mut Report) {
     {
         report.add(object, ProblemKind::Name { text: text.clone() });
     }
+    if names::contradiction(entry).is_some() {
+        let familiar = entry.annotations.get(names::REF_NAME).cloned().unwrap_or_default();
+        report.add(object, ProblemKind::TwoNames { familiar });
+    }
 }

@@ -10,6 +10,9 @@
 //! | forms           | each compressed form unpacks to its diff ID                                  |
 //! | leases, temp    | everything unfinished has a living owner; named leases hold what exists      |
 //!
+//! Not to be told from what somebody did on purpose: an entry of the image list that lost both forms of its name, or that
+//! of two which other programs do without; a file below `leases/` that is gone.
+//!
 //! Nothing is repaired here (see `repair`). A report of a store in use may name things that appear or vanish meanwhile.
 mod images;
 mod merged;
@@ -56,6 +59,8 @@ pub enum ProblemKind {
     Record,
     #[error("it is listed as `{listed}`, but is `{actual}`")]
     MediaType { listed: String, actual: String },
+    #[error("other programs know it as `{familiar}`")]
+    TwoNames { familiar: String },
     #[error("its name `{text}` is not a name")]
     Name { text: String },
 }
@@ -96,7 +101,8 @@ impl Store {
 
     fn check_layout(&self, report: &mut Report) -> Result<()> {
         let path = self.sub("images/oci-layout");
-        let bytes = std::fs::read(&path).map_err(io_error("read", &path))?;
+        // What is not there is not readable either.
+        let bytes = std::fs::read(&path).unwrap_or_default();
         let layout: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
         if layout.and_then(|l| l.get("imageLayoutVersion").cloned()) != Some("1.0.0".into()) {
             report.add("images/oci-layout", ProblemKind::Record);

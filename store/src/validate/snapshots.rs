@@ -159,15 +159,22 @@ impl Check<'_> {
     fn layer(&mut self, index: &LayerIndex, below: Option<&Tree>) -> Result<()> {
         for entry in index {
             self.note(entry.as_path(), problem_of(self.dir, entry, index));
-            self.note(entry.as_path(), opacity_problem(self.dir, entry));
+            self.note(entry.as_path(), opacity_problem(self.dir, entry, below));
         }
+        let dir = self.dir;
         self.walk(&mut |path, child| {
             let bytes = path_bytes(path);
             let is_below =
                 |tree: &Tree| tree.lookup(path).is_some_and(|found| found.entry.is_dir());
             let on_the_way = || !index.below(bytes).is_empty() || below.is_none_or(is_below);
-            let known = index.get(bytes).is_some() || (child == FileKind::Dir && on_the_way());
-            (!known).then_some("is not in the layer")
+            match (index.get(bytes), child) {
+                (Some(_), _) => None,
+                (None, FileKind::Dir) if on_the_way() => {
+                    let unlisted = Entry::default_dir(bytes.to_vec());
+                    opacity_problem(dir, &unlisted, below)
+                }
+                (None, _) => Some("is not in the layer"),
+            }
         })
     }
 
@@ -268,9 +275,15 @@ fn problem_of(dir: &RootDir, entry: &Entry, index: &LayerIndex) -> Option<&'stat
     content_problem(dir, path, entry)
 }
 
-fn opacity_problem(dir: &RootDir, entry: &Entry) -> Option<&'static str> {
+/// The kernel marks every directory that takes the place of something else, even if there is nothing to hide.
+fn opacity_problem(dir: &RootDir, entry: &Entry, below: Option<&Tree>) -> Option<&'static str> {
     let opaque = dir.xattrs(entry.as_path()).is_ok_and(|found| xattr::is_overlay_opaque(&found));
-    (opaque != entry.is_opaque()).then_some("hides other files than the layer says")
+    let is_dir = |tree: &Tree| tree.lookup(entry.as_path()).is_some_and(|it| it.entry.is_dir());
+    let wrong = match (opaque, entry.is_opaque()) {
+        (true, false) => below.is_some_and(is_dir),
+        (opaque, told) => opaque != told,
+    };
+    wrong.then_some("hides other files than the layer says")
 }
 
 /// What a file system may refuse may be missing; anything else is as in the layer.
