@@ -25,13 +25,18 @@ const RECORDS: [&str; 6] = [
 ];
 
 impl Store {
-    /// Makes everything stored so far survive a loss of power. Costs nothing if nothing is new.
+    /// Makes everything stored so far survive a loss of power. Costs nothing if nothing is new. To be called without locks.
     pub fn sync(&self) -> Result<()> {
         let dir = self.sub("unsynced");
-        let markers = markers(&dir)?;
-        if markers.is_empty() {
+        if markers(&dir)?.is_empty() {
             return Ok(());
         }
+        // Without the lock, some other thing might still be between its marker and its becoming visible: then its name
+        // would not be synced, and the marker would go all the same.
+        let markers = {
+            let _sweep = self.lock_exclusive(LockName::Sweep)?;
+            markers(&dir)?
+        };
         let root = File::open(self.root()).map_err(io_error("open", self.root()))?;
         rustix::fs::syncfs(&root).map_err(|errno| io_error("sync", self.root())(errno.into()))?;
         for marker in markers {

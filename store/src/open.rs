@@ -383,6 +383,17 @@ mod tests {
         waits_for(sweep, act, || store.kept().unwrap().is_empty());
     }
 
+    /// Its marker is there already, but what it marks has no name yet that could be synced.
+    #[test]
+    fn a_sync_waits_for_what_is_becoming_visible() {
+        let (_dir, store) = store();
+        store.put_bytes(b"x").unwrap();
+        let sweep = store.lock_shared(LockName::Sweep).unwrap();
+        let other = store.clone();
+        let act = move || other.sync().unwrap();
+        waits_for(sweep, act, || !store.file_names("unsynced").unwrap().is_empty());
+    }
+
     /// Two that open the store after a reboot both see the old marker; the slower one must not remove what
     /// the faster one has made again.
     #[test]
