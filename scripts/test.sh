@@ -17,6 +17,7 @@ need docker docker-cli # where it is not part of docker.io
 need mmdebstrap mmdebstrap
 need mkfs.ext4 e2fsprogs
 need bzip2 bzip2
+need openssl openssl
 need xz xz-utils
 need zstd zstd
 need unshare util-linux

@@ -1,5 +1,8 @@
 //! ADD of files on servers, well-behaved ones and others.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
 use crate::support::{HttpServer, Output, Sandbox, response};
 
 const DATED: [&str; 2] = ["Last-Modified: Sun, 09 Sep 2001 01:46:40 GMT", "ETag: \"one\""];
@@ -209,4 +212,63 @@ fn a_proxy_is_used_but_for_hosts_that_need_none() {
         crate::support::run(&mut command, "").success();
         assert_eq!(sandbox.read("out/x"), expected);
     }
+}
+
+/// Makes `NAME.key` and `NAME.pem`.
+fn certificate(sandbox: &Sandbox, name: &str, more: &[&str]) {
+    let (key, out) = (format!("{name}.key"), format!("{name}.pem"));
+    let fixed = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let named = ["-nodes", "-days", "2", "-keyout", &key, "-out", &out];
+    let mut command = sandbox.command("openssl");
+    command.args(fixed).args(named).args(["-subj", &format!("/CN={name}")]).args(more);
+    assert!(command.stderr(Stdio::null()).status().unwrap().success());
+}
+
+/// A server that gives the files of the sandbox; ended with the value.
+struct TlsServer(Child, u16);
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn tls_server(sandbox: &Sandbox) -> TlsServer {
+    let mut command = sandbox.command("openssl");
+    command.args(["s_server", "-WWW", "-accept", "127.0.0.1:0"]);
+    command.args(["-cert", "localhost.pem", "-key", "localhost.key"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.starts_with("ACCEPT ")).unwrap();
+    // It goes on writing about each connection.
+    std::thread::spawn(move || lines.count());
+    TlsServer(child, line.rsplit(':').next().unwrap().trim().parse().unwrap())
+}
+
+#[test]
+fn certificates_are_trusted_when_their_authority_is() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        println!("skipped: `openssl` is not installed");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    certificate(&sandbox, "authority", &[]);
+    let signed = ["-CA", "authority.pem", "-CAkey", "authority.key"];
+    let leaf = ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE"];
+    certificate(&sandbox, "localhost", &[leaf, signed].concat());
+    sandbox.write("file", "by TLS");
+    let server = tls_server(&sandbox);
+    let build = |host: &str, authorities: Option<&str>| {
+        let url = format!("https://{host}:{}/file", server.1);
+        sandbox.write("context/Dockerfile", &format!("FROM scratch\nADD {url} /\n"));
+        let mut command = sandbox.rbuild_command(["build", "-q", "-o", "out", "context"]);
+        command.envs(authorities.map(|path| ("SSL_CERT_FILE", path)));
+        crate::support::run(&mut command, "")
+    };
+    build("localhost", None).exits(1).says("certificate").says("SSL_CERT_FILE");
+    build("127.0.0.1", Some("authority.pem")).exits(1).says("certificate");
+    build("localhost", Some("file")).exits(1).says("there is no certificate in it");
+    build("localhost", Some("authority.pem")).success();
+    assert_eq!(sandbox.read("out/file"), "by TLS");
 }

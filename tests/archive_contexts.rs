@@ -203,3 +203,17 @@ fn a_context_may_lie_on_a_server() {
     sandbox.rbuild(["check", &archive]).success();
     assert_eq!(std::fs::read_dir(sandbox.root().join("temp")).unwrap().count(), 0);
 }
+
+#[test]
+fn what_no_instruction_names_is_not_read() {
+    let sandbox = Sandbox::new();
+    sandbox.write("context/Dockerfile", "FROM scratch\nCOPY a /\n");
+    sandbox.write("context/a", "a");
+    // Reading the pipe would wait for a writer, reading the other file would take all day.
+    let pipe = Command::new("mkfifo").arg(sandbox.path("context/pipe")).status().unwrap();
+    assert!(pipe.success());
+    let huge = std::fs::File::create(sandbox.path("context/huge")).unwrap();
+    huge.set_len(1 << 42).unwrap();
+    sandbox.rbuild(["build", "-o", "out", "context"]).success();
+    assert_eq!(sandbox.read("out/a"), "a");
+}

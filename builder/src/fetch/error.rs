@@ -21,7 +21,7 @@ pub enum FetchError {
     #[error("cannot read `{}` of {origin}", path.display())]
     Member { path: PathBuf, origin: String, source: sys::SysError },
     #[error("cannot download {url}")]
-    Http { url: String, host: String, source: Box<ureq::Error> },
+    Http { url: String, source: Box<ureq::Error> },
     /// The wording of BuildKit.
     #[error("cannot download {url}: invalid response status {status}")]
     Status { url: String, status: u16 },
@@ -55,19 +55,24 @@ impl FetchError {
                 let host = super::url::host(url);
                 Some(format!("`--secret id=HTTP_AUTH_TOKEN_{host},src=FILE` gives a token"))
             }
-            FetchError::Http { source, .. } => match **source {
-                ureq::Error::HostNotFound => {
-                    Some("is the name right, and does a proxy have to be set?".to_owned())
-                }
-                ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
-                    Some("SSL_CERT_FILE names the certificates to trust".to_owned())
-                }
-                _ => None,
-            },
+            FetchError::Http { source, .. } => http_hint(source),
             FetchError::Checksum { .. } => Some(
                 "the file is not the one the Dockerfile means, or the checksum is old".to_owned(),
             ),
             _ => None,
         }
+    }
+}
+
+fn http_hint(error: &ureq::Error) -> Option<String> {
+    match error {
+        ureq::Error::HostNotFound => {
+            Some("is the name right, and does a proxy have to be set?".to_owned())
+        }
+        // What the TLS library says comes as an error of the connection.
+        ureq::Error::Io(source) if source.to_string().contains("certificate") => {
+            Some("SSL_CERT_FILE names a file with the certificates to trust".to_owned())
+        }
+        _ => None,
     }
 }

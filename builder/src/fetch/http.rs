@@ -16,7 +16,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
 use super::memory::Known;
-use super::url::{host, redacted};
+use super::url::redacted;
 use super::{FetchError, http_date};
 use crate::cancel::Cancel;
 
@@ -92,11 +92,7 @@ impl Http {
         cancel: &Cancel,
     ) -> Result<Answer, FetchError> {
         let url = request.url;
-        let failed = |source| FetchError::Http {
-            url: redacted(url),
-            host: host(url).to_owned(),
-            source: Box::new(source),
-        };
+        let failed = |source| FetchError::Http { url: redacted(url), source: Box::new(source) };
         let mut asked = self.agent(url)?.get(url);
         if let Some(value) = request.authorization {
             asked = asked.header(AUTHORIZATION, value);
