@@ -97,6 +97,26 @@ fn a_changed_file_is_added_again() {
 }
 
 #[test]
+fn a_file_that_changes_between_question_and_download_fails_the_step() {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let server = HttpServer::start(move |head| {
+        let count = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        match head.to_lowercase().contains("if-none-match") {
+            true => response("304 Not Modified", &[], b""),
+            false => response("200 OK", &["ETag: \"one\""], format!("{count}").as_bytes()),
+        }
+    });
+    let sandbox = Sandbox::new();
+    let line = format!("ADD {} /", server.url("/x"));
+    build(&sandbox, &line).success();
+    // Another step with the same file: the server says it is known, and then gives another one.
+    let other = build(&sandbox, &format!("ADD --chmod=700 {} /", server.url("/x"))).exits(1);
+    other.says("changed while the build was reading it");
+    build(&sandbox, &line).success().says("CACHED");
+    assert!(empty(&sandbox));
+}
+
+#[test]
 fn a_checksum_is_checked_and_spares_the_network() {
     let server = HttpServer::start(|_| response("200 OK", &[], b"abc"));
     let sandbox = Sandbox::new();
