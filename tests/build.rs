@@ -90,7 +90,7 @@ fn results_are_written_where_asked() {
     sandbox.build(text, &["-o", "type=oci,tar=false,dest=layout"]).success();
     assert!(sandbox.path("layout/index.json").is_file());
     let again = sandbox.build(text, &["-o", "type=oci,tar=false,dest=layout"]);
-    again.exits(1).says("`layout` is not empty");
+    again.exits(1).says("layout` is not empty");
 }
 
 #[test]
