@@ -194,3 +194,19 @@ fn wrong_arguments_are_found_before_anything_is_built() {
     sandbox.rbuild(["build", "https://example.com/x.git"]).exits(1).says("is a git repository");
     sandbox.rbuild(["images", "-q"]).success().prints("");
 }
+
+#[test]
+fn a_named_context_may_be_an_image_of_the_store_or_of_a_layout() {
+    let sandbox = Sandbox::new();
+    sandbox.write("context/a", "a\n");
+    let layout = ["-t", "x:1", "-o", "type=oci,tar=false,dest=layout"];
+    sandbox.build("FROM scratch\nCOPY a /\n", &layout).success();
+    let text = "FROM base\nCOPY --from=base /a /b\n";
+    for source in ["docker-image://x:1", "oci-layout://layout:1", "oci-layout://layout"] {
+        let context = format!("--build-context=base={source}");
+        sandbox.build(text, &[&context, "-o", "out"]).success();
+        assert_eq!((sandbox.read("out/a"), sandbox.read("out/b")), ("a\n".into(), "a\n".into()));
+    }
+    let absent = sandbox.build(text, &["--build-context=base=docker-image://absent"]).exits(1);
+    absent.says("docker.io/library/absent:latest").says("there are no registries yet");
+}
