@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Cgroups, DeviceRules, Hierarchy, Version, devices, prepare_parent, put};
+use super::{Cgroups, DeviceRules, Hierarchy, Version, create_dirs, devices, prepare_parent, put};
 use crate::spec::Limits;
 
 /// A container's directory in each hierarchy.
@@ -156,18 +156,16 @@ impl Leaf {
 }
 
 /// The parent may have been removed by another process of the engine that ended and saw no group in
-/// it: it is prepared anew, and again should that happen in between.
+/// it. The controllers are handed down anew once this group keeps it.
 fn create(hierarchy: &Hierarchy, parent: &Path, path: &Path) -> io::Result<()> {
-    for _ in 0..3 {
-        match fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                prepare_parent(hierarchy, parent)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            other => return other,
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_dirs(path)?;
+            prepare_parent(hierarchy, parent)
         }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
     }
-    fs::create_dir(path)
 }
 
 /// Kills what is in the group and removes it. Processes that are dying keep it for a moment.

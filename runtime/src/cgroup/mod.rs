@@ -43,8 +43,29 @@ fn parent_name(engine: &EngineId) -> PathBuf {
     Path::new("rbuild").join(engine.to_string())
 }
 
+/// Each is lost only to another process of the engine that ends in just that moment.
+const ATTEMPTS: usize = 1000;
+
+/// With those above it, which such a process removes whenever it sees them empty.
 fn create_dirs(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
+    unless_removed(|| directories().create(path))
+}
+
+fn directories() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o755);
+    builder
+}
+
+/// Does it again while something it needs has just gone.
+fn unless_removed(act: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    for _ in 1..ATTEMPTS {
+        match act() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+            done => return done,
+        }
+    }
+    act()
 }
 
 /// Writes to a control file, which must exist.
@@ -98,9 +119,11 @@ fn remove_parents(hierarchies: &[Hierarchy], parent: &Path) {
 /// Creates the parent group, and on v2 hands the controllers down to it.
 fn prepare_parent(hierarchy: &Hierarchy, parent: &Path) -> io::Result<()> {
     let directory = hierarchy.mount.join(parent);
-    create_dirs(&directory)?;
-    // It may be there from before and yet on a mount that is read-only for us.
-    rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK)?;
+    unless_removed(|| {
+        directories().create(&directory)?;
+        // It may be there from before and yet on a mount that is read-only for us.
+        Ok(rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK)?)
+    })?;
     if hierarchy.version == Version::V1 {
         return Ok(());
     }
