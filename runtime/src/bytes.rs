@@ -1,7 +1,7 @@
 //! Serde for byte strings and paths, which need not be UTF-8, as compact JSON strings.
 //!
 //! Each byte becomes the character of the same number, so that any bytes survive the way
-//! through JSON. Only the two ends of the zygote's socket read this form.
+//! through JSON: on the socket of the zygote, and in stored definitions.
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};

@@ -12,12 +12,14 @@ mod bytes;
 mod capabilities;
 mod cgroup;
 mod container;
+pub mod containers;
 mod engine;
 mod error;
 pub mod etc;
 mod process;
 mod seccomp;
 mod spec;
+mod starter;
 pub mod user;
 mod zygote;
 

@@ -1,6 +1,7 @@
 //! One file for each command: resolves the arguments, calls a library, shows the result.
 
 mod build;
+mod container;
 mod convert;
 mod dockerfile;
 mod engine;

@@ -14,6 +14,7 @@ use super::serve::Server;
 use crate::cgroup::Cgroups;
 use crate::engine::{EngineId, Owner};
 use crate::process;
+use crate::starter::Starter;
 
 /// The zygote's main function.
 pub(super) fn main(
@@ -54,16 +55,16 @@ fn prepare(
     rustix::stdio::dup2_stdout(&null).step("replace standard output")?;
     reset_oom_score();
     let open_files = raise_open_files().step("raise the limit on open files")?;
-    Ok(Server {
-        socket: socket.try_clone_to_owned().step("keep the socket")?,
+    let starter = Starter {
         owner: owner.name.clone(),
         launcher: launcher::sealed().step("make the launcher")?,
         cgroups: Cgroups::prepare(engine, &owner.name),
         mountpoints: mountpoints.to_owned(),
         open_files,
         filters: HashMap::new(),
-        containers: Vec::new(),
-    })
+    };
+    let socket = socket.try_clone_to_owned().step("keep the socket")?;
+    Ok(Server { socket, starter, containers: Vec::new() })
 }
 
 /// Many containers, and overlays of many layers, take many descriptors. Containers themselves get

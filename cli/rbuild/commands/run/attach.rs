@@ -11,7 +11,7 @@ use rustix::termios::{self, OptionalActions, Termios};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use crate::args::RunArgs;
+use crate::args::ContainerArgs;
 
 /// Handed on to the container's first process.
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -32,7 +32,7 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn open(args: &RunArgs) -> Result<Streams> {
+    pub(super) fn open(args: &ContainerArgs) -> Result<Streams> {
         let terminal = if args.tty && args.interactive {
             if !io::stdin().is_terminal() {
                 bail!("`--tty` with `--interactive` needs a terminal on stdin");

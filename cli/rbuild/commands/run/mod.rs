@@ -1,8 +1,6 @@
 //! `rbuild run`: one container in the foreground, on top of an image, gone when it ends.
 
 mod attach;
-mod spec;
-mod volume;
 
 use anyhow::{Context, Result};
 use cli::Exit;
@@ -11,12 +9,14 @@ use cli::report::Report;
 use runtime::{ContainerSpec, ExitStatus, Outcome, RuntimeError, Zygote};
 use store::{ActiveSnapshot, Image, Store};
 
+use super::container::spec;
 use super::engine::Engine;
 use super::{report_of, snapshots};
-use crate::args::RunArgs;
+use crate::args::{ContainerArgs, RunArgs};
 
 /// Docker's statuses: 125 when it is our fault, 126 and 127 when the program cannot be started.
 pub(crate) fn run(args: &RunArgs, environment: &Environment) -> Exit {
+    let args = &args.container;
     if !args.rm {
         Report::error("`rbuild run` without `--rm` is not supported")
             .hint("containers are not kept yet: add `--rm`")
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &RunArgs, environment: &Environment) -> Exit {
     }
 }
 
-fn start(args: &RunArgs, environment: &Environment) -> Result<ExitStatus> {
+fn start(args: &ContainerArgs, environment: &Environment) -> Result<ExitStatus> {
     let settings = spec::settings(args, environment)?;
     // Before any thread exists.
     let engine = Engine::start(environment)?;
@@ -52,7 +52,11 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<ExitStatus> {
     status
 }
 
-fn attach_and_wait(zygote: &Zygote, spec: &ContainerSpec, args: &RunArgs) -> Result<ExitStatus> {
+fn attach_and_wait(
+    zygote: &Zygote,
+    spec: &ContainerSpec,
+    args: &ContainerArgs,
+) -> Result<ExitStatus> {
     let streams = attach::Streams::open(args)?;
     let container = zygote.spawn(spec, streams.stdio())?;
     streams.follow(container)

@@ -1,4 +1,5 @@
-//! From the arguments and the image's configuration to the container.
+//! From the arguments and the image's configuration to the container: the one place where flags of `run` and
+//! `create` become a [`ContainerSpec`].
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,14 +13,14 @@ use runtime::{ContainerSpec, EtcFiles, Mount, NetworkMode, Rootfs, Ulimit, etc};
 use store::{ActiveSnapshot, ImageConfig, RootfsMount};
 
 use super::volume;
-use crate::args::RunArgs;
+use crate::args::ContainerArgs;
 use crate::commands::settings;
 
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the arguments say, checked before anything is started.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     env: Vec<String>,
     mounts: Vec<Mount>,
     hosts: Vec<(String, IpAddr)>,
@@ -28,7 +29,7 @@ pub(super) struct Settings {
     ulimits: Vec<Ulimit>,
 }
 
-pub(super) fn settings(args: &RunArgs, environment: &Environment) -> Result<Settings> {
+pub(crate) fn settings(args: &ContainerArgs, environment: &Environment) -> Result<Settings> {
     let hosts = args.add_hosts.iter().map(|text| settings::host(text));
     Ok(Settings {
         env: variables(args, environment)?,
@@ -40,8 +41,8 @@ pub(super) fn settings(args: &RunArgs, environment: &Environment) -> Result<Sett
     })
 }
 
-pub(super) fn container(
-    args: &RunArgs,
+pub(crate) fn container(
+    args: &ContainerArgs,
     settings: &Settings,
     image: &ImageConfig,
     active: &ActiveSnapshot,
@@ -68,7 +69,7 @@ pub(super) fn container(
 }
 
 /// Entry point and command as docker combines them: a new entry point drops the image's command.
-fn process(args: &RunArgs, image: &ImageConfig) -> Result<Vec<OsString>> {
+fn process(args: &ContainerArgs, image: &ImageConfig) -> Result<Vec<OsString>> {
     let strings = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
     let (mut words, default_command) = match args.entrypoint.as_deref() {
         None => (strings(&image.config.entrypoint), strings(&image.config.cmd)),
@@ -82,14 +83,14 @@ fn process(args: &RunArgs, image: &ImageConfig) -> Result<Vec<OsString>> {
     Ok(words)
 }
 
-fn working_directory(args: &RunArgs, image: &ImageConfig) -> PathBuf {
+fn working_directory(args: &ContainerArgs, image: &ImageConfig) -> PathBuf {
     let path = args.workdir.as_deref().unwrap_or(&image.config.working_dir);
     Path::new("/").join(path)
 }
 
 /// Later ones win: the image's, ours, the command line's.
 fn environment(
-    args: &RunArgs,
+    args: &ContainerArgs,
     settings: &Settings,
     image: &ImageConfig,
     hostname: &str,
@@ -115,7 +116,7 @@ fn set(env: &mut Vec<String>, variable: &str) {
 }
 
 /// `--env-file` first, then `--env`; a name without value is taken from the environment.
-fn variables(args: &RunArgs, environment: &Environment) -> Result<Vec<String>> {
+fn variables(args: &ContainerArgs, environment: &Environment) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for path in &args.env_file {
         let text = fs::read_to_string(path)
@@ -173,10 +174,10 @@ mod tests {
     use super::*;
     use crate::args::{Args, Command};
 
-    fn args(words: &[&str]) -> RunArgs {
+    fn args(words: &[&str]) -> ContainerArgs {
         let words = ["rbuild", "run", "--rm"].iter().chain(words);
         let Command::Run(args) = Args::parse_from(words).command else { panic!("run") };
-        *args
+        args.container
     }
 
     fn image(entrypoint: &[&str], cmd: &[&str]) -> ImageConfig {

@@ -1,0 +1,68 @@
+//! The command line of the commands that make containers.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
+}
+
+/// What `run` and `create` have in common: what the container is.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ContainerArgs {
+    /// Name or ID of the image
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// Program and arguments instead of the image's CMD
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+    /// Remove the container when it ends (required: containers are not kept yet)
+    #[arg(long)]
+    pub(crate) rm: bool,
+    /// Keep stdin open
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+    /// Give the container a terminal
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+    /// Set an environment variable; without a value it is taken from the environment
+    #[arg(short, long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// Read environment variables from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+    /// Working directory
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// User, as name or number: `user[:group]`
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+    /// Program instead of the image's ENTRYPOINT
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) entrypoint: Option<String>,
+    /// Show a directory of this machine in the container: `SOURCE:TARGET[:ro]`
+    #[arg(short, long = "volume", value_name = "SPEC")]
+    pub(crate) volumes: Vec<String>,
+    /// `host` (default until networks exist) or `none`
+    #[arg(long, alias = "net", value_name = "MODE")]
+    pub(crate) network: Option<String>,
+    /// Host name in the container
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+    /// Add a line to /etc/hosts
+    #[arg(long = "add-host", value_name = "HOST:IP")]
+    pub(crate) add_hosts: Vec<String>,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) shm_size: Option<String>,
+    /// Limits: `name=soft[:hard]`
+    #[arg(long = "ulimit", value_name = "LIMIT")]
+    pub(crate) ulimits: Vec<String>,
+    /// Mount the root filesystem read-only
+    #[arg(long)]
+    pub(crate) read_only: bool,
+}

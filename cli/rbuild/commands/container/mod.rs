@@ -1,0 +1,4 @@
+//! Containers: what `run` and `create` make of their arguments.
+
+pub(crate) mod spec;
+mod volume;

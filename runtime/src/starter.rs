@@ -1,0 +1,222 @@
+//! Starts containers from a process with one thread, and cleans up after them: the part that the zygote and the
+//! shim share.
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use sys::RootDir;
+use sys::clone::{Child, spawn_child};
+use sys::seccomp::Instruction;
+
+use crate::capabilities::CapabilitySet;
+use crate::cgroup::{Cgroups, Leaf};
+use crate::container::{ExitStatus, Outcome};
+use crate::error::StartFailure;
+use crate::process::{self, ChildStdio, Launch, Stubs, program, remove_stubs};
+use crate::seccomp;
+use crate::spec::{ContainerSpec, Rootfs, Seccomp};
+use crate::zygote::channel::receive_with_descriptors;
+use crate::zygote::message::{Step, StepError};
+
+/// A status message: a kind byte and JSON. A stub takes about a hundred bytes.
+const STATUS_SPACE: usize = 256 << 10;
+
+/// What every container is started with.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    pub(crate) owner: String,
+    pub(crate) cgroups: Cgroups,
+    pub(crate) launcher: OwnedFd,
+    pub(crate) mountpoints: PathBuf,
+    /// Soft and hard limit for containers that ask for none.
+    pub(crate) open_files: (u64, u64),
+    pub(crate) filters: HashMap<CapabilitySet, Vec<Instruction>>,
+}
+
+/// One container, from its clone to its removal.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) spec: ContainerSpec,
+    pub(crate) child: Child,
+    pub(crate) leaf: Leaf,
+    start: Start,
+    stubs: Stubs,
+}
+
+/// How far its start is.
+#[derive(Debug)]
+enum Start {
+    Going {
+        status: OwnedFd,
+        ready: bool,
+        terminal: Option<OwnedFd>,
+        failure: Option<StepError>,
+    },
+    Done,
+    /// Reported once its traces are removed.
+    Failed(StepError),
+}
+
+/// What a message of a starting container meant.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// There is more to come.
+    Going,
+    /// Its program runs; with its terminal, if it has one.
+    Started(Option<OwnedFd>),
+    /// Its process is about to end.
+    Failed,
+}
+
+impl Starter {
+    pub(crate) fn spawn(
+        &mut self,
+        spec: ContainerSpec,
+        stdio: ChildStdio<'_>,
+    ) -> Result<Running, StepError> {
+        if spec.seccomp == Seccomp::Default {
+            self.filters
+                .entry(spec.capabilities)
+                .or_insert_with(|| seccomp::filter(spec.capabilities));
+        }
+        let filter = match spec.seccomp {
+            Seccomp::Default => self.filters.get(&spec.capabilities).map(Vec::as_slice),
+            Seccomp::Unconfined => None,
+        };
+        let (status, far_status) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .step("make a status socket")?;
+        let name = self.group_name(&spec.id);
+        let leaf = Leaf::create(&self.cgroups, &name, &spec.limits).step("create cgroup")?;
+        let launch = Launch {
+            spec: &spec,
+            stdio,
+            leaf: &leaf,
+            hierarchies: &self.cgroups.hierarchies,
+            devices: self.cgroups.devices,
+            filter,
+            open_files: self.open_files,
+            launcher: self.launcher.as_fd(),
+            mountpoints: &self.mountpoints,
+            status: far_status.as_fd(),
+        };
+        let flags = process::clone_flags(&spec);
+        let child = match spawn_child(flags, leaf.v2(), || process::run(&launch)) {
+            Ok(child) => child,
+            Err(error) => {
+                leaf.remove();
+                return Err(error).step("make namespaces");
+            }
+        };
+        let start = Start::Going { status, ready: false, terminal: None, failure: None };
+        Ok(Running { spec, child, leaf, start, stubs: Stubs::default() })
+    }
+
+    /// The name of a container's group below the engine's.
+    pub(crate) fn group_name(&self, id: &str) -> String {
+        format!("{}.{id}", self.owner)
+    }
+}
+
+impl Running {
+    /// Where messages come from while it starts.
+    pub(crate) fn status(&self) -> Option<BorrowedFd<'_>> {
+        match &self.start {
+            Start::Going { status, .. } => Some(status.as_fd()),
+            _ => None,
+        }
+    }
+
+    /// Takes one message of a starting container; waits for it.
+    pub(crate) fn read_status(&mut self) -> io::Result<Progress> {
+        let Start::Going { status, ready, terminal, failure } = &mut self.start else {
+            return Ok(Progress::Going);
+        };
+        let mut buffer = vec![0; STATUS_SPACE];
+        let (length, descriptors) = receive_with_descriptors(status, &mut buffer)?;
+        match buffer[..length].split_first() {
+            Some((b'R', stubs)) => {
+                self.stubs = serde_json::from_slice(stubs)?;
+                *terminal = descriptors.into_iter().next();
+                *ready = true;
+                Ok(Progress::Going)
+            }
+            Some((b'E', text)) => {
+                *failure = Some(serde_json::from_slice(text)?);
+                Ok(Progress::Going)
+            }
+            Some((b'X', errno)) => {
+                let errno = errno.try_into().map(i32::from_le_bytes).unwrap_or(libc::EIO);
+                let program = self.spec.args.first().cloned().unwrap_or_default();
+                *failure = Some(program::exec_failure(&program, errno));
+                Ok(Progress::Going)
+            }
+            Some(_) => Err(io::ErrorKind::InvalidData.into()),
+            None => {
+                let failure = failure.take().or_else(|| (!*ready).then(died));
+                let terminal = terminal.take();
+                if let Some(failure) = failure {
+                    self.start = Start::Failed(failure);
+                    return Ok(Progress::Failed);
+                }
+                self.start = Start::Done;
+                // Secrets are not kept for longer than they are needed.
+                self.spec.mounts = Vec::new();
+                Ok(Progress::Started(terminal))
+            }
+        }
+    }
+
+    /// Waits for its end and removes its traces: how it ended, or why it never started.
+    pub(crate) fn finish(self) -> io::Result<Result<ExitStatus, StepError>> {
+        let outcome = reap(self.child.pidfd.as_fd());
+        let oom_killed = self.leaf.oom_kills() > 0;
+        self.clean_up();
+        let status = ExitStatus { outcome: outcome?, oom_killed };
+        Ok(match self.start {
+            Start::Failed(failure) => Err(failure),
+            _ => Ok(status),
+        })
+    }
+
+    fn clean_up(&self) {
+        self.leaf.remove();
+        let changes = match &self.spec.rootfs {
+            Rootfs::Overlay { upper: Some(upper), .. } => upper,
+            Rootfs::Directory { path, .. } => path,
+            Rootfs::Overlay { upper: None, .. } => return,
+        };
+        if self.stubs == Stubs::default() {
+            return;
+        }
+        // Gone if the caller has thrown it away already.
+        if let Ok(changes) = RootDir::open(changes) {
+            remove_stubs(&self.stubs, &changes);
+        }
+    }
+}
+
+fn died() -> StepError {
+    StepError::new("set up", "its process died", StartFailure::Setup)
+}
+
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Outcome> {
+    let status = loop {
+        match waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED) {
+            Err(rustix::io::Errno::INTR) | Ok(None) => {}
+            Ok(Some(status)) => break status,
+            Err(errno) => return Err(errno.into()),
+        }
+    };
+    Ok(outcome(&status))
+}
+
+fn outcome(status: &WaitIdStatus) -> Outcome {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Outcome::Exited(code),
+        (None, signal) => Outcome::Signalled(signal.unwrap_or(libc::SIGKILL)),
+    }
+}
