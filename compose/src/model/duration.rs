@@ -1,0 +1,115 @@
+//! Lengths of time: `1m30s`, also with days and weeks.
+
+use std::fmt;
+
+use super::attribute::{Attribute, Misfit, ValueError};
+use crate::render::{Data, Form};
+use crate::yaml::{Node, Value};
+
+/// Nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duration(pub i64);
+
+const SECOND: i64 = 1_000_000_000;
+const UNITS: &[(&str, i64)] = &[
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("μs", 1_000),
+    ("ms", 1_000_000),
+    ("s", SECOND),
+    ("m", 60 * SECOND),
+    ("h", 3_600 * SECOND),
+    ("d", 24 * 3_600 * SECOND),
+    ("w", 7 * 24 * 3_600 * SECOND),
+];
+
+impl Duration {
+    pub fn parse(text: &str) -> Result<Duration, ValueError> {
+        let error = |why| ValueError::Duration { text: text.to_owned(), why };
+        let (negative, mut rest) = match text.strip_prefix(['-', '+']) {
+            Some(rest) => (text.starts_with('-'), rest),
+            None => (false, text),
+        };
+        if rest == "0" {
+            return Ok(Duration(0));
+        }
+        if rest.is_empty() {
+            return Err(error("invalid"));
+        }
+        let mut total = 0f64;
+        while !rest.is_empty() {
+            let end = rest.find(|char: char| !char.is_ascii_digit() && char != '.');
+            let Some(end) = end else { return Err(error("missing unit in")) };
+            let (number, tail) = rest.split_at(end);
+            let number: f64 = number.parse().map_err(|_| error("invalid"))?;
+            let end = tail.find(|char: char| char.is_ascii_digit() || char == '.');
+            let (unit, tail) = tail.split_at(end.unwrap_or(tail.len()));
+            let scale = UNITS.iter().find(|(name, _)| *name == unit);
+            let (_, scale) = scale.ok_or_else(|| error("unknown unit in"))?;
+            total += number * *scale as f64;
+            rest = tail;
+        }
+        if total > i64::MAX as f64 {
+            return Err(error("invalid"));
+        }
+        Ok(Duration(if negative { -(total as i64) } else { total as i64 }))
+    }
+}
+
+/// As Go prints it: `1h0m0s`, `1.5s`, `10ms`.
+impl fmt::Display for Duration {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = self.0.unsigned_abs();
+        if self.0 < 0 {
+            formatter.write_str("-")?;
+        }
+        let second = SECOND.unsigned_abs();
+        match nanos {
+            0 => formatter.write_str("0s"),
+            1..1_000 => write!(formatter, "{nanos}ns"),
+            1_000..1_000_000 => write!(formatter, "{}µs", decimal(nanos, 1_000)),
+            1_000_000..1_000_000_000 => write!(formatter, "{}ms", decimal(nanos, 1_000_000)),
+            _ => {
+                let (minutes, rest) = (nanos / (60 * second), nanos % (60 * second));
+                let (hours, minutes_left) = (minutes / 60, minutes % 60);
+                if hours > 0 {
+                    write!(formatter, "{hours}h")?;
+                }
+                if minutes > 0 {
+                    write!(formatter, "{minutes_left}m")?;
+                }
+                write!(formatter, "{}s", decimal(rest, second))
+            }
+        }
+    }
+}
+
+fn decimal(value: u64, unit: u64) -> String {
+    let (whole, fraction) = (value / unit, value % unit);
+    if fraction == 0 {
+        return whole.to_string();
+    }
+    let width = unit.ilog10() as usize;
+    let fraction = format!("{fraction:0width$}");
+    format!("{whole}.{}", fraction.trim_end_matches('0'))
+}
+
+impl Attribute for Duration {
+    fn decode(node: &Node) -> Result<Duration, Misfit> {
+        match &node.value {
+            Value::Null => Ok(Duration(0)),
+            Value::String(text) => Duration::parse(text).map_err(|error| Misfit::new(error, node)),
+            Value::Int(value) => Ok(Duration(*value)),
+            _ => Err(Misfit::expected("a duration like `1m30s`", node)),
+        }
+    }
+
+    fn encode(&self, _: Form) -> Data {
+        Data::text(self.to_string())
+    }
+
+    fn is_unset(&self, _: Form) -> bool {
+        self.0 == 0
+    }
+}

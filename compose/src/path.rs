@@ -1,0 +1,121 @@
+//! Paths in a compose file, and the patterns that rules are written with.
+
+use std::fmt;
+
+/// `services.web.ports[0]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TreePath {
+    parts: Vec<String>,
+}
+
+impl TreePath {
+    pub fn root() -> TreePath {
+        TreePath::default()
+    }
+
+    /// Parts joined by dots; no part may contain one.
+    pub fn of(text: &str) -> TreePath {
+        TreePath { parts: text.split('.').map(str::to_owned).collect() }
+    }
+
+    pub fn push(&mut self, key: &str) {
+        self.parts.push(key.to_owned());
+    }
+
+    pub fn push_index(&mut self, index: usize) {
+        self.parts.push(format!("[{index}]"));
+    }
+
+    pub fn pop(&mut self) {
+        self.parts.pop();
+    }
+
+    #[must_use]
+    pub fn join(&self, key: &str) -> TreePath {
+        let mut path = self.clone();
+        path.push(key);
+        path
+    }
+
+    #[must_use]
+    pub fn at(&self, index: usize) -> TreePath {
+        let mut path = self.clone();
+        path.push_index(index);
+        path
+    }
+
+    pub fn parts(&self) -> &[String] {
+        &self.parts
+    }
+
+    pub fn last(&self) -> Option<&str> {
+        self.parts.last().map(String::as_str)
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Whether the pattern names this path: `*` stands for any key or index, `[]` for any index.
+    pub fn matches(&self, pattern: &str) -> bool {
+        let mut parts = self.parts.iter();
+        let mut wanted = pattern.split('.');
+        loop {
+            match (parts.next(), wanted.next()) {
+                (None, None) => return true,
+                (Some(part), Some(wanted)) if part_matches(part, wanted) => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Whether `other` is the same path, where this one's `*` stand for anything.
+    pub fn covers(&self, other: &TreePath) -> bool {
+        self.parts.len() == other.parts.len()
+            && self.parts.iter().zip(&other.parts).all(|(wanted, part)| part_matches(part, wanted))
+    }
+
+    /// The path with dots before indices too, as schema errors show it: `services.web.ports.0`.
+    pub fn dotted(&self) -> String {
+        let parts: Vec<&str> =
+            self.parts.iter().map(|part| index_of(part).unwrap_or(part.as_str())).collect();
+        parts.join(".")
+    }
+}
+
+fn part_matches(part: &str, wanted: &str) -> bool {
+    wanted == "*" || wanted == part || (wanted == "[]" && index_of(part).is_some())
+}
+
+fn index_of(part: &str) -> Option<&str> {
+    part.strip_prefix('[')?.strip_suffix(']')
+}
+
+impl fmt::Display for TreePath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, part) in self.parts.iter().enumerate() {
+            if at > 0 && index_of(part).is_none() {
+                formatter.write_str(".")?;
+            }
+            formatter.write_str(part)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_name_paths() {
+        let mut path = TreePath::of("services.web.ports");
+        path.push_index(3);
+        assert_eq!(path.to_string(), "services.web.ports[3]");
+        assert_eq!(path.dotted(), "services.web.ports.3");
+        assert!(path.matches("services.*.ports.*"));
+        assert!(path.matches("services.*.ports.[]"));
+        assert!(!path.matches("services.*.ports"));
+        assert!(!path.matches("services.*.volumes.*"));
+    }
+}

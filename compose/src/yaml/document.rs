@@ -1,0 +1,295 @@
+//! Parser events to trees, one for each document of a file.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+
+use super::limits::{Budget, MAX_BYTES, MAX_DEPTH};
+use super::{Map, Node, Value, YamlError, merge_key, scalar};
+use crate::path::TreePath;
+use crate::source::{FileId, Position, Span};
+
+/// One document of a file.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Without the values marked `!reset`.
+    pub root: Node,
+    /// What `!reset` and `!override` take away from earlier files: paths of map keys.
+    pub resets: Vec<TreePath>,
+}
+
+type Failure = (YamlError, Span);
+
+/// The documents of a file. Empty documents are left out.
+pub fn parse(text: &str, file: FileId) -> Result<Vec<Document>, (YamlError, Span)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.len() > MAX_BYTES {
+        let error = YamlError::TooLarge { bytes: text.len(), limit: MAX_BYTES };
+        return Err((error, Span { file, ..Span::NOWHERE }));
+    }
+    let mut builder = Builder {
+        events: Parser::new_from_str(text),
+        file,
+        anchors: HashMap::new(),
+        budget: Budget::default(),
+        path: TreePath::root(),
+        resets: Vec::new(),
+    };
+    let mut documents = Vec::new();
+    loop {
+        let (event, _) = builder.next()?;
+        match event {
+            Event::StreamEnd => return Ok(documents),
+            Event::DocumentStart(explicit) => documents.extend(builder.document(explicit)?),
+            _ => {}
+        }
+    }
+}
+
+struct Builder<'input> {
+    events: Parser<'input, saphyr_parser::StrInput<'input>>,
+    file: FileId,
+    /// Values by anchor, with their sizes; none while the value is still being read.
+    anchors: HashMap<usize, Option<(Node, usize)>>,
+    budget: Budget,
+    path: TreePath,
+    resets: Vec<TreePath>,
+}
+
+/// What a node's tag asks for.
+enum Marked {
+    Kept(Node),
+    Reset,
+}
+
+impl<'input> Builder<'input> {
+    fn next(&mut self) -> Result<(Event<'input>, Span), Failure> {
+        match self.events.next_event() {
+            Some(Ok((event, span))) => {
+                let span = self.span(&span.start, &span.end);
+                Ok((event, span))
+            }
+            Some(Err(error)) => Err(self.syntax(&error)),
+            None => Ok((Event::StreamEnd, Span::NOWHERE)),
+        }
+    }
+
+    fn syntax(&self, error: &ScanError) -> Failure {
+        let mark = *error.marker();
+        let mut span = self.span(&mark, &mark);
+        span.end.column += 1;
+        (YamlError::Syntax { info: error.info().to_owned() }, span)
+    }
+
+    fn span(&self, start: &saphyr_parser::Marker, end: &saphyr_parser::Marker) -> Span {
+        Span { file: self.file, start: position(start), end: position(end) }
+    }
+
+    fn document(&mut self, explicit: bool) -> Result<Option<Document>, Failure> {
+        self.anchors.clear();
+        self.path = TreePath::root();
+        let (event, span) = self.next()?;
+        let (empty, marked) = match event {
+            Event::DocumentEnd => return Ok(None),
+            event => {
+                let empty = is_empty(&event) && !explicit;
+                (empty, self.node(event, span, 0)?)
+            }
+        };
+        loop {
+            if let (Event::DocumentEnd | Event::StreamEnd, _) = self.next()? {
+                break;
+            }
+        }
+        let resets = std::mem::take(&mut self.resets);
+        Ok(match marked {
+            Marked::Kept(root) if !(empty && root.is_null()) => Some(Document { root, resets }),
+            _ => None,
+        })
+    }
+
+    fn node(&mut self, event: Event<'input>, span: Span, depth: usize) -> Result<Marked, Failure> {
+        if depth > MAX_DEPTH {
+            return Err((YamlError::TooDeep { limit: MAX_DEPTH }, span));
+        }
+        self.budget.written().map_err(|error| (error, span))?;
+        let (node, anchor, tag) = match event {
+            Event::Alias(anchor) => return self.alias(anchor, span).map(Marked::Kept),
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = self.scalar(&text, style, tag.as_deref()).map_err(|it| (it, span))?;
+                (Node::new(value, trimmed(span, style)), anchor, tag)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.open(anchor);
+                (self.list(span, depth)?, anchor, tag)
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.open(anchor);
+                (self.mapping(span, depth)?, anchor, tag)
+            }
+            _ => (Node::new(Value::Null, span), 0, None),
+        };
+        if anchor > 0 {
+            let size = node.count();
+            self.anchors.insert(anchor, Some((node.clone(), size)));
+        }
+        Ok(self.mark(node, tag))
+    }
+
+    fn open(&mut self, anchor: usize) {
+        if anchor > 0 {
+            self.anchors.insert(anchor, None);
+        }
+    }
+
+    fn mark(&mut self, node: Node, tag: Option<Cow<'_, Tag>>) -> Marked {
+        let Some(tag) = tag else { return Marked::Kept(node) };
+        match (tag.handle.as_str(), tag.suffix.as_str()) {
+            ("!", "reset") => {
+                self.resets.push(self.path.clone());
+                Marked::Reset
+            }
+            ("!", "override") => {
+                self.resets.push(self.path.clone());
+                Marked::Kept(node)
+            }
+            _ => Marked::Kept(node),
+        }
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Failure> {
+        match self.anchors.get(&anchor) {
+            Some(Some((node, size))) => {
+                let node = node.clone();
+                self.budget.aliased(*size).map_err(|error| (error, span))?;
+                Ok(node)
+            }
+            _ => Err((YamlError::ContainsItself, span)),
+        }
+    }
+
+    fn scalar(
+        &self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+    ) -> Result<Value, YamlError> {
+        match tag {
+            Some(tag) if tag.is_yaml_core_schema() => scalar::tagged(text, &tag.suffix),
+            Some(tag) if !matches!(tag.suffix.as_str(), "reset" | "override") => {
+                Ok(Value::String(text.to_owned()))
+            }
+            _ if style == ScalarStyle::Plain => Ok(scalar::resolve(text)),
+            _ => Ok(Value::String(text.to_owned())),
+        }
+    }
+
+    fn list(&mut self, start: Span, depth: usize) -> Result<Node, Failure> {
+        let mut list = Vec::new();
+        let mut index = 0;
+        loop {
+            let (event, span) = self.next()?;
+            if let Event::SequenceEnd = event {
+                let span = Span { end: span.end, ..start };
+                return Ok(Node::new(Value::List(list), span));
+            }
+            self.path.push_index(index);
+            let marked = self.node(event, span, depth + 1)?;
+            self.path.pop();
+            index += 1;
+            if let Marked::Kept(node) = marked {
+                list.push(node);
+            }
+        }
+    }
+
+    fn mapping(&mut self, start: Span, depth: usize) -> Result<Node, Failure> {
+        let mut map = Map::default();
+        let mut sources = None;
+        let mut dropped: Vec<(String, Span)> = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if let Event::MappingEnd = event {
+                if let Some(sources) = sources {
+                    merge_key::apply(&mut map, sources)?;
+                    map.retain(|key, _| !dropped.iter().any(|(name, _)| name == key));
+                }
+                let span = Span { end: span.end, ..start };
+                return Ok(Node::new(Value::Map(map), span));
+            }
+            let merges = is_merge_key(&event);
+            let (key, key_span) = self.key(event, span)?;
+            let earlier = dropped.iter().find(|(name, _)| *name == key).map(|(_, span)| *span);
+            let earlier = earlier.or_else(|| map.key_span(&key));
+            let (event, span) = self.next()?;
+            if merges {
+                if let Some(Node { span, .. }) = sources {
+                    let error = YamlError::DuplicateKey { key, line: span.start.line };
+                    return Err((error, key_span));
+                }
+                let marked = self.node(event, span, depth + 1)?;
+                if let Marked::Kept(node) = marked {
+                    sources = Some(node);
+                }
+                continue;
+            }
+            if let Some(earlier) = earlier {
+                let error = YamlError::DuplicateKey { key, line: earlier.start.line };
+                return Err((error, key_span));
+            }
+            self.path.push(&key);
+            let marked = self.node(event, span, depth + 1)?;
+            self.path.pop();
+            match marked {
+                Marked::Kept(node) => map.insert(key, key_span, node),
+                Marked::Reset => dropped.push((key, key_span)),
+            }
+        }
+    }
+
+    fn key(&mut self, event: Event<'input>, span: Span) -> Result<(String, Span), Failure> {
+        let node = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = self.scalar(&text, style, tag.as_deref()).map_err(|it| (it, span))?;
+                let value = if is_merge(&text, style) { Value::String(text.into()) } else { value };
+                let node = Node::new(value, span);
+                if anchor > 0 {
+                    self.anchors.insert(anchor, Some((node.clone(), 1)));
+                }
+                node
+            }
+            Event::Alias(anchor) => self.alias(anchor, span)?,
+            _ => return Err((YamlError::KeyNotScalar, span)),
+        };
+        match node.value {
+            Value::String(text) => Ok((text, span)),
+            _ => {
+                let key = node.scalar_text().unwrap_or_else(|| "null".to_owned());
+                Err((YamlError::KeyNotString { path: self.path.to_string(), key }, span))
+            }
+        }
+    }
+}
+
+fn is_merge(text: &str, style: ScalarStyle) -> bool {
+    text == merge_key::KEY && style == ScalarStyle::Plain
+}
+
+fn is_merge_key(event: &Event<'_>) -> bool {
+    matches!(event, Event::Scalar(text, style, _, _) if is_merge(text, *style))
+}
+
+fn is_empty(event: &Event<'_>) -> bool {
+    matches!(event, Event::Scalar(text, ScalarStyle::Plain, 0, None) if text.is_empty())
+}
+
+fn position(mark: &saphyr_parser::Marker) -> Position {
+    Position { line: mark.line() as u32, column: mark.col() as u32 + 1 }
+}
+
+/// A block scalar ends where the next line starts; what is marked is its header.
+fn trimmed(span: Span, style: ScalarStyle) -> Span {
+    let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+    if block { Span { end: span.start, ..span } } else { span }
+}

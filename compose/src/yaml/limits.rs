@@ -1,0 +1,60 @@
+//! What a hostile file may cost.
+
+use super::YamlError;
+
+/// The largest compose file anyone was seen to write has 30 kB.
+pub const MAX_BYTES: usize = 8 << 20;
+/// Values nested in values.
+pub const MAX_DEPTH: usize = 100;
+/// Values of one file, those that aliases repeat counted each time.
+pub const MAX_NODES: usize = 1_000_000;
+
+/// Below these counts aliases may be used freely.
+const FREE_ALIASED: usize = 100;
+const FREE_TOTAL: usize = 1_000;
+/// The share of values that may come from aliases falls from 99 to 10 percent between these sizes.
+const SMALL: usize = 400_000;
+const LARGE: usize = 4_000_000;
+
+/// Counts the values of a document as aliases multiply them.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    total: usize,
+    aliased: usize,
+}
+
+impl Budget {
+    pub(super) fn written(&mut self) -> Result<(), YamlError> {
+        self.total += 1;
+        self.check()
+    }
+
+    /// An alias stands for `count` values.
+    pub(super) fn aliased(&mut self, count: usize) -> Result<(), YamlError> {
+        self.total = self.total.saturating_add(count);
+        self.aliased = self.aliased.saturating_add(count);
+        if self.aliased > FREE_ALIASED
+            && self.total > FREE_TOTAL
+            && self.aliased as f64 / self.total as f64 > allowed_share(self.total)
+        {
+            return Err(YamlError::ExcessiveAliasing);
+        }
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), YamlError> {
+        if self.total <= MAX_NODES {
+            return Ok(());
+        }
+        Err(if self.aliased * 2 > self.total {
+            YamlError::ExcessiveAliasing
+        } else {
+            YamlError::TooManyNodes { limit: MAX_NODES }
+        })
+    }
+}
+
+fn allowed_share(total: usize) -> f64 {
+    let along = (total.clamp(SMALL, LARGE) - SMALL) as f64 / (LARGE - SMALL) as f64;
+    0.99 - 0.89 * along
+}
