@@ -1,5 +1,5 @@
-#![forbid(unsafe_code)]
 //! Compose files to a typed, immutable [`Project`].
+#![forbid(unsafe_code)]
 
 pub mod model;
 pub mod path;

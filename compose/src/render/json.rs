@@ -1,7 +1,5 @@
 //! JSON as Go's encoding/json writes it: `<`, `>` and `&` escaped, map keys sorted by bytes.
 
-use std::fmt::Write;
-
 use super::Data;
 use crate::yaml::go_float;
 
@@ -23,8 +21,8 @@ fn write(out: &mut String, data: &Data, level: Option<usize>) {
     match data {
         Data::Null => out.push_str("null"),
         Data::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Data::Int(value) => drop(write!(out, "{value}")),
-        Data::Uint(value) => drop(write!(out, "{value}")),
+        Data::Int(value) => out.push_str(&format!("{value}")),
+        Data::Uint(value) => out.push_str(&format!("{value}")),
         Data::Float(value) => out.push_str(&float(*value)),
         Data::Float32(value) => out.push_str(&float(widened(*value))),
         Data::Timestamp(text) | Data::Text(text) => string(out, text),
@@ -99,9 +97,9 @@ fn string(out: &mut String, text: &str) {
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                drop(write!(out, "\\u{:04x}", char as u32))
+                out.push_str(&format!("\\u{:04x}", char as u32))
             }
-            _ if (char as u32) < 0x20 => drop(write!(out, "\\u{:04x}", char as u32)),
+            _ if (char as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", char as u32)),
             _ => out.push(char),
         }
     }

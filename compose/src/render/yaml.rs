@@ -1,7 +1,5 @@
 //! YAML as Go's yaml.v3 writes it with an indent of two.
 
-use std::fmt::Write;
-
 use super::Data;
 use super::data::natural;
 use super::json::widened;
@@ -90,8 +88,8 @@ fn scalar(out: &mut String, data: &Data, level: usize) {
     match data {
         Data::Null => out.push_str("null"),
         Data::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Data::Int(value) => drop(write!(out, "{value}")),
-        Data::Uint(value) => drop(write!(out, "{value}")),
+        Data::Int(value) => out.push_str(&format!("{value}")),
+        Data::Uint(value) => out.push_str(&format!("{value}")),
         Data::Float(value) => out.push_str(&float(*value)),
         Data::Float32(value) => out.push_str(&float(widened(*value))),
         Data::Timestamp(text) => out.push_str(text),
@@ -275,9 +273,9 @@ fn double_quoted(out: &mut String, text: &str) {
             '\u{2028}' => out.push_str("\\L"),
             '\u{2029}' => out.push_str("\\P"),
             _ if is_printable(char) => out.push(char),
-            _ if (char as u32) <= 0xff => drop(write!(out, "\\x{:02X}", char as u32)),
-            _ if (char as u32) <= 0xffff => drop(write!(out, "\\u{:04X}", char as u32)),
-            _ => drop(write!(out, "\\U{:08X}", char as u32)),
+            _ if (char as u32) <= 0xff => out.push_str(&format!("\\x{:02X}", char as u32)),
+            _ if (char as u32) <= 0xffff => out.push_str(&format!("\\u{:04X}", char as u32)),
+            _ => out.push_str(&format!("\\U{:08X}", char as u32)),
         }
     }
     out.push('"');
