@@ -144,6 +144,11 @@ impl CapabilitySet {
         .collect()
     }
 
+    /// Every one that this list knows; a container gets those of them that the machine itself has.
+    pub fn all() -> CapabilitySet {
+        CapabilitySet((1 << NAMES.len()) - 1)
+    }
+
     pub fn contains(self, capability: Capability) -> bool {
         self.0 & 1 << capability.0 != 0
     }
@@ -177,6 +182,11 @@ mod tests {
     #[test]
     fn dockers_set_is_the_one_in_proc_status() {
         assert_eq!(CapabilitySet::docker_default().bits(), 0xa804_25fb);
+    }
+
+    #[test]
+    fn all_are_those_up_to_the_last_one_the_kernel_has() {
+        assert_eq!(CapabilitySet::all().bits(), 0x1ff_ffff_ffff);
     }
 
     #[test]

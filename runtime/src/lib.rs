@@ -28,6 +28,7 @@ pub use container::{Container, ExitStatus, Outcome, Stdio};
 pub use engine::{EngineId, reconcile};
 pub use error::{RuntimeError, StartFailure};
 pub use spec::{
-    ContainerSpec, EtcFiles, Limits, Mount, MountSource, NetworkMode, Rootfs, Seccomp, Ulimit,
+    ContainerSpec, EtcFiles, Limits, MachineAccess, Mount, MountSource, NetworkMode, Rootfs,
+    Seccomp, Ulimit,
 };
 pub use zygote::Zygote;

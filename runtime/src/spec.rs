@@ -37,6 +37,7 @@ pub struct ContainerSpec {
     pub capabilities: CapabilitySet,
     pub seccomp: Seccomp,
     pub no_new_privileges: bool,
+    pub machine: MachineAccess,
     pub limits: Limits,
 }
 
@@ -60,6 +61,7 @@ impl ContainerSpec {
             capabilities: CapabilitySet::docker_default(),
             seccomp: Seccomp::Default,
             no_new_privileges: false,
+            machine: MachineAccess::Confined,
             limits: Limits::default(),
         }
     }
@@ -164,6 +166,16 @@ pub enum Seccomp {
     /// Docker's default profile for the container's capabilities.
     Default,
     Unconfined,
+}
+
+/// What of the machine itself the processes can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MachineAccess {
+    /// Parts of /proc and /sys are hidden, the rest is read-only; devices are the harmless ones.
+    Confined,
+    /// /proc, /sys and the cgroups are whole and writable, every device may be used, those that builds ask for are
+    /// in /dev, and capabilities reach users other than root.
+    Full,
 }
 
 /// Resource limits. One that cannot be enforced makes the start fail.

@@ -12,12 +12,12 @@ use sys::clone::{Child, spawn_child};
 use sys::seccomp::Instruction;
 
 use crate::capabilities::CapabilitySet;
-use crate::cgroup::{Cgroups, Leaf};
+use crate::cgroup::{Cgroups, DeviceRules, Leaf};
 use crate::container::{ExitStatus, Outcome};
 use crate::error::StartFailure;
 use crate::process::{self, ChildStdio, Launch, Stubs, program, remove_stubs};
 use crate::seccomp;
-use crate::spec::{ContainerSpec, Rootfs, Seccomp};
+use crate::spec::{ContainerSpec, MachineAccess, Rootfs, Seccomp};
 use crate::zygote::channel::receive_with_descriptors;
 use crate::zygote::message::{Step, StepError};
 
@@ -90,13 +90,18 @@ impl Starter {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .step("make a status socket")?;
         let name = self.group_name(&spec.id);
-        let leaf = Leaf::create(&self.cgroups, &name, &spec.limits).step("create cgroup")?;
+        let devices = match spec.machine {
+            MachineAccess::Confined => self.cgroups.devices,
+            MachineAccess::Full => DeviceRules::AllDevices,
+        };
+        let leaf =
+            Leaf::create(&self.cgroups, &name, &spec.limits, devices).step("create cgroup")?;
         let launch = Launch {
             spec: &spec,
             stdio,
             leaf: &leaf,
             hierarchies: &self.cgroups.hierarchies,
-            devices: self.cgroups.devices,
+            devices,
             filter,
             open_files: self.open_files,
             launcher: self.launcher.as_fd(),

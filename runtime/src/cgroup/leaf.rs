@@ -36,9 +36,11 @@ impl Leaf {
         cgroups: &Cgroups,
         name: &str,
         limits: &Limits,
+        devices: DeviceRules,
     ) -> Result<Leaf, LeafError> {
         let mut leaf = Leaf { directories: Vec::new(), v2: None };
-        match leaf.fill(cgroups, name, limits) {
+        let filled = leaf.fill(cgroups, name, limits);
+        match filled.and_then(|()| leaf.apply_device_rules(devices)) {
             Ok(()) => Ok(leaf),
             Err(error) => {
                 leaf.remove();
@@ -57,8 +59,7 @@ impl Leaf {
             }
             self.directories.push((hierarchy.clone(), path));
         }
-        self.apply_limits(limits)?;
-        self.apply_device_rules(cgroups.devices)
+        self.apply_limits(limits)
     }
 
     fn directory(&self, controller: &'static str) -> Result<(Version, &Path), LeafError> {
@@ -104,7 +105,7 @@ impl Leaf {
 
     fn apply_device_rules(&self, rules: DeviceRules) -> Result<(), LeafError> {
         match rules {
-            DeviceRules::NoDevices => Ok(()),
+            DeviceRules::NoDevices | DeviceRules::AllDevices => Ok(()),
             DeviceRules::V1 => {
                 let (_, path) = self.directory("devices")?;
                 write(path, "devices.deny", "a")?;

@@ -27,6 +27,8 @@ pub(crate) enum DeviceRules {
     V2,
     /// Nothing: mounts are `nodev` and nobody may make nodes.
     NoDevices,
+    /// Nothing: every device may be used.
+    AllDevices,
 }
 
 /// The usable hierarchies of this machine, for one engine.

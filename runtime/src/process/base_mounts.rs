@@ -2,11 +2,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, makedev, mkdirat, mknodat, symlinkat};
+use rustix::fs::{Mode, mkdirat, symlinkat};
 use sys::RootDir;
-use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, new_mount};
+use sys::mount::{MountChange, Setting, attach, change_mount, new_mount};
 
-use super::Launch;
+use super::{Launch, devices};
 use crate::cgroup::Version;
 use crate::zygote::message::{Step, StepError};
 
@@ -14,16 +14,6 @@ const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
 const NODEV: u64 = libc::MOUNT_ATTR_NODEV;
 const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
 const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
-
-/// Name, major, minor; all are character devices that anybody may read and write.
-const DEVICES: [(&str, u32, u32); 6] = [
-    ("null", 1, 3),
-    ("zero", 1, 5),
-    ("full", 1, 7),
-    ("random", 1, 8),
-    ("urandom", 1, 9),
-    ("tty", 5, 0),
-];
 
 const LINKS: [(&str, &str); 6] = [
     ("fd", "/proc/self/fd"),
@@ -38,9 +28,13 @@ const LINKS: [(&str, &str); 6] = [
 pub(super) fn mount_all(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> {
     mount(root, "proc", "proc", &[], NOSUID | NODEV | NOEXEC)?;
     let devpts = mount_dev(launch, root)?;
-    mount(root, "sysfs", "sys", &[], NOSUID | NODEV | NOEXEC | RDONLY)?;
+    mount(root, "sysfs", "sys", &[], NOSUID | NODEV | NOEXEC | read_only(launch))?;
     mount_cgroups(launch, root)?;
     Ok(devpts)
+}
+
+fn read_only(launch: &Launch<'_>) -> u64 {
+    if launch.has_machine() { 0 } else { RDONLY }
 }
 
 /// Mounts on a directory that is created when absent and must not be a symbolic link.
@@ -62,8 +56,9 @@ fn mount(
 fn mount_dev(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> {
     let settings = [Setting::Text("mode", "755"), Setting::Text("size", "65536k")];
     let dev = mount(root, "tmpfs", "dev", &settings, NOSUID | libc::MOUNT_ATTR_STRICTATIME)?;
-    for (name, major, minor) in DEVICES {
-        make_device(&dev, name, major, minor).step(format!("make /dev/{name}"))?;
+    devices::make_harmless(&dev)?;
+    if launch.has_machine() {
+        devices::make_of_machine(&dev)?;
     }
     for (name, target) in LINKS {
         symlinkat(target, &dev, name).step(format!("make /dev/{name}"))?;
@@ -87,30 +82,9 @@ fn mount_dev(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> 
     Ok(devpts)
 }
 
-/// A node; inside another container, which may not make nodes, the host's own mounted here.
-fn make_device(dev: &OwnedFd, name: &str, major: u32, minor: u32) -> std::io::Result<()> {
-    let mode = Mode::from_raw_mode(0o666);
-    match mknodat(dev, name, FileType::CharacterDevice, mode, makedev(major, minor)) {
-        Err(rustix::io::Errno::PERM) => {}
-        result => return Ok(result?),
-    }
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-    let node = rustix::fs::openat(CWD, format!("/dev/{name}"), flags, Mode::empty())?;
-    let found = rustix::fs::fstat(&node)?;
-    if found.st_rdev != makedev(major, minor) {
-        return Err(std::io::Error::other(format!("the host's /dev/{name} is not it")));
-    }
-    mknodat(dev, name, FileType::RegularFile, mode, 0)?;
-    let place = rustix::fs::openat(dev, name, flags, Mode::empty())?;
-    let copy = clone_mount(&node, false)?;
-    // The device can be written all the same; its owner and mode stay the host's.
-    super::user_mounts::make_read_only(&copy, false)?;
-    Ok(attach(copy, &place)?)
-}
-
-/// Read-only, as seen from the cgroup namespace. Containers can do without.
+/// As seen from the cgroup namespace. Containers can do without.
 fn mount_cgroups(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
-    let attributes = NOSUID | NODEV | NOEXEC | RDONLY;
+    let attributes = NOSUID | NODEV | NOEXEC | read_only(launch);
     let Ok(place) = root.subdir_nofollow("sys/fs/cgroup") else { return Ok(()) };
     let v1: Vec<_> = launch.hierarchies.iter().filter(|h| h.version == Version::V1).collect();
     if v1.is_empty() {

@@ -13,6 +13,7 @@
 //! go back over the status socket as `E` and JSON; when all mounts are made it sends `R`, JSON and
 //! the terminal; the launcher sends `X` and an errno; success is the socket closing at exec.
 mod base_mounts;
+mod devices;
 mod masks;
 mod overlay;
 mod privileges;
@@ -33,7 +34,7 @@ use sys::seccomp::Instruction;
 
 use crate::cgroup::{DeviceRules, Hierarchy, Leaf};
 use crate::error::StartFailure;
-use crate::spec::{ContainerSpec, NetworkMode, Rootfs};
+use crate::spec::{ContainerSpec, MachineAccess, NetworkMode, Rootfs};
 use crate::user::{self, ResolvedUser};
 use crate::zygote::channel::send_with_descriptors;
 use crate::zygote::message::{Step, StepError};
@@ -65,6 +66,10 @@ pub(crate) enum ChildStdio<'a> {
 }
 
 impl Launch<'_> {
+    fn has_machine(&self) -> bool {
+        self.spec.machine == MachineAccess::Full
+    }
+
     fn withhold_devices(&self) -> bool {
         self.devices == DeviceRules::NoDevices
     }
@@ -112,7 +117,9 @@ fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
     let devpts = base_mounts::mount_all(launch, &root)?;
     let terminal = terminal::open(launch, &root, &devpts, user.uid)?;
     user_mounts::mount_all(launch, &mut targets)?;
-    masks::mask_all(&root)?;
+    if !launch.has_machine() {
+        masks::mask_all(&root)?;
+    }
     root.create_dir_all(&spec.cwd, 0o755).step(format!("create `{}`", spec.cwd.display()))?;
     if spec.read_only_rootfs {
         user_mounts::make_read_only(&rootfs, false).step("make the rootfs read-only")?;

@@ -76,15 +76,14 @@ pub(super) fn apply(launch: &Launch<'_>, user: &ResolvedUser) -> Result<(), Step
     // What this machine does not have itself it cannot give.
     let kept = CapabilitySet::from_bits_retain(wanted.bits()) & held;
     limit_bounding_set(kept)?;
+    // Where nothing is withheld, users other than root have the capabilities as well.
+    let ambient = if launch.has_machine() { kept } else { CapabilitySet::empty() };
+    thread::set_keep_capabilities(!ambient.is_empty()).step("keep capabilities")?;
     become_user(user)?;
-    let usable = if user.uid == 0 { kept } else { CapabilitySet::empty() };
-    let sets = CapabilitySets {
-        effective: usable,
-        permitted: usable,
-        inheritable: CapabilitySet::empty(),
-    };
+    let usable = if user.uid == 0 { kept } else { ambient };
+    let sets = CapabilitySets { effective: usable, permitted: usable, inheritable: ambient };
     thread::set_capabilities(None, sets).step("set capabilities")?;
-    thread::clear_ambient_capability_set().step("clear ambient capabilities")?;
+    set_ambient(ambient)?;
     install(spec.no_new_privileges)
 }
 
@@ -99,6 +98,15 @@ fn limit_bounding_set(kept: CapabilitySet) -> Result<(), StepError> {
             Err(rustix::io::Errno::INVAL) => return Ok(()),
             other => other.step("limit the capability bounding set")?,
         }
+    }
+    Ok(())
+}
+
+fn set_ambient(capabilities: CapabilitySet) -> Result<(), StepError> {
+    thread::clear_ambient_capability_set().step("clear ambient capabilities")?;
+    for capability in capabilities.iter() {
+        thread::configure_capability_in_ambient_set(capability, true)
+            .step("raise ambient capabilities")?;
     }
     Ok(())
 }

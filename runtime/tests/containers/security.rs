@@ -2,7 +2,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use runtime::{CapabilitySet, Outcome, Seccomp};
+use runtime::{CapabilitySet, MachineAccess, Outcome, Seccomp};
 
 use super::Case;
 use super::support::{World, success};
@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("security::namespaces_and_descriptors", namespaces_and_descriptors),
     ("security::proc_self_exe_is_never_the_engine", proc_self_exe_is_never_the_engine),
     ("security::no_new_privileges", no_new_privileges),
+    ("security::a_container_with_the_whole_machine", a_container_with_the_whole_machine),
 ];
 
 fn capabilities_and_seccomp_are_on(world: &World) {
@@ -137,4 +138,42 @@ fn no_new_privileges(world: &World) {
     for expected in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000"] {
         assert!(status.contains(expected), "{expected}: {status}");
     }
+}
+
+fn a_container_with_the_whole_machine(world: &World) {
+    let whole = |script: &str, user: &str| {
+        let mut spec = world.shell(script);
+        spec.user = user.to_owned();
+        spec.capabilities = CapabilitySet::all();
+        spec.seccomp = Seccomp::Unconfined;
+        spec.machine = MachineAccess::Full;
+        success(world.run(&spec))
+    };
+    let own = fs::read_to_string("/proc/self/status").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap().to_owned();
+    for user in ["", "1000:1000"] {
+        let status = whole("cat /proc/self/status", user);
+        for kind in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            assert!(status.contains(&format!("{kind}:\t{own}")), "{user}: {kind}: {status}");
+        }
+        assert!(status.contains("Seccomp:\t0"), "{status}");
+    }
+    // Read as mount options: writing would change the machine.
+    let mounts = whole("cat /proc/self/mounts", "");
+    for line in mounts.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let of_kernel = ["/proc", "/sys"].iter().any(|place| fields[1].starts_with(place));
+        // The empty one below which the v1 hierarchies are.
+        let is_base = fields[1] == "/sys/fs/cgroup" && fields[2] == "tmpfs";
+        assert!(!of_kernel || is_base || fields[3].starts_with("rw"), "{line}");
+    }
+    assert!(!mounts.contains(" /proc/kcore "), "{mounts}");
+    if std::path::Path::new("/dev/kmsg").exists() {
+        assert_eq!(whole("head -c 0 /dev/kmsg && stat -c %t:%T /dev/kmsg", ""), "1:b\n");
+    }
+    let made = whole(
+        "mkdir /tmp/m && mount -t tmpfs x /tmp/m && mknod /tmp/m/z c 1 5 && head -c 2 /tmp/m/z | wc -c",
+        "",
+    );
+    assert_eq!(made.trim(), "2");
 }
