@@ -17,6 +17,7 @@ mod concurrency;
 mod convert;
 mod copies;
 mod crash;
+mod entitlements;
 mod error_reports;
 mod faults;
 mod full_disk;

@@ -34,6 +34,8 @@ pub struct BuildRequest {
     pub ssh: Vec<SshAgent>,
     pub add_hosts: Vec<ExtraHost>,
     pub network: NetworkMode,
+    /// `--allow`
+    pub allowed: Vec<Entitlement>,
     /// Bytes of `/dev/shm` in RUN; the runtime's default when absent.
     pub shm_size: Option<u64>,
     pub ulimits: Vec<Ulimit>,
@@ -128,6 +130,22 @@ pub enum NetworkMode {
     Default,
     Host,
     None,
+}
+
+/// `--allow`: what RUN may only do when the user says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entitlement {
+    NetworkHost,
+    SecurityInsecure,
+}
+
+impl std::fmt::Display for Entitlement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Entitlement::NetworkHost => "network.host",
+            Entitlement::SecurityInsecure => "security.insecure",
+        })
+    }
 }
 
 /// `--ulimit NAME=SOFT[:HARD]`; -1 is unlimited.

@@ -66,6 +66,9 @@ pub struct RunStep {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<RunMount>,
     pub network: NetworkMode,
+    /// `--security=insecure`
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
     /// BUILDKIT_SANDBOX_HOSTNAME
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,

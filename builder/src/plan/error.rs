@@ -11,6 +11,7 @@ use super::BaseError;
 use crate::execute::StepError;
 use crate::fetch::ChecksumError;
 use crate::quirk::Quirk;
+use crate::request::Entitlement;
 
 /// One error with its place.
 #[derive(Debug)]
@@ -52,7 +53,8 @@ impl PlanError {
 impl PlanErrorKind {
     /// Whether the Dockerfile is right and only we cannot build it.
     pub(super) fn is_limit(&self) -> bool {
-        matches!(self, PlanErrorKind::Unsupported { .. } | PlanErrorKind::ForeignRun { .. })
+        use PlanErrorKind::{ForeignRun, NotAllowed, Unsupported};
+        matches!(self, Unsupported { .. } | ForeignRun { .. } | NotAllowed { .. })
     }
 }
 
@@ -154,6 +156,8 @@ pub enum PlanErrorKind {
     /// With `--strict` only.
     #[error("{}: {message}", quirk.name())]
     Quirk { quirk: Quirk, message: String },
+    #[error("{entitlement} is not allowed")]
+    NotAllowed { entitlement: Entitlement },
     /// Known, and planned for later.
     #[error("{feature} is not supported yet")]
     Unsupported { feature: String },
@@ -171,6 +175,9 @@ impl PlanErrorKind {
             PlanErrorKind::CopyUrl => Some("ADD takes URLs".into()),
             PlanErrorKind::BlankBase { .. } => {
                 Some("give the ARG a default before the first FROM, or pass --build-arg".into())
+            }
+            PlanErrorKind::NotAllowed { entitlement } => {
+                Some(format!("allow it with `--allow {entitlement}`").into())
             }
             PlanErrorKind::Quirk { quirk, .. } => Some(quirk.hint().into()),
             PlanErrorKind::Mount(error) => error.hint().map(Cow::from),

@@ -9,6 +9,7 @@ use super::step_name::{heredoc_summary, shown};
 use super::{PlanError, PlanErrorKind, ResultExt};
 use crate::history::{self, Layer};
 use crate::image_config;
+use crate::request::Entitlement;
 use crate::scope;
 use crate::step::{NetworkMode, RunStep, Script, Step};
 
@@ -25,7 +26,7 @@ struct Command {
 
 impl StagePlanner<'_> {
     pub(super) fn run(&mut self, instruction: &Instruction, run: &Run) -> Result<(), PlanError> {
-        check_supported(run)?;
+        self.check_supported(run)?;
         if !self.platform.runs_on(&self.context.host) {
             let (platform, host) = (self.platform.to_string(), self.context.host.to_string());
             return Err(PlanErrorKind::ForeignRun { platform, host }.into());
@@ -52,6 +53,7 @@ impl StagePlanner<'_> {
             script: command.script,
             mounts,
             network: network(run, request.network),
+            insecure: is_insecure(run),
             hostname: self.context.build_args.get("BUILDKIT_SANDBOX_HOSTNAME").cloned(),
             add_hosts: request.add_hosts.clone(),
             shm_size: request.shm_size,
@@ -59,6 +61,35 @@ impl StagePlanner<'_> {
         };
         self.push(Step::Run(Box::new(step)), &text, instruction.span);
         self.record(history, Layer::Made)
+    }
+
+    fn check_supported(&self, run: &Run) -> Result<(), PlanError> {
+        if let Some(security) = run.security.as_ref().filter(|_| is_insecure(run)) {
+            self.check_allowed(Entitlement::SecurityInsecure, security.span)?;
+        }
+        if let Some(network) = &run.network
+            && network.value == RunNetwork::Host
+        {
+            self.check_allowed(Entitlement::NetworkHost, network.span)?;
+        }
+        match run.devices.first() {
+            Some(device) => {
+                let feature = format!("RUN --device ({})", device.value.name);
+                Err(PlanErrorKind::Unsupported { feature }).at(device.span)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// `--network=host` for the whole build allows it for each RUN, as with buildx.
+    fn check_allowed(&self, entitlement: Entitlement, span: Span) -> Result<(), PlanError> {
+        let request = self.context.request;
+        let implied =
+            entitlement == Entitlement::NetworkHost && request.network == NetworkMode::Host;
+        match implied || request.allowed.contains(&entitlement) {
+            true => Ok(()),
+            false => Err(PlanErrorKind::NotAllowed { entitlement }).at(span),
+        }
     }
 
     fn command(&self, form: &CommandForm) -> Command {
@@ -110,20 +141,8 @@ fn network(run: &Run, default: NetworkMode) -> NetworkMode {
     }
 }
 
-fn check_supported(run: &Run) -> Result<(), PlanError> {
-    if let Some(security) = &run.security
-        && security.value == RunSecurity::Insecure
-    {
-        return unsupported("RUN --security=insecure", security.span);
-    }
-    match run.devices.first() {
-        Some(device) => unsupported("RUN --device", device.span),
-        None => Ok(()),
-    }
-}
-
-fn unsupported(feature: &str, span: Span) -> Result<(), PlanError> {
-    Err(PlanErrorKind::Unsupported { feature: feature.to_owned() }).at(span)
+fn is_insecure(run: &Run) -> bool {
+    run.security.as_ref().is_some_and(|security| security.value == RunSecurity::Insecure)
 }
 
 /// `<<EOF`, `3<<-"A B"`: nothing but one here-document on the line.

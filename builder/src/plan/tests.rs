@@ -21,6 +21,7 @@ pub(crate) fn request() -> BuildRequest {
         ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
+        allowed: Vec::new(),
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),

@@ -77,6 +77,7 @@ impl Bench {
             ssh: Vec::new(),
             add_hosts: Vec::new(),
             network: NetworkMode::Default,
+            allowed: Vec::new(),
             shm_size: None,
             ulimits: Vec::new(),
             named_contexts: BTreeMap::new(),

@@ -64,6 +64,7 @@ pub fn request(dockerfile: &[u8]) -> BuildRequest {
         ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
+        allowed: Vec::new(),
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),

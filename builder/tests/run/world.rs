@@ -146,6 +146,7 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
+        allowed: Vec::new(),
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),

@@ -152,6 +152,9 @@ pub(crate) struct BuildArgs {
     /// Network of RUN steps: `none`, or `host`, which is the `default` until bridges are built
     #[arg(long, value_name = "MODE")]
     pub(crate) network: Option<String>,
+    /// Let RUN steps ask for more: `network.host`, `security.insecure`
+    #[arg(long, value_name = "ENTITLEMENT")]
+    pub(crate) allow: Vec<String>,
     /// Size of /dev/shm in RUN steps
     #[arg(long, value_name = "BYTES")]
     pub(crate) shm_size: Option<String>,

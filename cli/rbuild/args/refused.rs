@@ -63,7 +63,6 @@ const CONTAINER_LIMITS: &str = "resource limits of containers are not supported 
 const HARDENING: &str = "containers always have docker's default confinement for now";
 
 const BUILD: &[Flag] = &[
-    value("allow", "no entitlement can be granted yet"),
     value("annotation", "use `--label` to describe the image"),
     value("attest", ATTESTATIONS),
     value("builder", "there is no daemon to choose: the build runs in this process"),

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use runtime::{ContainerSpec, EtcFiles, Mount, MountSource, Rootfs};
+use runtime::{
+    CapabilitySet, ContainerSpec, EtcFiles, MachineAccess, Mount, MountSource, Rootfs, Seccomp,
+};
 use store::RootfsMount;
 
 use super::etc;
@@ -37,6 +39,11 @@ pub(super) fn container(id: &str, step: &RunStep, rootfs: Rootfs) -> ContainerSp
         NetworkMode::Default | NetworkMode::Host => runtime::NetworkMode::Host,
         NetworkMode::None => runtime::NetworkMode::None,
     };
+    if step.insecure {
+        spec.capabilities = CapabilitySet::all();
+        spec.seccomp = Seccomp::Unconfined;
+        spec.machine = MachineAccess::Full;
+    }
     if let Some(size) = step.shm_size {
         // With a size of its own it is an ordinary tmpfs, as with BuildKit; the program sees it.
         let source = MountSource::Tmpfs { size: Some(size), mode: 0o1777 };

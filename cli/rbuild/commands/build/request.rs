@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use builder::BuildRequest;
 use builder::fetch::url::{is_git, is_url, redacted};
-use builder::request::{NamedContext, NetworkMode, NoCache, Ulimit};
+use builder::request::{Entitlement, NamedContext, NetworkMode, NoCache, Ulimit};
 use cli::environment::Environment;
 use store::Reference;
 
@@ -41,6 +41,7 @@ pub(super) fn resolve(
         ssh: agents.collect::<Result<_>>()?,
         add_hosts: args.add_hosts.iter().map(|text| settings::host(text)).collect::<Result<_>>()?,
         network: network(args.network.as_deref())?,
+        allowed: args.allow.iter().map(|text| entitlement(text)).collect::<Result<_>>()?,
         shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
         named_contexts: named_contexts(&args.build_contexts, fetcher)?,
@@ -102,6 +103,18 @@ fn network(mode: Option<&str>) -> Result<NetworkMode> {
         Some(other) => {
             bail!("`--network {other}` is not supported; known are default, host and none")
         }
+    }
+}
+
+fn entitlement(text: &str) -> Result<Entitlement> {
+    match text {
+        "network.host" => Ok(Entitlement::NetworkHost),
+        "security.insecure" => Ok(Entitlement::SecurityInsecure),
+        "device" => bail!("`--allow device` is not supported: RUN cannot have devices yet"),
+        _ if text.starts_with("device=") => {
+            bail!("`--allow {text}` is not supported: RUN cannot have devices yet")
+        }
+        _ => bail!("unknown entitlement `{text}`; known are network.host and security.insecure"),
     }
 }
 
