@@ -24,6 +24,7 @@ mod full_disk;
 mod interop;
 mod looking;
 mod nobody_waits;
+mod outline;
 mod power_loss;
 mod prune;
 mod quick_start;

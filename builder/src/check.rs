@@ -1,4 +1,4 @@
-//! Build checks without a build: nothing is executed, and base images need not be there.
+//! Build checks and outlines without a build: nothing is executed, and base images need not be there.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use store::{ImageConfig, Platform, Reference, Store, StoreError};
 
 use crate::error::BuildError;
-use crate::plan::{self, BaseError, BaseImages};
+use crate::plan::{self, BaseError, BaseImages, Outline};
 use crate::progress::Warning;
 use crate::request::{BuildRequest, NamedContext};
 use crate::solve;
@@ -34,6 +34,21 @@ pub fn check(request: &BuildRequest, store: Option<&Store>) -> Checked {
     warnings.sort_by_key(|warning| warning.span.map_or(usize::MAX, |span| span.start));
     warnings.extend(bases.say_missing());
     Checked { warnings, error }
+}
+
+/// What the target can be given: build arguments, secrets, agents, caches. Base images are as for [`check`];
+/// those the store does not have are named in the warnings.
+pub fn outline(
+    request: &BuildRequest,
+    store: Option<&Store>,
+) -> Result<(Outline, Vec<Warning>), BuildError> {
+    let bases = Bases { request, store, missing: RefCell::default() };
+    let dockerfile = parser::parse(&request.dockerfile.text)?;
+    // As with BuildKit: arguments do not differ by platform, their values may.
+    let platforms = solve::platforms(request)?;
+    let platform = platforms.into_iter().next().unwrap_or_else(Platform::host);
+    let outline = plan::outline(&dockerfile, request, &platform, &bases)?;
+    Ok((outline, bases.say_missing().into_iter().collect()))
 }
 
 fn check_all(

@@ -6,15 +6,25 @@ const BETWEEN: usize = 3;
 /// Lines with tabs to lines with spaces. A column is a run of lines that have a tab there; what stands
 /// behind the last tab of a line is not padded.
 pub fn align(text: &str) -> String {
+    align_within(text, NARROWEST, BETWEEN)
+}
+
+/// The same with other numbers of characters: of the narrowest column, and between columns.
+pub fn align_within(text: &str, narrowest: usize, between: usize) -> String {
     let lines: Vec<Vec<&str>> = text.split('\n').map(|line| line.split('\t').collect()).collect();
     let mut widths: Vec<Vec<usize>> = vec![Vec::new(); lines.len()];
-    measure(&lines, &mut widths, 0);
+    measure(&lines, &mut widths, 0, (narrowest, between));
     let aligned = lines.iter().zip(&widths).map(|(cells, widths)| padded(cells, widths));
     aligned.collect::<Vec<String>>().join("\n")
 }
 
 /// Finds the blocks of lines that have a column `column`, and its width in each.
-fn measure(lines: &[Vec<&str>], widths: &mut [Vec<usize>], column: usize) {
+fn measure(
+    lines: &[Vec<&str>],
+    widths: &mut [Vec<usize>],
+    column: usize,
+    (narrowest, between): (usize, usize),
+) {
     let has_column = |line: &Vec<&str>| column + 1 < line.len();
     let mut start = 0;
     while start < lines.len() {
@@ -24,10 +34,11 @@ fn measure(lines: &[Vec<&str>], widths: &mut [Vec<usize>], column: usize) {
         }
         let length = lines[start..].iter().take_while(|line| has_column(line)).count();
         let block = start..start + length;
-        let width = |line: &Vec<&str>| line[column].chars().count() + BETWEEN;
-        let widest = lines[block.clone()].iter().map(width).fold(NARROWEST, usize::max);
+        let width = |line: &Vec<&str>| line[column].chars().count() + between;
+        let widest = lines[block.clone()].iter().map(width).fold(narrowest, usize::max);
         widths[block.clone()].iter_mut().for_each(|widths| widths.push(widest));
-        measure(&lines[block.clone()], &mut widths[block.clone()], column + 1);
+        let block_widths = &mut widths[block.clone()];
+        measure(&lines[block.clone()], block_widths, column + 1, (narrowest, between));
         start = block.end;
     }
 }

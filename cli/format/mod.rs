@@ -39,7 +39,7 @@ mod tree;
 mod value;
 mod verb;
 
-pub use columns::align;
+pub use columns::{align, align_within};
 pub use document::{DocumentFormat, Rendered};
 pub use error::TemplateError;
 pub use execute::{Functions, MissingKey, Template};

@@ -83,7 +83,7 @@ fn build_error(source: &Source, error: &BuildError) -> Value {
     value
 }
 
-fn location((first, last): (usize, usize)) -> Value {
+pub(super) fn location((first, last): (usize, usize)) -> Value {
     json!({ "ranges": [{ "start": { "line": first }, "end": { "line": last } }] })
 }
 
@@ -141,11 +141,11 @@ fn uri(name: &str) -> String {
     uri
 }
 
-fn pretty(document: &Value) -> String {
+pub(super) fn pretty(document: &Value) -> String {
     format!("{document:#}\n")
 }
 
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {

@@ -11,6 +11,7 @@
 
 pub mod checks;
 pub mod dockerfile;
+pub mod outline;
 pub mod space;
 
 use std::error::Error;

@@ -6,7 +6,7 @@ use parser::{Word, expand, expose};
 use super::stage::StagePlanner;
 use super::step_name::shown;
 use super::warnings;
-use super::{PlanError, PlanErrorKind, ResultExt};
+use super::{Argument, PlanError, PlanErrorKind, ResultExt};
 use crate::history::{self, Layer};
 use crate::step::{Step, WorkdirStep};
 use crate::{healthcheck, image_config};
@@ -54,6 +54,7 @@ impl StagePlanner<'_> {
             let name = declaration.name.text.as_str();
             warnings::check_secret("ARG", name, instruction.span, &mut self.warnings);
             let value = self.arg_value(declaration)?;
+            self.take_argument(instruction, declaration, value.as_deref());
             shown.push(match &value {
                 Some(value) => format!("{name}={value}"),
                 None => name.to_owned(),
@@ -73,6 +74,27 @@ impl StagePlanner<'_> {
             Some(default) => self.expand(default).map(Some),
             None => Ok(self.context.globals.get(name).map(str::to_owned)),
         }
+    }
+
+    /// For the outline: one that only takes over a global ARG is that one.
+    fn take_argument(
+        &mut self,
+        instruction: &Instruction,
+        declaration: &ArgDecl,
+        value: Option<&str>,
+    ) {
+        let name = declaration.name.text.clone();
+        let given = self.context.build_args.contains_key(&name);
+        if declaration.default.is_none() && !given && value.is_some() {
+            self.arguments.globals.insert(name);
+            return;
+        }
+        self.arguments.declared.push(Argument {
+            name,
+            value: value.map(str::to_owned),
+            description: declaration.description.clone(),
+            span: self.place(instruction),
+        });
     }
 
     pub(super) fn env(

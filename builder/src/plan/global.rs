@@ -1,6 +1,6 @@
 //! What is decided before the first FROM: arguments, base names, platforms, the time of the build.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parser::ast::{ArgDecl, Dockerfile, InstructionKind, Stage};
 use parser::expand::{self, Expanded};
@@ -29,8 +29,8 @@ pub(super) fn resolve<'a>(
     let defaults = scope::platform_arguments(&host, platform, &target_stage, &request.build_args);
     warnings::check_default_bases(dockerfile, &defaults, warnings);
     let mut build_args = request.build_args.clone();
-    let mut globals = global_arguments(dockerfile, defaults, &build_args)?;
-    let epoch = epoch(dockerfile, request, &mut globals, &mut build_args)?;
+    let Globals { mut variables, uses } = global_arguments(dockerfile, defaults, &build_args)?;
+    let epoch = epoch(dockerfile, request, &mut variables, &mut build_args)?;
     let mut context = Context {
         dockerfile,
         request,
@@ -38,7 +38,8 @@ pub(super) fn resolve<'a>(
         host,
         platform: platform.clone(),
         build_args,
-        globals,
+        globals: variables,
+        global_uses: uses,
         epoch,
         stages: Vec::new(),
         checks_only: false,
@@ -58,12 +59,20 @@ fn target_stage(dockerfile: &Dockerfile, request: &BuildRequest) -> Result<Strin
     Ok(target.or(last).unwrap_or_default())
 }
 
+/// The ARGs before the first FROM, with the platform arguments.
+pub(super) struct Globals {
+    pub(super) variables: Variables,
+    /// Which of them the default of each uses.
+    uses: BTreeMap<String, BTreeSet<String>>,
+}
+
 /// The values of the ARGs before the first FROM, which see the ones above them.
 pub(super) fn global_arguments(
     dockerfile: &Dockerfile,
     mut variables: Variables,
     build_args: &BTreeMap<String, String>,
-) -> Result<Variables, PlanError> {
+) -> Result<Globals, PlanError> {
+    let mut uses = BTreeMap::new();
     let escape = dockerfile.directives.escape;
     for declaration in declarations(dockerfile) {
         let name = declaration.name.text.as_str();
@@ -71,7 +80,9 @@ pub(super) fn global_arguments(
             (Some(value), _) => Some(value.clone()),
             (None, Some(default)) => {
                 let expanded = expand::expand(default, escape, &variables);
-                Some(expanded.map_err(PlanErrorKind::from).at(default.span)?.value)
+                let expanded = expanded.map_err(PlanErrorKind::from).at(default.span)?;
+                uses.insert(name.to_owned(), expanded.used);
+                Some(expanded.value)
             }
             (None, None) => None,
         };
@@ -79,7 +90,7 @@ pub(super) fn global_arguments(
             variables.set(name, value);
         }
     }
-    Ok(variables)
+    Ok(Globals { variables, uses })
 }
 
 /// The ARGs before the first FROM.
@@ -98,25 +109,29 @@ fn expand_from(
 ) -> Result<ExpandedFrom, PlanError> {
     let before = warnings.len();
     let from = &stage.from;
-    let base = expand_global(context, &from.base, stage.span, warnings)?.value;
+    let Expanded { value: base, mut used, .. } =
+        expand_global(context, &from.base, stage.span, warnings)?;
     if base.is_empty() {
         return Err(PlanErrorKind::BlankBase { name: from.base.text.clone() }).at(from.base.span);
     }
     let platform = match &from.platform {
-        Some(word) => Some(expand_platform(context, stage, word, warnings)?),
+        Some(word) => Some(expand_platform(context, stage, word, &mut used, warnings)?),
         None => None,
     };
     warnings::skip_by_comments(&stage.comments, before, warnings);
-    Ok(ExpandedFrom { base, platform })
+    Ok(ExpandedFrom { base, platform, used })
 }
 
 fn expand_platform(
     context: &Context<'_>,
     stage: &Stage,
     word: &Word,
+    arguments: &mut BTreeSet<String>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Platform, PlanError> {
-    let Expanded { value, unmatched, .. } = expand_global(context, word, stage.span, warnings)?;
+    let Expanded { value, unmatched, used, .. } =
+        expand_global(context, word, stage.span, warnings)?;
+    arguments.extend(used);
     let expression = word.text.clone();
     let known = || context.globals.names();
     let suggestion = unmatched.iter().find_map(|name| suggest(name, known())).map(str::to_owned);

@@ -13,6 +13,7 @@ mod display;
 mod error;
 mod global;
 mod mounts;
+mod outline;
 pub(crate) mod path;
 mod run;
 mod stage;
@@ -21,13 +22,14 @@ mod step_name;
 pub(crate) mod tests;
 mod warnings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parser::{Dockerfile, Span};
 use store::{ImageConfig, Platform};
 
 pub(crate) use error::ResultExt;
 pub use error::{PlanError, PlanErrorKind};
+pub use outline::{Argument, Need, Outline, StageArguments};
 
 use crate::image_config;
 use crate::progress::Warning;
@@ -60,6 +62,7 @@ pub struct PlannedStage {
     /// `--no-cache`: its steps run even when the cache has them.
     pub no_cache: bool,
     pub steps: Vec<PlannedStep>,
+    pub arguments: StageArguments,
     /// The configuration after the last instruction, history included. `rootfs` is the base's, `created` is empty.
     pub config: ImageConfig,
     /// The FROM instruction.
@@ -153,6 +156,24 @@ pub(crate) fn check(
     (warnings, checked.and(strange.map_or(Ok(()), Err)))
 }
 
+/// What the target can be given. As for [`check`], what could not be built here is no error.
+pub(crate) fn outline(
+    dockerfile: &Dockerfile,
+    request: &BuildRequest,
+    platform: &Platform,
+    images: &dyn BaseImages,
+) -> Result<Outline, PlanError> {
+    let mut warnings = Vec::new();
+    let mut context = global::resolve(dockerfile, request, platform, images, &mut warnings)?;
+    context.checks_only = true;
+    let names: Vec<String> = context.stages.iter().map(|stage| stage.base.clone()).collect();
+    let mut graph = stage_graph::build(dockerfile, &names, request)?;
+    let target = graph.target(request.target.as_deref())?;
+    let bases = bases::resolve(&context, &mut graph, &[target], &mut warnings)?;
+    let plan = plan_stages(&context, &graph, &bases, target, &mut warnings)?;
+    Ok(outline::of_plan(&context, &plan, target))
+}
+
 /// The warnings of what is right in a file that does not parse.
 pub(crate) fn check_broken(request: &BuildRequest) -> Vec<Warning> {
     let Some(dockerfile) = parser::parse_what_is_right(&request.dockerfile.text) else {
@@ -199,6 +220,8 @@ struct Context<'a> {
     build_args: BTreeMap<String, String>,
     /// Platform arguments and the ARGs before the first FROM.
     globals: Variables,
+    /// Which ARGs before the first FROM the default of one of them uses.
+    global_uses: BTreeMap<String, BTreeSet<String>>,
     epoch: Option<i64>,
     /// One for each FROM.
     stages: Vec<ExpandedFrom>,
@@ -221,6 +244,8 @@ struct ExpandedFrom {
     base: String,
     /// `--platform`
     platform: Option<Platform>,
+    /// The ARGs and platform arguments in it.
+    used: BTreeSet<String>,
 }
 
 fn plan_stages(

@@ -26,10 +26,8 @@ struct Command {
 
 impl StagePlanner<'_> {
     pub(super) fn run(&mut self, instruction: &Instruction, run: &Run) -> Result<(), PlanError> {
-        self.check_supported(run)?;
-        if !self.platform.runs_on(&self.context.host) {
-            let (platform, host) = (self.platform.to_string(), self.context.host.to_string());
-            return Err(PlanErrorKind::ForeignRun { platform, host }.into());
+        if !self.context.checks_only {
+            self.check_supported(run)?;
         }
         let command = self.command(&run.command);
         if command.args.is_empty() {
@@ -63,7 +61,12 @@ impl StagePlanner<'_> {
         self.record(history, Layer::Made)
     }
 
+    /// Whether this machine can do it and is allowed to.
     fn check_supported(&self, run: &Run) -> Result<(), PlanError> {
+        if !self.platform.runs_on(&self.context.host) {
+            let (platform, host) = (self.platform.to_string(), self.context.host.to_string());
+            return Err(PlanErrorKind::ForeignRun { platform, host }.into());
+        }
         if let Some(security) = run.security.as_ref().filter(|_| is_insecure(run)) {
             self.check_allowed(Entitlement::SecurityInsecure, security.span)?;
         }

@@ -9,7 +9,8 @@ use super::bases::StageBase;
 use super::step_name::StepNames;
 use super::warnings;
 use super::{
-    Base, Context, PlanError, PlanErrorKind, Planned, PlannedStage, ResultExt, is_no_cache,
+    Base, Context, PlanError, PlanErrorKind, Planned, PlannedStage, ResultExt, StageArguments,
+    is_no_cache,
 };
 use crate::history::{self, Layer};
 use crate::image_config;
@@ -39,6 +40,7 @@ pub(super) struct StagePlanner<'a> {
     pub names: StepNames,
     steps: Vec<PlannedStep>,
     pub warnings: Vec<Warning>,
+    pub arguments: StageArguments,
     /// The FROM, while its triggers are planned: they have no place of their own.
     trigger_of: Option<Span>,
     /// CMD came from this stage, so that ENTRYPOINT leaves it alone.
@@ -77,6 +79,7 @@ pub(super) fn plan(
         platform: planner.platform.clone(),
         no_cache: is_no_cache(context.request, &node.name),
         steps: planner.steps,
+        arguments: planner.arguments,
         config: planner.config.clone(),
         span: stage.span,
     };
@@ -138,6 +141,10 @@ impl<'a> StagePlanner<'a> {
             names: StepNames::new(shown_name(context, graph, node), prefix, total),
             steps: Vec::new(),
             warnings: Vec::new(),
+            arguments: StageArguments {
+                globals: context.stages[index].used.clone(),
+                ..StageArguments::default()
+            },
             trigger_of: None,
             cmd_is_own: false,
             workdir_is_absolute: false,
@@ -221,6 +228,11 @@ impl<'a> StagePlanner<'a> {
             InstructionKind::Volume(words) => self.volume(words),
             InstructionKind::Workdir(word) => self.workdir(instruction, word),
         }
+    }
+
+    /// Where an instruction stands; for a trigger, where the FROM that brought it does.
+    pub(super) fn place(&self, instruction: &Instruction) -> Span {
+        self.trigger_of.unwrap_or(instruction.span)
     }
 
     pub(super) fn push(&mut self, step: Step, text: &str, span: Span) {

@@ -191,7 +191,7 @@ pub(crate) struct BuildArgs {
     /// Only look for mistakes in the Dockerfile, as `rbuild check` does
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "BOOL")]
     pub(crate) check: Option<Option<bool>>,
-    /// What to do: `build` or `check[,format=text|json|sarif]`
+    /// What to do: `build`, `check[,format=text|json|sarif]`, `outline[,format=text|json]`, `targets[,format=text|json]`
     #[arg(long, value_name = "METHOD")]
     pub(crate) call: Option<String>,
 }

@@ -232,7 +232,9 @@ pub(in crate::plan) fn check_default_bases(
     warnings: &mut Vec<Warning>,
 ) {
     let none = Default::default();
-    let Ok(variables) = global::global_arguments(dockerfile, defaults.clone(), &none) else {
+    let Ok(global::Globals { variables, .. }) =
+        global::global_arguments(dockerfile, defaults.clone(), &none)
+    else {
         return; // the same mistake is an error in a moment
     };
     for stage in &dockerfile.stages {

@@ -1,6 +1,6 @@
 //! `rbuild check`, `rbuild build --check` and `--call check`: the warnings of a Dockerfile, and nothing built.
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use builder::Checked;
 use cli::environment::Environment;
 use cli::report::{Report, checks};
@@ -9,7 +9,7 @@ use parser::Source;
 use store::Store;
 
 use super::fetch::Fetcher;
-use super::{context, failure, fields, request, source};
+use super::{context, failure, request, source};
 use crate::args::{BuildArgs, CheckArgs, CheckFormat};
 
 pub(crate) fn run(args: &CheckArgs, environment: &Environment) -> Result<Exit> {
@@ -23,46 +23,25 @@ pub(crate) fn run(args: &CheckArgs, environment: &Environment) -> Result<Exit> {
         strict: args.strict,
         ..BuildArgs::default()
     };
-    check(&build, args.format, environment)
+    check(&build, args.format, false, environment)
 }
 
-/// The format, when `--check` or `--call` ask for a check instead of a build.
-pub(super) fn asked(args: &BuildArgs) -> Result<Option<CheckFormat>> {
-    let check = args.check.is_some_and(|value| value.unwrap_or(true));
-    let Some(call) = &args.call else { return Ok(check.then_some(CheckFormat::Text)) };
-    let about = || format!("`--call {call}`");
-    let mut asked = check.then_some(CheckFormat::Text);
-    for (at, (name, value)) in fields::parse(call).with_context(about)?.into_iter().enumerate() {
-        match (at, name.as_str(), value.as_deref()) {
-            (0, "build" | "", None) => {}
-            (0, "check" | "lint", None) => asked = Some(CheckFormat::Text),
-            (0, other, None) => {
-                bail!("`rbuild build --call {other}` is not supported; known are build and check")
-            }
-            (_, "format", Some("text")) if asked.is_some() => {}
-            (_, "format", Some("json")) if asked.is_some() => asked = Some(CheckFormat::Json),
-            (_, "format", Some("sarif")) if asked.is_some() => asked = Some(CheckFormat::Sarif),
-            _ => bail!("{}: expected `check[,format=text|json|sarif]`", about()),
-        }
-    }
-    Ok(asked)
-}
-
-/// Ends with failure when a rule has something to say.
+/// Ends with failure when a rule has something to say, unless `lenient`.
 pub(super) fn check(
     args: &BuildArgs,
     format: CheckFormat,
+    lenient: bool,
     environment: &Environment,
 ) -> Result<Exit> {
     let fetcher = Fetcher::new(None, &args.secrets, environment);
     let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
     let source = source(&request);
     let store = existing_store(environment);
-    show(&source, &builder::check(&request, store.as_ref()), format)
+    show(&source, &builder::check(&request, store.as_ref()), format, lenient)
 }
 
 /// Remarks and the error go to stderr in any format; what reads stdout still gets a document.
-fn show(source: &Source, checked: &Checked, format: CheckFormat) -> Result<Exit> {
+fn show(source: &Source, checked: &Checked, format: CheckFormat, lenient: bool) -> Result<Exit> {
     let error = checked.error.as_ref();
     let (found, remarks): (Vec<_>, Vec<_>) =
         checked.warnings.iter().partition(|warning| warning.rule.is_some());
@@ -80,12 +59,12 @@ fn show(source: &Source, checked: &Checked, format: CheckFormat) -> Result<Exit>
     if let (Some(error), CheckFormat::Text) = (error, format) {
         failure::print(error, source, &[]);
     }
-    let passed = found.is_empty() && error.is_none();
+    let passed = lenient || (found.is_empty() && error.is_none());
     Ok(if passed { Exit::Success } else { Exit::Failure })
 }
 
 /// A check needs no store and makes none.
-fn existing_store(environment: &Environment) -> Option<Store> {
+pub(super) fn existing_store(environment: &Environment) -> Option<Store> {
     let locations = environment.locations();
     if !locations.root.join("schema.json").exists() {
         return None;

@@ -1,5 +1,6 @@
 //! `rbuild build`: resolve the arguments, build, show what was built.
 
+mod call;
 pub(super) mod check;
 mod context;
 pub(super) mod failure;
@@ -30,8 +31,8 @@ use super::snapshots;
 use crate::args::{BuildArgs, ProgressMode};
 
 pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
-    if let Some(format) = check::asked(args)? {
-        return check::check(args, format, environment);
+    if let Some(call) = call::asked(args)? {
+        return call::answer(args, call, environment);
     }
     let mode = progress_mode(args, environment)?;
     let cap = space::cap(environment)?;
