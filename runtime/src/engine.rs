@@ -86,7 +86,7 @@ pub fn reconcile(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
     let directory = owners_directory(state);
     let failed = |source| RuntimeError::Reconcile { path: directory.clone(), source };
     remove_dead_owners(&directory).map_err(failed)?;
-    cgroup::reconcile(engine, |owner| is_alive(&directory, owner)).map_err(failed)
+    cgroup::reconcile(engine, state, |owner| is_alive(&directory, owner)).map_err(failed)
 }
 
 /// Whether the zygote of this name may still be alive: it holds its lock, or else the process that

@@ -20,6 +20,8 @@ pub enum RuntimeError {
     ZygoteEnded,
     #[error("`{id}` cannot name a container: 1 to 64 of a-z A-Z 0-9 _ . -, the first no dot")]
     BadId { id: String },
+    #[error(transparent)]
+    Spec(#[from] crate::spec::SpecError),
     /// `step` and `cause` were made in the container's own process.
     #[error("cannot start container {id}: {step}: {cause}")]
     Start { id: String, step: String, cause: String, failure: StartFailure },

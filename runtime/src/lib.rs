@@ -27,8 +27,12 @@ pub use capabilities::{Capability, CapabilitySet};
 pub use container::{Container, ExitStatus, Outcome, Stdio};
 pub use engine::{EngineId, reconcile};
 pub use error::{RuntimeError, StartFailure};
+pub use seccomp::{Profile, ProfileError};
 pub use spec::{
-    ContainerSpec, EtcFiles, Limits, MachineAccess, Mount, MountSource, NetworkMode, Rootfs,
-    Seccomp, Ulimit,
+    AccessTimes, Amount, BindOptions, ContainerSpec, CpuTime, Device, DeviceAccess, DeviceKind,
+    DeviceRate, DeviceRule, DeviceRuleError, EtcFiles, LimitError, Limits, MachineAccess, Mount,
+    MountSource, NamespaceMode, Namespaces, NetworkMode, Propagation, PropagationKind, RateKind,
+    Rootfs, Seccomp, SpecError, Submounts, Sysctl, SysctlError, Tmpfs, TmpfsUse, Ulimit,
+    UlimitError,
 };
-pub use zygote::Zygote;
+pub use zygote::{ProcessView, Zygote};

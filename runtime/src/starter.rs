@@ -17,7 +17,7 @@ use crate::container::{ExitStatus, Outcome};
 use crate::error::StartFailure;
 use crate::process::{self, ChildStdio, Launch, Stubs, program, remove_stubs};
 use crate::seccomp;
-use crate::spec::{ContainerSpec, MachineAccess, Rootfs, Seccomp};
+use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, Rootfs, Seccomp};
 use crate::zygote::channel::receive_with_descriptors;
 use crate::zygote::message::{Step, StepError};
 
@@ -82,20 +82,29 @@ impl Starter {
                 .entry(spec.capabilities)
                 .or_insert_with(|| seccomp::filter(spec.capabilities));
         }
-        let filter = match spec.seccomp {
+        let compiled;
+        let filter = match &spec.seccomp {
             Seccomp::Default => self.filters.get(&spec.capabilities).map(Vec::as_slice),
             Seccomp::Unconfined => None,
+            Seccomp::Profile(profile) => {
+                let release = rustix::system::uname().release().to_string_lossy().into_owned();
+                compiled = seccomp::compile(profile, spec.capabilities, &release);
+                Some(&compiled[..])
+            }
         };
+        if spec.namespaces.pid == NamespaceMode::Host && !sees_the_hosts_processes() {
+            let cause = "containers are started from a PID namespace of their own here";
+            return Err(cause).step("share the host's processes");
+        }
         let (status, far_status) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .step("make a status socket")?;
         let name = self.group_name(&spec.id);
         let devices = match spec.machine {
             MachineAccess::Confined => self.cgroups.devices,
-            MachineAccess::Full => DeviceRules::AllDevices,
+            MachineAccess::Full | MachineAccess::Privileged => DeviceRules::AllDevices,
         };
-        let leaf =
-            Leaf::create(&self.cgroups, &name, &spec.limits, devices).step("create cgroup")?;
+        let leaf = Leaf::create(&self.cgroups, &name, &spec, devices).step("create cgroup")?;
         let launch = Launch {
             spec: &spec,
             stdio,
@@ -202,6 +211,12 @@ impl Running {
             remove_stubs(&self.stubs, &changes);
         }
     }
+}
+
+/// /proc is still the one of whoever started us; 1 is that one's first process.
+fn sees_the_hosts_processes() -> bool {
+    let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/pid"));
+    matches!((namespace("1"), namespace("self")), (Ok(first), Ok(own)) if first == own)
 }
 
 fn died() -> StepError {

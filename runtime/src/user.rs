@@ -86,6 +86,11 @@ pub fn lookup_owner(passwd: &str, group: &str, spec: &str) -> Result<Owner, User
     Ok(owner)
 }
 
+/// A group by name or number: `--group-add`.
+pub fn lookup_group(group: &str, name: &str) -> Result<u32, UserError> {
+    find_group(group, name)
+}
+
 /// Whether resolving `spec` needs the image's files at all.
 pub fn needs_files(spec: &str) -> bool {
     spec.split(':').any(|part| !part.bytes().all(|b| b.is_ascii_digit()))

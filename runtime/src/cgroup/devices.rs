@@ -1,27 +1,52 @@
 //! Docker's rules for devices, as lines for the v1 controller and as a program for v2.
 use sys::bpf::Instruction;
 
-/// Making any node is allowed; using is for these: kind, major, minor (`None`: all).
-pub(super) const USABLE: [(char, u32, Option<u32>); 9] = [
-    ('c', 1, Some(3)), // null
-    ('c', 1, Some(5)), // zero
-    ('c', 1, Some(7)), // full
-    ('c', 1, Some(8)), // random
-    ('c', 1, Some(9)), // urandom
-    ('c', 5, Some(0)), // tty
-    ('c', 5, Some(1)), // console
-    ('c', 5, Some(2)), // ptmx
-    ('c', 136, None),  // pts
+use crate::spec::{DeviceAccess, DeviceKind, DeviceRule};
+
+/// Making any node is allowed; using is for these character devices: major, minor (`None`: all).
+const USABLE: [(u32, Option<u32>); 9] = [
+    (1, Some(3)), // null
+    (1, Some(5)), // zero
+    (1, Some(7)), // full
+    (1, Some(8)), // random
+    (1, Some(9)), // urandom
+    (5, Some(0)), // tty
+    (5, Some(1)), // console
+    (5, Some(2)), // ptmx
+    (136, None),  // pts
 ];
 
+/// Docker's rules, then the specification's.
+fn rules(more: &[DeviceRule]) -> Vec<DeviceRule> {
+    let make = |kind| DeviceRule {
+        kind: Some(kind),
+        major: None,
+        minor: None,
+        access: DeviceAccess { make: true, ..DeviceAccess::default() },
+    };
+    let usable = USABLE.map(|(major, minor)| DeviceRule {
+        kind: Some(DeviceKind::Character),
+        major: Some(major),
+        minor,
+        access: DeviceAccess::ALL,
+    });
+    let makable = [make(DeviceKind::Character), make(DeviceKind::Block)];
+    [&makable[..], &usable, more].concat()
+}
+
 /// Lines for `devices.allow`, after `a` went to `devices.deny`.
-pub(super) fn v1_lines() -> Vec<String> {
-    let mut lines = vec!["c *:* m".to_owned(), "b *:* m".to_owned()];
-    for (kind, major, minor) in USABLE {
-        let minor = minor.map_or("*".to_owned(), |minor| minor.to_string());
-        lines.push(format!("{kind} {major}:{minor} rwm"));
+pub(super) fn v1_lines(more: &[DeviceRule]) -> Vec<String> {
+    rules(more).iter().flat_map(v1_lines_of).collect()
+}
+
+/// The kernel takes no `a` with numbers, and reads `a` alone as everything.
+fn v1_lines_of(rule: &DeviceRule) -> Vec<String> {
+    if rule.kind.is_some() {
+        return vec![rule.to_string()];
     }
-    lines
+    [DeviceKind::Character, DeviceKind::Block]
+        .map(|kind| DeviceRule { kind: Some(kind), ..*rule }.to_string())
+        .to_vec()
 }
 
 const LOAD_WORD: u8 = 0x61; // BPF_LDX | BPF_MEM | BPF_W
@@ -32,16 +57,20 @@ const SHIFT_RIGHT: u8 = 0x77; // BPF_ALU64 | BPF_RSH | BPF_K
 const JUMP_NOT_EQUAL: u8 = 0x55; // BPF_JMP | BPF_JNE | BPF_K
 const EXIT: u8 = 0x95; // BPF_JMP | BPF_EXIT
 
-/// BPF_DEVCG_DEV_CHAR and BPF_DEVCG_ACC_MKNOD.
+/// BPF_DEVCG_DEV_BLOCK and BPF_DEVCG_DEV_CHAR.
+const BLOCK: i32 = 1;
 const CHARACTER: i32 = 2;
+/// BPF_DEVCG_ACC_MKNOD, _READ, _WRITE.
 const MAKE: i32 = 1;
+const READ: i32 = 2;
+const WRITE: i32 = 4;
 
 fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
     Instruction { code, registers: from << 4 | to, offset, immediate }
 }
 
 /// The same rules over the kernel's `bpf_cgroup_dev_ctx`: access << 16 | kind, major, minor.
-pub(super) fn v2_program() -> Vec<Instruction> {
+pub(super) fn v2_program(more: &[DeviceRule]) -> Vec<Instruction> {
     let answer = |value| [instruction(MOVE, 0, 0, 0, value), instruction(EXIT, 0, 0, 0, 0)];
     let mut program = vec![
         instruction(LOAD_WORD, 2, 1, 0, 0),
@@ -50,19 +79,98 @@ pub(super) fn v2_program() -> Vec<Instruction> {
         instruction(SHIFT_RIGHT, 3, 0, 0, 16), // r3: access
         instruction(LOAD_WORD, 4, 1, 4, 0),    // r4: major
         instruction(LOAD_WORD, 5, 1, 8, 0),    // r5: minor
-        instruction(JUMP_NOT_EQUAL, 3, 0, 2, MAKE),
     ];
-    program.extend(answer(1));
-    for (_, major, minor) in USABLE {
-        let tests =
-            [Some((2, CHARACTER)), Some((4, major as i32)), minor.map(|minor| (5, minor as i32))];
-        let tests: Vec<(u8, i32)> = tests.into_iter().flatten().collect();
-        for (position, (register, value)) in tests.iter().enumerate() {
-            let behind = (tests.len() - position - 1 + 2) as i16;
-            program.push(instruction(JUMP_NOT_EQUAL, *register, 0, behind, *value));
+    for rule in rules(more) {
+        let mut tests = vec![
+            // r6: what is wanted beyond what the rule gives
+            instruction(COPY, 6, 3, 0, 0),
+            instruction(AND, 6, 0, 0, !access(rule.access)),
+            instruction(JUMP_NOT_EQUAL, 6, 0, 0, 0),
+        ];
+        let kind = rule.kind.map(|kind| match kind {
+            DeviceKind::Character => CHARACTER,
+            DeviceKind::Block => BLOCK,
+        });
+        let number = |number: Option<u32>| number.map(|number| number as i32);
+        for (register, value) in [(2, kind), (4, number(rule.major)), (5, number(rule.minor))] {
+            tests.extend(value.map(|v| instruction(JUMP_NOT_EQUAL, register, 0, 0, v)));
         }
+        let length = tests.len();
+        for (position, test) in tests.iter_mut().enumerate() {
+            if test.code == JUMP_NOT_EQUAL {
+                // Behind the answer of this rule.
+                test.offset = (length - position - 1 + 2) as i16;
+            }
+        }
+        program.extend(tests);
         program.extend(answer(1));
     }
     program.extend(answer(0));
     program
+}
+
+fn access(access: DeviceAccess) -> i32 {
+    let bit = |wanted, bit| if wanted { bit } else { 0 };
+    bit(access.make, MAKE) | bit(access.read, READ) | bit(access.write, WRITE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the program answers to this access, kind, major and minor.
+    fn allowed(program: &[Instruction], access: i32, kind: i32, major: i32, minor: i32) -> bool {
+        let mut registers = [0i64; 10];
+        let mut at = 0;
+        loop {
+            let Instruction { code, registers: pair, offset, immediate } = program[at];
+            let (to, from) = (usize::from(pair & 15), usize::from(pair >> 4));
+            at += 1;
+            match code {
+                LOAD_WORD => {
+                    let context = [access << 16 | kind, major, minor];
+                    registers[to] = i64::from(context[offset as usize / 4]);
+                }
+                COPY => registers[to] = registers[from],
+                MOVE => registers[to] = i64::from(immediate),
+                AND => registers[to] &= i64::from(immediate),
+                SHIFT_RIGHT => registers[to] >>= immediate,
+                JUMP_NOT_EQUAL if registers[to] != i64::from(immediate) => at += offset as usize,
+                JUMP_NOT_EQUAL => {}
+                EXIT => return registers[0] == 1,
+                _ => panic!("unknown instruction {code:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_program_gives_what_the_rules_say() {
+        let more: Vec<DeviceRule> =
+            ["c 10:200 r", "b 8:* rw", "a 7:1 w"].map(|text| text.parse().unwrap()).to_vec();
+        let program = v2_program(&more);
+        for (access, kind, major, minor, expected) in [
+            (READ | WRITE, CHARACTER, 1, 3, true),
+            (READ, CHARACTER, 1, 1, false),
+            (MAKE, CHARACTER, 1, 1, true),
+            (MAKE, BLOCK, 8, 0, true),
+            (MAKE | READ, CHARACTER, 1, 1, false),
+            (READ, CHARACTER, 136, 77, true),
+            (READ, CHARACTER, 10, 200, true),
+            (WRITE, CHARACTER, 10, 200, false),
+            (READ, CHARACTER, 10, 201, false),
+            (READ | WRITE, BLOCK, 8, 17, true),
+            (READ, BLOCK, 9, 0, false),
+            (WRITE, BLOCK, 7, 1, true),
+            (WRITE, CHARACTER, 7, 1, true),
+            (READ, BLOCK, 1, 3, false),
+        ] {
+            assert_eq!(
+                allowed(&program, access, kind, major, minor),
+                expected,
+                "{access} {kind} {major}:{minor}"
+            );
+        }
+        assert_eq!(v1_lines(&more)[..3], ["c *:* m", "b *:* m", "c 1:3 rwm"]);
+        assert_eq!(v1_lines(&more)[11..], ["c 10:200 r", "b 8:* rw", "c 7:1 w", "b 7:1 w"]);
+    }
 }

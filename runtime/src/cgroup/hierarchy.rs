@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// What we want to have a hand on, when the machine offers it.
 const WANTED: [&str; 6] = ["memory", "pids", "cpu", "cpuacct", "devices", "freezer"];
 
+/// What only some limits need: nobody else's start waits for it.
+const ON_DEMAND: [&str; 3] = ["cpuset", "blkio", "io"];
+
 /// One mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hierarchy {
@@ -24,6 +27,21 @@ impl Hierarchy {
     pub(crate) fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|known| known == controller)
     }
+
+    /// The same under v2's names: `io` is v1's `blkio`.
+    pub(crate) fn offers(&self, controller: &str) -> bool {
+        self.has(controller)
+            || (matches!(controller, "io" | "blkio") && (self.has("io") || self.has("blkio")))
+    }
+
+    /// Whether only some limits need it.
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.version == Version::V1 && self.controllers.iter().all(|name| on_demand(name))
+    }
+}
+
+pub(crate) fn on_demand(controller: &str) -> bool {
+    ON_DEMAND.contains(&controller)
 }
 
 /// The hierarchies of this process's mount namespace that control something we use.
@@ -57,7 +75,7 @@ fn parse(mountinfo: &str, v2_controllers: impl Fn(&Path) -> String) -> Vec<Hiera
         };
         let controllers: Vec<String> = controllers
             .split_whitespace()
-            .filter(|name| WANTED.contains(name))
+            .filter(|name| WANTED.contains(name) || ON_DEMAND.contains(name))
             .map(str::to_owned)
             .collect();
         let useful = version == Version::V2 || !controllers.is_empty();
@@ -86,9 +104,15 @@ mod tests {
         let mounts: Vec<_> = found.iter().map(|h| h.mount.to_str().unwrap()).collect();
         assert_eq!(
             mounts,
-            ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified"]
+            [
+                "/sys/fs/cgroup/cpu,cpuacct",
+                "/sys/fs/cgroup/memory",
+                "/sys/fs/cgroup/blkio",
+                "/sys/fs/cgroup/unified"
+            ]
         );
-        assert!(found[0].has("cpu") && found[1].has("memory") && !found[2].has("memory"));
+        assert!(found[2].is_on_demand() && !found[1].is_on_demand());
+        assert!(found[0].has("cpu") && found[1].has("memory") && !found[3].has("memory"));
     }
 
     #[test]
@@ -96,6 +120,7 @@ mod tests {
         let text = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
         let found = parse(text, |_| "cpuset cpu io memory pids\n".to_owned());
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].controllers, ["cpu", "memory", "pids"]);
+        assert_eq!(found[0].controllers, ["cpuset", "cpu", "io", "memory", "pids"]);
+        assert!(!found[0].is_on_demand());
     }
 }

@@ -2,45 +2,59 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Cgroups, DeviceRules, Hierarchy, Version, create_dirs, devices, prepare_parent, put};
-use crate::spec::Limits;
+use super::limits::{self, Setting};
+use super::{
+    Cgroups, DeviceRules, Hierarchy, Version, create_dirs, devices, hand_down, prepare_parent, put,
+};
+use crate::spec::{ContainerSpec, DeviceRule, Limits};
 
 /// A container's directory in each hierarchy.
 #[derive(Debug)]
 pub(crate) struct Leaf {
     directories: Vec<(Hierarchy, PathBuf)>,
+    /// Parents that had to be made for it, outermost first.
+    made: Vec<PathBuf>,
     /// The v2 one, opened.
     v2: Option<File>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LeafError {
+    #[error("cannot limit {controller}: writing `{value}` to `{path}`: {source}")]
+    Limit { controller: &'static str, path: PathBuf, value: String, source: io::Error },
     #[error("cannot write `{value}` to `{path}`: {source}")]
     Write { path: PathBuf, value: String, source: io::Error },
     #[error("cannot create `{path}`: {source}")]
     Create { path: PathBuf, source: io::Error },
     #[error("a limit on {controller} is asked for, but no cgroup here controls it")]
     NoController { controller: &'static str },
+    #[error("{limit} is asked for, which cgroup v2's {controller} controller does not have")]
+    OnlyV1 { controller: &'static str, limit: &'static str },
     #[error("cannot attach the device rules: {source}")]
     Devices { source: sys::SysError },
+    #[error("devices are asked for, but no cgroup here controls them")]
+    NoDevices,
+    #[error("cannot remember the cgroup parent in `{path}`: {source}")]
+    Remember { path: PathBuf, source: io::Error },
 }
 
 impl Leaf {
-    /// Creates it with its rules and limits; no process is in it yet.
+    /// Creates it with its rules and limits; no process is in it yet. `name` is the owner's and the
+    /// container's.
     pub(crate) fn create(
         cgroups: &Cgroups,
         name: &str,
-        limits: &Limits,
+        spec: &ContainerSpec,
         devices: DeviceRules,
     ) -> Result<Leaf, LeafError> {
-        let mut leaf = Leaf { directories: Vec::new(), v2: None };
-        let filled = leaf.fill(cgroups, name, limits);
-        match filled.and_then(|()| leaf.apply_device_rules(devices)) {
+        let mut leaf = Leaf { directories: Vec::new(), made: Vec::new(), v2: None };
+        let filled = leaf.fill(cgroups, name, spec);
+        match filled.and_then(|()| leaf.apply_device_rules(devices, &spec.device_rules)) {
             Ok(()) => Ok(leaf),
             Err(error) => {
                 leaf.remove();
@@ -49,70 +63,87 @@ impl Leaf {
         }
     }
 
-    fn fill(&mut self, cgroups: &Cgroups, name: &str, limits: &Limits) -> Result<(), LeafError> {
+    fn fill(
+        &mut self,
+        cgroups: &Cgroups,
+        name: &str,
+        spec: &ContainerSpec,
+    ) -> Result<(), LeafError> {
+        let on_demand = limits::on_demand(&spec.limits);
+        let place = Place::of(cgroups, name, spec)?;
         for hierarchy in &cgroups.hierarchies {
-            let path = hierarchy.mount.join(&cgroups.parent).join(name);
-            let failed = |source| LeafError::Create { path: path.clone(), source };
-            create(hierarchy, &cgroups.parent, &path).map_err(failed)?;
-            if hierarchy.version == Version::V2 {
-                self.v2 = Some(File::open(&path).map_err(failed)?);
+            if hierarchy.is_on_demand() && !on_demand.iter().any(|c| hierarchy.offers(c)) {
+                continue;
             }
-            self.directories.push((hierarchy.clone(), path));
+            self.create_in(hierarchy, &place, &on_demand)?;
         }
-        self.apply_limits(limits)
+        self.apply_limits(&spec.limits)
+    }
+
+    fn create_in(
+        &mut self,
+        hierarchy: &Hierarchy,
+        place: &Place,
+        on_demand: &[&'static str],
+    ) -> Result<(), LeafError> {
+        let path = hierarchy.mount.join(&place.parent).join(&place.name);
+        let failed = |source| LeafError::Create { path: path.clone(), source };
+        if place.foreign {
+            self.made.extend(make_parents(hierarchy, &place.parent).map_err(failed)?);
+        }
+        create(hierarchy, &place.parent, &path).map_err(failed)?;
+        match hierarchy.version {
+            Version::V2 => {
+                self.v2 = Some(File::open(&path).map_err(failed)?);
+                if !on_demand.is_empty() {
+                    hand_down(hierarchy, &place.parent, on_demand);
+                }
+            }
+            Version::V1 if hierarchy.has("cpuset") => {
+                fill_cpuset(&hierarchy.mount, &place.parent.join(&place.name)).map_err(failed)?;
+            }
+            Version::V1 => {}
+        }
+        self.directories.push((hierarchy.clone(), path));
+        Ok(())
     }
 
     fn directory(&self, controller: &'static str) -> Result<(Version, &Path), LeafError> {
         self.directories
             .iter()
-            .find(|(hierarchy, _)| hierarchy.has(controller))
+            .find(|(hierarchy, _)| hierarchy.offers(controller))
             .map(|(hierarchy, path)| (hierarchy.version, path.as_path()))
             .ok_or(LeafError::NoController { controller })
     }
 
     fn apply_limits(&self, limits: &Limits) -> Result<(), LeafError> {
-        if let Some(bytes) = limits.memory {
-            let (version, path) = self.directory("memory")?;
-            let swap = bytes.saturating_mul(2);
-            match version {
-                Version::V1 => {
-                    write(path, "memory.limit_in_bytes", &bytes.to_string())?;
-                    write_if_there(path, "memory.memsw.limit_in_bytes", &swap.to_string())?;
-                }
-                Version::V2 => {
-                    write(path, "memory.max", &bytes.to_string())?;
-                    write_if_there(path, "memory.swap.max", &bytes.to_string())?;
-                }
-            }
-        }
-        if let Some(cpus) = limits.cpus {
-            let (version, path) = self.directory("cpu")?;
-            let quota = (cpus * 100_000.0) as u64;
-            match version {
-                Version::V1 => {
-                    write(path, "cpu.cfs_period_us", "100000")?;
-                    write(path, "cpu.cfs_quota_us", &quota.to_string())?;
-                }
-                Version::V2 => write(path, "cpu.max", &format!("{quota} 100000"))?,
-            }
-        }
-        if let Some(count) = limits.pids {
-            let (_, path) = self.directory("pids")?;
-            write(path, "pids.max", &count.to_string())?;
+        let version = |controller: &str| {
+            let of = |(hierarchy, _): &&(Hierarchy, _)| hierarchy.offers(controller);
+            self.directories.iter().find(of).map_or(Version::V2, |(hierarchy, _)| hierarchy.version)
+        };
+        let settings = limits::settings(limits, version).map_err(
+            |limits::Missing { controller, limit }| LeafError::OnlyV1 { controller, limit },
+        )?;
+        for setting in settings {
+            let (_, path) = self.directory(setting.controller)?;
+            apply(path, &setting)?;
         }
         Ok(())
     }
 
-    fn apply_device_rules(&self, rules: DeviceRules) -> Result<(), LeafError> {
-        match rules {
-            DeviceRules::NoDevices | DeviceRules::AllDevices => Ok(()),
+    fn apply_device_rules(&self, by: DeviceRules, more: &[DeviceRule]) -> Result<(), LeafError> {
+        match by {
+            DeviceRules::AllDevices => Ok(()),
+            DeviceRules::NoDevices if more.is_empty() => Ok(()),
+            DeviceRules::NoDevices => Err(LeafError::NoDevices),
             DeviceRules::V1 => {
                 let (_, path) = self.directory("devices")?;
                 write(path, "devices.deny", "a")?;
-                devices::v1_lines().iter().try_for_each(|line| write(path, "devices.allow", line))
+                let lines = devices::v1_lines(more);
+                lines.iter().try_for_each(|line| write(path, "devices.allow", line))
             }
             DeviceRules::V2 => match self.v2() {
-                Some(group) => sys::bpf::attach_device_program(group, &devices::v2_program())
+                Some(group) => sys::bpf::attach_device_program(group, &devices::v2_program(more))
                     .map_err(|source| LeafError::Devices { source }),
                 None => Err(LeafError::NoController { controller: "devices" }),
             },
@@ -153,6 +184,81 @@ impl Leaf {
         for (_, path) in &self.directories {
             let _ = kill_and_remove(path);
         }
+        for parent in self.made.iter().rev() {
+            // Stays while others use it.
+            let _ = fs::remove_dir(parent);
+        }
+    }
+}
+
+/// Where a container's group is made in every hierarchy.
+struct Place {
+    parent: PathBuf,
+    name: String,
+    /// The parent is not the engine's own.
+    foreign: bool,
+}
+
+impl Place {
+    fn of(cgroups: &Cgroups, name: &str, spec: &ContainerSpec) -> Result<Place, LeafError> {
+        let Some(parent) = &spec.cgroup_parent else {
+            let parent = cgroups.parent.clone();
+            return Ok(Place { parent, name: name.to_owned(), foreign: false });
+        };
+        let parent: PathBuf =
+            parent.components().filter(|c| matches!(c, Component::Normal(_))).collect();
+        cgroups.remember_parent(&parent)?;
+        Ok(Place { parent, name: cgroups.foreign_name(name), foreign: true })
+    }
+}
+
+/// Those of the parents that were not there before, outermost first.
+fn make_parents(hierarchy: &Hierarchy, parent: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut path = hierarchy.mount.clone();
+    let mut made = Vec::new();
+    for name in parent {
+        path.push(name);
+        match fs::create_dir(&path) {
+            Ok(()) => made.push(path.clone()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    prepare_parent(hierarchy, parent)?;
+    Ok(made)
+}
+
+/// A v1 group takes no process before it has processors and memory nodes: those of the group above.
+fn fill_cpuset(mount: &Path, group: &Path) -> io::Result<()> {
+    let mut path = mount.to_owned();
+    for name in group {
+        let above = path.clone();
+        path.push(name);
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if fs::read_to_string(path.join(file))?.trim().is_empty() {
+                put(&path.join(file), fs::read_to_string(above.join(file))?.trim())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes the first of the setting's files that this kernel has.
+fn apply(directory: &Path, setting: &Setting) -> Result<(), LeafError> {
+    let mut result = Ok(());
+    for (file, value) in &setting.choices {
+        let path = directory.join(file);
+        result = put(&path, value).map_err(|source| (path, value.clone(), source));
+        if !matches!(&result, Err((.., source)) if source.kind() == io::ErrorKind::NotFound) {
+            break;
+        }
+    }
+    match result {
+        Err((.., source)) if setting.implied && source.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err((path, value, source)) => {
+            Err(LeafError::Limit { controller: setting.controller, path, value, source })
+        }
+        Ok(()) => Ok(()),
     }
 }
 
@@ -205,12 +311,4 @@ fn kill(path: &Path) {
 fn write(directory: &Path, file: &str, value: &str) -> Result<(), LeafError> {
     let path = directory.join(file);
     put(&path, value).map_err(|source| LeafError::Write { path, value: value.to_owned(), source })
-}
-
-/// Swap accounting may be compiled out; there is nothing to limit then.
-fn write_if_there(directory: &Path, file: &str, value: &str) -> Result<(), LeafError> {
-    match write(directory, file, value) {
-        Err(LeafError::Write { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }

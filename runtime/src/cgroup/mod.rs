@@ -1,6 +1,6 @@
 //! Control groups: device rules, limits, accounting, and a name to kill by.
 //!
-//! Each container gets `/rbuild/<engine>/<owner>.<id>` in every hierarchy that controls something
+//! Each container gets `/rbuild/<engine>/<owner>.<id>`, or `<parent>/rbuild-<engine>-<owner>.<id>`, in every hierarchy that controls something
 //! we use, v1 or v2 by what the machine offers per controller; on a hybrid also in the (empty) v2
 //! hierarchy. Never below the caller's own group, which others may kill.
 //!
@@ -10,6 +10,7 @@
 mod devices;
 mod hierarchy;
 mod leaf;
+mod limits;
 
 use std::fs;
 use std::io::{self, Write};
@@ -38,6 +39,9 @@ pub(crate) struct Cgroups {
     pub(crate) devices: DeviceRules,
     /// `rbuild/<engine>`, below each hierarchy's mount.
     parent: PathBuf,
+    engine: String,
+    /// A file with the other parents that were asked for, a line each.
+    other_parents: PathBuf,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -77,12 +81,16 @@ fn put(path: &Path, value: &str) -> io::Result<()> {
 
 impl Cgroups {
     /// Finds out what works by creating the engine's group everywhere.
-    pub(crate) fn prepare(engine: &EngineId, owner: &str) -> Cgroups {
+    pub(crate) fn prepare(engine: &EngineId, owner: &str, state: &Path) -> Cgroups {
         let parent = parent_name(engine);
         let mut warnings = Vec::new();
         let mut hierarchies = hierarchy::detect();
         let (mut unusable, mut cause) = (Vec::new(), None);
-        hierarchies.retain(|hierarchy| match prepare_parent(hierarchy, &parent) {
+        let prepare = |hierarchy: &Hierarchy| match hierarchy.is_on_demand() {
+            true => Ok(()),
+            false => prepare_parent(hierarchy, &parent),
+        };
+        hierarchies.retain(|hierarchy| match prepare(hierarchy) {
             Ok(()) => true,
             Err(error) => {
                 unusable.push(format!("`{}`", hierarchy.mount.display()));
@@ -100,13 +108,41 @@ impl Cgroups {
                     .to_owned(),
             );
         }
-        Cgroups { hierarchies, devices, parent, warnings }
+        let (engine, other_parents) = (engine.to_string(), other_parents(state));
+        Cgroups { hierarchies, devices, parent, engine, other_parents, warnings }
+    }
+
+    /// A container's name below a parent that others use too.
+    fn foreign_name(&self, name: &str) -> String {
+        format!("{}{name}", foreign_prefix(&self.engine))
+    }
+
+    /// So that what a dead process left there is found: see [`reconcile`].
+    fn remember_parent(&self, parent: &Path) -> Result<(), leaf::LeafError> {
+        let failed =
+            |source| leaf::LeafError::Remember { path: self.other_parents.clone(), source };
+        let line = format!("{}\n", parent.display());
+        let known = fs::read_to_string(&self.other_parents).unwrap_or_default();
+        if known.split_inclusive('\n').any(|known| known == line) {
+            return Ok(());
+        }
+        // One write of a line; lines of others stay whole.
+        let file = fs::OpenOptions::new().create(true).append(true).open(&self.other_parents);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed)
     }
 
     /// Removes the engine's group where nobody else of the engine uses it.
     pub(crate) fn remove_parents(&self) {
         remove_parents(&self.hierarchies, &self.parent);
     }
+}
+
+fn other_parents(state: &Path) -> PathBuf {
+    state.join("cgroup-parents")
+}
+
+fn foreign_prefix(engine: &str) -> String {
+    format!("rbuild-{engine}-")
 }
 
 fn remove_parents(hierarchies: &[Hierarchy], parent: &Path) {
@@ -129,7 +165,15 @@ fn prepare_parent(hierarchy: &Hierarchy, parent: &Path) -> io::Result<()> {
     if hierarchy.version == Version::V1 {
         return Ok(());
     }
-    for controller in &hierarchy.controllers {
+    let always = hierarchy.controllers.iter().map(String::as_str);
+    let always: Vec<&str> = always.filter(|name| !hierarchy::on_demand(name)).collect();
+    hand_down(hierarchy, parent, &always);
+    Ok(())
+}
+
+/// Lets the groups below `parent` have these v2 controllers.
+fn hand_down(hierarchy: &Hierarchy, parent: &Path, controllers: &[&str]) {
+    for controller in controllers {
         let mut group = hierarchy.mount.clone();
         // Without it a limit fails when it is asked for, with the file's name.
         let enable = |group: &Path| {
@@ -141,7 +185,6 @@ fn prepare_parent(hierarchy: &Hierarchy, parent: &Path) -> io::Result<()> {
             enable(&group);
         }
     }
-    Ok(())
 }
 
 fn device_rules(hierarchies: &[Hierarchy], parent: &Path, owner: &str) -> DeviceRules {
@@ -156,32 +199,48 @@ fn device_rules(hierarchies: &[Hierarchy], parent: &Path, owner: &str) -> Device
     if create_dirs(&trial).is_err() {
         return DeviceRules::NoDevices;
     }
-    let works = fs::File::open(&trial)
-        .is_ok_and(|group| sys::bpf::attach_device_program(group, &devices::v2_program()).is_ok());
+    let works = fs::File::open(&trial).is_ok_and(|group| {
+        sys::bpf::attach_device_program(group, &devices::v2_program(&[])).is_ok()
+    });
     let _ = fs::remove_dir(&trial);
     if works { DeviceRules::V2 } else { DeviceRules::NoDevices }
 }
 
 /// Kills and removes the engine's groups whose owner `is_alive` denies.
-pub(crate) fn reconcile(engine: &EngineId, is_alive: impl Fn(&str) -> bool) -> io::Result<()> {
+pub(crate) fn reconcile(
+    engine: &EngineId,
+    state: &Path,
+    is_alive: impl Fn(&str) -> bool,
+) -> io::Result<()> {
     let parent = parent_name(engine);
     let hierarchies = hierarchy::detect();
+    let others = fs::read_to_string(other_parents(state)).unwrap_or_default();
+    let prefix = foreign_prefix(&engine.to_string());
     let mut result = Ok(());
     for hierarchy in &hierarchies {
-        let directory = hierarchy.mount.join(&parent);
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(_) => continue,
-        };
-        for entry in entries.flatten() {
-            let is_group = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let owner = name.split('.').next().unwrap_or_default();
-            if is_group && !is_alive(owner) {
-                result = result.and(leaf::kill_and_remove(&entry.path()));
-            }
+        let own = remove_dead(&hierarchy.mount.join(&parent), "", &is_alive);
+        result = result.and(own);
+        for other in others.lines() {
+            let other = hierarchy.mount.join(other);
+            result = result.and(remove_dead(&other, &prefix, &is_alive));
         }
     }
     remove_parents(&hierarchies, &parent);
+    result
+}
+
+/// Kills and removes the groups `<prefix><owner>.<id>` in a directory whose owner is dead.
+fn remove_dead(directory: &Path, prefix: &str, is_alive: &impl Fn(&str) -> bool) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(directory) else { return Ok(()) };
+    let mut result = Ok(());
+    for entry in entries.flatten() {
+        let is_group = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(name) = name.strip_prefix(prefix) else { continue };
+        let owner = name.split('.').next().unwrap_or_default();
+        if is_group && !is_alive(owner) {
+            result = result.and(leaf::kill_and_remove(&entry.path()));
+        }
+    }
     result
 }

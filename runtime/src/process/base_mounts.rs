@@ -4,10 +4,11 @@ use std::path::Path;
 
 use rustix::fs::{Mode, mkdirat, symlinkat};
 use sys::RootDir;
-use sys::mount::{MountChange, Setting, attach, change_mount, new_mount};
+use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, new_mount};
 
 use super::{Launch, devices};
-use crate::cgroup::Version;
+use crate::cgroup::{Hierarchy, Version};
+use crate::spec::{MachineAccess, NamespaceMode};
 use crate::zygote::message::{Step, StepError};
 
 const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
@@ -24,13 +25,19 @@ const LINKS: [(&str, &str); 6] = [
     ("core", "/proc/kcore"),
 ];
 
-/// Returns the root of the container's own devpts, where its terminal comes from.
-pub(super) fn mount_all(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> {
-    mount(root, "proc", "proc", &[], NOSUID | NODEV | NOEXEC)?;
+/// The roots of mounts that are the container's own beyond doubt.
+pub(super) struct BaseMounts {
+    pub(super) proc: OwnedFd,
+    /// Where its terminal comes from.
+    pub(super) devpts: OwnedFd,
+}
+
+pub(super) fn mount_all(launch: &Launch<'_>, root: &RootDir) -> Result<BaseMounts, StepError> {
+    let proc = mount(root, "proc", "proc", &[], NOSUID | NODEV | NOEXEC)?;
     let devpts = mount_dev(launch, root)?;
     mount(root, "sysfs", "sys", &[], NOSUID | NODEV | NOEXEC | read_only(launch))?;
     mount_cgroups(launch, root)?;
-    Ok(devpts)
+    Ok(BaseMounts { proc, devpts })
 }
 
 fn read_only(launch: &Launch<'_>) -> u64 {
@@ -57,7 +64,7 @@ fn mount_dev(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> 
     let settings = [Setting::Text("mode", "755"), Setting::Text("size", "65536k")];
     let dev = mount(root, "tmpfs", "dev", &settings, NOSUID | libc::MOUNT_ATTR_STRICTATIME)?;
     devices::make_harmless(&dev)?;
-    if launch.has_machine() {
+    if launch.spec.machine == MachineAccess::Full {
         devices::make_of_machine(&dev)?;
     }
     for (name, target) in LINKS {
@@ -75,18 +82,30 @@ fn mount_dev(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> 
     mount(root, "mqueue", "dev/mqueue", &[], NOSUID | NODEV | NOEXEC)?;
     // One of the specification's takes its place, as with Docker, instead of hiding it.
     if launch.spec.mounts.iter().all(|mount| mount.target != Path::new("/dev/shm")) {
-        let size = launch.spec.shm_size.to_string();
-        let settings = [Setting::Text("mode", "1777"), Setting::Text("size", &size)];
-        mount(root, "tmpfs", "dev/shm", &settings, NOSUID | NODEV | NOEXEC)?;
+        mount_shm(launch, root)?;
     }
     Ok(devpts)
 }
 
+/// With the host's IPC namespace also its shared memory.
+fn mount_shm(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
+    if launch.spec.namespaces.ipc == NamespaceMode::Host {
+        let step = "mount the host's /dev/shm";
+        let shared = clone_mount(super::open_place(Path::new("/dev/shm"))?, false).step(step)?;
+        return attach(shared, root.subdir_nofollow("dev/shm").step(step)?).step(step);
+    }
+    let size = launch.spec.shm_size.to_string();
+    let settings = [Setting::Text("mode", "1777"), Setting::Text("size", &size)];
+    mount(root, "tmpfs", "dev/shm", &settings, NOSUID | NODEV | NOEXEC).map(drop)
+}
+
 /// As seen from the cgroup namespace. Containers can do without.
 fn mount_cgroups(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
-    let attributes = NOSUID | NODEV | NOEXEC | read_only(launch);
+    let read_only = if launch.spec.writable_cgroups { 0 } else { read_only(launch) };
+    let attributes = NOSUID | NODEV | NOEXEC | read_only;
     let Ok(place) = root.subdir_nofollow("sys/fs/cgroup") else { return Ok(()) };
-    let v1: Vec<_> = launch.hierarchies.iter().filter(|h| h.version == Version::V1).collect();
+    let used = |h: &&Hierarchy| h.version == Version::V1 && !h.is_on_demand();
+    let v1: Vec<_> = launch.hierarchies.iter().filter(used).collect();
     if v1.is_empty() {
         if let Ok(mounted) = new_mount("cgroup2", &[], attributes) {
             attach(mounted, &place).step("mount /sys/fs/cgroup")?;

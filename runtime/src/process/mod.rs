@@ -14,11 +14,14 @@
 //! the terminal; the launcher sends `X` and an errno; success is the socket closing at exec.
 mod base_mounts;
 mod devices;
+mod given_devices;
 mod masks;
 mod overlay;
 mod privileges;
 pub(crate) mod program;
+mod propagation;
 mod stubs;
+mod sysctls;
 mod terminal;
 mod user_mounts;
 
@@ -34,7 +37,7 @@ use sys::seccomp::Instruction;
 
 use crate::cgroup::{DeviceRules, Hierarchy, Leaf};
 use crate::error::StartFailure;
-use crate::spec::{ContainerSpec, MachineAccess, NetworkMode, Rootfs};
+use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, NetworkMode, Rootfs};
 use crate::user::{self, ResolvedUser};
 use crate::zygote::channel::send_with_descriptors;
 use crate::zygote::message::{Step, StepError};
@@ -67,7 +70,7 @@ pub(crate) enum ChildStdio<'a> {
 
 impl Launch<'_> {
     fn has_machine(&self) -> bool {
-        self.spec.machine == MachineAccess::Full
+        self.spec.machine != MachineAccess::Confined
     }
 
     fn withhold_devices(&self) -> bool {
@@ -81,7 +84,11 @@ impl Launch<'_> {
 
 /// The namespaces to be made by clone3; the cgroup namespace comes after the v1 cgroups are joined.
 pub(crate) fn clone_flags(spec: &ContainerSpec) -> i32 {
-    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    let own = |mode, flag| if mode == NamespaceMode::Own { flag } else { 0 };
+    let flags = libc::CLONE_NEWNS
+        | own(spec.namespaces.pid, libc::CLONE_NEWPID)
+        | own(spec.namespaces.uts, libc::CLONE_NEWUTS)
+        | own(spec.namespaces.ipc, libc::CLONE_NEWIPC);
     match spec.network {
         NetworkMode::Host => flags,
         NetworkMode::None => flags | libc::CLONE_NEWNET,
@@ -106,18 +113,26 @@ fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
     rustix::process::setsid().step("start a session")?;
     rustix::process::umask(Mode::empty());
     launch.leaf.join_v1().step("join cgroup")?;
-    unshare(CloneFlags::CLONE_NEWCGROUP).step("make cgroup namespace")?;
+    if spec.namespaces.cgroup == NamespaceMode::Own {
+        unshare(CloneFlags::CLONE_NEWCGROUP).step("make cgroup namespace")?;
+    }
+    if let Some(score) = spec.oom_score_adj {
+        privileges::set_oom_score(score)?;
+    }
+    let followed = propagation::open_all(&spec.mounts)?;
     let everything = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change(c"/", everything).step("make mounts private")?;
 
     let rootfs = overlay::mount(launch, &spec.rootfs, "root")?;
     let root = RootDir::from_fd(rootfs.try_clone().step("use the rootfs")?);
-    let user = resolve_user(&root, &spec.user)?;
+    let user = resolve_user(&root, spec)?;
     let mut targets = stubs::Targets::new(&root, upper_directory(&spec.rootfs)?);
-    let devpts = base_mounts::mount_all(launch, &root)?;
-    let terminal = terminal::open(launch, &root, &devpts, user.uid)?;
-    user_mounts::mount_all(launch, &mut targets)?;
-    if !launch.has_machine() {
+    let base = base_mounts::mount_all(launch, &root)?;
+    let terminal = terminal::open(launch, &root, &base.devpts, user.uid)?;
+    user_mounts::mount_all(launch, &mut targets, followed)?;
+    given_devices::make_all(launch, &root)?;
+    sysctls::write_all(spec, &base.proc)?;
+    if !launch.has_machine() && !spec.open_system_paths {
         masks::mask_all(&root)?;
     }
     root.create_dir_all(&spec.cwd, 0o755).step(format!("create `{}`", spec.cwd.display()))?;
@@ -127,7 +142,7 @@ fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
     sys::mount::change_root(&rootfs).step("change root")?;
 
     let created = targets.into_stubs();
-    drop((root, rootfs, devpts));
+    drop((root, rootfs, base));
     report_ready(launch, &created, terminal.as_ref())?;
     enter(launch, &user, terminal)
 }
@@ -160,7 +175,12 @@ fn enter(
     terminal: Option<terminal::Terminal>,
 ) -> Result<Never, StepError> {
     let spec = launch.spec;
-    rustix::system::sethostname(spec.hostname.as_bytes()).step("set hostname")?;
+    if spec.namespaces.uts == NamespaceMode::Own {
+        rustix::system::sethostname(spec.hostname.as_bytes()).step("set hostname")?;
+        if let Some(domain) = &spec.domainname {
+            rustix::system::setdomainname(domain.as_bytes()).step("set domain name")?;
+        }
+    }
     if spec.network == NetworkMode::None {
         sys::interface::bring_loopback_up().step("bring up loopback")?;
     }
@@ -175,11 +195,18 @@ fn enter(
     Err(program::execute(launch, &path, &environment))
 }
 
-fn resolve_user(root: &RootDir, spec: &str) -> Result<ResolvedUser, StepError> {
+fn resolve_user(root: &RootDir, spec: &ContainerSpec) -> Result<ResolvedUser, StepError> {
     let passwd = program::read_small(root, "/etc/passwd")?;
     let group = program::read_small(root, "/etc/group")?;
-    user::lookup(&passwd, &group, spec)
-        .map_err(|error| StepError::new("find user", error, StartFailure::User))
+    let failed = |error| StepError::new("find user", error, StartFailure::User);
+    let mut user = user::lookup(&passwd, &group, &spec.user).map_err(failed)?;
+    for name in &spec.groups {
+        let gid = user::lookup_group(&group, name).map_err(failed)?;
+        if !user.groups.contains(&gid) {
+            user.groups.push(gid);
+        }
+    }
+    Ok(user)
 }
 
 /// By its path in the new root; then checks that it is below that root, not a directory of the

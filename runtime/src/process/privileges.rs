@@ -6,7 +6,7 @@ use rustix::thread::{self, CapabilitySet, CapabilitySets};
 use super::Launch;
 use crate::capabilities::Capability;
 use crate::error::StartFailure;
-use crate::spec::Ulimit;
+use crate::spec::{MachineAccess, Seccomp, Ulimit};
 use crate::user::ResolvedUser;
 use crate::zygote::message::{Step, StepError};
 
@@ -46,6 +46,12 @@ fn resource(name: &str) -> Option<NixResource> {
     })
 }
 
+/// While /proc is still the host's.
+pub(super) fn set_oom_score(score: i16) -> Result<(), StepError> {
+    std::fs::write("/proc/self/oom_score_adj", score.to_string())
+        .step(format!("set the OOM score to {score}"))
+}
+
 /// Keys of the caller's session stay the caller's. A kernel without keyrings has none to leave.
 pub(super) fn leave_keyring() -> Result<(), StepError> {
     match sys::keyring::join_new_session() {
@@ -60,7 +66,13 @@ pub(super) fn leave_keyring() -> Result<(), StepError> {
 pub(super) fn apply(launch: &Launch<'_>, user: &ResolvedUser) -> Result<(), StepError> {
     let spec = launch.spec;
     let install = |wanted: bool| match launch.filter {
-        Some(filter) if wanted => sys::seccomp::install(filter).step("install the seccomp filter"),
+        Some(filter) if wanted => {
+            let flags = match &spec.seccomp {
+                Seccomp::Profile(profile) => profile.install_flags(),
+                _ => sys::seccomp::Flags::default(),
+            };
+            sys::seccomp::install(filter, flags).step("install the seccomp filter")
+        }
         _ => Ok(()),
     };
     let held = thread::capabilities(None).step("read capabilities")?.permitted;
@@ -77,7 +89,7 @@ pub(super) fn apply(launch: &Launch<'_>, user: &ResolvedUser) -> Result<(), Step
     let kept = CapabilitySet::from_bits_retain(wanted.bits()) & held;
     limit_bounding_set(kept)?;
     // Where nothing is withheld, users other than root have the capabilities as well.
-    let ambient = if launch.has_machine() { kept } else { CapabilitySet::empty() };
+    let ambient = if spec.machine == MachineAccess::Full { kept } else { CapabilitySet::empty() };
     thread::set_keep_capabilities(!ambient.is_empty()).step("keep capabilities")?;
     become_user(user)?;
     let usable = if user.uid == 0 { kept } else { ambient };

@@ -111,9 +111,10 @@ fn try_execute(
     environment: &[CString],
 ) -> Result<super::Never, StepError> {
     let step = "start the launcher";
+    let init = launch.spec.init;
     let mut arguments = vec![
-        c_string("launcher")?,
-        c_string(launch.status.as_raw_fd().to_string())?,
+        c_string(if init { "init" } else { "launcher" })?,
+        c_string(format!("{}{}", if init { "i" } else { "" }, launch.status.as_raw_fd()))?,
         c_string(path.as_os_str().as_bytes())?,
     ];
     for argument in &launch.spec.args {

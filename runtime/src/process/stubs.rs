@@ -68,6 +68,13 @@ impl<'a> Targets<'a> {
         self.stubs
     }
 
+    /// Permission bits of the directory that is there before anything is mounted on it.
+    pub(super) fn mode_of(&self, path: &Path) -> Option<u32> {
+        let path = self.root.resolve(path, true).ok()?;
+        let found = self.root.metadata(path).ok()?;
+        (found.kind == FileKind::Dir).then_some(found.mode & 0o7777)
+    }
+
     /// The target of a mount, a directory or a file. Symbolic links are followed inside the root.
     pub(super) fn place(&mut self, path: &Path, is_dir: bool) -> Result<OwnedFd, StepError> {
         let step = || format!("find mount target `{}`", path.display());

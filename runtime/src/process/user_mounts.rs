@@ -1,4 +1,5 @@
 //! The mounts of the specification: binds, trees, tmpfs, files in memory, and those in /etc.
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,11 +12,16 @@ use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, detach
 
 use super::stubs::Targets;
 use super::{Launch, open_place, overlay};
-use crate::spec::{Mount, MountSource, Rootfs};
+use crate::spec::{AccessTimes, Mount, MountSource, Rootfs, Submounts, Tmpfs};
 use crate::zygote::message::{Step, StepError};
 
 /// The files in /etc first, then the specification's mounts in their order.
-pub(super) fn mount_all(launch: &Launch<'_>, targets: &mut Targets<'_>) -> Result<(), StepError> {
+/// `followed` are copies of sources made before, by position.
+pub(super) fn mount_all(
+    launch: &Launch<'_>,
+    targets: &mut Targets<'_>,
+    mut followed: HashMap<usize, OwnedFd>,
+) -> Result<(), StepError> {
     let mut files = Files::new(launch);
     let etc = &launch.spec.etc;
     for (name, content) in
@@ -25,11 +31,11 @@ pub(super) fn mount_all(launch: &Launch<'_>, targets: &mut Targets<'_>) -> Resul
             let step = || format!("mount /etc/{name}");
             let source = files.make(content, 0o644, 0, 0).step(step())?;
             let target = targets.place(&Path::new("/etc").join(name), false)?;
-            place_mount(launch, &source, target, etc.read_only).step(step())?;
+            place_mount(launch, &source, target, read_only(etc.read_only)).step(step())?;
         }
     }
-    for mount in &launch.spec.mounts {
-        mount_one(launch, targets, &mut files, mount)?;
+    for (position, mount) in launch.spec.mounts.iter().enumerate() {
+        mount_one(launch, targets, &mut files, mount, followed.remove(&position))?;
     }
     files.close().step("unmount files")
 }
@@ -39,24 +45,43 @@ fn mount_one(
     targets: &mut Targets<'_>,
     files: &mut Files<'_>,
     mount: &Mount,
+    followed: Option<OwnedFd>,
 ) -> Result<(), StepError> {
     let step = || format!("mount `{}`", mount.target.display());
+    let mut change = read_only(mount.read_only);
     let source = match &mount.source {
-        MountSource::Path { source, subpath } => {
-            bind_source(source, subpath.as_deref()).map_err(|e| within(e, step()))?
+        MountSource::Path { source, subpath, options } => {
+            change.recursive = options.submounts == Submounts::Included;
+            let all = options.submounts != Submounts::Left;
+            match followed {
+                Some(copy) => copy,
+                None => {
+                    bind_source(source, subpath.as_deref(), all).map_err(|e| within(e, step()))?
+                }
+            }
         }
         MountSource::Tree { tree, subpath } => {
             tree_source(launch, tree, subpath.as_deref()).map_err(|e| within(e, step()))?
         }
-        MountSource::Tmpfs { size, mode } => tmpfs(*size, *mode).step(step())?,
+        MountSource::Tmpfs(settings) => {
+            let covered = targets.mode_of(&mount.target);
+            tmpfs(settings, covered).step(step())?
+        }
         MountSource::File { content, mode, uid, gid } => {
             files.make(content, *mode, *uid, *gid).step(step())?
         }
+        MountSource::Own => clone_mount(targets.place(&mount.target, true)?, false).step(step())?,
     };
     let mode = fstat(&source).step(step())?.st_mode;
     let is_dir = FileType::from_raw_mode(mode) == FileType::Directory;
     let target = targets.place(&mount.target, is_dir)?;
-    place_mount(launch, &source, target, mount.read_only).step(step())
+    place_mount(launch, &source, target, change).step(step())
+}
+
+/// Of the mount and all below it.
+fn read_only(wanted: bool) -> MountChange {
+    let set = if wanted { libc::MOUNT_ATTR_RDONLY } else { 0 };
+    MountChange { set, recursive: true, ..MountChange::default() }
 }
 
 fn within(error: StepError, outer: String) -> StepError {
@@ -67,10 +92,10 @@ fn place_mount(
     launch: &Launch<'_>,
     source: &OwnedFd,
     target: OwnedFd,
-    read_only: bool,
+    change: MountChange,
 ) -> sys::Result<()> {
-    if read_only {
-        make_read_only(source, true)?;
+    if change.set != 0 {
+        change_mount(source, change)?;
     }
     if launch.withhold_devices() {
         let change =
@@ -87,12 +112,16 @@ pub(super) fn make_read_only(mount: impl AsFd, recursive: bool) -> sys::Result<(
 }
 
 /// A host path, or what an untrusted path leads to without leaving it.
-fn bind_source(source: &Path, subpath: Option<&Path>) -> Result<OwnedFd, StepError> {
+fn bind_source(
+    source: &Path,
+    subpath: Option<&Path>,
+    recursive: bool,
+) -> Result<OwnedFd, StepError> {
     let place = match subpath {
         None => open_place(source)?,
         Some(subpath) => below(open_place(source)?, source, subpath)?,
     };
-    clone_mount(place, true).step(format!("use `{}`", source.display()))
+    clone_mount(place, recursive).step(format!("use `{}`", source.display()))
 }
 
 fn below(directory: OwnedFd, name: &Path, subpath: &Path) -> Result<OwnedFd, StepError> {
@@ -119,13 +148,33 @@ fn tree_source(
     Ok(copy)
 }
 
-fn tmpfs(size: Option<u64>, mode: u32) -> sys::Result<OwnedFd> {
-    let mode = format!("{mode:o}");
-    let size = size.map(|bytes| bytes.to_string());
-    let mut settings = vec![Setting::Text("mode", &mode)];
-    settings.extend(size.iter().map(|size| Setting::Text("size", size)));
-    // As BuildKit's. Which devices work is decided by the cgroup, or by `place_mount` without one.
-    new_mount("tmpfs", &settings, libc::MOUNT_ATTR_NOSUID)
+/// `covered` is the mode of the directory that it is mounted on, if that exists. Which devices work is decided by
+/// the cgroup, or by `place_mount` without one.
+fn tmpfs(wanted: &Tmpfs, covered: Option<u32>) -> sys::Result<OwnedFd> {
+    let texts = [
+        ("mode", Some(format!("{:o}", wanted.mode.or(covered).unwrap_or(0o1777)))),
+        ("size", wanted.size.map(|bytes| bytes.to_string())),
+        ("uid", wanted.uid.map(|uid| uid.to_string())),
+        ("gid", wanted.gid.map(|gid| gid.to_string())),
+        ("nr_inodes", wanted.inodes.map(|count| count.to_string())),
+    ];
+    let settings: Vec<_> = texts
+        .iter()
+        .filter_map(|(key, value)| Some(Setting::Text(key, value.as_deref()?)))
+        .collect();
+    let mut attributes = match wanted.times {
+        AccessTimes::Relative => libc::MOUNT_ATTR_RELATIME,
+        AccessTimes::Never => libc::MOUNT_ATTR_NOATIME,
+        AccessTimes::Always => libc::MOUNT_ATTR_STRICTATIME,
+    };
+    for (forbidden, attribute) in [
+        (wanted.forbidden.programs, libc::MOUNT_ATTR_NOEXEC),
+        (wanted.forbidden.devices, libc::MOUNT_ATTR_NODEV),
+        (wanted.forbidden.set_user_id, libc::MOUNT_ATTR_NOSUID),
+    ] {
+        attributes |= if forbidden { attribute } else { 0 };
+    }
+    new_mount("tmpfs", &settings, attributes)
 }
 
 /// Files that exist in memory only, on one tmpfs for the container. It is mounted aside while

@@ -1,4 +1,4 @@
-//! The system call filter: Docker's default profile, compiled here without libseccomp.
+//! The system call filter: Docker's default profile or the user's, compiled here without libseccomp.
 //!
 //! | caller                 | answer                                                    |
 //! |------------------------|-----------------------------------------------------------|
@@ -7,6 +7,8 @@
 //! | x32 (bit 30 set)       | ENOSYS, as on kernels without it: stricter than Docker     |
 //! | any other architecture | killed                                                    |
 //! | i386 `socketcall` 1    | EPERM: the family cannot be seen; stricter than Docker     |
+mod compile;
+mod docker;
 mod i386;
 mod profile;
 mod program;
@@ -16,8 +18,11 @@ mod x86_64;
 use sys::seccomp::Instruction;
 
 use crate::capabilities::CapabilitySet;
+pub use profile::{Profile, ProfileError};
 use program::Table;
-use rule::Rule;
+use rule::{Action, Rule};
+
+pub(crate) use compile::compile;
 
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 const AUDIT_ARCH_I386: u32 = 0x4000_0003;
@@ -30,11 +35,16 @@ pub(crate) fn filter(capabilities: CapabilitySet) -> Vec<Instruction> {
     ])
 }
 
-/// A rule for every number, neighbours with the same rule merged.
 fn table(architecture: u32, numbers: &[(&str, u32)], capabilities: CapabilitySet) -> Table {
-    let mut by_number: Vec<(u32, &str)> = numbers.iter().map(|(name, n)| (*n, *name)).collect();
-    by_number.sort_unstable();
-    let unknown = Rule::Errno(libc::ENOSYS as u16);
+    let unknown = Rule::Always(Action::Errno(libc::ENOSYS as u16));
+    let rules = numbers.iter().map(|(name, n)| (*n, docker::rule(name, capabilities))).collect();
+    Table { architecture, ranges: ranges(rules, &unknown, &unknown) }
+}
+
+/// A rule for every number, neighbours with the same rule merged: `gap` for those between, `beyond` from the
+/// last one on.
+fn ranges(mut rules: Vec<(u32, Rule)>, gap: &Rule, beyond: &Rule) -> Vec<(u32, Rule)> {
+    rules.sort_unstable_by_key(|(number, _)| *number);
     let mut ranges: Vec<(u32, Rule)> = Vec::new();
     let mut push = |from: u32, rule: Rule| {
         if ranges.last().is_none_or(|(_, last)| *last != rule) {
@@ -42,15 +52,15 @@ fn table(architecture: u32, numbers: &[(&str, u32)], capabilities: CapabilitySet
         }
     };
     let mut next = 0;
-    for (number, name) in by_number {
+    for (number, rule) in rules {
         if number > next {
-            push(next, unknown.clone());
+            push(next, gap.clone());
         }
-        push(number, profile::rule(name, capabilities));
+        push(number, rule);
         next = number + 1;
     }
-    push(next, unknown);
-    Table { architecture, ranges }
+    push(next, beyond.clone());
+    ranges
 }
 
 #[cfg(test)]
@@ -80,10 +90,10 @@ mod tests {
         {
             for number in 0..700 {
                 let name = table.iter().find(|(_, n)| *n == number).map(|(name, _)| *name);
-                let expected = match name.map(|name| profile::rule(name, capabilities)) {
-                    Some(Rule::Allow) => Verdict::Allow,
-                    Some(Rule::Errno(errno)) => Verdict::Errno(errno.into()),
-                    Some(Rule::AllowIf(_)) => continue,
+                let expected = match name.map(|name| docker::rule(name, capabilities)) {
+                    Some(Rule::Always(Action::Allow)) => Verdict::Allow,
+                    Some(Rule::Always(Action::Errno(errno))) => Verdict::Errno(errno.into()),
+                    Some(_) => continue,
                     None => ENOSYS,
                 };
                 let verdict = run(&filter, architecture, number, [0; 6]);

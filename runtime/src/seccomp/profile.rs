@@ -1,186 +1,267 @@
-//! Docker's default profile as rules by name; what it resolves to depends on the architecture's
-//! table and on the container's capabilities.
-//!
-//! Where Docker compares a 64-bit argument of which the kernel uses 32 bits, ours looks at the 32
-//! bits only: `socket(0x1_0000_0026, …)` is AF_ALG to the kernel, and denied.
-use super::rule::{Rule, Test};
+//! Profiles of system calls in Docker's JSON format, as `--security-opt seccomp=FILE` takes them.
+use serde::{Deserialize, Serialize};
+
 use crate::capabilities::{Capability, CapabilitySet};
 
-/// Flags of `clone` that make namespaces; refused without CAP_SYS_ADMIN.
-const CLONE_NAMESPACES: u32 = 0x7e02_0000;
+/// A profile as it is written. What it means depends on the container's capabilities, on the kernel and on the
+/// architecture: see [`super::compile`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Profile {
+    pub(super) default_action: ActionName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) default_errno_ret: Option<u16>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) flags: Vec<Flag>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) architectures: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) arch_map: Vec<Architecture>,
+    #[serde(default)]
+    pub(super) syscalls: Vec<Calls>,
+}
 
-/// Allowed whatever the arguments and capabilities.
-#[rustfmt::skip]
-const ALWAYS: [&str; 362] = [
-    // Extended attributes.
-    "fgetxattr", "flistxattr", "fremovexattr", "fsetxattr", "getxattr", "getxattrat", "lgetxattr",
-    "listxattr", "listxattrat", "llistxattr", "lremovexattr", "lsetxattr", "removexattr",
-    "removexattrat", "setxattr", "setxattrat",
-    // Sockets.
-    "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen",
-    "recvfrom", "recvmmsg", "recvmmsg_time64", "recvmsg", "sendmmsg", "sendmsg", "sendto",
-    "setsockopt", "shutdown", "socketpair",
-    // Users and groups.
-    "capget", "capset", "getegid", "getegid32", "geteuid", "geteuid32", "getgid", "getgid32",
-    "getgroups", "getgroups32", "getresgid", "getresgid32", "getresuid", "getresuid32", "getuid",
-    "getuid32", "setfsgid", "setfsgid32", "setfsuid", "setfsuid32", "setgid", "setgid32",
-    "setgroups", "setgroups32", "setregid", "setregid32", "setresgid", "setresgid32", "setresuid",
-    "setresuid32", "setreuid", "setreuid32", "setuid", "setuid32",
-    // Signals.
-    "alarm", "kill", "pause", "restart_syscall", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
-    "rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait",
-    "rt_sigtimedwait_time64", "rt_tgsigqueueinfo", "sigaltstack", "signalfd", "signalfd4",
-    "sigprocmask", "sigreturn", "tgkill", "tkill",
-    // Time.
-    "adjtimex", "clock_adjtime", "clock_adjtime64", "clock_getres", "clock_getres_time64",
-    "clock_gettime", "clock_gettime64", "clock_nanosleep", "clock_nanosleep_time64", "getitimer",
-    "gettimeofday", "nanosleep", "setitimer", "time", "timer_create", "timer_delete",
-    "timer_getoverrun", "timer_gettime", "timer_gettime64", "timer_settime", "timer_settime64",
-    "timerfd_create", "timerfd_gettime", "timerfd_gettime64", "timerfd_settime",
-    "timerfd_settime64", "times",
-    // Memory.
-    "brk", "madvise", "map_shadow_stack", "membarrier", "memfd_create", "memfd_secret", "mincore",
-    "mlock", "mlock2", "mlockall", "mmap", "mmap2", "mprotect", "mremap", "mseal", "msync",
-    "munlock", "munlockall", "munmap", "pkey_alloc", "pkey_free", "pkey_mprotect",
-    "process_mrelease", "remap_file_pages",
-    // Scheduling and limits.
-    "getcpu", "getpriority", "getrlimit", "getrusage", "ioprio_get", "ioprio_set", "prlimit64",
-    "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr",
-    "sched_getparam", "sched_getscheduler", "sched_rr_get_interval",
-    "sched_rr_get_interval_time64", "sched_setaffinity", "sched_setattr", "sched_setparam",
-    "sched_setscheduler", "sched_yield", "setpriority", "setrlimit", "ugetrlimit",
-    // System V and POSIX queues, semaphores, shared memory.
-    "ipc", "mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive", "mq_timedreceive_time64",
-    "mq_timedsend", "mq_timedsend_time64", "mq_unlink", "msgctl", "msgget", "msgrcv", "msgsnd",
-    "semctl", "semget", "semop", "semtimedop", "semtimedop_time64", "shmat", "shmctl", "shmdt",
-    "shmget",
-    // Waiting on descriptors.
-    "_newselect", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_ctl_old", "epoll_pwait",
-    "epoll_pwait2", "epoll_wait", "epoll_wait_old", "eventfd", "eventfd2", "fanotify_mark",
-    "inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch", "io_cancel",
-    "io_destroy", "io_getevents", "io_pgetevents", "io_pgetevents_time64", "io_setup", "io_submit",
-    "poll", "ppoll", "ppoll_time64", "pselect6", "pselect6_time64", "select",
-    // Locks.
-    "futex", "futex_requeue", "futex_time64", "futex_wait", "futex_waitv", "futex_wake",
-    "get_robust_list", "rseq", "set_robust_list",
-    // Processes and threads.
-    "arch_prctl", "execve", "execveat", "exit", "exit_group", "fork", "get_thread_area", "getpgid",
-    "getpgrp", "getpid", "getppid", "getrandom", "getsid", "gettid", "landlock_add_rule",
-    "landlock_create_ruleset", "landlock_restrict_self", "modify_ldt", "pidfd_open",
-    "pidfd_send_signal", "prctl", "process_vm_readv", "process_vm_writev", "ptrace", "seccomp",
-    "set_thread_area", "set_tid_address", "setpgid", "setsid", "sysinfo", "umask", "uname",
-    "uretprobe", "vfork", "wait4", "waitid", "waitpid",
-    // Reading, writing and descriptors.
-    "_llseek", "close", "close_range", "copy_file_range", "dup", "dup2", "dup3", "fadvise64",
-    "fadvise64_64", "fallocate", "fcntl", "fcntl64", "fdatasync", "flock", "fsync", "ftruncate",
-    "ftruncate64", "ioctl", "lseek", "pipe", "pipe2", "pread64", "preadv", "preadv2", "pwrite64",
-    "pwritev", "pwritev2", "read", "readahead", "readv", "sendfile", "sendfile64", "splice",
-    "sync", "sync_file_range", "syncfs", "tee", "truncate", "truncate64", "vmsplice", "write",
-    "writev",
-    // Names, metadata and mounts seen.
-    "access", "cachestat", "chdir", "chmod", "chown", "chown32", "creat", "faccessat",
-    "faccessat2", "fchdir", "fchmod", "fchmodat", "fchmodat2", "fchown", "fchown32", "fchownat",
-    "fstat", "fstat64", "fstatat64", "fstatfs", "fstatfs64", "futimesat", "getcwd", "getdents",
-    "getdents64", "lchown", "lchown32", "link", "linkat", "listmount", "lstat", "lstat64", "mkdir",
-    "mkdirat", "mknod", "mknodat", "name_to_handle_at", "newfstatat", "open", "openat", "openat2",
-    "readlink", "readlinkat", "rename", "renameat", "renameat2", "rmdir", "stat", "stat64",
-    "statfs", "statfs64", "statmount", "statx", "symlink", "symlinkat", "unlink", "unlinkat",
-    "utime", "utimensat", "utimensat_time64", "utimes",
-];
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum ActionName {
+    #[serde(rename = "SCMP_ACT_ALLOW")]
+    Allow,
+    #[serde(rename = "SCMP_ACT_LOG")]
+    Log,
+    #[serde(rename = "SCMP_ACT_ERRNO")]
+    Errno,
+    #[serde(rename = "SCMP_ACT_TRAP")]
+    Trap,
+    #[serde(rename = "SCMP_ACT_TRACE")]
+    Trace,
+    #[serde(rename = "SCMP_ACT_KILL", alias = "SCMP_ACT_KILL_THREAD")]
+    KillThread,
+    #[serde(rename = "SCMP_ACT_KILL_PROCESS")]
+    KillProcess,
+}
 
-/// Allowed to who holds the capability.
-const WITH: [(Capability, &[&str]); 14] = [
-    (Capability::DAC_READ_SEARCH, &["open_by_handle_at"]),
-    (
-        Capability::SYS_ADMIN,
-        &[
-            "bpf",
-            "clone",
-            "clone3",
-            "fanotify_init",
-            "fsconfig",
-            "fsmount",
-            "fsopen",
-            "fspick",
-            "lookup_dcookie",
-            "lsm_get_self_attr",
-            "lsm_list_modules",
-            "lsm_set_self_attr",
-            "mount",
-            "mount_setattr",
-            "move_mount",
-            "open_tree",
-            "perf_event_open",
-            "quotactl",
-            "quotactl_fd",
-            "setdomainname",
-            "sethostname",
-            "setns",
-            "syslog",
-            "umount",
-            "umount2",
-            "unshare",
-        ],
-    ),
-    (Capability::SYS_BOOT, &["reboot"]),
-    (Capability::SYS_CHROOT, &["chroot"]),
-    (Capability::SYS_MODULE, &["delete_module", "init_module", "finit_module"]),
-    (Capability::SYS_PACCT, &["acct"]),
-    (Capability::SYS_PTRACE, &["kcmp", "pidfd_getfd", "process_madvise"]),
-    (Capability::SYS_RAWIO, &["iopl", "ioperm"]),
-    (Capability::SYS_TIME, &["settimeofday", "stime", "clock_settime", "clock_settime64"]),
-    (Capability::SYS_TTY_CONFIG, &["vhangup"]),
-    (Capability::SYS_NICE, &["get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_home_node"]),
-    (Capability::SYSLOG, &["syslog"]),
-    (Capability::BPF, &["bpf"]),
-    (Capability::PERFMON, &["perf_event_open"]),
-];
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Flag {
+    /// For other threads; there are none when a filter is installed.
+    #[serde(rename = "SECCOMP_FILTER_FLAG_TSYNC")]
+    Tsync,
+    #[serde(rename = "SECCOMP_FILTER_FLAG_LOG")]
+    Log,
+    #[serde(rename = "SECCOMP_FILTER_FLAG_SPEC_ALLOW")]
+    SpecAllow,
+}
 
-/// What may be done with the call of this name by a container with these capabilities.
-pub(super) fn rule(name: &str, capabilities: CapabilitySet) -> Rule {
-    let allowed = ALWAYS.contains(&name)
-        || WITH
-            .iter()
-            .any(|(needed, names)| capabilities.contains(*needed) && names.contains(&name));
-    if allowed {
-        return Rule::Allow;
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Architecture {
+    pub(super) architecture: String,
+    #[serde(default)]
+    pub(super) sub_architectures: Option<Vec<String>>,
+}
+
+/// One rule for several calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Calls {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) names: Vec<String>,
+    pub(super) action: ActionName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) errno_ret: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) args: Option<Vec<Argument>>,
+    #[serde(default, skip_serializing)]
+    comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) includes: Option<Condition>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) excludes: Option<Condition>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Argument {
+    pub(super) index: u8,
+    pub(super) value: u64,
+    #[serde(default)]
+    pub(super) value_two: u64,
+    pub(super) op: Operator,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Operator {
+    #[serde(rename = "SCMP_CMP_NE")]
+    NotEqual,
+    #[serde(rename = "SCMP_CMP_LT")]
+    Below,
+    #[serde(rename = "SCMP_CMP_LE")]
+    UpTo,
+    #[serde(rename = "SCMP_CMP_EQ")]
+    Equal,
+    #[serde(rename = "SCMP_CMP_GE")]
+    From,
+    #[serde(rename = "SCMP_CMP_GT")]
+    Above,
+    #[serde(rename = "SCMP_CMP_MASKED_EQ")]
+    MaskedEqual,
+}
+
+/// Where a rule holds, or does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Condition {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) caps: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) arches: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) min_kernel: Option<String>,
+}
+
+/// Where a container runs, for conditions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) capabilities: CapabilitySet,
+    /// Major and minor version.
+    pub(super) kernel: (u32, u32),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// With line and column.
+    #[error("{0}")]
+    Json(serde_json::Error),
+    #[error("a profile has `architectures` or `archMap`, not both")]
+    Architectures,
+    #[error("rule {number} of `syscalls` needs `name` or `names`, and not both")]
+    Names { number: usize },
+    #[error("rule {number} of `syscalls` has `{text}` for a kernel's version; write `4.8`")]
+    Kernel { number: usize, text: String },
+    #[error("rule {number} of `syscalls` looks at argument {index}; calls have arguments 0 to 5")]
+    Argument { number: usize, index: u8 },
+    #[error("errno {errno} is above {most}, the kernel's last", most = MOST_ERRNO)]
+    Errno { errno: u16 },
+}
+
+const MOST_ERRNO: u16 = 4095;
+
+impl Profile {
+    /// Reads and checks a profile. Everything that has no effect here is refused by name.
+    pub fn parse(text: &str) -> Result<Profile, ProfileError> {
+        let profile: Profile = serde_json::from_str(text).map_err(ProfileError::Json)?;
+        if !profile.architectures.is_empty() && !profile.arch_map.is_empty() {
+            return Err(ProfileError::Architectures);
+        }
+        let errnos = profile.syscalls.iter().map(|calls| calls.errno_ret);
+        let errnos = errnos.chain([profile.default_errno_ret]).flatten();
+        if let Some(errno) = errnos.filter(|errno| *errno > MOST_ERRNO).max() {
+            return Err(ProfileError::Errno { errno });
+        }
+        for (position, calls) in profile.syscalls.iter().enumerate() {
+            calls.check(position + 1)?;
+        }
+        Ok(profile)
     }
-    match name {
-        // All families but AF_ALG (38) and AF_VSOCK (40).
-        "socket" => Rule::AllowIf(vec![
-            Test::Below { argument: 0, value: 38 },
-            Test::Equal { argument: 0, value: 39 },
-            Test::Above { argument: 0, value: 40 },
-        ]),
-        // i386's old way to every socket call. For `socket`, call 1, the family is in memory, out of
-        // a filter's sight: Docker leaves it to AppArmor, which need not be there. 32-bit programs
-        // have had `socket` itself since Linux 4.3.
-        "socketcall" => Rule::AllowIf(vec![Test::Above { argument: 0, value: 1 }]),
-        // Linux, 32-bit Linux, each with or without randomisation switched off; and the query.
-        "personality" => Rule::AllowIf(
-            [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff]
-                .map(|value| Test::Equal { argument: 0, value })
-                .to_vec(),
-        ),
-        "clone" => Rule::AllowIf(vec![Test::NoneOf { argument: 0, bits: CLONE_NAMESPACES }]),
-        // Its flags are in memory, out of a filter's sight; the C library falls back to clone.
-        "clone3" => Rule::Errno(libc::ENOSYS as u16),
-        _ => Rule::Errno(libc::EPERM as u16),
+
+    pub(crate) fn install_flags(&self) -> sys::seccomp::Flags {
+        sys::seccomp::Flags {
+            log: self.flags.contains(&Flag::Log),
+            allow_speculation: self.flags.contains(&Flag::SpecAllow),
+        }
     }
+}
+
+impl Calls {
+    fn check(&self, number: usize) -> Result<(), ProfileError> {
+        if self.name.is_some() != self.names.is_empty() {
+            return Err(ProfileError::Names { number });
+        }
+        let wrong = self.args.iter().flatten().find(|argument| argument.index > 5);
+        if let Some(Argument { index, .. }) = wrong {
+            return Err(ProfileError::Argument { number, index: *index });
+        }
+        for condition in [&self.includes, &self.excludes].into_iter().flatten() {
+            let wrong = condition.min_kernel.as_ref().filter(|text| version(text).is_none());
+            if let Some(text) = wrong {
+                return Err(ProfileError::Kernel { number, text: text.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn all_names(&self) -> impl Iterator<Item = &str> {
+        self.name.iter().chain(&self.names).map(String::as_str)
+    }
+
+    /// Docker's rules: all that is included must be there, and nothing that is excluded.
+    pub(super) fn holds(&self, place: Place) -> bool {
+        let has = |name: &String| {
+            name.parse::<Capability>().is_ok_and(|known| place.capabilities.contains(known))
+        };
+        let new_enough = |text: &String| version(text).is_some_and(|wanted| place.kernel >= wanted);
+        let here = |name: &String| name == GO_ARCHITECTURE;
+        let included = self.includes.as_ref().is_none_or(|condition| {
+            condition.caps.iter().all(has)
+                && (condition.arches.is_empty() || condition.arches.iter().any(here))
+                && condition.min_kernel.as_ref().is_none_or(new_enough)
+        });
+        let excluded = self.excludes.as_ref().is_some_and(|condition| {
+            condition.caps.iter().any(has)
+                || condition.arches.iter().any(here)
+                || condition.min_kernel.as_ref().is_some_and(new_enough)
+        });
+        included && !excluded
+    }
+}
+
+/// The name that Go has for this architecture, and with it `arches`.
+const GO_ARCHITECTURE: &str = "amd64";
+
+/// `4.8`, `6.1.0-9-amd64`.
+pub(super) fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split(['.', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{i386, x86_64};
     use super::*;
 
     #[test]
-    fn every_name_is_one_the_tables_know() {
-        let known =
-            |name: &str| x86_64::NUMBERS.iter().chain(&i386::NUMBERS).any(|(n, _)| *n == name);
-        let named = ALWAYS.iter().chain(WITH.iter().flat_map(|(_, names)| names.iter()));
-        for name in named {
-            assert!(known(name), "{name}");
+    fn mistakes_are_named() {
+        for (text, expected) in [
+            ("{", "EOF while parsing an object at line 1 column 1"),
+            (r#"{"defaultAction": "SCMP_ACT_NOTIFY"}"#, "unknown variant `SCMP_ACT_NOTIFY`"),
+            ("{\n\"defaultActio\": 1}", "unknown field `defaultActio`"),
+            (r#"{"syscalls": []}"#, "missing field `defaultAction`"),
+            (
+                r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/x"}"#,
+                "unknown field `listenerPath`",
+            ),
+            (
+                r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"action":"SCMP_ACT_LOG"}]}"#,
+                "rule 1 of `syscalls` needs `name` or `names`",
+            ),
+            (
+                r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"name":"x","action":"SCMP_ACT_LOG",
+                   "args":[{"index":6,"value":1,"op":"SCMP_CMP_EQ"}]}]}"#,
+                "argument 6",
+            ),
+            (
+                r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"name":"x","action":"SCMP_ACT_LOG",
+                   "includes":{"minKernel":"new"}}]}"#,
+                "`new` for a kernel's version",
+            ),
+            (r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":5000}"#, "errno 5000"),
+            (
+                r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86"],
+                   "archMap":[{"architecture":"SCMP_ARCH_X86_64"}]}"#,
+                "not both",
+            ),
+        ] {
+            let error = Profile::parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 }

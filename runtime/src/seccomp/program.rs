@@ -4,7 +4,7 @@
 //! its depth matters more than its length.
 use sys::seccomp::Instruction;
 
-use super::rule::{Rule, Test};
+use super::rule::{Action, Clause, Comparison, Rule, Test};
 
 /// Offsets in the kernel's `seccomp_data`.
 const NUMBER: u32 = 0;
@@ -16,11 +16,15 @@ const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
 const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const JUMP_ABOVE: u16 = 0x25; // BPF_JMP | BPF_JGT | BPF_K
 const JUMP_FROM: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-const JUMP_SET: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
+const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 const RETURN_ALLOW: u32 = 0x7fff_0000;
+const RETURN_LOG: u32 = 0x7ffc_0000;
+const RETURN_TRACE: u32 = 0x7ff0_0000;
 const RETURN_ERRNO: u32 = 0x0005_0000;
+const RETURN_TRAP: u32 = 0x0003_0000;
+const RETURN_KILL_THREAD: u32 = 0;
 const RETURN_KILL_PROCESS: u32 = 0x8000_0000;
 
 /// The rules of one architecture: each holds from its number up to the next one's.
@@ -64,28 +68,110 @@ fn search(ranges: &[(u32, Rule)]) -> Vec<Instruction> {
 
 fn decide(rule: &Rule) -> Vec<Instruction> {
     match rule {
-        Rule::Allow => vec![give(RETURN_ALLOW)],
-        Rule::Errno(errno) => vec![give(RETURN_ERRNO | u32::from(*errno))],
-        Rule::AllowIf(tests) => {
-            let mut program = Vec::new();
-            for test in tests {
-                program.extend(allow_if(*test));
-            }
-            program.push(give(RETURN_ERRNO | libc::EPERM as u32));
+        Rule::Always(action) => vec![give(code(*action))],
+        Rule::First { clauses, otherwise } => {
+            let mut program: Vec<_> = clauses.iter().flat_map(try_clause).collect();
+            program.push(give(code(*otherwise)));
             program
         }
     }
 }
 
-/// Returns "allow" if the test holds, else goes on behind.
-fn allow_if(test: Test) -> [Instruction; 3] {
-    let (argument, jump) = match test {
-        Test::Below { argument, value } => (argument, jump(JUMP_FROM, value, 1, 0)),
-        Test::Equal { argument, value } => (argument, jump(JUMP_EQUAL, value, 0, 1)),
-        Test::Above { argument, value } => (argument, jump(JUMP_ABOVE, value, 0, 1)),
-        Test::NoneOf { argument, bits } => (argument, jump(JUMP_SET, bits, 1, 0)),
-    };
-    [load(ARGUMENTS + 8 * u32::from(argument)), jump, give(RETURN_ALLOW)]
+fn code(action: Action) -> u32 {
+    match action {
+        Action::Allow => RETURN_ALLOW,
+        Action::Log => RETURN_LOG,
+        Action::Errno(errno) => RETURN_ERRNO | u32::from(errno),
+        Action::Trap => RETURN_TRAP,
+        Action::Trace(number) => RETURN_TRACE | u32::from(number),
+        Action::KillThread => RETURN_KILL_THREAD,
+        Action::KillProcess => RETURN_KILL_PROCESS,
+    }
+}
+
+/// Returns the clause's action if all tests hold, else goes on behind.
+fn try_clause(clause: &Clause) -> Vec<Instruction> {
+    let tests: Vec<Vec<Line>> = clause.tests.iter().map(lines).collect();
+    let mut left: usize = tests.iter().map(Vec::len).sum();
+    let mut program = Vec::new();
+    for test in tests {
+        for (position, line) in test.iter().enumerate() {
+            left -= 1;
+            let rest_of_test = test.len() - position - 1;
+            // A clause has at most six tests of six lines: every distance fits.
+            let distance = |to: To| match to {
+                To::Next => 0,
+                To::Holds => rest_of_test as u8,
+                To::Fails => left as u8 + 1,
+            };
+            program.push(match line {
+                Line::Do(instruction) => *instruction,
+                Line::Jump(code, k, yes, no) => jump(*code, *k, distance(*yes), distance(*no)),
+            });
+        }
+    }
+    program.push(give(code(clause.action)));
+    program
+}
+
+/// An instruction whose distances are not known yet.
+enum Line {
+    Do(Instruction),
+    /// Code, value, and where to go if it is so and if not.
+    Jump(u16, u32, To, To),
+}
+
+#[derive(Clone, Copy)]
+enum To {
+    Next,
+    Holds,
+    Fails,
+}
+
+fn lines(test: &Test) -> Vec<Line> {
+    let (low, high) = (test.value as u32, (test.value >> 32) as u32);
+    let at = ARGUMENTS + 8 * u32::from(test.argument);
+    let mut lines = Vec::new();
+    if test.wide {
+        // The machine is little-endian: the high half comes second.
+        lines.push(Line::Do(load(at + 4)));
+        lines.extend(high_half(test.comparison, high));
+    }
+    lines.push(Line::Do(load(at)));
+    if let Comparison::Masked(mask) = test.comparison {
+        lines.push(Line::Do(and(mask as u32)));
+    }
+    lines.push(match test.comparison {
+        Comparison::Equal | Comparison::Masked(_) => {
+            Line::Jump(JUMP_EQUAL, low, To::Holds, To::Fails)
+        }
+        Comparison::NotEqual => Line::Jump(JUMP_EQUAL, low, To::Fails, To::Holds),
+        Comparison::Below => Line::Jump(JUMP_FROM, low, To::Fails, To::Holds),
+        Comparison::UpTo => Line::Jump(JUMP_ABOVE, low, To::Fails, To::Holds),
+        Comparison::Above => Line::Jump(JUMP_ABOVE, low, To::Holds, To::Fails),
+        Comparison::From => Line::Jump(JUMP_FROM, low, To::Holds, To::Fails),
+    });
+    lines
+}
+
+/// Decides by the high half where that is enough, else goes on to the low half.
+fn high_half(comparison: Comparison, high: u32) -> Vec<Line> {
+    let equal = |no| Line::Jump(JUMP_EQUAL, high, To::Next, no);
+    match comparison {
+        Comparison::Equal => vec![equal(To::Fails)],
+        Comparison::NotEqual => vec![equal(To::Holds)],
+        Comparison::Masked(mask) => vec![Line::Do(and((mask >> 32) as u32)), equal(To::Fails)],
+        Comparison::Above | Comparison::From => {
+            vec![Line::Jump(JUMP_ABOVE, high, To::Holds, To::Next), equal(To::Fails)]
+        }
+        Comparison::Below | Comparison::UpTo => {
+            vec![Line::Jump(JUMP_ABOVE, high, To::Fails, To::Next), equal(To::Holds)]
+        }
+    }
+}
+
+fn and(mask: u32) -> Instruction {
+    Instruction { code: AND, jump_true: 0, jump_false: 0, k: mask }
 }
 
 fn load(offset: u32) -> Instruction {
@@ -105,11 +191,13 @@ pub(super) mod interpreter {
     //! Runs a filter as the kernel would, for tests.
     use super::*;
 
-    #[derive(Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(in super::super) enum Verdict {
         Allow,
         Errno(i32),
         Kill,
+        /// Any other answer, as the kernel sees it.
+        Other(u32),
     }
 
     pub(in super::super) fn run(
@@ -127,8 +215,15 @@ pub(super) mod interpreter {
                     value = match k {
                         NUMBER => number,
                         ARCHITECTURE => architecture,
-                        _ => arguments[(k - ARGUMENTS) as usize / 8] as u32,
+                        _ => {
+                            let argument = arguments[(k - ARGUMENTS) as usize / 8];
+                            (argument >> (8 * (k % 8))) as u32
+                        }
                     };
+                    continue;
+                }
+                AND => {
+                    value &= k;
                     continue;
                 }
                 JUMP => {
@@ -137,14 +232,83 @@ pub(super) mod interpreter {
                 }
                 RETURN if k == RETURN_ALLOW => return Verdict::Allow,
                 RETURN if k == RETURN_KILL_PROCESS => return Verdict::Kill,
-                RETURN => return Verdict::Errno((k & 0xffff) as i32),
+                RETURN if k & 0xffff_0000 == RETURN_ERRNO => {
+                    return Verdict::Errno((k & 0xffff) as i32);
+                }
+                RETURN => return Verdict::Other(k),
                 JUMP_EQUAL => value == k,
                 JUMP_ABOVE => value > k,
                 JUMP_FROM => value >= k,
-                JUMP_SET => value & k != 0,
                 _ => panic!("unknown instruction {code:#x}"),
             };
             at += usize::from(if condition { jump_true } else { jump_false });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::interpreter::{Verdict, run};
+    use super::*;
+
+    /// Every comparison, against the obvious way to compute it.
+    #[test]
+    fn comparisons_are_of_all_bits_or_of_the_low_ones() {
+        let values = [0, 1, 5, 0xffff_ffff, 1 << 32, (1 << 32) + 5, (5 << 32) + 1, u64::MAX];
+        let comparisons = [
+            Comparison::Equal,
+            Comparison::NotEqual,
+            Comparison::Below,
+            Comparison::UpTo,
+            Comparison::Above,
+            Comparison::From,
+            Comparison::Masked(0xff),
+            Comparison::Masked(0xff << 32),
+        ];
+        for wide in [true, false] {
+            for comparison in comparisons {
+                for value in values {
+                    let test = Test { argument: 2, comparison, value, wide };
+                    for given in values {
+                        let holds = expected(test, given);
+                        assert_eq!(verdict(vec![test], given), holds, "{test:?} {given:#x}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn expected(test: Test, given: u64) -> bool {
+        let cut = |number: u64| if test.wide { number } else { number & 0xffff_ffff };
+        let (given, value) = (cut(given), cut(test.value));
+        match test.comparison {
+            Comparison::Equal => given == value,
+            Comparison::NotEqual => given != value,
+            Comparison::Below => given < value,
+            Comparison::UpTo => given <= value,
+            Comparison::Above => given > value,
+            Comparison::From => given >= value,
+            Comparison::Masked(mask) => given & cut(mask) == value,
+        }
+    }
+
+    fn verdict(tests: Vec<Test>, given: u64) -> bool {
+        let clause = Clause { tests, action: Action::Allow };
+        let rule = Rule::First { clauses: vec![clause], otherwise: Action::Trap };
+        let program = assemble(&[Table { architecture: 1, ranges: vec![(0, rule)] }]);
+        match run(&program, 1, 7, [0, 0, given, given, 0, 0]) {
+            Verdict::Allow => true,
+            Verdict::Other(RETURN_TRAP) => false,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_clause_needs_all_its_tests() {
+        let test = |argument, comparison| Test { argument, comparison, value: 10, wide: true };
+        let both = vec![test(2, Comparison::Above), test(3, Comparison::Below)];
+        assert!(!verdict(both, 11));
+        let both = vec![test(2, Comparison::From), test(3, Comparison::UpTo)];
+        assert!(verdict(both.clone(), 10) && !verdict(both, 9));
     }
 }

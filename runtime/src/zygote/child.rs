@@ -58,7 +58,7 @@ fn prepare(
     let starter = Starter {
         owner: owner.name.clone(),
         launcher: launcher::sealed().step("make the launcher")?,
-        cgroups: Cgroups::prepare(engine, &owner.name),
+        cgroups: Cgroups::prepare(engine, &owner.name, mountpoints.parent().unwrap_or(mountpoints)),
         mountpoints: mountpoints.to_owned(),
         open_files,
         filters: HashMap::new(),

@@ -27,7 +27,7 @@ use sys::clone::{Child, spawn_child, thread_count};
 use crate::container::{Container, ExitCell, Stdio};
 use crate::engine::{EngineId, Owner, reconcile};
 use crate::error::RuntimeError;
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, NamespaceMode};
 use channel::{receive_frame, send_frame};
 use message::{Event, SpawnRequest, StepError};
 
@@ -40,6 +40,25 @@ pub struct Zygote {
     next_request: AtomicU64,
     waiting: Arc<Mutex<Waiting>>,
     warnings: Vec<String>,
+}
+
+/// Which PID namespace containers are started from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessView {
+    /// One of the zygote's own: the kernel ends all containers with it.
+    Own,
+    /// The caller's, for containers that share it. After a `kill -9` of the zygote their processes are ended by
+    /// the next reconciliation.
+    Host,
+}
+
+impl ProcessView {
+    pub fn needed_by(spec: &ContainerSpec) -> ProcessView {
+        match spec.namespaces.pid {
+            NamespaceMode::Own => ProcessView::Own,
+            NamespaceMode::Host => ProcessView::Host,
+        }
+    }
 }
 
 /// Who gets the zygote's answers, by request.
@@ -56,6 +75,15 @@ impl Zygote {
     /// Forks the zygote: call it first thing in `main`, before any thread exists. `state` is the
     /// run-time state directory; it is created when absent.
     pub fn start(engine: &EngineId, state: &Path) -> Result<Zygote, RuntimeError> {
+        Zygote::start_with(engine, state, ProcessView::Own)
+    }
+
+    /// The same, for containers that may share the host's PID namespace.
+    pub fn start_with(
+        engine: &EngineId,
+        state: &Path,
+        processes: ProcessView,
+    ) -> Result<Zygote, RuntimeError> {
         check_machine()?;
         // What cannot be removed today is no reason to start nothing; the next start tries again.
         let leftovers = reconcile(engine, state).err().map(|error| error.to_string());
@@ -65,7 +93,10 @@ impl Zygote {
         let (near, far) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
                 .map_err(|errno| at("make a socket")(errno.into()))?;
-        let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+        let flags = match processes {
+            ProcessView::Own => libc::CLONE_NEWPID | libc::CLONE_NEWNS,
+            ProcessView::Host => libc::CLONE_NEWNS,
+        };
         let child =
             spawn_child(flags, None, || child::main(far.as_fd(), &owner, engine, &mountpoints))
                 .map_err(|error| at("make namespaces (this needs CAP_SYS_ADMIN)")(error.into()))?;
@@ -104,6 +135,7 @@ impl Zygote {
     /// Starts a container and returns once its program has been executed.
     pub fn spawn(&self, spec: &ContainerSpec, stdio: Stdio) -> Result<Container, RuntimeError> {
         check_id(&spec.id)?;
+        spec.check()?;
         let start = |error: io::Error| RuntimeError::Start {
             id: spec.id.clone(),
             step: "connect standard streams".to_owned(),

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use runtime::{Mount, MountSource, NetworkMode, Outcome, Rootfs};
+use runtime::{Mount, MountSource, NetworkMode, Outcome, Rootfs, Tmpfs};
 
 use super::Case;
 use super::support::{World, bind, success};
@@ -121,7 +121,7 @@ fn subpaths_stay_inside(world: &World) {
     std::os::unix::fs::symlink("../../../../../../etc", source.join("out")).unwrap();
     let mount = |subpath: &str| Mount {
         target: "/m".into(),
-        source: MountSource::Path { source: source.clone(), subpath: Some(subpath.into()) },
+        source: MountSource::path(source.clone(), Some(subpath.into())),
         read_only: true,
     };
     for subpath in ["inner", "absolute", "/inner/../../inner"] {
@@ -157,7 +157,7 @@ fn trees_tmpfs_and_files(world: &World) {
         mount("/view", sub(tree(false, &["t1", "t2"]))),
         mount("/one", sub(tree(false, &["t1"]))),
         mount("/edit", MountSource::Tree { tree: tree(true, &["t1"]), subpath: None }),
-        mount("/t", MountSource::Tmpfs { size: Some(1 << 20), mode: 0o1777 }),
+        mount("/t", MountSource::Tmpfs(Tmpfs { size: Some(1 << 20), ..Tmpfs::default() })),
         mount(
             "/run/secret",
             MountSource::File { content: b"hush\n".to_vec(), mode: 0o400, uid: 5, gid: 6 },

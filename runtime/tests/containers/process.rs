@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use runtime::{Mount, MountSource, Outcome, StartFailure, Stdio};
+use runtime::{CpuTime, Mount, MountSource, Outcome, StartFailure, Stdio};
 
 use super::Case;
 use super::support::{World, read, success};
@@ -219,7 +219,7 @@ fn limits(world: &World) {
     assert!(status.oom_killed && !status.success(), "{status}");
     let mut spec = world.shell("for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done; wait; echo done");
     spec.limits.pids = Some(4);
-    spec.limits.cpus = Some(0.5);
+    spec.limits.cpu = Some(CpuTime::of_nano_cpus(500_000_000));
     let output = world.run(&spec);
     assert!(output.stderr.contains("fork"), "{output:?}");
 }

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use runtime::{
-    Container, ContainerSpec, EngineId, Mount, MountSource, Outcome, Rootfs, RuntimeError, Stdio,
-    Zygote,
+    Container, ContainerSpec, EngineId, Mount, Outcome, Rootfs, RuntimeError, Stdio, Zygote,
 };
 use rustix::mount::MountPropagationFlags;
 use tempfile::TempDir;
@@ -133,11 +132,7 @@ pub(crate) fn read(file: &mut File) -> String {
 }
 
 pub(crate) fn bind(source: &Path, target: &str) -> Mount {
-    Mount {
-        target: target.into(),
-        source: MountSource::Path { source: source.to_owned(), subpath: None },
-        read_only: true,
-    }
+    Mount::bind(source, target, true)
 }
 
 /// As systemd has them, whatever this machine does: a mount made in a copy of this namespace

@@ -89,7 +89,7 @@ pub(super) fn resolve(
                 resolved.cache(cache, dir, step)?;
             }
             (RunMount::Tmpfs { target, size, read_only }, _) => {
-                let source = MountSource::Tmpfs { size: *size, mode: 0o1777 };
+                let source = MountSource::Tmpfs(spec::tmpfs(*size));
                 resolved.push(target, source, *read_only);
             }
             (RunMount::Secret(secret), _) => {
@@ -145,7 +145,7 @@ impl Resolved {
     ) -> Result<(), StepError> {
         let (directory, subpath) = (copy.upper_path().to_owned(), subpath(path));
         let source = if bind.read_only {
-            MountSource::Path { source: directory, subpath }
+            MountSource::path(directory, subpath)
         } else {
             let active = setting.snapshotter.prepare_above(&copy)?;
             let tree = spec::rootfs(&active.mount);
@@ -160,7 +160,7 @@ impl Resolved {
     fn agent(&mut self, mount: &SshMount, setting: &Setting<'_>) -> Result<(), StepError> {
         let directory = setting.store.temp_path()?;
         let Some(forwarding) = ssh::forward(mount, setting.ssh, directory)? else { return Ok(()) };
-        let source = MountSource::Path { source: forwarding.socket(), subpath: None };
+        let source = MountSource::path(forwarding.socket(), None);
         // A socket on a read-only mount can be connected to, but its owner and mode stay.
         self.push(&mount.target, source, true);
         self.agents.push(forwarding);
@@ -174,7 +174,7 @@ impl Resolved {
             return Err(RunError::Start { command: command(step), cause });
         }
         let (source, subpath) = (dir.path().to_owned(), subpath(&cache.source));
-        self.push(&cache.target, MountSource::Path { source, subpath }, cache.read_only);
+        self.push(&cache.target, MountSource::path(source, subpath), cache.read_only);
         self.caches.push(dir);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use runtime::{
     CapabilitySet, ContainerSpec, EtcFiles, MachineAccess, Mount, MountSource, Rootfs, Seccomp,
+    Tmpfs, TmpfsUse,
 };
 use store::RootfsMount;
 
@@ -46,7 +47,7 @@ pub(super) fn container(id: &str, step: &RunStep, rootfs: Rootfs) -> ContainerSp
     }
     if let Some(size) = step.shm_size {
         // With a size of its own it is an ordinary tmpfs, as with BuildKit; the program sees it.
-        let source = MountSource::Tmpfs { size: Some(size), mode: 0o1777 };
+        let source = MountSource::Tmpfs(tmpfs(Some(size)));
         spec.mounts.push(Mount { target: PathBuf::from(SHM), source, read_only: false });
     }
     spec.ulimits = step.ulimits.iter().map(ulimit).collect();
@@ -59,6 +60,12 @@ pub(super) fn container(id: &str, step: &RunStep, rootfs: Rootfs) -> ContainerSp
         });
     }
     spec
+}
+
+/// As BuildKit's: programs on it can be run.
+pub(super) fn tmpfs(size: Option<u64>) -> Tmpfs {
+    let forbidden = TmpfsUse { set_user_id: true, ..TmpfsUse::default() };
+    Tmpfs { size, mode: Some(0o1777), forbidden, ..Tmpfs::default() }
 }
 
 /// `NAME=VALUE`, replacing the variable if it is there.

@@ -1,9 +1,9 @@
 //! `--volume SOURCE:TARGET[:OPTIONS]`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use runtime::{Mount, MountSource};
+use runtime::Mount;
 
 pub(super) fn parse(text: &str) -> Result<Mount> {
     mount(text).with_context(|| format!("`--volume {text}`"))
@@ -29,11 +29,7 @@ fn mount(text: &str) -> Result<Mount> {
     };
     let source =
         Path::new(source).canonicalize().with_context(|| format!("cannot find `{source}`"))?;
-    Ok(Mount {
-        target: PathBuf::from(target),
-        source: MountSource::Path { source, subpath: None },
-        read_only,
-    })
+    Ok(Mount::bind(source, target, read_only))
 }
 
 #[cfg(test)]
