@@ -3,6 +3,7 @@
 
 pub mod model;
 pub mod path;
+pub mod reconcile;
 pub mod render;
 pub mod source;
 pub mod yaml;
