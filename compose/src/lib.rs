@@ -1,6 +1,7 @@
 //! Compose files to a typed, immutable [`Project`].
 #![forbid(unsafe_code)]
 
+pub mod graph;
 pub mod model;
 pub mod path;
 pub mod reconcile;

@@ -29,6 +29,7 @@ use thiserror::Error;
 use crate::model::Project;
 pub use down::{DownOptions, Images, down};
 pub use observed::{Health, ObservedContainer, ObservedObject, ObservedState, Status};
+pub use order::dependencies as service_dependencies;
 pub use plan::{Action, Condition, Plan, PullWhen, Reason, Step, Warning};
 pub use record::{Change, RECORD_VERSION, Record};
 

@@ -6,7 +6,7 @@ use super::ReconcileError;
 use crate::model::{Dependency, Project, Service};
 
 /// Dependencies of a service, including those that its shared namespaces and volumes mean.
-pub(super) fn dependencies(service: &Service) -> BTreeMap<String, Dependency> {
+pub fn dependencies(service: &Service) -> BTreeMap<String, Dependency> {
     let mut all = service.depends_on.clone();
     for name in joined(service) {
         all.entry(name).or_insert_with(|| Dependency {
