@@ -25,6 +25,7 @@ mod interop;
 mod looking;
 mod nobody_waits;
 mod outline;
+mod platforms;
 mod power_loss;
 mod prune;
 mod quick_start;

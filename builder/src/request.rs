@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use runtime::Emulators;
 use serde::Serialize;
 use store::LayerForm;
 
@@ -36,6 +37,8 @@ pub struct BuildRequest {
     pub network: NetworkMode,
     /// `--allow`
     pub allowed: Vec<Entitlement>,
+    /// What RUN can run besides this machine's own programs.
+    pub emulators: Emulators,
     /// Bytes of `/dev/shm` in RUN; the runtime's default when absent.
     pub shm_size: Option<u64>,
     pub ulimits: Vec<Ulimit>,

@@ -13,6 +13,7 @@ mod capabilities;
 mod cgroup;
 mod container;
 pub mod containers;
+mod emulators;
 mod engine;
 mod error;
 pub mod etc;
@@ -25,6 +26,7 @@ mod zygote;
 
 pub use capabilities::{Capability, CapabilitySet};
 pub use container::{Container, ExitStatus, Outcome, Stdio};
+pub use emulators::{Emulators, NoEmulator};
 pub use engine::{EngineId, reconcile};
 pub use error::{RuntimeError, StartFailure};
 pub use seccomp::{Profile, ProfileError};

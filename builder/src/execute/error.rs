@@ -62,8 +62,6 @@ pub enum StepError {
     Directory { path: PathBuf, source: sys::SysError },
     #[error(".dockerignore: {source}")]
     Ignore { source: crate::context::ignore::IgnoreError },
-    #[error("RUN for {platform} needs that machine: this one is {host}")]
-    ForeignPlatform { platform: String, host: String },
     #[error("cannot store the layer that the step made, which needs about {size} bytes")]
     Space { size: u64, source: Box<StepError> },
     /// Another stage or the user ended the build first.

@@ -6,6 +6,7 @@ use parser::expand::ExpandError;
 use parser::expose::ExposeError;
 use parser::mount::MountError;
 use parser::{ErrorKind, ParseErrors, Span};
+use runtime::NoEmulator;
 
 use super::BaseError;
 use crate::execute::StepError;
@@ -147,10 +148,8 @@ pub enum PlanErrorKind {
     Trigger { trigger: String, source: ParseErrors },
     #[error("invalid SOURCE_DATE_EPOCH: {value}")]
     Epoch { value: String },
-    #[error(
-        "RUN needs a machine of platform {platform}, this one is {host}: emulation is not supported yet"
-    )]
-    ForeignRun { platform: String, host: String },
+    #[error("RUN needs a machine of platform {platform}, this one is {host}{}", because(why))]
+    ForeignRun { platform: String, host: String, why: Option<NoEmulator> },
     #[error("lint violation found for rules: {rules}")]
     Lint { rules: String },
     /// With `--strict` only.
@@ -171,6 +170,11 @@ impl PlanErrorKind {
             PlanErrorKind::Platform { .. } | PlanErrorKind::EmptyPlatform { .. } => {
                 Some("platforms look like linux/amd64 or linux/arm/v7".into())
             }
+            PlanErrorKind::ForeignRun { why: Some(_), .. } => Some(
+                "`qemu-user-static` and `binfmt-support` (Debian, Ubuntu) register interpreters that containers can use; \
+                 a stage that only compiles can be FROM --platform=$BUILDPLATFORM"
+                    .into(),
+            ),
             PlanErrorKind::NothingToRun => Some("give RUN a command".into()),
             PlanErrorKind::CopyUrl => Some("ADD takes URLs".into()),
             PlanErrorKind::BlankBase { .. } => {
@@ -205,6 +209,10 @@ impl From<MountError> for PlanErrorKind {
     fn from(error: MountError) -> PlanErrorKind {
         PlanErrorKind::Mount(Box::new(error))
     }
+}
+
+fn because(why: &Option<NoEmulator>) -> String {
+    why.as_ref().map_or(String::new(), |why| format!(", and {why}"))
 }
 
 fn did_you_mean(suggestion: &Option<String>) -> String {

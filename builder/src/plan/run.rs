@@ -63,10 +63,7 @@ impl StagePlanner<'_> {
 
     /// Whether this machine can do it and is allowed to.
     fn check_supported(&self, run: &Run) -> Result<(), PlanError> {
-        if !self.platform.runs_on(&self.context.host) {
-            let (platform, host) = (self.platform.to_string(), self.context.host.to_string());
-            return Err(PlanErrorKind::ForeignRun { platform, host }.into());
-        }
+        self.check_platform()?;
         if let Some(security) = run.security.as_ref().filter(|_| is_insecure(run)) {
             self.check_allowed(Entitlement::SecurityInsecure, security.span)?;
         }
@@ -82,6 +79,24 @@ impl StagePlanner<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether this machine or an interpreter runs the stage's programs.
+    fn check_platform(&self) -> Result<(), PlanErrorKind> {
+        // That of the base image, which may be another one than was asked for: its programs are what runs.
+        let (platform, host) = (self.config.platform().normalized(), &self.context.host);
+        if platform.runs_on(host) {
+            return Ok(());
+        }
+        let why = match platform.os == host.os {
+            true => match self.context.request.emulators.check(&platform.architecture) {
+                Ok(()) => return Ok(()),
+                Err(why) => Some(why),
+            },
+            false => None,
+        };
+        let (platform, host) = (platform.to_string(), host.to_string());
+        Err(PlanErrorKind::ForeignRun { platform, host, why })
     }
 
     /// `--network=host` for the whole build allows it for each RUN, as with buildx.

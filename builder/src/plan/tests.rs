@@ -22,6 +22,7 @@ pub(crate) fn request() -> BuildRequest {
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
         allowed: Vec::new(),
+        emulators: runtime::Emulators::default(),
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use store::layer::LayerIndex;
-use store::{Platform, SnapshotId, Store};
+use store::{SnapshotId, Store};
 
 use super::filesystem::{Filesystem, Layer, Sealed};
 use super::mounts;
@@ -84,11 +84,6 @@ impl OneStep<'_> {
         step: &crate::step::RunStep,
     ) -> Result<SnapshotId, StepError> {
         let session = self.session;
-        let host = Platform::host();
-        if self.stage.platform.architecture != host.architecture {
-            let (platform, host) = (self.stage.platform.to_string(), host.to_string());
-            return Err(StepError::ForeignPlatform { platform, host });
-        }
         let no_zygote = || StepError::NoContainers { source: runtime::RuntimeError::NotRoot };
         let zygote = session.zygote.ok_or_else(no_zygote)?;
         let stack = self.below.snapshots(session.store)?;

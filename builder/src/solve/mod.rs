@@ -28,7 +28,7 @@ use crate::request::BuildRequest;
 use crate::step::StageId;
 use filesystem::Filesystem;
 use images::Images;
-use session::{Permits, Session, Surroundings};
+use session::{Permits, Session, StepSlots, Surroundings};
 
 pub(crate) fn build(
     request: &BuildRequest,
@@ -43,11 +43,12 @@ pub(crate) fn build(
     let plans = plan(request, &images, &mut warnings);
     announce(plans.as_deref().unwrap_or_default(), &warnings, progress);
     let plans = plans?;
-    let ids = AtomicU64::new(1);
+    let (ids, slots) = (AtomicU64::new(1), StepSlots::default());
     let mut parts = Vec::new();
     let mut cached = 0;
     for plan in &plans {
-        let surroundings = Surroundings { zygote, progress, images: &images, ids: &ids };
+        let surroundings =
+            Surroundings { zygote, progress, images: &images, ids: &ids, steps: &slots };
         let session = Session::new(request, plan, store, surroundings)?;
         let filesystem = solve(&session, cancel)?;
         let config = &plan.stages[plan.target.0].config;

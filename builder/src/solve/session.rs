@@ -51,11 +51,14 @@ pub(super) struct Session<'a> {
     permits: Permits,
     failure: Mutex<Option<BuildError>>,
     pub(super) sealing: Mutex<Vec<JoinHandle<()>>>,
-    /// One slot for each step that runs or ran, so that equal steps run once.
-    pub(super) steps: Mutex<HashMap<StepKey, StepSlot>>,
+    pub(super) steps: &'a StepSlots,
     /// Copies of directories of the user's that RUNs mount, by what is in them.
     pub(super) copies: Mutex<HashMap<StepKey, CopySlot>>,
 }
+
+/// One slot for each step that runs or ran, so that equal steps run once: also those of the build's platform that
+/// several targets need.
+pub(super) type StepSlots = Mutex<HashMap<StepKey, StepSlot>>;
 
 /// The layer of a step and the key of the state it leads to, once it ran.
 pub(super) type StepSlot = Arc<Mutex<Option<(StepKey, Arc<Layer>)>>>;
@@ -109,6 +112,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) images: &'a Images<'a>,
     /// The number of the next step; goes on from one platform to the next.
     pub(super) ids: &'a AtomicU64,
+    pub(super) steps: &'a StepSlots,
 }
 
 impl<'a> Session<'a> {
@@ -140,7 +144,7 @@ impl<'a> Session<'a> {
             permits: Permits::new(jobs),
             failure: Mutex::default(),
             sealing: Mutex::default(),
-            steps: Mutex::default(),
+            steps: surroundings.steps,
             copies: Mutex::default(),
         })
     }

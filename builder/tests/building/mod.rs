@@ -78,6 +78,7 @@ impl Bench {
             add_hosts: Vec::new(),
             network: NetworkMode::Default,
             allowed: Vec::new(),
+            emulators: runtime::Emulators::default(),
             shm_size: None,
             ulimits: Vec::new(),
             named_contexts: BTreeMap::new(),

@@ -65,6 +65,7 @@ pub fn request(dockerfile: &[u8]) -> BuildRequest {
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
         allowed: Vec::new(),
+        emulators: runtime::Emulators::default(),
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),

@@ -147,6 +147,7 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
         allowed: Vec::new(),
+        emulators: runtime::Emulators::default(),
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),

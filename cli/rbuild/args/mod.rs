@@ -128,7 +128,7 @@ pub(crate) struct BuildArgs {
     /// Add a label to the image
     #[arg(long = "label", value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<String>,
-    /// Platforms to build for, separated by commas; RUN works on this machine's own only
+    /// Platforms to build for, separated by commas; RUN for another processor needs an interpreter in binfmt_misc
     #[arg(long)]
     pub(crate) platform: Option<String>,
     /// Do not use the cache

@@ -42,6 +42,7 @@ pub(super) fn resolve(
         add_hosts: args.add_hosts.iter().map(|text| settings::host(text)).collect::<Result<_>>()?,
         network: network(args.network.as_deref())?,
         allowed: args.allow.iter().map(|text| entitlement(text)).collect::<Result<_>>()?,
+        emulators: runtime::Emulators::of_machine(),
         shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
         named_contexts: named_contexts(&args.build_contexts, fetcher)?,
