@@ -140,19 +140,52 @@ fn markers(dir: &Path) -> Result<Vec<String>> {
     entries.map(name).collect()
 }
 
+/// Each is a new one: a sync that is under way removes the markers it has seen, and not that of an equal thing that was
+/// collected and made again meanwhile.
 fn marker_name(held: &Held) -> String {
-    let boot = lease::boot_id();
+    let (boot, number) = (lease::boot_id(), lease::random());
     match held {
-        Held::Blob(digest) => format!("{boot}.blob.{}", digest.hex()),
-        Held::Snapshot(id) => format!("{boot}.snapshot.{id}"),
+        Held::Blob(digest) => format!("{boot}.blob.{}.{number:016x}", digest.hex()),
+        Held::Snapshot(id) => format!("{boot}.snapshot.{id}.{number:016x}"),
     }
 }
 
 fn parse_marker(name: &str) -> Option<Held> {
-    let (_boot, thing) = name.split_once('.')?;
-    match thing.split_once('.')? {
+    let mut parts = name.split('.').skip(1);
+    match (parts.next()?, parts.next()?) {
         ("blob", hex) => Digest::from_hex(hex).ok().map(Held::Blob),
         ("snapshot", id) => SnapshotId::parse(id).map(Held::Snapshot),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_again_has_a_marker_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Store::open(&dir.path().join("root"), &dir.path().join("state")).unwrap();
+        let made = || {
+            let store = open();
+            let held = Held::Blob(store.put_bytes(b"x").unwrap().digest);
+            let markers = markers(&store.sub("unsynced")).unwrap();
+            assert_eq!(parse_marker(&markers[0]), Some(held));
+            markers
+        };
+        let first = made();
+        // Nobody holds it any more.
+        assert_eq!(open().prune(&mut || Ok(Vec::new())).unwrap().blobs.len(), 1);
+        let second = made();
+        assert_eq!((first.len(), second.len()), (1, 1));
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn markers_of_older_versions_are_understood() {
+        let digest = Digest::of(b"x");
+        let marker = format!("0f0f0f0f.blob.{}", digest.hex());
+        assert_eq!(parse_marker(&marker), Some(Held::Blob(digest)));
     }
 }
