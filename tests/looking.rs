@@ -283,6 +283,65 @@ fn space_is_listed_by_the_same_formatter() {
     sandbox.rbuild(["system", "df", "--format", "{{.Nonsense}}"]).exits(1).says("`Nonsense`");
 }
 
+/// What two images share counts as shared in both; what is removed with an image is what it has alone.
+#[test]
+fn space_is_listed_image_by_image() {
+    let sandbox = Sandbox::new();
+    sandbox.write("context/common", &"c".repeat(400_000));
+    sandbox.write("context/own", &"o".repeat(100_000));
+    sandbox.build("FROM scratch\nCOPY common /\n", &["-t", "base"]).success();
+    sandbox.rbuild(["tag", "base", "base:2"]).success();
+    sandbox.build("FROM base\nCOPY own /\n", &["-t", "app"]).success();
+    let df = |args: &[&str]| sandbox.rbuild(["df", "-v"].iter().chain(args)).success().stdout;
+    let all: Value = serde_json::from_str(&df(&["--format", "json"])).unwrap();
+    let image = |tag: &str, name: &str| {
+        let mut images = all["Images"].as_array().unwrap().iter();
+        images.find(|row| row["Tag"] == tag && row["Repository"] == name).unwrap().clone()
+    };
+    let bytes = |row: &Value, field: &str| -> f64 {
+        let text = row[field].as_str().unwrap();
+        let number = text.trim_end_matches(|char: char| char.is_alphabetic());
+        let unit = match &text[number.len()..] {
+            "B" => 1.0,
+            "kB" => 1e3,
+            "MB" => 1e6,
+            other => panic!("{other}"),
+        };
+        number.parse::<f64>().unwrap() * unit
+    };
+    let (base, app) = (image("latest", "base"), image("latest", "app"));
+    assert_eq!(image("2", "base")["UniqueSize"], base["UniqueSize"]);
+    // Allocated blocks: a layer of 400 kB and little else; two documents of an image of its own.
+    for row in [&base, &app] {
+        assert!((400e3..440e3).contains(&bytes(row, "SharedSize")), "{row}");
+        let (size, parts) =
+            (bytes(row, "Size"), bytes(row, "SharedSize") + bytes(row, "UniqueSize"));
+        assert!((size - parts).abs() < size / 100.0, "{row}");
+        assert_eq!(row["Containers"], "0");
+    }
+    assert!((1.0..40e3).contains(&bytes(&base, "UniqueSize")), "{base}");
+    assert!((100e3..140e3).contains(&bytes(&app, "UniqueSize")), "{app}");
+    let steps = all["BuildCache"].as_array().unwrap();
+    assert_eq!(steps.len(), 2);
+    assert!(steps.iter().all(|step| step["Shared"] == "true" && step["CacheType"] == "regular"));
+
+    let table = df(&[]);
+    let lines: Vec<Vec<&str>> = table.lines().map(|l| l.split_whitespace().collect()).collect();
+    assert_eq!(table.lines().next(), Some("Images space usage:"));
+    let titles = "REPOSITORY TAG IMAGE ID CREATED SIZE SHARED SIZE UNIQUE SIZE CONTAINERS";
+    assert_eq!(lines[2].join(" "), titles);
+    assert!(table.contains("\nBuild cache usage: 0B\n\nCACHE ID"), "{table}");
+    assert!(table.contains("COPY own /"), "{table}");
+    let template = "{{range .Images}}{{.Repository}} {{end}}{{len .BuildCache}}";
+    assert_eq!(df(&["--format", template]), "app base base 2\n");
+    // Without the image its layers are the cache's own.
+    sandbox.rbuild(["rmi", "app"]).success();
+    let step = "{{range .BuildCache}}{{.Description}}={{.Shared}} {{end}}";
+    let after = df(&["--format", step]);
+    assert!(after.contains("COPY own /=false") && after.contains("COPY common /=true"), "{after}");
+    sandbox.rbuild(["df", "-v", "--format", "{{.Nonsense}}"]).exits(1).says("`Nonsense`");
+}
+
 #[test]
 fn the_machine_and_the_version_are_known() {
     let sandbox = images();

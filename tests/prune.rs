@@ -46,6 +46,82 @@ fn what_was_used_lately_stays_when_asked_for() {
     assert_eq!(pruned.stdout.lines().filter(|line| line.len() == 64).count(), 3, "{pruned}");
 }
 
+/// Three images made at known times, two of them with names and labels.
+fn aged() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("context/a", "a");
+    let build = |file: &str, seconds: u64, tag: &[&str]| {
+        let epoch = format!("SOURCE_DATE_EPOCH={seconds}");
+        sandbox.build(file, &[&["--build-arg", &epoch], tag].concat()).success();
+    };
+    let label = "FROM scratch\nCOPY a /a\nLABEL kind=old team=red\n";
+    build(label, 1_000_000_000, &["-t", "old"]);
+    build(&label.replace("kind=old", "kind=new"), 1_500_000_000, &["-t", "new"]);
+    build("FROM scratch\nCOPY a /b\n", 1_200_000_000, &[]);
+    sandbox
+}
+
+#[test]
+fn images_go_by_age_and_label() {
+    let names = |sandbox: &Sandbox| {
+        let listed = sandbox.rbuild(["images", "--format", "{{.Repository}}"]).success().stdout;
+        listed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let table: &[(&[&str], &[&str])] = &[
+        (&["until=1100000000"], &["new", "<none>", "old"]),
+        (&["until=2010-01-01"], &["new", "old"]),
+        (&["label=team=red"], &["new", "<none>", "old"]),
+        (&["label!=team"], &["new", "old"]),
+        (&["-a", "until=1100000000"], &["new", "<none>"]),
+        (&["-a", "until=24h", "label=team=red"], &["<none>"]),
+        (&["-a", "label!=kind=new"], &["new"]),
+        (&["-a", "label=kind=old", "label=team=blue"], &["new", "<none>", "old"]),
+    ];
+    for command in ["image", "system"] {
+        for (filters, expected) in table {
+            let sandbox = aged();
+            let mut args = vec![command, "prune", "-f"];
+            for word in *filters {
+                args.extend(if *word == "-a" { vec!["-a"] } else { vec!["--filter", *word] });
+            }
+            let pruned = sandbox.rbuild(&args).success();
+            assert_eq!(names(&sandbox), *expected, "{pruned}");
+            let deleted = pruned.stdout.lines().filter(|line| line.starts_with("deleted: "));
+            assert_eq!(deleted.count(), 3 - expected.len(), "{pruned}");
+            sandbox.validate();
+        }
+    }
+    let sandbox = aged();
+    let asked = sandbox.rbuild(["image", "prune", "--filter", "label=x"]).exits(1);
+    assert!(asked.stdout.contains("all dangling images, as far as it fits `label=x`."), "{asked}");
+    for command in ["image", "system"] {
+        let refused = sandbox.rbuild([command, "prune", "-f", "--filter", "name=x"]).exits(1);
+        refused
+            .says("cannot use `--filter name=x`")
+            .says("the filters are `until`, `label` and `label!`");
+    }
+}
+
+/// Cache has no labels, and an age: that of its last use.
+#[test]
+fn a_filtered_system_prune_spares_the_cache_that_does_not_fit() {
+    let sandbox = built();
+    sandbox.rbuild(["rmi", "app"]).success();
+    let records = || {
+        let steps = std::fs::read_dir(sandbox.root().join("cache/steps")).unwrap();
+        let names = steps.map(|step| step.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".json")).count()
+    };
+    let prune = |filter| sandbox.rbuild(["system", "prune", "-f", "--filter", filter]).success();
+    for filter in ["label=x", "label!=x", "until=1h"] {
+        prune(filter).prints("Total reclaimed space: 0B\n");
+        assert_eq!(records(), 3, "{filter}");
+    }
+    prune("until=0s");
+    assert_eq!(records(), 0);
+    sandbox.validate();
+}
+
 #[test]
 fn everything_goes_when_everything_is_asked_for() {
     let sandbox = built();

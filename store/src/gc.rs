@@ -23,7 +23,6 @@ use std::fs;
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId, Digest};
 use crate::error::{Result, io_error};
-use crate::image::names;
 use crate::image::select::MAX_NESTING;
 use crate::lease::{self, Held};
 use crate::lock::LockName;
@@ -31,16 +30,9 @@ use crate::manifest::Index;
 use crate::open::{Store, remove_any};
 use crate::snapshot::SnapshotId;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PruneOptions {
-    /// Also forget images without names that no container and no other process uses.
-    pub unnamed_images: bool,
-}
-
 /// What a collection removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    pub images: Vec<Digest>,
     pub blobs: Vec<Digest>,
     pub snapshots: Vec<SnapshotId>,
     /// Bytes on the disk that this gives back, at once or soon (`aside`).
@@ -61,13 +53,8 @@ struct Live {
 impl Store {
     /// Removes what nothing leads to. `cache_roots` tells what the caller's cache records lead to; it is called
     /// while nothing new can become visible.
-    pub fn prune(
-        &self,
-        options: PruneOptions,
-        cache_roots: &mut dyn FnMut() -> Result<Vec<Held>>,
-    ) -> Result<Pruned> {
-        let images = if options.unnamed_images { self.forget_unnamed()? } else { Vec::new() };
-        let mut pruned = Pruned { images, ..Pruned::default() };
+    pub fn prune(&self, cache_roots: &mut dyn FnMut() -> Result<Vec<Held>>) -> Result<Pruned> {
+        let mut pruned = Pruned::default();
         let mut garbage = Vec::new();
         self.session()?;
         {
@@ -129,23 +116,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    fn forget_unnamed(&self) -> Result<Vec<Digest>> {
-        self.update_index(|index| {
-            // Only now: who lists an image holds it first.
-            let in_use = self.held_by_others()?;
-            let mut forgotten = Vec::new();
-            index.manifests.retain(|entry| {
-                let used = in_use.contains(&Held::Blob(entry.digest));
-                let keep = used || names::name_of(entry).is_some();
-                if !keep {
-                    forgotten.push(self.id_of(entry).unwrap_or(entry.digest));
-                }
-                keep
-            });
-            Ok(forgotten)
-        })
     }
 
     fn mark_images(&self, live: &mut Live) -> Result<()> {

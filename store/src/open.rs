@@ -426,8 +426,7 @@ mod tests {
         let record = store.sub("snapshots/merged").join(Digest::of(b"x").hex());
         fs::write(&record, b"\xff\xff\xff").unwrap();
         assert_eq!(store.read_id(&record).unwrap(), None);
-        let options = crate::PruneOptions { unnamed_images: false };
-        store.prune(options, &mut || Ok(Vec::new())).unwrap();
+        store.prune(&mut || Ok(Vec::new())).unwrap();
         assert!(!record.exists());
     }
 }

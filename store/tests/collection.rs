@@ -1,15 +1,14 @@
 //! Garbage collection.
 use std::io::Write;
 
-use store::{Descriptor, Held, PruneOptions, Pruned, Store, StoreError, media_type};
+use store::{Descriptor, Held, Pruned, Removed, Store, StoreError, media_type};
 
-use crate::support::{assert_valid, image, in_both_forms, layer, may_unpack, open, sandbox};
+use crate::support::{
+    assert_valid, forget_unnamed, image, in_both_forms, layer, may_unpack, open, sandbox,
+};
 
-const UNNAMED: PruneOptions = PruneOptions { unnamed_images: true };
-const ONLY_GARBAGE: PruneOptions = PruneOptions { unnamed_images: false };
-
-fn prune(store: &Store, options: PruneOptions) -> Pruned {
-    store.prune(options, &mut || Ok(Vec::new())).unwrap()
+fn prune(store: &Store) -> Pruned {
+    store.prune(&mut || Ok(Vec::new())).unwrap()
 }
 
 #[test]
@@ -26,15 +25,15 @@ fn what_nothing_leads_to_goes_and_the_rest_stays() {
         sandbox.store.untag("gone", false).unwrap();
         // The handle that made it still holds it.
         let other = open(&root);
-        assert_eq!(prune(&other, ONLY_GARBAGE), Pruned::default());
+        assert_eq!(prune(&other), Pruned::default());
         drop(sandbox.store);
-        let pruned = prune(&other, ONLY_GARBAGE);
+        let pruned = prune(&other);
         // Configuration, manifest and one layer; the lower layer is shared.
         assert_eq!((pruned.blobs.len(), pruned.snapshots.len()), (3, 1));
         assert!(pruned.bytes > 0);
         assert_valid(&other);
         assert_eq!(other.unpack(&other.resolve("kept").unwrap()).unwrap().len(), 2);
-        assert_eq!(prune(&other, ONLY_GARBAGE), Pruned::default());
+        assert_eq!(prune(&other), Pruned::default());
     });
 }
 
@@ -48,8 +47,8 @@ fn unnamed_images_go_when_asked_for() {
     drop(sandbox.store);
     let store = open(&root);
     store.keep("c1", &[Held::Blob(used.descriptor.digest)]).unwrap();
-    assert_eq!(prune(&store, ONLY_GARBAGE), Pruned::default());
-    assert_eq!(prune(&store, UNNAMED).images, [old.id()]);
+    assert_eq!(prune(&store), Pruned::default());
+    assert_eq!(forget_unnamed(&store), [Removed::Deleted(old.id())]);
     assert_eq!(store.images().unwrap().len(), 2);
     assert_valid(&store);
 }
@@ -66,12 +65,12 @@ fn cache_records_and_named_leases_are_roots() {
         drop((snapshotter, sandbox.store));
         let store = open(&root);
         let roots = vec![Held::Blob(cached), Held::Snapshot(snapshot)];
-        let pruned = store.prune(ONLY_GARBAGE, &mut || Ok(roots.clone())).unwrap();
+        let pruned = store.prune(&mut || Ok(roots.clone())).unwrap();
         assert_eq!(pruned, Pruned::default());
-        let pruned = prune(&store, ONLY_GARBAGE);
+        let pruned = prune(&store);
         assert_eq!((pruned.blobs, pruned.snapshots.len()), (vec![cached], 1));
         store.release("build").unwrap();
-        assert_eq!(prune(&store, ONLY_GARBAGE).blobs, [leased]);
+        assert_eq!(prune(&store).blobs, [leased]);
     });
 }
 
@@ -85,12 +84,12 @@ fn compressed_forms_stay_with_their_layer() {
     drop(sandbox.store);
     let store = open(&root);
     // The manifest that was exported goes, the compressed layer is what took time.
-    assert_eq!(prune(&store, ONLY_GARBAGE).blobs, [gzipped.descriptor.digest]);
+    assert_eq!(prune(&store).blobs, [gzipped.descriptor.digest]);
     assert!(store.has_blob(&gzipped.manifest.layers[0].digest));
     store.untag("app", false).unwrap();
     drop(store);
     let store = open(&root);
-    assert_eq!(prune(&store, ONLY_GARBAGE).blobs.len(), 4);
+    assert_eq!(prune(&store).blobs.len(), 4);
     assert!(store.blobs().unwrap().is_empty());
     assert_valid(&store);
 }
@@ -101,7 +100,7 @@ fn a_damaged_manifest_stops_the_collection() {
     let made = image(&sandbox.store, &["app"], &[&[("a", "1")]]);
     let path = sandbox.store.blob_path(&made.descriptor.digest);
     std::fs::write(path, "{}").unwrap();
-    let error = sandbox.store.prune(UNNAMED, &mut || Ok(Vec::new())).unwrap_err();
+    let error = sandbox.store.prune(&mut || Ok(Vec::new())).unwrap_err();
     assert!(matches!(error, StoreError::BlobCorrupt { .. }));
 }
 
@@ -123,7 +122,7 @@ fn an_index_of_indexes_of_indexes_is_followed_once() {
     let root = store.root().to_owned();
     drop(sandbox.store);
     let store = open(&root);
-    assert_eq!(prune(&store, ONLY_GARBAGE), Pruned::default());
+    assert_eq!(prune(&store), Pruned::default());
     assert_valid(&store);
 }
 
@@ -140,7 +139,8 @@ fn nothing_vanishes_under_someone_who_holds_it() {
             let store = open(root);
             let mut collected = 0;
             for _ in 0..150 {
-                collected += prune(&store, UNNAMED).blobs.len();
+                forget_unnamed(&store);
+                collected += prune(&store).blobs.len();
             }
             collected
         });
@@ -163,7 +163,8 @@ fn nothing_vanishes_under_someone_who_holds_it() {
         }
         collector.join().unwrap();
     });
-    prune(&open(root), UNNAMED);
+    forget_unnamed(&open(root));
+    prune(&open(root));
     assert_valid(&sandbox.store);
 }
 

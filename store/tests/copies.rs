@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use store::layer::{Entry, EntryKind, LayerIndex};
 use store::tree::{Tree, TreeContent, TreeLayer};
-use store::{ActiveSnapshot, PruneOptions, SnapshotForm, SnapshotId, Store};
+use store::{ActiveSnapshot, SnapshotForm, SnapshotId, Store};
 use sys::RootDir;
 use sys::root_dir::{NodeKind, Timestamp};
 
@@ -367,7 +367,7 @@ fn a_store_that_changes_its_form_unpacks_again() {
     let store = open(&root);
     store.use_snapshot_form(SnapshotForm::Overlay);
     assert!(!store.hold_snapshot(&copies[0]).unwrap());
-    let pruned = store.prune(PruneOptions { unnamed_images: false }, &mut || Ok(Vec::new()));
+    let pruned = store.prune(&mut || Ok(Vec::new()));
     let mut gone = pruned.unwrap().snapshots;
     gone.retain(|id| first.contains(id));
     assert_eq!(gone.len(), 2, "the overlay's snapshots serve nobody");

@@ -1,7 +1,7 @@
 //! Names, IDs, tags, removal.
 use std::collections::{BTreeMap, BTreeSet};
 
-use store::{Digest, Held, NewImage, Platform, Removed, StoreError};
+use store::{Digest, Held, ListedImage, NewImage, Platform, Removed, StoreError};
 
 use crate::support::{assert_valid, image, layer, may_unpack, open, reference, sandbox};
 
@@ -130,6 +130,28 @@ fn an_image_in_use_is_kept() {
     store.release("c1").unwrap();
     let deleted = [Removed::Deleted(made.id())];
     assert_eq!(store.untag(&made.id().hex(), false).unwrap(), deleted);
+}
+
+#[test]
+fn what_is_chosen_is_forgotten_with_all_its_names_or_some() {
+    let sandbox = sandbox();
+    let root = sandbox.store.root().to_owned();
+    let made = image(&sandbox.store, &["app:1", "app:2"], &[&[("a", "1")]]);
+    let other = image(&sandbox.store, &["other"], &[&[("a", "2")]]);
+    std::fs::write(sandbox.store.blob_path(&other.descriptor.digest), "damage").unwrap();
+    // What another handle uses stays, whatever is chosen.
+    assert_eq!(open(&root).forget_images(&|_| true).unwrap(), []);
+    drop(sandbox.store);
+    let store = open(&root);
+    assert_eq!(store.forget_images(&|_| false).unwrap(), []);
+    let first = |listed: ListedImage<'_>| listed.name == Some(&reference("app:1"));
+    assert_eq!(store.forget_images(&first).unwrap(), [Removed::Untagged(reference("app:1"))]);
+    let unreadable = |listed: ListedImage<'_>| listed.image.is_none();
+    let gone = [Removed::Untagged(reference("other")), Removed::Deleted(other.descriptor.digest)];
+    assert_eq!(store.forget_images(&unreadable).unwrap(), gone);
+    let gone = [Removed::Untagged(reference("app:2")), Removed::Deleted(made.id())];
+    assert_eq!(store.forget_images(&|listed| listed.image.is_some()).unwrap(), gone);
+    assert!(store.images().unwrap().is_empty());
 }
 
 #[test]

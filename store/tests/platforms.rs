@@ -2,8 +2,8 @@
 use std::collections::BTreeMap;
 
 use store::{
-    ArchiveKind, Digest, FormOptions, ImageToSave, LayerForm, LoadOptions, Platform, Store,
-    media_type,
+    ArchiveKind, Digest, FormOptions, Held, ImageToSave, LayerForm, LoadOptions, Platform, Removed,
+    Store, StoreError, media_type,
 };
 
 use crate::support::tars::{files_of, tar_of, tar_of_map};
@@ -102,9 +102,9 @@ fn everything_goes_out_as_it_came() {
     let config = format!("blobs/sha256/{}", loaded[0].id.hex());
     assert_eq!((&list[0]["Config"], &list[0]["RepoTags"][0]), (&config.into(), &NAME.into()));
     // Nothing of it is garbage.
-    let options = store::PruneOptions { unnamed_images: true };
     let again = crate::support::open(to.store.root());
-    let pruned = again.prune(options, &mut || Ok(Vec::new())).unwrap();
+    crate::support::forget_unnamed(&again);
+    let pruned = again.prune(&mut || Ok(Vec::new())).unwrap();
     assert_eq!(pruned.blobs, []);
 }
 
@@ -164,4 +164,28 @@ fn another_name_is_for_all_platforms_too() {
     to.store.untag(NAME, false).unwrap();
     to.store.resolve_for("same", &"linux/s390x".parse().unwrap()).unwrap();
     assert_valid(&to.store);
+}
+
+/// A container holds the manifest that it runs, and not the index that the name leads to.
+#[test]
+fn an_index_is_in_use_when_one_of_its_platforms_is() {
+    let to = sandbox();
+    let store = &to.store;
+    store.load(tar_of_map(&odd_layout()).as_slice(), &LoadOptions::default()).unwrap();
+    let running = store.resolve(NAME).unwrap();
+    assert_ne!(running.descriptor.digest, store.listed(NAME).unwrap().1.digest);
+    store.keep("c1", &[Held::Blob(running.descriptor.digest)]).unwrap();
+    let other = crate::support::open(store.root());
+    for text in [NAME, &running.id().hex()] {
+        let refused = other.untag(text, false).unwrap_err();
+        assert!(matches!(refused, StoreError::InUse { ref users, .. } if *users == ["c1"]));
+    }
+    assert_eq!(other.image_usage().unwrap()[0].containers, 1);
+    assert_eq!(other.forget_images(&|_| true).unwrap(), []);
+    store.release("c1").unwrap();
+    let root = store.root().to_owned();
+    drop(to.store);
+    let store = crate::support::open(&root);
+    let removed = [Removed::Untagged(reference(NAME)), Removed::Deleted(running.id())];
+    assert_eq!(store.forget_images(&|_| true).unwrap(), removed);
 }

@@ -256,11 +256,7 @@ fn deep_trees_are_merged_and_removed() {
         store.untag("deep", false).unwrap();
         drop(sandbox.store);
         let store = open(&root);
-        let options = store::PruneOptions { unnamed_images: false };
-        assert_eq!(
-            store.prune(options, &mut || Ok(Vec::new())).unwrap().snapshots.len(),
-            snapshots
-        );
+        assert_eq!(store.prune(&mut || Ok(Vec::new())).unwrap().snapshots.len(), snapshots);
         assert_eq!(store.remove_leftovers().unwrap(), 0);
         assert!(fs::read_dir(root.join("temp")).unwrap().next().is_none());
 

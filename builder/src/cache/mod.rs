@@ -31,11 +31,13 @@ mod key;
 mod limit;
 mod prune;
 mod record;
+mod usage;
 
 pub use check::{CacheProblem, check};
 pub use limit::CacheLimit;
-pub use prune::{CacheSelection, CacheUsage, PrunedCache, keep_within, prune, usage};
+pub use prune::{CacheSelection, PrunedCache, keep_within, prune};
 pub use record::roots;
+pub use usage::{CacheEntry, CacheEntryKind, CacheUsage, entries, usage};
 
 pub(crate) use explain::explain;
 pub(crate) use key::{Inputs, KeyBuilder, StepKey};

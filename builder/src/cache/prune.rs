@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use store::{Digest, Held, PruneOptions, Store, StoreError};
+use store::{Held, Store, StoreError};
 
 use super::budget::{self, Budget, SIZES, Sizes, What};
 use super::limit::CacheLimit;
@@ -36,31 +36,14 @@ pub struct CacheSelection {
 pub struct PrunedCache {
     /// Keys of the records and names of the cache mounts.
     pub entries: Vec<String>,
-    /// Images without names, if asked for.
-    pub images: Vec<Digest>,
     pub bytes: u64,
-}
-
-/// How much the cache takes, in the sense of `system df`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheUsage {
-    pub entries: usize,
-    /// Those that a running build or container holds.
-    pub active: usize,
-    /// Bytes of what no image is made of.
-    pub bytes: u64,
-    pub reclaimable: u64,
 }
 
 /// Forgets records and mounts that `selection` means and that nothing running uses, and collects everything that
 /// nothing leads to any more. No `selection`: only collects.
-pub fn prune(
-    store: &Store,
-    selection: Option<CacheSelection>,
-    unnamed_images: bool,
-) -> Result<PrunedCache, StoreError> {
+pub fn prune(store: &Store, selection: Option<CacheSelection>) -> Result<PrunedCache, StoreError> {
     let mut sweep = Sweep::default();
-    let pruned = store.prune(PruneOptions { unnamed_images }, &mut || {
+    let pruned = store.prune(&mut || {
         if let Some(selection) = selection {
             sweep = Sweep::of(store, selection)?;
         }
@@ -70,7 +53,7 @@ pub fn prune(
     for path in sweep.aside {
         bytes += store.remove_aside(&path)?;
     }
-    Ok(PrunedCache { entries: sweep.entries, images: pruned.images, bytes })
+    Ok(PrunedCache { entries: sweep.entries, bytes })
 }
 
 /// Forgets so much of the cache that the rest is within `limit`, or in use. None if there was nothing to do. What
@@ -91,39 +74,7 @@ pub fn keep_within(store: &Store, limit: CacheLimit) -> Result<Option<PrunedCach
         return Ok(None);
     }
     let selection = CacheSelection { all: false, unused_for: None, limit: Some(limit) };
-    prune(store, Some(selection), false).map(Some)
-}
-
-/// What the records and mounts of the cache take.
-pub fn usage(store: &Store) -> Result<CacheUsage, StoreError> {
-    let cache = Cache::open(store)?;
-    let (held, of_images) = (store.held()?, of_images(store)?);
-    let mut usage = CacheUsage::default();
-    let mut counted = HashSet::new();
-    for record in records(&cache)? {
-        let active = held.contains(&Held::Blob(record.descriptor.digest));
-        usage.entries += 1;
-        usage.active += usize::from(active);
-        for thing in things(&record).filter(|thing| !of_images.contains(thing)) {
-            if counted.insert(thing.clone()) {
-                usage.add(store.size_of(&thing)?.bytes, held.contains(&thing));
-            }
-        }
-    }
-    for mount in mounts(store)? {
-        let idle = mount.lock()?.is_some();
-        usage.entries += 1;
-        usage.active += usize::from(!idle);
-        usage.add(store::usage::measure(&mount.path)?.bytes, !idle);
-    }
-    Ok(usage)
-}
-
-impl CacheUsage {
-    fn add(&mut self, bytes: u64, active: bool) {
-        self.bytes += bytes;
-        self.reclaimable += if active { 0 } else { bytes };
-    }
+    prune(store, Some(selection)).map(Some)
 }
 
 #[derive(Debug, Default)]
@@ -274,7 +225,11 @@ fn chosen(
 }
 
 /// When a record was last found or made. What is in the future is of a clock that was wrong: it counts as now.
-fn used(cache: &Cache, places: &HashMap<String, SystemTime>, record: &Record) -> SystemTime {
+pub(super) fn used(
+    cache: &Cache,
+    places: &HashMap<String, SystemTime>,
+    record: &Record,
+) -> SystemTime {
     let place = places.get(&record.key).copied().unwrap_or(SystemTime::UNIX_EPOCH);
     place.max(modified(&cache.path(&record.key, "json"))).min(SystemTime::now())
 }
@@ -286,7 +241,7 @@ pub(super) struct Mount {
 }
 
 impl Mount {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let parent = self.path.parent().and_then(Path::file_name).unwrap_or_default();
         let number = self.path.file_name().unwrap_or_default();
         format!("{}/{}", parent.to_string_lossy(), number.to_string_lossy())
@@ -297,7 +252,7 @@ impl Mount {
     }
 
     /// None while a RUN uses it.
-    fn lock(&self) -> Result<Option<File>, StoreError> {
+    pub(super) fn lock(&self) -> Result<Option<File>, StoreError> {
         let path = self.lock_path();
         let mut options = File::options();
         let file = options.create(true).truncate(false).write(true).open(&path);
@@ -319,7 +274,7 @@ pub(super) fn mounts(store: &Store) -> Result<Vec<Mount>, StoreError> {
     Ok(mounts)
 }
 
-fn records(cache: &Cache) -> Result<Vec<Record>, StoreError> {
+pub(super) fn records(cache: &Cache) -> Result<Vec<Record>, StoreError> {
     Ok(records_in(cache, &paths_in(&cache.steps)?).collect())
 }
 
@@ -334,12 +289,12 @@ pub(super) fn things(record: &Record) -> impl Iterator<Item = Held> {
     std::iter::once(Held::Blob(record.descriptor.digest)).chain(snapshot)
 }
 
-fn of_images(store: &Store) -> Result<HashSet<Held>, StoreError> {
+pub(super) fn of_images(store: &Store) -> Result<HashSet<Held>, StoreError> {
     Ok(store.image_contents()?.into_iter().flat_map(|(_, things)| things).collect())
 }
 
 /// A place in a Dockerfile is written whenever its step is solved, made or not.
-fn last_used(cache: &Cache) -> Result<HashMap<String, SystemTime>, StoreError> {
+pub(super) fn last_used(cache: &Cache) -> Result<HashMap<String, SystemTime>, StoreError> {
     let mut last = HashMap::new();
     for path in paths_in(&cache.places)? {
         if let Ok(key) = fs::read_to_string(&path) {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use builder::BuildRequest;
 use builder::request::NoCache;
-use store::PruneOptions;
 
 use super::{Bench, later};
 
@@ -141,9 +140,8 @@ fn collection_keeps_what_records_lead_to() {
     let request = bench.request(FILES);
     let (first, _) = bench.build(&request);
     bench.store.untag("img", false).unwrap();
-    let options = PruneOptions { unnamed_images: true };
     let store = reopened(&bench);
-    store.prune(options, &mut || builder::cache::roots(&bench.store)).unwrap();
+    store.prune(&mut || builder::cache::roots(&bench.store)).unwrap();
     let (second, _) = bench.build(&request);
     assert_eq!((second.cached, second.image_id), (4, first.image_id));
 }
@@ -158,7 +156,7 @@ fn records_whose_layers_are_gone_are_no_records() {
     let Bench { dir, store } = bench;
     drop(store);
     let open = || store::Store::open(&dir.path().join("store"), &dir.path().join("state"));
-    let pruned = open().unwrap().prune(PruneOptions { unnamed_images: true }, &mut || Ok(vec![]));
+    let pruned = open().unwrap().prune(&mut || Ok(vec![]));
     assert!(!pruned.unwrap().blobs.is_empty());
     let bench = Bench { store: open().unwrap(), dir };
     let (again, told) = bench.build(&request);

@@ -239,7 +239,11 @@ pub(crate) struct InfoArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DfArgs {
-    /// `table`, `table TEMPLATE`, `json` (an object a line) or a template for each line
+    /// Every image with what it shares and has alone, and every entry of the build cache
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// `table`, `table TEMPLATE`, `json` (an object a line) or a template for each line; with `--verbose` `json` or a
+    /// template for everything
     #[arg(long)]
     pub(crate) format: Option<String>,
 }

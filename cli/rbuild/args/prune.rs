@@ -46,8 +46,9 @@ pub(crate) struct ImagePruneArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) force: bool,
-    #[arg(long, hide = true, value_parser = no_filter)]
-    pub(crate) filter: Option<String>,
+    /// Only images that fit: `until=TIME|AGE`, `label=NAME[=VALUE]`, `label!=NAME[=VALUE]`; may be repeated
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    pub(crate) filters: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -58,8 +59,10 @@ pub(crate) struct SystemPruneArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) force: bool,
-    #[arg(long, hide = true, value_parser = no_filter)]
-    pub(crate) filter: Option<String>,
+    /// Only images that fit (as for `image prune`), and only cache that was not used since `until=TIME|AGE`; cache has
+    /// no labels, and with `label=` stays
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    pub(crate) filters: Vec<String>,
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = no_volumes)]
     pub(crate) volumes: Option<String>,
 }
@@ -78,10 +81,6 @@ fn unused_for(text: &str) -> Result<Duration, String> {
     let nanoseconds = parser::duration::parse(age).map_err(|error| error.to_string())?;
     let nanoseconds = u64::try_from(nanoseconds).map_err(|_| "it is negative".to_owned())?;
     Ok(Duration::from_nanos(nanoseconds))
-}
-
-fn no_filter(_: &str) -> Result<String, String> {
-    Err("filters are supported by `rbuild builder prune` only".to_owned())
 }
 
 fn no_volumes(_: &str) -> Result<String, String> {

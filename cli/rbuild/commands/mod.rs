@@ -3,6 +3,7 @@
 mod build;
 mod container;
 mod convert;
+mod df;
 mod dockerfile;
 mod engine;
 mod export;
@@ -12,6 +13,7 @@ mod images;
 mod import;
 mod info;
 mod inspect;
+mod labels;
 mod leftovers;
 mod load;
 mod parse;
@@ -56,7 +58,7 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Run(args) => Ok(run::run(&args, &environment)),
         Command::Builder(args) => prune::builder(&args, &environment),
         Command::Image(args) => image::run(&args, &environment),
-        Command::Df(args) => system::df(&args, &environment),
+        Command::Df(args) => df::run(&args, &environment),
         Command::Prune(args) => prune::system(&args, &environment),
         Command::System(args) => system::run(&args, &environment),
         Command::Info(args) => info::run(&args, &environment),

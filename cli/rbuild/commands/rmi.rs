@@ -3,7 +3,6 @@
 use anyhow::Result;
 use cli::environment::Environment;
 use cli::{Exit, output};
-use store::gc::PruneOptions;
 use store::{Removed, Store, StoreError};
 
 use super::{open_store, report_of};
@@ -35,8 +34,7 @@ pub(crate) fn run(args: &RmiArgs, environment: &Environment) -> Result<Exit> {
 
 /// Removes what only the deleted images used. What the build cache refers to stays.
 fn free_space(store: &Store) -> Result<()> {
-    let options = PruneOptions { unnamed_images: false };
-    store.prune(options, &mut || builder::cache::roots(store))?;
+    store.prune(&mut || builder::cache::roots(store))?;
     Ok(())
 }
 

@@ -8,6 +8,8 @@
 //! | `list.rs`    | summaries and history                                    |
 //! | `put.rs`     | new images, from a configuration and layers              |
 //! | `untag.rs`   | removing names and images                                |
+//! | `forget.rs`  | removing what nobody uses                                |
+mod forget;
 mod list;
 pub(crate) mod names;
 mod put;
@@ -24,6 +26,7 @@ use crate::media_type;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
+pub use forget::ListedImage;
 pub use list::{HistoryEntry, ImageSummary};
 pub use put::NewImage;
 pub use untag::Removed;

@@ -1,5 +1,5 @@
 //! Removing names and images, with the rules of `docker rmi`.
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::names;
 use super::resolve::find_by_name;
@@ -47,7 +47,7 @@ impl Store {
         used: &[(String, Digest)],
     ) -> Result<Vec<Removed>> {
         let last = index.manifests.iter().filter(|e| e.digest == entry.digest).count() == 1;
-        let users = users_of(used, &entry.digest);
+        let users = users_of(used, &self.manifests_of(entry));
         if last && !users.is_empty() && !force {
             return Err(StoreError::InUse { id: self.id_for_report(entry), users });
         }
@@ -78,7 +78,7 @@ impl Store {
             return Err(StoreError::SeveralNames { id, names });
         }
         let users: Vec<_> =
-            entries.iter().flat_map(|entry| users_of(used, &entry.digest)).collect();
+            entries.iter().flat_map(|entry| users_of(used, &self.manifests_of(entry))).collect();
         if !users.is_empty() && !force {
             return Err(StoreError::InUse { id, users });
         }
@@ -92,7 +92,7 @@ impl Store {
     }
 
     /// An image that is damaged can be removed too; then its manifest's digest stands for its ID.
-    fn id_for_report(&self, entry: &Descriptor) -> Digest {
+    pub(crate) fn id_for_report(&self, entry: &Descriptor) -> Digest {
         self.id_of(entry).unwrap_or(entry.digest)
     }
 
@@ -109,7 +109,7 @@ impl Store {
     }
 }
 
-fn users_of(used: &[(String, Digest)], manifest: &Digest) -> Vec<String> {
-    let of_image = used.iter().filter(|(_, digest)| digest == manifest);
+fn users_of(used: &[(String, Digest)], manifests: &HashSet<Held>) -> Vec<String> {
+    let of_image = used.iter().filter(|(_, digest)| manifests.contains(&Held::Blob(*digest)));
     of_image.map(|(name, _)| name.clone()).collect()
 }

@@ -1,4 +1,5 @@
 //! What takes how much space, and who uses it.
+mod images;
 mod measure;
 
 use std::collections::HashSet;
@@ -10,6 +11,7 @@ use crate::image::select::MAX_NESTING;
 use crate::lease::{self, Held};
 use crate::open::Store;
 
+pub use images::ImageUsage;
 pub use measure::{Measured, measure};
 
 /// The file system that the store is on, in bytes.

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use store::layer::{Entry, EntryKind, LayerWriter, compare_paths};
 use store::{
-    Descriptor, DiffId, History, Image, ImageConfig, NewImage, Platform, Reference, SnapshotForm,
-    Store, media_type,
+    Descriptor, DiffId, History, Image, ImageConfig, NewImage, Platform, Reference, Removed,
+    SnapshotForm, Store, media_type,
 };
 use tempfile::TempDir;
 
@@ -44,6 +44,11 @@ pub(crate) fn may_unpack() -> bool {
 
 pub(crate) fn open(root: &Path) -> Store {
     Store::open(root, &root.with_extension("state")).unwrap()
+}
+
+/// As `image prune` without options.
+pub(crate) fn forget_unnamed(store: &Store) -> Vec<Removed> {
+    store.forget_images(&|listed| listed.name.is_none()).unwrap()
 }
 
 pub(crate) fn reference(text: &str) -> Reference {

@@ -1,13 +1,17 @@
 //! `rbuild builder prune`, `rbuild image prune`, `rbuild system prune`: what is not used goes.
 
+mod filter;
+
 use std::io::{self, BufRead};
+use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 use builder::cache::{CacheLimit, CacheSelection, PrunedCache};
 use cli::environment::Environment;
 use cli::{Exit, output};
-use store::{Held, Removed, Store, StoreError};
+use store::{Removed, Store, StoreError};
 
+use self::filter::{CacheFilter, PruneFilter};
 use super::{open_store, settings};
 use crate::args::{BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, SystemPruneArgs};
 
@@ -22,7 +26,7 @@ fn cache(args: &CachePruneArgs, environment: &Environment) -> Result<Exit> {
     ask(args.force, &format!("WARNING! This will remove {what}."))?;
     let selection = CacheSelection { all: args.all, unused_for: args.filter, limit: limit(args)? };
     let store = open_store(environment)?;
-    show(&[], &builder::cache::prune(&store, Some(selection), false)?)
+    show(&[], &builder::cache::prune(&store, Some(selection))?)
 }
 
 /// As `docker buildx prune` means its three options.
@@ -42,20 +46,41 @@ fn limit(args: &CachePruneArgs) -> Result<Option<CacheLimit>> {
 }
 
 pub(super) fn images(args: &ImagePruneArgs, environment: &Environment) -> Result<Exit> {
-    ask(args.force, &format!("WARNING! This will remove {}.", which_images(args.all)))?;
+    let filter = PruneFilter::parse(&args.filters, SystemTime::now())?;
+    let images = which_images(args.all);
+    ask(args.force, &format!("WARNING! This will remove {images}{}.", filtered(&args.filters)))?;
     let store = open_store(environment)?;
-    let removed = if args.all { untag_unused(&store)? } else { Vec::new() };
-    show(&removed, &builder::cache::prune(&store, None, true)?)
+    let removed = forget(&store, args.all, &filter)?;
+    show(&removed, &builder::cache::prune(&store, None)?)
 }
 
 pub(super) fn system(args: &SystemPruneArgs, environment: &Environment) -> Result<Exit> {
-    let cache = if args.all { "all build cache" } else { "unused build cache" };
-    let images = which_images(args.all);
-    ask(args.force, &format!("WARNING! This will remove:\n  - {images}\n  - {cache}\n"))?;
+    let now = SystemTime::now();
+    let filter = PruneFilter::parse(&args.filters, now)?;
+    let selected = |unused_for| Some(CacheSelection { all: args.all, unused_for, limit: None });
+    let selection = match filter.of_cache(now) {
+        CacheFilter::Everything => selected(None),
+        CacheFilter::UnusedFor(age) => selected(Some(age)),
+        CacheFilter::Nothing => None,
+    };
+    let cache = match selection {
+        None => "",
+        Some(_) if args.all => "\n  - all build cache",
+        Some(_) => "\n  - unused build cache",
+    };
+    let (images, fitting) = (which_images(args.all), filtered(&args.filters));
+    ask(args.force, &format!("WARNING! This will remove{fitting}:\n  - {images}{cache}\n"))?;
     let store = open_store(environment)?;
-    let removed = if args.all { untag_unused(&store)? } else { Vec::new() };
-    let selection = CacheSelection { all: args.all, unused_for: None, limit: None };
-    show(&removed, &builder::cache::prune(&store, Some(selection), true)?)
+    let removed = forget(&store, args.all, &filter)?;
+    show(&removed, &builder::cache::prune(&store, selection)?)
+}
+
+/// What the question says of the filters.
+fn filtered(filters: &[String]) -> String {
+    match filters {
+        [] => String::new(),
+        filters => format!(", as far as it fits `{}`", filters.join("` and `")),
+    }
 }
 
 fn which_images(all: bool) -> &'static str {
@@ -79,23 +104,13 @@ fn ask(force: bool, warning: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes every image that no running build or container holds.
-fn untag_unused(store: &Store) -> Result<Vec<Removed>> {
-    let held = store.held_by_others()?;
-    let mut removed = Vec::new();
-    for image in store.images()? {
-        let used = [image.manifest, image.id].iter().any(|blob| held.contains(&Held::Blob(*blob)));
-        if used {
-            continue;
-        }
-        match store.untag(&image.id.to_string(), true) {
-            Ok(done) => removed.extend(done),
-            // Somebody else was faster, or has just begun to use it.
-            Err(StoreError::ImageNotFound { .. } | StoreError::InUse { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(removed)
+/// Removes the images that fit and that no running build or container uses; those with names only if `all` may go.
+fn forget(store: &Store, all: bool, filter: &PruneFilter) -> Result<Vec<Removed>, StoreError> {
+    store.forget_images(&|listed| match listed.image {
+        Some(image) => (all || listed.name.is_none()) && filter.admits(&image.config),
+        // Of what cannot be read nothing is known, and `store check` tells of it by its name.
+        None => listed.name.is_none() && filter.is_empty(),
+    })
 }
 
 fn show(removed: &[Removed], pruned: &PrunedCache) -> Result<Exit> {
@@ -103,8 +118,7 @@ fn show(removed: &[Removed], pruned: &PrunedCache) -> Result<Exit> {
         Removed::Untagged(name) => format!("untagged: {}\n", name.familiar()),
         Removed::Deleted(id) => format!("deleted: {id}\n"),
     });
-    let unnamed = pruned.images.iter().map(|id| format!("deleted: {id}\n"));
-    let images: String = removed.chain(unnamed).collect();
+    let images: String = removed.collect();
     let entries: String = pruned.entries.iter().map(|entry| format!("{entry}\n")).collect();
     let lists = [("Deleted Images", images), ("Deleted build cache objects", entries)];
     let mut text = String::new();
