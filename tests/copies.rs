@@ -73,6 +73,31 @@ fn a_store_that_changes_its_form_goes_on_with_its_cache() {
     sandbox.rbuild(["run", "--rm", "x", "true"]).exits(125).says("known are overlay and copy");
 }
 
+/// More than the kernel takes lower directories.
+#[test]
+fn six_hundred_runs_are_stacked() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let runs: String =
+        (0..600).map(|n| format!("RUN echo {n} >>/log && rm -f /f* && >/f{n}\n")).collect();
+    sandbox.build(&format!("FROM busybox\n{runs}"), &["-t", "deep"]).success();
+    let script = "wc -l </log; tail -n 1 /log; echo /f*";
+    let shown = sandbox.rbuild(["run", "--rm", "deep", "sh", "-c", script]).success();
+    shown.prints("600\n599\n/f599\n");
+    // Again from what others made of it.
+    let save = ["save", "-o", "deep.tar", "deep"];
+    sandbox.rbuild(save).success();
+    sandbox.rbuild(["system", "prune", "-a", "-f"]).success();
+    sandbox.rbuild(["load", "-i", "deep.tar"]).success();
+    sandbox
+        .rbuild(["run", "--rm", "deep", "sh", "-c", script])
+        .success()
+        .prints("600\n599\n/f599\n");
+    sandbox.validate();
+}
+
 #[test]
 fn sixty_runs_are_stacked() {
     if !privileged() {

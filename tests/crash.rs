@@ -11,8 +11,8 @@ const DOCKERFILE: &str = "FROM busybox AS a\nCOPY data /data\nRUN sleep 0.1; cp 
      FROM busybox AS b\nRUN for i in 1 2 3 4 5 6 7 8; do head -c 300000 /dev/zero > /f$i; done\n\
      FROM busybox\nCOPY --from=a /copy /a\nCOPY --from=b /f1 /f2 /b/\nRUN sleep 0.05; sha256sum /a/* > /sums\n";
 
-/// Four times as many if all faults are tried.
-const KILLS: u32 = 50;
+/// Eight times as many if all faults are tried. Other commands, and random moments, are in `faults::moments`.
+const KILLS: u32 = 25;
 
 #[test]
 fn a_killed_build_leaves_a_valid_store_and_nothing_else() {
@@ -24,7 +24,7 @@ fn a_killed_build_leaves_a_valid_store_and_nothing_else() {
         sandbox.write(&format!("context/data/{number}"), &format!("{number}\n").repeat(4000));
     }
     let whole = whole_build(&sandbox);
-    let kills = if crate::support::all_faults() { 4 * KILLS } else { KILLS };
+    let kills = if crate::support::all_faults() { 8 * KILLS } else { KILLS };
     for kill in 0..kills {
         kill_a_build(&sandbox, whole * kill / kills, kill);
         sandbox.validate();

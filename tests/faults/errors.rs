@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::operations::{Operation, World, operation};
 use super::points as some_of;
 use super::tracer::{self, Fault, Points, Traced};
-use crate::support::privileged;
+use crate::support::{all_faults, privileged};
 
 const OF_THE_DISK: &[Errno] = &[Errno::ENOSPC, Errno::EIO, Errno::EDQUOT];
 const OF_DESCRIPTORS: &[Errno] = &[Errno::EMFILE, Errno::ENFILE];
@@ -52,6 +52,33 @@ fn load() {
 fn save() {
     let args = &["save", "-o", "out.tar", "kept", "old"];
     survives_errors(Operation { output: Some("out.tar"), ..operation(args) });
+}
+
+#[test]
+fn save_to_a_directory() {
+    let args = &["save", "--format", "oci-dir", "-o", "out", "kept", "old"];
+    survives_errors(Operation { output: Some("out"), ..operation(args) });
+}
+
+#[test]
+fn convert_to_the_store() {
+    survives_errors(operation(&[
+        "convert",
+        "--compression",
+        "gzip",
+        "oci-archive:load.tar",
+        "store:new",
+    ]));
+}
+
+#[test]
+fn prune_of_some_images() {
+    survives_errors(operation(&["image", "prune", "-a", "-f", "--filter", "label=x=y"]));
+}
+
+#[test]
+fn repair() {
+    survives_errors(Operation { damaged: true, ..operation(&["store", "check", "--repair"]) });
 }
 
 #[test]
@@ -132,8 +159,7 @@ fn survives(operation: Operation, points: Points, errors: &[Errno]) {
     };
     let count = traced(None).calls.len();
     let (mut tried, mut problems) = (0, Vec::new());
-    for at in some_of(count) {
-        let errno = errors[tried % errors.len()];
+    for (at, errno) in faults(count, errors) {
         let failed = traced(Some(Fault::Fail { at, errno }));
         let call = failed.calls.get(at - 1).map_or("", String::as_str);
         let when = format!("{errno} at {at} of {count}, `{call}`");
@@ -143,7 +169,20 @@ fn survives(operation: Operation, points: Points, errors: &[Errno]) {
         tried += 1;
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    println!("{:?}: {tried} of {count} points", operation.args);
+    println!("{:?}: {tried} errors at {count} points", operation.args);
+}
+
+/// Every error at every point if all faults are tried, else the errors in turn at some.
+fn faults(count: usize, errors: &[Errno]) -> Vec<(usize, Errno)> {
+    let points = some_of(count).enumerate();
+    let pairs = points.flat_map(|(number, at)| {
+        let errors = match all_faults() {
+            true => errors,
+            false => std::slice::from_ref(&errors[number % errors.len()]),
+        };
+        errors.iter().map(move |errno| (at, *errno))
+    });
+    pairs.collect()
 }
 
 /// It fails with the cause, or it does without what failed.

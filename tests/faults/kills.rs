@@ -44,6 +44,33 @@ fn save() {
 }
 
 #[test]
+fn save_to_a_directory() {
+    let args = &["save", "--format", "oci-dir", "-o", "out", "kept", "old"];
+    survives_kills(Operation { output: Some("out"), ..operation(args) });
+}
+
+#[test]
+fn convert_to_the_store() {
+    survives_kills(operation(&[
+        "convert",
+        "--compression",
+        "gzip",
+        "oci-archive:load.tar",
+        "store:new",
+    ]));
+}
+
+#[test]
+fn prune_of_some_images() {
+    survives_kills(operation(&["image", "prune", "-a", "-f", "--filter", "label=x=y"]));
+}
+
+#[test]
+fn repair() {
+    survives_kills(Operation { damaged: true, ..operation(&["store", "check", "--repair"]) });
+}
+
+#[test]
 fn import() {
     survives_kills(operation(&["import", "context/rootfs.tar", "new"]));
 }

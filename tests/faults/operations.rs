@@ -19,10 +19,12 @@ pub(super) struct Operation {
     pub(super) output: Option<&'static str>,
     /// Starts without a store.
     pub(super) first: bool,
+    /// Starts with damage, and is what mends it.
+    pub(super) damaged: bool,
 }
 
 pub(super) const fn operation(args: &'static [&'static str]) -> Operation {
-    Operation { args, again: None, output: None, first: false }
+    Operation { args, again: None, output: None, first: false, damaged: false }
 }
 
 /// A store that is made once and put back before each try.
@@ -79,14 +81,33 @@ impl World {
             copy(&self.sandbox.path("template"), &self.sandbox.root());
         }
         if let Some(output) = operation.output {
-            let _absent = fs::remove_file(self.sandbox.path(output));
+            remove(&self.sandbox.path(output));
         }
+        if operation.damaged {
+            self.damage_what_can_be_mended();
+        }
+    }
+
+    /// An unpacked file, the records of snapshots, a name that is a temporary file's: no image is lost by it.
+    fn damage_what_can_be_mended(&self) {
+        let root = self.sandbox.root();
+        let mut files = Vec::new();
+        files_below(&root.join("snapshots/fs"), &mut files);
+        let file = files.iter().find(|path| path.ends_with("old/a")).expect("it is unpacked");
+        fs::write(file, "x\n").unwrap();
+        for record in fs::read_dir(root.join("snapshots/chains")).unwrap() {
+            fs::write(record.unwrap().path(), "nothere").unwrap();
+        }
+        fs::write(root.join("images/blobs/sha256/nonsense"), "").unwrap();
     }
 
     /// What is wrong after the operation was disturbed, or when it is repeated.
     pub(super) fn problem_after(&self, operation: &Operation) -> Option<String> {
         assert_nothing_left(&self.sandbox);
-        let problem = self.damage(operation);
+        let problem = match operation.damaged {
+            true => self.changed(operation),
+            false => self.damage(operation),
+        };
         if problem.is_some() {
             return problem;
         }
@@ -98,8 +119,16 @@ impl World {
         if problem.is_some() {
             return problem;
         }
-        let left = self.left_after_prune();
+        let mut left = self.left_after_prune();
+        // What is found damaged is never thrown away.
+        left.retain(|path| !operation.damaged || !path.starts_with("damaged/"));
         (!left.is_empty()).then(|| format!("prune leaves {left:?}"))
+    }
+
+    /// What is wrong after the operation was disturbed.
+    pub(super) fn problem_now(&self, operation: &Operation) -> Option<String> {
+        assert_nothing_left(&self.sandbox);
+        self.damage(operation)
     }
 
     fn damage(&self, operation: &Operation) -> Option<String> {
@@ -107,12 +136,16 @@ impl World {
         if check.status != Some(0) || !check.stdout.is_empty() {
             return Some(check.to_string());
         }
+        self.changed(operation)
+    }
+
+    fn changed(&self, operation: &Operation) -> Option<String> {
         let changed = !operation.first && blobs_of_kept(&self.sandbox.root()) != self.kept;
         changed.then(|| "images changed that had nothing to do with it".to_owned())
     }
 
     /// What there is beside the store's own files when everything has been removed.
-    fn left_after_prune(&self) -> Vec<String> {
+    pub(super) fn left_after_prune(&self) -> Vec<String> {
         self.sandbox.rbuild(["system", "prune", "-a", "-f"]).success();
         assert_nothing_left(&self.sandbox);
         let root = self.sandbox.root();
