@@ -1,27 +1,19 @@
-//! `rcompose`: runs compose stacks. Not built yet; it says so instead of pretending.
+//! `rcompose`: reads compose files. Stacks are not run yet; commands that would are refused by name.
+
+mod args;
+mod commands;
+mod disk;
 
 use std::process::ExitCode;
 
+use args::Args;
 use clap::Parser;
-use cli::Exit;
-use cli::report::{self, Report};
-
-/// Runs compose stacks, without a daemon. Not built yet.
-#[derive(Debug, Parser)]
-#[command(name = "rcompose", version)]
-struct Args {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    words: Vec<String>,
-}
+use cli::report;
 
 fn main() -> ExitCode {
-    match Args::try_parse() {
-        Ok(_) => {
-            Report::error("rcompose is not built yet")
-                .hint("`rbuild` builds and runs single images")
-                .print();
-            Exit::Failure.into()
-        }
-        Err(err) => report::usage(&err).into(),
-    }
+    let exit = match Args::try_parse() {
+        Ok(args) => commands::run(args),
+        Err(error) => report::usage(&error),
+    };
+    exit.into()
 }

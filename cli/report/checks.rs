@@ -128,7 +128,7 @@ fn sarif_result(source: &Source, warning: &Warning) -> Value {
 }
 
 /// A file name as a relative reference.
-fn uri(name: &str) -> String {
+pub(super) fn uri(name: &str) -> String {
     let mut uri = String::new();
     for byte in name.bytes() {
         match byte {

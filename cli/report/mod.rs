@@ -10,6 +10,8 @@
 //! ```
 
 pub mod checks;
+pub mod compose;
+pub mod compose_checks;
 pub mod dockerfile;
 pub mod outline;
 pub mod space;

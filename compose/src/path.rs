@@ -69,10 +69,11 @@ impl TreePath {
         }
     }
 
-    /// Whether `other` is the same path, where this one's `*` stand for anything.
-    pub fn covers(&self, other: &TreePath) -> bool {
-        self.parts.len() == other.parts.len()
-            && self.parts.iter().zip(&other.parts).all(|(wanted, part)| part_matches(part, wanted))
+    /// The path with `from` at its start replaced by `to`; none when it starts otherwise.
+    pub fn moved(&self, from: &TreePath, to: &TreePath) -> Option<TreePath> {
+        let tail = self.parts.strip_prefix(&from.parts[..])?;
+        let parts = to.parts.iter().chain(tail).cloned().collect();
+        Some(TreePath { parts })
     }
 
     /// The path with dots before indices too, as schema errors show it: `services.web.ports.0`.

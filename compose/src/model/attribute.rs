@@ -54,6 +54,20 @@ impl Misfit {
         Misfit::new(ValueError::Unexpected { wanted, found: kind(node).to_owned() }, node)
     }
 
+    /// `services[web].mem_limit`
+    pub(crate) fn describe(&self) -> String {
+        let mut path = String::new();
+        for (at, key) in self.path.iter().rev().enumerate() {
+            match at {
+                0 => path.push_str(key),
+                1 => path.push_str(&format!("[{key}]")),
+                _ if key.starts_with('[') => path.push_str(key),
+                _ => path.push_str(&format!(".{key}")),
+            }
+        }
+        path
+    }
+
     fn below(mut self, key: String) -> Misfit {
         self.path.push(key);
         self
@@ -84,6 +98,15 @@ pub(crate) fn field<T: Attribute + Default>(map: &Map, key: &str) -> Result<T, M
         Some(node) => T::decode(node).map_err(|misfit| misfit.below(key.to_owned())),
         None => Ok(T::default()),
     }
+}
+
+/// The value below `key`, or below the name it has in JSON.
+pub(crate) fn field_named<T: Attribute + Default>(
+    map: &Map,
+    key: &str,
+    json: &str,
+) -> Result<T, Misfit> {
+    field(map, if map.contains(key) { key } else { json })
 }
 
 pub(crate) fn extensions(map: &Map) -> Extensions {

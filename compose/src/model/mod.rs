@@ -27,10 +27,11 @@ mod network;
 mod port;
 mod project;
 
+mod selection;
 mod service;
 mod volume;
 
-pub(crate) use attribute::Attribute;
+pub(crate) use attribute::{Attribute, kind};
 pub use attribute::{Extensions, Misfit, ValueError};
 pub use build::{Build, SshKeys};
 pub use bytes::Bytes;
@@ -56,5 +57,6 @@ pub use mount::{BindOptions, ImageOptions, Mount, TmpfsOptions, VolumeOptions};
 pub use network::{Ipam, IpamPool, Network, ServiceNetwork};
 pub use port::Port;
 pub use project::Project;
-pub use service::{Dependency, Logging, Service};
+pub use selection::SelectionError;
+pub use service::{Dependency, Extends, Logging, Service};
 pub use volume::Volume;

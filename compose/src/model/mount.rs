@@ -1,6 +1,7 @@
 //! `volumes` of a service.
 
-use super::{Bytes, Labels};
+use super::{Attribute, Bytes, Labels};
+use crate::render::{Data, Form};
 
 record! {
     /// What is mounted where.
@@ -45,5 +46,12 @@ record! {
 record! {
     pub struct ImageOptions {
         subpath: String = "subpath",
+    }
+}
+
+impl Mount {
+    /// The long form, as `config` prints it.
+    pub fn document(&self, form: Form) -> Data {
+        self.encode(form)
     }
 }

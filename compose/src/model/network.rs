@@ -23,6 +23,7 @@ record! {
     pub struct Ipam {
         driver: String = "driver",
         config: Vec<IpamPool> = "config",
+        options: Options = "options",
     }
 }
 

@@ -1,5 +1,8 @@
 //! `ports`
 
+use super::Attribute;
+use crate::render::{Data, Form};
+
 record! {
     /// A port of the container, and where on the host it is published.
     pub struct Port {
@@ -11,5 +14,12 @@ record! {
         published: String = "published",
         protocol: String = "protocol",
         app_protocol: String = "app_protocol",
+    }
+}
+
+impl Port {
+    /// The long form, as `config` prints it.
+    pub fn document(&self, form: Form) -> Data {
+        self.encode(form)
     }
 }

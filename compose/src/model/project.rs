@@ -55,7 +55,10 @@ impl Project {
         put(&mut fields, ("volumes", "volumes"), false, &self.volumes, form);
         put(&mut fields, ("secrets", "secrets"), false, &self.secrets, form);
         put(&mut fields, ("configs", "configs"), false, &self.configs, form);
-        put(&mut fields, ("models", "models"), false, &self.models, form);
+        // Compose leaves the models out of JSON.
+        if form == Form::Yaml {
+            put(&mut fields, ("models", "models"), false, &self.models, form);
+        }
         match form {
             Form::Yaml => {
                 put_extensions(&mut fields, &self.extensions, form);

@@ -26,7 +26,9 @@ macro_rules! record {
                     return Err($crate::model::attribute::Misfit::expected("a mapping", node));
                 };
                 Ok(Self {
-                    $( $field: $crate::model::attribute::field(map, $key)?, )*
+                    $( $field: $crate::model::attribute::field_named(
+                        map, $key, record!(@json_name $key $($flag $($other)?)?),
+                    )?, )*
                     extensions: $crate::model::attribute::extensions(map),
                 })
             }

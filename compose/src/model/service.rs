@@ -46,6 +46,7 @@ record! {
         environment: Environment = "environment",
         env_file: Vec<EnvFile> = "env_file",
         expose: StringOrNumberList = "expose",
+        extends: Option<Extends> = "extends",
         external_links: Vec<String> = "external_links",
         extra_hosts: Hosts = "extra_hosts",
         group_add: Vec<String> = "group_add",
@@ -114,6 +115,14 @@ impl Service {
     /// The image to run: the one named, or the one a build makes.
     pub fn image_name(&self, project: &str, service: &str) -> String {
         if self.image.is_empty() { format!("{project}-{service}") } else { self.image.clone() }
+    }
+}
+
+record! {
+    /// What is left of an `extends` that found nothing to extend.
+    pub struct Extends {
+        file: String = "file",
+        service: String = "service",
     }
 }
 

@@ -6,82 +6,81 @@ use crate::yaml::go_float;
 /// Without any space.
 pub fn compact(data: &Data) -> String {
     let mut text = String::new();
-    write(&mut text, data, None);
+    Writer { out: &mut text, indent: None }.value(data, 0);
     text
 }
 
-/// Two spaces for each level, no newline at the end.
-pub fn indented(data: &Data) -> String {
+/// So many spaces for each level, no newline at the end.
+pub fn indented(data: &Data, indent: usize) -> String {
     let mut text = String::new();
-    write(&mut text, data, Some(0));
+    Writer { out: &mut text, indent: Some(indent) }.value(data, 0);
     text
 }
 
-fn write(out: &mut String, data: &Data, level: Option<usize>) {
-    match data {
-        Data::Null => out.push_str("null"),
-        Data::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Data::Int(value) => out.push_str(&format!("{value}")),
-        Data::Uint(value) => out.push_str(&format!("{value}")),
-        Data::Float(value) => out.push_str(&float(*value)),
-        Data::Float32(value) => out.push_str(&float(widened(*value))),
-        Data::Timestamp(text) | Data::Text(text) => string(out, text),
-        Data::List(list) => list_text(out, list, level),
-        Data::Record(fields) => object(out, fields.iter(), level),
-        Data::Map(fields) => {
-            let mut sorted: Vec<&(String, Data)> = fields.iter().collect();
-            sorted.sort_by(|a, b| a.0.cmp(&b.0));
-            object(out, sorted.into_iter(), level);
-        }
-    }
+struct Writer<'a> {
+    out: &'a mut String,
+    indent: Option<usize>,
 }
 
-fn list_text(out: &mut String, list: &[Data], level: Option<usize>) {
-    if list.is_empty() {
-        return out.push_str("[]");
+impl Writer<'_> {
+    fn value(&mut self, data: &Data, level: usize) {
+        match data {
+            Data::Null => self.out.push_str("null"),
+            Data::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
+            Data::Int(value) => self.out.push_str(&value.to_string()),
+            Data::Uint(value) => self.out.push_str(&value.to_string()),
+            Data::Float(value) => self.out.push_str(&float(*value)),
+            Data::Float32(value) => self.out.push_str(&float(widened(*value))),
+            Data::Timestamp(text) | Data::Text(text) => string(self.out, text),
+            Data::List(list) => self.list(list, level),
+            Data::Record(fields) => self.object(&fields.iter().collect::<Vec<_>>(), level),
+            Data::Map(fields) => {
+                let mut sorted: Vec<&(String, Data)> = fields.iter().collect();
+                sorted.sort_by(|a, b| a.0.cmp(&b.0));
+                self.object(&sorted, level);
+            }
+        }
     }
-    out.push('[');
-    for (at, item) in list.iter().enumerate() {
+
+    fn list(&mut self, list: &[Data], level: usize) {
+        self.out.push('[');
+        for (at, item) in list.iter().enumerate() {
+            self.separate(at, level + 1);
+            self.value(item, level + 1);
+        }
+        self.close(list.is_empty(), ']', level);
+    }
+
+    fn object(&mut self, fields: &[&(String, Data)], level: usize) {
+        self.out.push('{');
+        for (at, (key, value)) in fields.iter().enumerate() {
+            self.separate(at, level + 1);
+            string(self.out, key);
+            self.out.push_str(if self.indent.is_some() { ": " } else { ":" });
+            self.value(value, level + 1);
+        }
+        self.close(fields.is_empty(), '}', level);
+    }
+
+    fn separate(&mut self, at: usize, level: usize) {
         if at > 0 {
-            out.push(',');
+            self.out.push(',');
         }
-        newline(out, level.map(|it| it + 1));
-        write(out, item, level.map(|it| it + 1));
+        self.newline(level);
     }
-    newline(out, level);
-    out.push(']');
-}
 
-fn object<'a>(
-    out: &mut String,
-    fields: impl Iterator<Item = &'a (String, Data)>,
-    level: Option<usize>,
-) {
-    let mut first = true;
-    out.push('{');
-    for (key, value) in fields {
-        if !first {
-            out.push(',');
+    fn close(&mut self, empty: bool, bracket: char, level: usize) {
+        if !empty {
+            self.newline(level);
         }
-        first = false;
-        newline(out, level.map(|it| it + 1));
-        string(out, key);
-        out.push(':');
-        if level.is_some() {
-            out.push(' ');
-        }
-        write(out, value, level.map(|it| it + 1));
+        self.out.push(bracket);
     }
-    if !first {
-        newline(out, level);
-    }
-    out.push('}');
-}
 
-fn newline(out: &mut String, level: Option<usize>) {
-    if let Some(level) = level {
-        out.push('\n');
-        out.push_str(&"  ".repeat(level));
+    fn newline(&mut self, level: usize) {
+        if let Some(indent) = self.indent {
+            self.out.push('\n');
+            self.out.push_str(&" ".repeat(indent * level));
+        }
     }
 }
 

@@ -50,14 +50,21 @@ pub fn parse(text: &str, file: FileId) -> Result<Vec<Document>, (YamlError, Span
 struct Builder<'input> {
     events: Parser<'input, saphyr_parser::StrInput<'input>>,
     file: FileId,
-    /// Values by anchor, with their sizes; none while the value is still being read.
-    anchors: HashMap<usize, Option<(Node, usize)>>,
+    anchors: HashMap<usize, Anchor>,
     budget: Budget,
     path: TreePath,
     resets: Vec<TreePath>,
 }
 
+/// A value that aliases repeat.
+struct Anchor {
+    path: TreePath,
+    /// None while it is still being read.
+    value: Option<(Marked, usize)>,
+}
+
 /// What a node's tag asks for.
+#[derive(Clone)]
 enum Marked {
     Kept(Node),
     Reset,
@@ -115,7 +122,7 @@ impl<'input> Builder<'input> {
         }
         self.budget.written().map_err(|error| (error, span))?;
         let (node, anchor, tag) = match event {
-            Event::Alias(anchor) => return self.alias(anchor, span).map(Marked::Kept),
+            Event::Alias(anchor) => return self.alias(anchor, span),
             Event::Scalar(text, style, anchor, tag) => {
                 let value = self.scalar(&text, style, tag.as_deref()).map_err(|it| (it, span))?;
                 (Node::new(value, trimmed(span, style)), anchor, tag)
@@ -130,17 +137,23 @@ impl<'input> Builder<'input> {
             }
             _ => (Node::new(Value::Null, span), 0, None),
         };
+        let size = if anchor > 0 { node.count() } else { 0 };
+        let marked = self.mark(node, tag);
         if anchor > 0 {
-            let size = node.count();
-            self.anchors.insert(anchor, Some((node.clone(), size)));
+            self.close(anchor, marked.clone(), size);
         }
-        Ok(self.mark(node, tag))
+        Ok(marked)
     }
 
     fn open(&mut self, anchor: usize) {
         if anchor > 0 {
-            self.anchors.insert(anchor, None);
+            self.anchors.insert(anchor, Anchor { path: self.path.clone(), value: None });
         }
+    }
+
+    fn close(&mut self, anchor: usize, marked: Marked, size: usize) {
+        let path = self.path.clone();
+        self.anchors.insert(anchor, Anchor { path, value: Some((marked, size)) });
     }
 
     fn mark(&mut self, node: Node, tag: Option<Cow<'_, Tag>>) -> Marked {
@@ -158,15 +171,21 @@ impl<'input> Builder<'input> {
         }
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Failure> {
-        match self.anchors.get(&anchor) {
-            Some(Some((node, size))) => {
-                let node = node.clone();
-                self.budget.aliased(*size).map_err(|error| (error, span))?;
-                Ok(node)
-            }
-            _ => Err((YamlError::ContainsItself, span)),
-        }
+    /// The value again. What it takes away from earlier files, it takes away here too.
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Marked, Failure> {
+        let Some(Anchor { path, value }) = self.anchors.get(&anchor) else {
+            let error = YamlError::Syntax { info: "unknown anchor".to_owned() };
+            return Err((error, span));
+        };
+        let Some((marked, size)) = value.clone() else {
+            let (at, anchor) = (self.path.to_string(), path.to_string());
+            return Err((YamlError::ContainsItself { at, anchor }, span));
+        };
+        self.budget.aliased(size).map_err(|error| (error, span))?;
+        let repeated: Vec<TreePath> =
+            self.resets.iter().filter_map(|reset| reset.moved(path, &self.path)).collect();
+        self.resets.extend(repeated);
+        Ok(marked)
     }
 
     fn scalar(
@@ -255,11 +274,14 @@ impl<'input> Builder<'input> {
                 let value = if is_merge(&text, style) { Value::String(text.into()) } else { value };
                 let node = Node::new(value, span);
                 if anchor > 0 {
-                    self.anchors.insert(anchor, Some((node.clone(), 1)));
+                    self.close(anchor, Marked::Kept(node.clone()), 1);
                 }
                 node
             }
-            Event::Alias(anchor) => self.alias(anchor, span)?,
+            Event::Alias(anchor) => match self.alias(anchor, span)? {
+                Marked::Kept(node) => node,
+                Marked::Reset => return Err((YamlError::KeyNotScalar, span)),
+            },
             _ => return Err((YamlError::KeyNotScalar, span)),
         };
         match node.value {

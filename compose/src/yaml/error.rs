@@ -12,8 +12,8 @@ pub enum YamlError {
     KeyNotString { path: String, key: String },
     #[error("yaml: a mapping or list cannot be a key")]
     KeyNotScalar,
-    #[error("yaml: cycle detected: the anchor's value contains itself")]
-    ContainsItself,
+    #[error("yaml: cycle detected: node at path {at} references node at path {anchor}")]
+    ContainsItself { at: String, anchor: String },
     #[error("yaml: document contains excessive aliasing")]
     ExcessiveAliasing,
     #[error("yaml: nested deeper than {limit} levels")]

@@ -1,0 +1,108 @@
+//! `rcompose config`
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use cli::environment::Environment;
+use cli::{Exit, output, report};
+use compose::load::{LoadOptions, load, load_model, names_in_use};
+use compose::render::{Data, Form, json, yaml};
+use compose::{Loaded, Project};
+
+use super::{digests, find, listing, variables};
+use crate::args::{ConfigArgs, DocumentFormat, ProjectArgs};
+use crate::disk::Disk;
+
+pub(super) fn run(
+    args: &ConfigArgs,
+    project: &ProjectArgs,
+    environment: &Environment,
+) -> Result<Exit> {
+    let list = &args.listing;
+    if list.variables {
+        return variables::run(args, project, environment);
+    }
+    if list.any() {
+        return listing::run(args, project, environment);
+    }
+    let text = if args.no_interpolate {
+        model(args, project, environment)?
+    } else {
+        // What is printed can be read again: a dollar is not the start of a variable.
+        document(args, project, environment)?.replace('$', "$$")
+    };
+    if args.quiet {
+        return Ok(Exit::Success);
+    }
+    match &args.output {
+        Some(path) => {
+            fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
+        None => output::write(&text)?,
+    }
+    Ok(Exit::Success)
+}
+
+/// Which stages the flags leave out.
+pub(super) fn options(args: &ConfigArgs, project: &ProjectArgs) -> LoadOptions {
+    LoadOptions {
+        interpolate: !args.no_interpolate,
+        validate: true,
+        normalize: !args.no_normalize && !project.compatibility,
+        resolve_paths: !args.no_path_resolution,
+        check_consistency: !args.no_consistency,
+        resolve_environment: !args.no_env_resolution,
+        discard_env_files: true,
+    }
+}
+
+/// The project with the services and resources that were asked for.
+pub(super) fn selected(
+    args: &ConfigArgs,
+    project: &ProjectArgs,
+    options: LoadOptions,
+    environment: &Environment,
+) -> Result<Project> {
+    let found = find(project, options, environment)?;
+    let Loaded { project: mut loaded, warnings, .. } = load(&found.request, &Disk)?;
+    report::compose::warnings(&warnings);
+    loaded.select(&args.services_wanted)?;
+    if !project.all_resources {
+        loaded.drop_unused();
+    }
+    Ok(loaded)
+}
+
+fn document(args: &ConfigArgs, project: &ProjectArgs, environment: &Environment) -> Result<String> {
+    let mut loaded = selected(args, project, options(args, project), environment)?;
+    if args.resolve_image_digests || args.lock_image_digests {
+        digests::pin(&mut loaded)?;
+    }
+    if !args.no_consistency
+        && let Some(error) = names_in_use(&loaded).into_iter().next()
+    {
+        return Err(error.into());
+    }
+    if args.lock_image_digests {
+        loaded = digests::only_images(loaded);
+    }
+    Ok(match args.format.unwrap_or(DocumentFormat::Yaml) {
+        DocumentFormat::Yaml => yaml(&loaded.document(Form::Yaml)),
+        DocumentFormat::Json => json(&loaded.document(Form::Json), 2),
+    })
+}
+
+/// The merged tree with its variables.
+fn model(args: &ConfigArgs, project: &ProjectArgs, environment: &Environment) -> Result<String> {
+    let found = find(project, options(args, project), environment)?;
+    let (mut tree, warnings) = load_model(&found.request, &Disk)?;
+    report::compose::warnings(&warnings);
+    if args.resolve_image_digests || args.lock_image_digests {
+        digests::pin_tree(&mut tree)?;
+    }
+    let data = Data::of(&tree);
+    Ok(match args.format.unwrap_or(DocumentFormat::Yaml) {
+        DocumentFormat::Yaml => yaml(&data),
+        DocumentFormat::Json => json(&data, 2),
+    })
+}

@@ -1,0 +1,195 @@
+//! One text with variables in it.
+//!
+//! `$$` is a dollar. A dollar that no name and no brace follows stands for itself.
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TemplateError {
+    #[error("Invalid template: {template:?}")]
+    Invalid { template: String },
+    #[error("required variable {name} is missing a value{}", after_colon(message))]
+    Required { name: String, message: String },
+}
+
+fn after_colon(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+/// Where values come from, and which names had none.
+#[derive(Debug)]
+pub struct Variables<F> {
+    lookup: F,
+    /// Variables that were not set and had no default.
+    pub unset: BTreeSet<String>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Variables<F> {
+    pub fn new(lookup: F) -> Variables<F> {
+        Variables { lookup, unset: BTreeSet::new() }
+    }
+
+    pub fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+    }
+}
+
+/// Replaces the variables. The first error ends it.
+pub fn substitute<F: Fn(&str) -> Option<String>>(
+    template: &str,
+    variables: &mut Variables<F>,
+) -> Result<String, TemplateError> {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, piece, after)) = next_piece(rest, template)? {
+        out.push_str(before);
+        match piece {
+            Piece::Dollar => out.push('$'),
+            Piece::Name(name) => out.push_str(&plain(name, variables)),
+            Piece::Braced(name, None) => out.push_str(&plain(name, variables)),
+            Piece::Braced(name, Some((operator, word))) => {
+                out.push_str(&operate(name, operator, word, variables)?);
+            }
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn plain<F: Fn(&str) -> Option<String>>(name: &str, variables: &mut Variables<F>) -> String {
+    variables.get(name).unwrap_or_else(|| {
+        variables.unset.insert(name.to_owned());
+        String::new()
+    })
+}
+
+fn operate<F: Fn(&str) -> Option<String>>(
+    name: &str,
+    operator: Operator,
+    word: &str,
+    variables: &mut Variables<F>,
+) -> Result<String, TemplateError> {
+    let word = substitute(word, variables)?;
+    let value = variables.get(name);
+    let present = value.as_ref().is_some_and(|it| !operator.or_empty || !it.is_empty());
+    Ok(match (operator.kind, present) {
+        (Kind::Default, true) | (Kind::Required, true) => value.unwrap_or_default(),
+        (Kind::Default, false) | (Kind::Alternative, true) => word,
+        (Kind::Alternative, false) => String::new(),
+        (Kind::Required, false) => {
+            return Err(TemplateError::Required { name: name.to_owned(), message: word });
+        }
+    })
+}
+
+/// What follows a name in braces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Operator {
+    pub(super) kind: Kind,
+    /// With a colon: an empty value counts as none.
+    or_empty: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Default,
+    Required,
+    Alternative,
+}
+
+pub(super) enum Piece<'a> {
+    Dollar,
+    Name(&'a str),
+    Braced(&'a str, Option<(Operator, &'a str)>),
+}
+
+/// Text before the next piece, the piece, and what follows it.
+pub(super) type Split<'a> = (&'a str, Piece<'a>, &'a str);
+
+/// The next variable or `$$`; none when the rest is text.
+pub(super) fn next_piece<'a>(
+    text: &'a str,
+    template: &str,
+) -> Result<Option<Split<'a>>, TemplateError> {
+    let mut from = 0;
+    while let Some(found) = text[from..].find('$') {
+        let at = from + found;
+        let after = &text[at + 1..];
+        let before = &text[..at];
+        match after.as_bytes().first() {
+            Some(b'$') => return Ok(Some((before, Piece::Dollar, &after[1..]))),
+            Some(b'{') => {
+                let (piece, rest) = braced(&after[1..], template)?;
+                return Ok(Some((before, piece, rest)));
+            }
+            _ => {
+                let end = name_end(after);
+                if end > 0 {
+                    return Ok(Some((before, Piece::Name(&after[..end]), &after[end..])));
+                }
+                from = at + 1;
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// After `${`.
+fn braced<'a>(text: &'a str, template: &str) -> Result<(Piece<'a>, &'a str), TemplateError> {
+    let invalid = || TemplateError::Invalid { template: template.to_owned() };
+    let end = name_end(text);
+    if end == 0 {
+        return Err(invalid());
+    }
+    let (name, rest) = text.split_at(end);
+    if let Some(rest) = rest.strip_prefix('}') {
+        return Ok((Piece::Braced(name, None), rest));
+    }
+    let (or_empty, rest) = match rest.strip_prefix(':') {
+        Some(rest) => (true, rest),
+        None => (false, rest),
+    };
+    let kind = match rest.as_bytes().first() {
+        Some(b'-') => Kind::Default,
+        Some(b'?') => Kind::Required,
+        Some(b'+') => Kind::Alternative,
+        _ => return Err(invalid()),
+    };
+    let word = &rest[1..];
+    let close = closing_brace(word).ok_or_else(invalid)?;
+    let operator = Operator { kind, or_empty };
+    Ok((Piece::Braced(name, Some((operator, &word[..close]))), &word[close + 1..]))
+}
+
+fn name_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    if !bytes.first().is_some_and(|it| it.is_ascii_alphabetic() || *it == b'_') {
+        return 0;
+    }
+    bytes.iter().position(|it| !it.is_ascii_alphanumeric() && *it != b'_').unwrap_or(bytes.len())
+}
+
+/// The brace that ends a word. Braces of variables within it are skipped; so are braces that were opened
+/// without a dollar, as long as they are closed.
+fn closing_brace(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut variables, mut plain) = (0usize, 0usize);
+    let mut first = None;
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'{' if at > 0 && bytes[at - 1] == b'$' => variables += 1,
+            b'{' if variables == 0 => plain += 1,
+            b'}' if variables > 0 => variables -= 1,
+            b'}' if plain == 0 => return Some(at),
+            b'}' => {
+                plain -= 1;
+                first.get_or_insert(at);
+            }
+            _ => {}
+        }
+    }
+    first
+}
