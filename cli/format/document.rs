@@ -43,10 +43,10 @@ impl DocumentFormat {
         })
     }
 
-    /// Several documents: one JSON array, or a line for each.
-    pub fn all(&self, documents: Vec<Json>, shape: Shape) -> Rendered {
+    /// Several documents, each with its type: one JSON array, or a line for each.
+    pub fn all(&self, documents: Vec<(Json, Shape)>) -> Rendered {
         let DocumentFormat::Template(template) = self else {
-            let array = Json::Array(documents);
+            let array = documents.into_iter().map(|(document, _)| document).collect();
             let text = match self {
                 DocumentFormat::Indented => indented(&array),
                 _ => one_line(&array),
@@ -54,8 +54,8 @@ impl DocumentFormat {
             return Rendered { text: text + "\n", errors: Vec::new() };
         };
         let mut rendered = Rendered::default();
-        for document in &documents {
-            match filled(template, document, shape) {
+        for (document, shape) in &documents {
+            match filled(template, document, *shape) {
                 Ok(line) => rendered.text.push_str(&(line + "\n")),
                 Err(error) => rendered.errors.push(error),
             }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::cgroup;
+use crate::containers::ProcessName;
 use crate::error::RuntimeError;
 
 /// Identifies a store root on this machine.
@@ -43,11 +44,11 @@ fn owners_directory(state: &Path) -> PathBuf {
 }
 
 impl Owner {
-    /// Made before the fork; held by the child only, so that the lock ends with it.
+    /// For a zygote, made before the fork and held by the child only, so that the lock ends with it.
     pub(crate) fn create(state: &Path) -> io::Result<Owner> {
         let directory = owners_directory(state);
         DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-        let name = format!("{}-{}", std::process::id(), start_time()?);
+        let name = own_name()?;
         let path = directory.join(&name);
         loop {
             let lock = File::create(&path)?;
@@ -66,9 +67,10 @@ impl Owner {
     }
 }
 
-/// When this process was started, in clock ticks after the boot.
-fn start_time() -> io::Result<String> {
-    Ok(stat_fields("/proc/self/stat")?.1)
+/// This process's PID, as the host's /proc has it, and when it was started, in clock ticks after the boot.
+fn own_name() -> io::Result<String> {
+    let ProcessName { pid, start } = ProcessName::of_self()?;
+    Ok(format!("{pid}-{start}"))
 }
 
 /// State and start time of a process.

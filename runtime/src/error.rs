@@ -10,6 +10,21 @@ pub enum RuntimeError {
     ZygoteStart { act: &'static str, source: io::Error },
     #[error("cannot start the zygote: {step}: {cause}")]
     ZygotePrepare { step: String, cause: String },
+    #[error("cannot start a shim: {act}: {source}")]
+    ShimStart { act: &'static str, source: io::Error },
+    #[error("cannot {act} the shim of container {id}: {source}")]
+    Shim { act: &'static str, id: String, source: io::Error },
+    #[error(
+        "the shim of container {id} speaks versions {lowest} to {highest} of the protocol, which this program does not"
+    )]
+    ShimVersion { id: String, lowest: u32, highest: u32 },
+    #[error("the shim of container {id} has ended")]
+    ShimEnded { id: String },
+    /// The shim's own words.
+    #[error("{message}")]
+    ShimRefused { message: String },
+    #[error("container {id} is not running")]
+    NotRunning { id: String },
     #[error("containers need root")]
     NotRoot,
     #[error("containers run on x86_64 only so far; this machine is `{architecture}`")]

@@ -11,14 +11,17 @@
 mod bytes;
 mod capabilities;
 mod cgroup;
+pub mod clock;
 mod container;
 pub mod containers;
 mod emulators;
 mod engine;
 mod error;
 pub mod etc;
+mod exec;
 mod process;
 mod seccomp;
+pub mod shim;
 mod spec;
 mod starter;
 pub mod user;
@@ -29,6 +32,7 @@ pub use container::{Container, ExitStatus, Outcome, Stdio};
 pub use emulators::{Emulators, NoEmulator};
 pub use engine::{EngineId, reconcile};
 pub use error::{RuntimeError, StartFailure};
+pub use exec::{Execution, exec};
 pub use seccomp::{Profile, ProfileError};
 pub use spec::{
     AccessTimes, Amount, BindOptions, ContainerSpec, CpuTime, Device, DeviceAccess, DeviceKind,

@@ -1,6 +1,7 @@
 //! Starts containers from a process with one thread, and cleans up after them: the part that the zygote and the
 //! shim share.
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -46,9 +47,9 @@ pub(crate) struct Running {
     stubs: Stubs,
 }
 
-/// How far its start is.
+/// How far the start of a program is.
 #[derive(Debug)]
-enum Start {
+pub(crate) enum Start {
     Going {
         status: OwnedFd,
         ready: bool,
@@ -87,8 +88,7 @@ impl Starter {
             Seccomp::Default => self.filters.get(&spec.capabilities).map(Vec::as_slice),
             Seccomp::Unconfined => None,
             Seccomp::Profile(profile) => {
-                let release = rustix::system::uname().release().to_string_lossy().into_owned();
-                compiled = seccomp::compile(profile, spec.capabilities, &release);
+                compiled = seccomp::compile_here(profile, spec.capabilities);
                 Some(&compiled[..])
             }
         };
@@ -125,7 +125,7 @@ impl Starter {
                 return Err(error).step("make namespaces");
             }
         };
-        let start = Start::Going { status, ready: false, terminal: None, failure: None };
+        let start = Start::going(status);
         Ok(Running { spec, child, leaf, start, stubs: Stubs::default() })
     }
 
@@ -138,48 +138,27 @@ impl Starter {
 impl Running {
     /// Where messages come from while it starts.
     pub(crate) fn status(&self) -> Option<BorrowedFd<'_>> {
-        match &self.start {
-            Start::Going { status, .. } => Some(status.as_fd()),
-            _ => None,
-        }
+        self.start.status()
     }
 
     /// Takes one message of a starting container; waits for it.
     pub(crate) fn read_status(&mut self) -> io::Result<Progress> {
-        let Start::Going { status, ready, terminal, failure } = &mut self.start else {
-            return Ok(Progress::Going);
-        };
-        let mut buffer = vec![0; STATUS_SPACE];
-        let (length, descriptors) = receive_with_descriptors(status, &mut buffer)?;
-        match buffer[..length].split_first() {
-            Some((b'R', stubs)) => {
-                self.stubs = serde_json::from_slice(stubs)?;
-                *terminal = descriptors.into_iter().next();
-                *ready = true;
-                Ok(Progress::Going)
-            }
-            Some((b'E', text)) => {
-                *failure = Some(serde_json::from_slice(text)?);
-                Ok(Progress::Going)
-            }
-            Some((b'X', errno)) => {
-                let errno = errno.try_into().map(i32::from_le_bytes).unwrap_or(libc::EIO);
-                let program = self.spec.args.first().cloned().unwrap_or_default();
-                *failure = Some(program::exec_failure(&program, errno));
-                Ok(Progress::Going)
-            }
-            Some(_) => Err(io::ErrorKind::InvalidData.into()),
-            None => {
-                let failure = failure.take().or_else(|| (!*ready).then(died));
-                let terminal = terminal.take();
-                if let Some(failure) = failure {
-                    self.start = Start::Failed(failure);
-                    return Ok(Progress::Failed);
-                }
-                self.start = Start::Done;
-                // Secrets are not kept for longer than they are needed.
-                self.spec.mounts = Vec::new();
-                Ok(Progress::Started(terminal))
+        let program = self.spec.args.first().cloned().unwrap_or_default();
+        let progress = self.start.read(&program, &mut self.stubs)?;
+        if matches!(progress, Progress::Started(_)) {
+            // Secrets are not kept for longer than they are needed.
+            self.spec.mounts = Vec::new();
+        }
+        Ok(progress)
+    }
+
+    /// Waits until its program runs; its terminal, if it has one. After a failure it is to be finished.
+    pub(crate) fn wait_for_start(&mut self) -> io::Result<Option<OwnedFd>> {
+        loop {
+            match self.read_status()? {
+                Progress::Going => {}
+                Progress::Started(terminal) => return Ok(terminal),
+                Progress::Failed => return Err(io::ErrorKind::Other.into()),
             }
         }
     }
@@ -217,6 +196,59 @@ impl Running {
 fn sees_the_hosts_processes() -> bool {
     let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/pid"));
     matches!((namespace("1"), namespace("self")), (Ok(first), Ok(own)) if first == own)
+}
+
+impl Start {
+    pub(crate) fn going(status: OwnedFd) -> Start {
+        Start::Going { status, ready: false, terminal: None, failure: None }
+    }
+
+    /// Why it failed, after [`Progress::Failed`].
+    pub(crate) fn failure(self) -> StepError {
+        match self {
+            Start::Failed(failure) => failure,
+            _ => died(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Start::Going { status, .. } => Some(status.as_fd()),
+            _ => None,
+        }
+    }
+
+    /// Takes one message; what it says of mounts goes into `created`.
+    pub(crate) fn read(&mut self, program: &OsStr, created: &mut Stubs) -> io::Result<Progress> {
+        let Start::Going { status, ready, terminal, failure } = self else {
+            return Ok(Progress::Going);
+        };
+        let mut buffer = vec![0; STATUS_SPACE];
+        let (length, descriptors) = receive_with_descriptors(status, &mut buffer)?;
+        match buffer[..length].split_first() {
+            Some((b'R', stubs)) => {
+                *created = serde_json::from_slice(stubs)?;
+                *terminal = descriptors.into_iter().next();
+                *ready = true;
+            }
+            Some((b'E', text)) => *failure = Some(serde_json::from_slice(text)?),
+            Some((b'X', errno)) => {
+                let errno = errno.try_into().map(i32::from_le_bytes).unwrap_or(libc::EIO);
+                *failure = Some(program::exec_failure(program, errno));
+            }
+            Some(_) => return Err(io::ErrorKind::InvalidData.into()),
+            None => {
+                let terminal = terminal.take();
+                if let Some(failure) = failure.take().or_else(|| (!*ready).then(died)) {
+                    *self = Start::Failed(failure);
+                    return Ok(Progress::Failed);
+                }
+                *self = Start::Done;
+                return Ok(Progress::Started(terminal));
+            }
+        }
+        Ok(Progress::Going)
+    }
 }
 
 fn died() -> StepError {

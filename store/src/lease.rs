@@ -142,6 +142,19 @@ pub(crate) fn keep(leases: &Path, temp: &Path, name: &str, held: &[Held]) -> Res
     sync_parent(&path)
 }
 
+/// The same without waiting for the disk.
+pub(crate) fn keep_until_reboot(
+    leases: &Path,
+    temp: &Path,
+    name: &str,
+    held: &[Held],
+) -> Result<()> {
+    let path = named_path(leases, name)?;
+    let text: String = held.iter().map(line_of).collect();
+    fs::write(temp, text).map_err(io_error("write", temp))?;
+    fs::rename(temp, &path).map_err(io_error("create the lease", &path))
+}
+
 /// Ends the named lease, if there is one.
 pub(crate) fn release(leases: &Path, name: &str) -> Result<()> {
     let path = named_path(leases, name)?;

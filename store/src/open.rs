@@ -189,6 +189,13 @@ impl Store {
         lease::keep(&self.sub("leases"), &temp, name, held)
     }
 
+    /// As [`Store::keep`], but for what need not survive a loss of power: what it holds may be distrusted then.
+    pub fn keep_until_reboot(&self, name: &str, held: &[Held]) -> Result<()> {
+        let temp = self.temp_path()?;
+        let _sweep = self.lock_shared(LockName::Sweep)?;
+        lease::keep_until_reboot(&self.sub("leases"), &temp, name, held)
+    }
+
     /// Ends the lease `name`; it is no error if there is none.
     pub fn release(&self, name: &str) -> Result<()> {
         lease::release(&self.sub("leases"), name)

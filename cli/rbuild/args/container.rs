@@ -5,8 +5,27 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::lifecycle::{ClientArgs, LifecycleArgs};
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RunArgs {
+    /// Leave it to itself and print its ID
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+    /// Attach to these only: `stdin`, `stdout`, `stderr`
+    #[arg(short, long, value_name = "STREAM")]
+    pub(crate) attach: Vec<String>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// Print how long each phase of the start takes
+    #[arg(long)]
+    pub(crate) trace_start: bool,
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CreateArgs {
     #[command(flatten)]
     pub(crate) container: ContainerArgs,
 }
@@ -20,9 +39,8 @@ pub(crate) struct ContainerArgs {
     /// Program and arguments instead of the image's CMD
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
-    /// Remove the container when it ends (required: containers are not kept yet)
-    #[arg(long)]
-    pub(crate) rm: bool,
+    #[command(flatten)]
+    pub(crate) lifecycle: LifecycleArgs,
     /// Keep stdin open
     #[arg(short, long)]
     pub(crate) interactive: bool,

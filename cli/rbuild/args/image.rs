@@ -79,10 +79,10 @@ pub(crate) struct ImageInspectArgs {
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) image: ImageInspectArgs,
-    /// What to look for: `image`, since nothing else is kept
-    #[arg(long = "type", value_name = "TYPE", value_parser = only_images)]
-    pub(crate) object_type: Option<()>,
-    /// Has no effect on images
+    /// What to look for: `container` or `image` (default: both, in this order)
+    #[arg(long = "type", value_name = "TYPE", value_parser = object_type)]
+    pub(crate) object_type: Option<ObjectType>,
+    /// How much disk each container takes; has no effect on images
     #[arg(short, long)]
     pub(crate) size: bool,
 }
@@ -129,9 +129,17 @@ pub(crate) struct RmiArgs {
     pub(crate) no_prune: bool,
 }
 
-fn only_images(text: &str) -> Result<(), String> {
+/// What `rbuild inspect` looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ObjectType {
+    Container,
+    Image,
+}
+
+fn object_type(text: &str) -> Result<ObjectType, String> {
     match text {
-        "image" => Ok(()),
-        _ => Err("only images can be inspected".to_owned()),
+        "container" => Ok(ObjectType::Container),
+        "image" => Ok(ObjectType::Image),
+        _ => Err("only containers and images can be inspected".to_owned()),
     }
 }

@@ -5,6 +5,7 @@ mod archives;
 mod check;
 mod container;
 mod image;
+mod lifecycle;
 mod prune;
 mod refused;
 mod store;
@@ -16,10 +17,15 @@ use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand,
 
 pub(crate) use archives::{ArchiveFormat, ConvertArgs, ExportArgs, ImportArgs, LoadArgs, SaveArgs};
 pub(crate) use check::{CheckArgs, CheckFormat};
-pub(crate) use container::{ContainerArgs, RunArgs};
+pub(crate) use container::{ContainerArgs, CreateArgs, RunArgs};
 pub(crate) use image::{
-    HistoryArgs, ImageArgs, ImageCommand, ImageInspectArgs, ImagesArgs, InspectArgs, RmiArgs,
-    TagArgs,
+    HistoryArgs, ImageArgs, ImageCommand, ImageInspectArgs, ImagesArgs, InspectArgs, ObjectType,
+    RmiArgs, TagArgs,
+};
+pub(crate) use lifecycle::{
+    AttachArgs, ContainerCommand, ContainerInspectArgs, ContainerPruneArgs, ExecArgs, KillArgs,
+    LifecycleArgs, LogsArgs, ManageArgs, PsArgs, RenameArgs, RmArgs, StartArgs, StopArgs,
+    SystemInstallArgs, SystemStartArgs, SystemStatusArgs, WaitArgs,
 };
 pub(crate) use prune::{
     BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, RemoveLeftoversArgs,
@@ -90,6 +96,32 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Run a command in a new container
     Run(Box<RunArgs>),
+    /// Make a container without starting it
+    Create(Box<CreateArgs>),
+    /// Start containers that do not run
+    Start(StartArgs),
+    /// Stop containers
+    Stop(StopArgs),
+    /// Stop containers and start them again
+    Restart(StopArgs),
+    /// Send containers a signal
+    Kill(KillArgs),
+    /// Remove containers
+    Rm(RmArgs),
+    /// List containers
+    Ps(PsArgs),
+    /// Show what a container has written
+    Logs(LogsArgs),
+    /// Run another program in a container
+    Exec(Box<ExecArgs>),
+    /// Wait for containers to end and print their exit codes
+    Wait(WaitArgs),
+    /// Attach to a container that runs
+    Attach(AttachArgs),
+    /// Give a container another name
+    Rename(RenameArgs),
+    /// Everything about containers: `ls`, `inspect`, `rm` and the rest
+    Container(ManageArgs),
     /// The build cache
     Builder(BuilderArgs),
     /// Everything about images: `ls`, `inspect`, `rm` and the rest
@@ -263,8 +295,14 @@ pub(crate) enum SystemCommand {
     Df(DfArgs),
     /// Show this machine and the store
     Info(InfoArgs),
+    /// Start at boot what is to run then: write a unit for systemd
+    Install(SystemInstallArgs),
     /// Remove what is not used: images without names, the build cache
     Prune(SystemPruneArgs),
+    /// Start the containers whose restart policy says so; for the boot of the machine
+    Start(SystemStartArgs),
+    /// Show which containers run, and which wait for `system start`
+    Status(SystemStatusArgs),
     /// Wait until the bytes of everything that was removed are gone, which else happens in the background
     RemoveLeftovers(RemoveLeftoversArgs),
 }

@@ -57,7 +57,6 @@ const LOCAL_CACHE: &str =
 const ATTESTATIONS: &str = "attestations are not made yet";
 const LIMITS: &str = "resource limits of RUN steps are not supported yet";
 const CLASSIC: &str = "this flag belongs to docker's classic builder";
-const DETACHED: &str = "containers run in the foreground and are not kept yet";
 const NETWORKS: &str = "networks are not supported yet; `--network host` and `none` are";
 const CONTAINER_LIMITS: &str = "resource limits of containers are not supported yet";
 const HARDENING: &str = "containers always have docker's default confinement for now";
@@ -92,23 +91,18 @@ const BUILD: &[Flag] = &[
 const RUN: &[Flag] = &[
     value("cap-add", HARDENING),
     value("cap-drop", HARDENING),
-    value("cidfile", DETACHED),
     value("cgroup-parent", CONTAINER_LIMITS),
     value("cpus", CONTAINER_LIMITS),
     value("cpu-shares", CONTAINER_LIMITS),
     value("cpuset-cpus", CONTAINER_LIMITS),
-    Flag { name: "detach", short: Some('d'), takes: Takes::Switch, hint: DETACHED },
     value("device", HARDENING),
     value("dns", NETWORKS),
     value("gpus", HARDENING),
-    value("health-cmd", DETACHED),
     switch("init", "the command itself is PID 1"),
     value("ip", NETWORKS),
     value("ipc", "containers always have an IPC namespace of their own for now"),
-    Flag { name: "label", short: Some('l'), takes: Takes::Value, hint: DETACHED },
     Flag { name: "memory", short: Some('m'), takes: Takes::Value, hint: CONTAINER_LIMITS },
     value("mount", "use `--volume SOURCE:TARGET`"),
-    value("name", DETACHED),
     value("pid", "containers always have a PID namespace of their own for now"),
     value("pids-limit", CONTAINER_LIMITS),
     value("platform", "only images of this machine's platform can run"),
@@ -116,13 +110,14 @@ const RUN: &[Flag] = &[
     Flag { name: "publish", short: Some('p'), takes: Takes::Value, hint: NETWORKS },
     Flag { name: "publish-all", short: Some('P'), takes: Takes::Switch, hint: NETWORKS },
     value("pull", REGISTRY),
-    value("restart", DETACHED),
     value("security-opt", HARDENING),
-    value("stop-signal", DETACHED),
     value("sysctl", "kernel settings of containers are not supported yet"),
     value("tmpfs", "temporary filesystems are not supported yet"),
     value("userns", "user namespaces are not supported yet"),
-    value("volumes-from", DETACHED),
+    value(
+        "volumes-from",
+        "volumes are not supported yet; bind the same directories with `--volume`",
+    ),
 ];
 
 const IMAGES: &[Flag] = &[switch("tree", "images of several platforms are not supported yet")];
@@ -130,23 +125,29 @@ const IMAGES: &[Flag] = &[switch("tree", "images of several platforms are not su
 const RMI: &[Flag] = &[value("platform", "names are removed for all platforms")];
 
 const COMMANDS: &[(&str, &[Flag])] =
-    &[("build", BUILD), ("run", RUN), ("images", IMAGES), ("rmi", RMI)];
+    &[("build", BUILD), ("run", RUN), ("create", RUN), ("images", IMAGES), ("rmi", RMI)];
 
-/// What `rbuild image NAME` is by itself.
-const IMAGE_COMMANDS: &[(&str, &str)] = &[("build", "build"), ("ls", "images"), ("rm", "rmi")];
+/// What `rbuild image NAME` and `rbuild container NAME` are by themselves.
+const GROUPS: &[(&str, &[(&str, &str)])] = &[
+    ("image", &[("build", "build"), ("ls", "images"), ("rm", "rmi")]),
+    ("container", &[("run", "run"), ("create", "create")]),
+];
 
 /// Adds the refused flags to their commands, hidden from the help.
 pub(super) fn declare(mut root: Command) -> Command {
     for (name, flags) in COMMANDS {
         root = root.mut_subcommand(name, |command| command.args(flags.iter().map(argument)));
     }
-    root.mut_subcommand("image", |mut image| {
-        for (name, alone) in IMAGE_COMMANDS {
-            let flags = flags_of(alone).iter().map(argument);
-            image = image.mut_subcommand(name, |command| command.args(flags));
-        }
-        image
-    })
+    for (group, commands) in GROUPS {
+        root = root.mut_subcommand(group, |mut group| {
+            for (name, alone) in *commands {
+                let flags = flags_of(alone).iter().map(argument);
+                group = group.mut_subcommand(name, |command| command.args(flags));
+            }
+            group
+        });
+    }
+    root
 }
 
 fn flags_of(command: &str) -> &'static [Flag] {
@@ -170,10 +171,10 @@ fn argument(flag: &Flag) -> Arg {
 pub(super) fn find(matches: &ArgMatches) -> Option<RefusedFlag> {
     let (given, mut matches) = matches.subcommand()?;
     let mut alone = given;
-    if given == "image" {
+    if let Some((_, commands)) = GROUPS.iter().find(|(group, _)| *group == given) {
         let (name, inner) = matches.subcommand()?;
         matches = inner;
-        alone = IMAGE_COMMANDS.iter().find(|(image, _)| *image == name).map(|(_, alone)| *alone)?;
+        alone = commands.iter().find(|(command, _)| *command == name).map(|(_, alone)| *alone)?;
     }
     let (command, flags) = COMMANDS.iter().find(|(name, _)| *name == alone)?;
     flags.iter().find(|flag| asks_for(flag, matches)).map(|flag| RefusedFlag { command, flag })

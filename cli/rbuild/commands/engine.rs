@@ -6,6 +6,9 @@ use anyhow::{Context, Result};
 use cli::environment::{Environment, Locations};
 use cli::report::Report;
 use runtime::{EngineId, RuntimeError, Zygote};
+use store::Store;
+
+use super::snapshots;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// A zygote for the store the environment names.
@@ -38,11 +41,15 @@ impl Engine {
     pub(super) fn zygote(&self) -> Option<&Zygote> {
         self.zygote.as_ref()
     }
+}
 
-    /// For what cannot do without.
-    pub(super) fn require_zygote(&self) -> Result<&Zygote, RuntimeError> {
-        self.zygote.as_ref().ok_or(RuntimeError::NotRoot)
+/// Decides on the form of snapshots. Only where it has to be tried does that take a zygote. Before any thread exists.
+pub(super) fn lazy_snapshotter(store: &Store, environment: &Environment) -> Result<()> {
+    if !snapshots::must_try(store, environment)? {
+        return snapshots::choose(store, None, environment);
     }
+    let engine = Engine::start(environment)?;
+    snapshots::choose(store, engine.zygote(), environment)
 }
 
 /// Many layers are many open directories. Containers keep the limit they had: the zygote was forked

@@ -1,7 +1,7 @@
 //! One file for each command: resolves the arguments, calls a library, shows the result.
 
 mod build;
-mod container;
+pub(crate) mod container;
 mod convert;
 mod df;
 mod dockerfile;
@@ -22,6 +22,7 @@ mod rmi;
 mod run;
 mod save;
 mod settings;
+mod shim;
 mod snapshots;
 mod store;
 mod system;
@@ -35,8 +36,10 @@ use cli::Exit;
 use cli::environment::Environment;
 use cli::format::TemplateError;
 use cli::report::Report;
+use runtime::containers::ContainerError;
 
 use crate::args::Command;
+pub(crate) use shim::run as shim;
 
 /// Runs a command; a failure is reported here.
 pub(crate) fn run(command: Command) -> Exit {
@@ -56,6 +59,19 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Convert(args) => convert::run(&args, &environment),
         Command::Export(args) => export::run(&args, &environment),
         Command::Run(args) => Ok(run::run(&args, &environment)),
+        Command::Create(args) => Ok(container::create(&args, &environment)),
+        Command::Start(args) => container::start(&args, &environment),
+        Command::Stop(args) => container::stop(&args, &environment),
+        Command::Restart(args) => container::restart(&args, &environment),
+        Command::Kill(args) => container::kill(&args, &environment),
+        Command::Rm(args) => container::rm(&args, &environment),
+        Command::Ps(args) => container::ps(&args, &environment),
+        Command::Logs(args) => container::logs(&args, &environment),
+        Command::Exec(args) => Ok(container::exec(&args, &environment)),
+        Command::Wait(args) => container::wait(&args, &environment),
+        Command::Attach(args) => container::attach(&args, &environment),
+        Command::Rename(args) => container::rename(&args, &environment),
+        Command::Container(args) => container::manage(&args, &environment),
         Command::Builder(args) => prune::builder(&args, &environment),
         Command::Image(args) => image::run(&args, &environment),
         Command::Df(args) => df::run(&args, &environment),
@@ -99,7 +115,13 @@ fn report_of(error: &anyhow::Error) -> Report {
         return error.report();
     }
     let report = Report::of(error.as_ref());
-    let hint = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>()?.hint());
+    let of_store = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<StoreError>().and_then(StoreError::hint)
+    };
+    let of_container = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<ContainerError>().and_then(ContainerError::hint).map(str::to_owned)
+    };
+    let hint = error.chain().find_map(|cause| of_store(cause).or_else(|| of_container(cause)));
     match hint {
         Some(hint) => report.hint(hint),
         None => report,

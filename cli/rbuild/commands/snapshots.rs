@@ -50,6 +50,13 @@ pub(super) fn choose(
     Ok(())
 }
 
+/// Whether [`choose`] has to try it, for which it needs a zygote.
+pub(super) fn must_try(store: &Store, environment: &Environment) -> Result<bool> {
+    Ok(wanted(environment)?.is_none()
+        && store.remembered_snapshot_form().is_none()
+        && matches!(store.overlay_support()?, OverlaySupport::Unknown))
+}
+
 /// What `inspect` and `info` call the form, without trying what was not tried yet.
 pub(super) fn driver(store: &Store, environment: &Environment) -> Result<&'static str> {
     let form = wanted(environment)?.unwrap_or_else(|| store.snapshot_form());

@@ -4,7 +4,7 @@ use anyhow::Result;
 use cli::Exit;
 use cli::environment::Environment;
 
-use super::{df, info, leftovers, prune, store};
+use super::{container, df, info, leftovers, prune, store};
 use crate::args::{SystemArgs, SystemCommand};
 
 pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> {
@@ -13,6 +13,9 @@ pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> 
         SystemCommand::RemoveLeftovers(args) => leftovers::remove(args, environment),
         SystemCommand::Df(args) => df::run(args, environment),
         SystemCommand::Info(args) => info::run(args, environment),
+        SystemCommand::Install(args) => container::install(args, environment),
         SystemCommand::Prune(args) => prune::system(args, environment),
+        SystemCommand::Start(args) => container::system_start(args, environment),
+        SystemCommand::Status(args) => container::system_status(args, environment),
     }
 }

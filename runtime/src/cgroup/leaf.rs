@@ -63,6 +63,28 @@ impl Leaf {
         }
     }
 
+    /// That of a container which runs.
+    pub(crate) fn existing(
+        cgroups: &Cgroups,
+        name: &str,
+        spec: &ContainerSpec,
+    ) -> Result<Leaf, LeafError> {
+        let mut leaf = Leaf { directories: Vec::new(), made: Vec::new(), v2: None };
+        let place = Place::find(cgroups, name, spec);
+        for hierarchy in &cgroups.hierarchies {
+            let path = hierarchy.mount.join(&place.parent).join(&place.name);
+            match File::open(&path) {
+                Ok(group) if hierarchy.version == Version::V2 => leaf.v2 = Some(group),
+                Ok(_) => {}
+                // The hierarchy is one that could not be used, or was not needed, when the container was started.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(source) => return Err(LeafError::Create { path, source }),
+            }
+            leaf.directories.push((hierarchy.clone(), path));
+        }
+        Ok(leaf)
+    }
+
     fn fill(
         &mut self,
         cgroups: &Cgroups,
@@ -201,14 +223,20 @@ struct Place {
 
 impl Place {
     fn of(cgroups: &Cgroups, name: &str, spec: &ContainerSpec) -> Result<Place, LeafError> {
+        let place = Place::find(cgroups, name, spec);
+        if place.foreign {
+            cgroups.remember_parent(&place.parent)?;
+        }
+        Ok(place)
+    }
+
+    fn find(cgroups: &Cgroups, name: &str, spec: &ContainerSpec) -> Place {
         let Some(parent) = &spec.cgroup_parent else {
             let parent = cgroups.parent.clone();
-            return Ok(Place { parent, name: name.to_owned(), foreign: false });
+            return Place { parent, name: name.to_owned(), foreign: false };
         };
-        let parent: PathBuf =
-            parent.components().filter(|c| matches!(c, Component::Normal(_))).collect();
-        cgroups.remember_parent(&parent)?;
-        Ok(Place { parent, name: cgroups.foreign_name(name), foreign: true })
+        let parent = parent.components().filter(|c| matches!(c, Component::Normal(_))).collect();
+        Place { parent, name: cgroups.foreign_name(name), foreign: true }
     }
 }
 

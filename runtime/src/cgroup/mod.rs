@@ -33,7 +33,7 @@ pub(crate) enum DeviceRules {
 }
 
 /// The usable hierarchies of this machine, for one engine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cgroups {
     pub(crate) hierarchies: Vec<Hierarchy>,
     pub(crate) devices: DeviceRules,
@@ -129,6 +129,18 @@ impl Cgroups {
         // One write of a line; lines of others stay whole.
         let file = fs::OpenOptions::new().create(true).append(true).open(&self.other_parents);
         file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed)
+    }
+
+    /// As another process of the engine has prepared them, who knows what enforces device rules.
+    pub(crate) fn look(engine: &EngineId, devices: DeviceRules) -> Cgroups {
+        Cgroups {
+            hierarchies: hierarchy::detect(),
+            devices,
+            parent: parent_name(engine),
+            engine: engine.to_string(),
+            other_parents: PathBuf::new(),
+            warnings: Vec::new(),
+        }
     }
 
     /// Removes the engine's group where nobody else of the engine uses it.

@@ -1,9 +1,16 @@
 //! Containers on disk: what they are and what became of them. See `docs/decisions/0007`.
 mod definition;
+mod directory;
+mod error;
+mod liveness;
 mod state;
 
 pub use definition::{
     Definition, HealthCheck, LogDriver, LogSettings, Origin, RestartPolicy, RestartPolicyError,
     SCHEMA,
 };
+pub use directory::{Container, Containers, Guard, Place, check_name};
+pub(crate) use directory::{remove_runtime, short};
+pub use error::ContainerError;
+pub(crate) use liveness::boot_id;
 pub use state::{Health, HealthRun, HealthStatus, ProcessName, State, Status};

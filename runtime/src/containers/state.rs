@@ -13,6 +13,8 @@ pub struct State {
     pub process: Option<ProcessName>,
     /// The name of its cgroups below the engine's.
     pub group: String,
+    /// Nothing enforces device rules, so its programs are given no devices.
+    pub withholds_devices: bool,
     pub exit_code: i32,
     pub oom_killed: bool,
     /// Why it could not be started, or what ended it from outside.

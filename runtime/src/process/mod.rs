@@ -15,6 +15,7 @@
 mod base_mounts;
 mod devices;
 mod given_devices;
+mod join;
 mod masks;
 mod overlay;
 mod privileges;
@@ -41,6 +42,7 @@ use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, NetworkMode, Root
 use crate::user::{self, ResolvedUser};
 use crate::zygote::channel::send_with_descriptors;
 use crate::zygote::message::{Step, StepError};
+pub(crate) use join::run as run_in_container;
 pub(crate) use masks::open_null;
 pub(crate) use stubs::{Stubs, remove as remove_stubs};
 
@@ -98,8 +100,12 @@ pub(crate) fn clone_flags(spec: &ContainerSpec) -> i32 {
 /// The body of the new process. Returns only if the program could not be started.
 pub(crate) fn run(launch: &Launch<'_>) -> u8 {
     let Err(failure) = start(launch);
+    report_failure(launch, &failure)
+}
+
+fn report_failure(launch: &Launch<'_>, failure: &StepError) -> u8 {
     let mut message = b"E".to_vec();
-    message.extend(serde_json::to_vec(&failure).unwrap_or_default());
+    message.extend(serde_json::to_vec(failure).unwrap_or_default());
     // If nobody listens any more, nobody wants to know.
     let _ = send_with_descriptors(launch.status, &message, &[]);
     127
@@ -184,6 +190,16 @@ fn enter(
     if spec.network == NetworkMode::None {
         sys::interface::bring_loopback_up().step("bring up loopback")?;
     }
+    become_program(launch, user, terminal)
+}
+
+/// What a program of the container needs, its first or another one: limits, standard streams, privileges, exec.
+fn become_program(
+    launch: &Launch<'_>,
+    user: &ResolvedUser,
+    terminal: Option<terminal::Terminal>,
+) -> Result<Never, StepError> {
+    let spec = launch.spec;
     privileges::set_ulimits(&spec.ulimits, launch.open_files)?;
     privileges::leave_keyring()?;
     change_directory(&spec.cwd)?;

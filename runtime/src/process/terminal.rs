@@ -33,6 +33,22 @@ pub(super) fn open(
     owner: u32,
 ) -> Result<Option<Terminal>, StepError> {
     let ChildStdio::Terminal { rows, columns } = launch.stdio else { return Ok(None) };
+    let terminal = open_in(devpts, (rows, columns), owner)?;
+
+    let step = "make /dev/console";
+    let dev = root.subdir_nofollow("dev").step(step)?;
+    mknodat(&dev, "console", FileType::RegularFile, Mode::from_raw_mode(0o600), 0).step(step)?;
+    let place = dev.place_fd("console").step(step)?;
+    attach(clone_mount(&terminal.far, false).step(step)?, place).step(step)?;
+    Ok(Some(terminal))
+}
+
+/// A terminal of that devpts.
+pub(super) fn open_in(
+    devpts: impl AsFd,
+    (rows, columns): (u16, u16),
+    owner: u32,
+) -> Result<Terminal, StepError> {
     let step = "open a terminal";
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let near = openat(devpts, "ptmx", flags, Mode::empty()).step(step)?;
@@ -46,13 +62,7 @@ pub(super) fn open(
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&near, size).step(step)?;
     fchown(&far, Some(Uid::from_raw(owner)), None).step(step)?;
-
-    let step = "make /dev/console";
-    let dev = root.subdir_nofollow("dev").step(step)?;
-    mknodat(&dev, "console", FileType::RegularFile, Mode::from_raw_mode(0o600), 0).step(step)?;
-    let place = dev.place_fd("console").step(step)?;
-    attach(clone_mount(&far, false).step(step)?, place).step(step)?;
-    Ok(Some(Terminal { near, far }))
+    Ok(Terminal { near, far })
 }
 
 /// Where pipes without a name live; those with a name are somebody's files.

@@ -22,7 +22,7 @@ pub use profile::{Profile, ProfileError};
 use program::Table;
 use rule::{Action, Rule};
 
-pub(crate) use compile::compile;
+use compile::compile;
 
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 const AUDIT_ARCH_I386: u32 = 0x4000_0003;
@@ -33,6 +33,12 @@ pub(crate) fn filter(capabilities: CapabilitySet) -> Vec<Instruction> {
         table(AUDIT_ARCH_X86_64, &x86_64::NUMBERS, capabilities),
         table(AUDIT_ARCH_I386, &i386::NUMBERS, capabilities),
     ])
+}
+
+/// The filter that a profile is for a container with `capabilities` on this machine's kernel.
+pub(crate) fn compile_here(profile: &Profile, capabilities: CapabilitySet) -> Vec<Instruction> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    compile(profile, capabilities, &release)
 }
 
 fn table(architecture: u32, numbers: &[(&str, u32)], capabilities: CapabilitySet) -> Table {

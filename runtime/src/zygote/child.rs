@@ -69,14 +69,14 @@ fn prepare(
 
 /// Many containers, and overlays of many layers, take many descriptors. Containers themselves get
 /// the limits we were started with, which are returned.
-fn raise_open_files() -> nix::Result<(u64, u64)> {
+pub(crate) fn raise_open_files() -> nix::Result<(u64, u64)> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     Ok((soft, hard))
 }
 
 /// Containers are not to be spared because the caller is.
-fn reset_oom_score() {
+pub(crate) fn reset_oom_score() {
     let path = "/proc/self/oom_score_adj";
     let spared = std::fs::read_to_string(path).is_ok_and(|score| score.starts_with('-'));
     if spared {

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 /// Built by build.rs from launcher/launcher.rs.
 const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
 
-pub(super) fn sealed() -> io::Result<OwnedFd> {
+pub(crate) fn sealed() -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let memfd = match memfd_create("launcher", flags | MemfdFlags::EXEC) {
         // Before Linux 6.3 every memfd is executable.

@@ -4,11 +4,11 @@
 //! and has a mount namespace of its own, so that no mount does. When this process ends, for
 //! whatever reason, its end of the socket closes and the zygote ends everything.
 pub(crate) mod channel;
-mod child;
-mod launcher;
+pub(crate) mod child;
+pub(crate) mod launcher;
 pub(crate) mod message;
 mod serve;
-mod streams;
+pub(crate) mod streams;
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
@@ -207,7 +207,7 @@ impl Drop for Zygote {
     }
 }
 
-fn check_machine() -> Result<(), RuntimeError> {
+pub(crate) fn check_machine() -> Result<(), RuntimeError> {
     if !cfg!(target_arch = "x86_64") {
         return Err(RuntimeError::Architecture { architecture: std::env::consts::ARCH });
     }
@@ -232,7 +232,7 @@ fn check_id(id: &str) -> Result<(), RuntimeError> {
 }
 
 /// Empty directories to mount on; each container does so in a mount namespace of its own.
-fn create_mountpoints(state: &Path) -> io::Result<PathBuf> {
+pub(crate) fn create_mountpoints(state: &Path) -> io::Result<PathBuf> {
     let directory = std::path::absolute(state)?.join("mountpoints");
     for name in ["root", "tree", "files", "empty"] {
         let path = directory.join(name);

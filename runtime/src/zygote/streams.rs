@@ -8,16 +8,16 @@ use crate::container::Stdio;
 
 /// The caller's and the container's ends of the standard streams.
 #[derive(Debug)]
-pub(super) struct Streams {
-    pub(super) kind: StdioKind,
-    pub(super) theirs: Vec<OwnedFd>,
-    pub(super) stdin: Option<File>,
-    pub(super) stdout: Option<File>,
-    pub(super) stderr: Option<File>,
+pub(crate) struct Streams {
+    pub(crate) kind: StdioKind,
+    pub(crate) theirs: Vec<OwnedFd>,
+    pub(crate) stdin: Option<File>,
+    pub(crate) stdout: Option<File>,
+    pub(crate) stderr: Option<File>,
 }
 
 impl Streams {
-    pub(super) fn new(stdio: Stdio) -> io::Result<Streams> {
+    pub(crate) fn new(stdio: Stdio) -> io::Result<Streams> {
         let kind = match stdio {
             Stdio::Terminal { rows, columns } => StdioKind::Terminal { rows, columns },
             _ => StdioKind::Descriptors,

@@ -107,8 +107,39 @@ impl ActiveSnapshot {
     }
 }
 
+impl ActiveSnapshot {
+    /// Gives it up to the caller: the directory with everything that belongs to it, which is to be renamed to where
+    /// it stays. It goes with this process otherwise.
+    pub fn into_directory(mut self) -> PathBuf {
+        std::mem::take(&mut self.base)
+    }
+
+    /// What to mount once the directory is at `place`.
+    pub fn mount_at(&self, place: &std::path::Path) -> RootfsMount {
+        let moved = |path: &std::path::Path| match path.strip_prefix(&self.base) {
+            Ok(below) => place.join(below),
+            Err(_) => path.to_owned(),
+        };
+        match &self.mount {
+            RootfsMount::Overlay { lowers, upper, work, volatile } => RootfsMount::Overlay {
+                lowers: lowers.clone(),
+                upper: upper.as_deref().map(moved),
+                work: work.as_deref().map(moved),
+                volatile: *volatile,
+            },
+            RootfsMount::Directory { path, read_only } => {
+                RootfsMount::Directory { path: moved(path), read_only: *read_only }
+            }
+        }
+    }
+}
+
 impl Drop for ActiveSnapshot {
     fn drop(&mut self) {
+        if self.base.as_os_str().is_empty() {
+            // It was given up.
+            return;
+        }
         // A failure leaves it to the next to open the store after this process ended.
         let _ = remove_any(&self.base);
     }

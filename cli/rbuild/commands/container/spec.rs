@@ -3,14 +3,13 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
-use runtime::{ContainerSpec, EtcFiles, Mount, NetworkMode, Rootfs, Ulimit, etc};
-use store::{ActiveSnapshot, ImageConfig, RootfsMount};
+use runtime::{ContainerSpec, EtcFiles, Mount, NetworkMode, ProcessView, Rootfs, Ulimit, etc};
+use store::ImageConfig;
 
 use super::volume;
 use crate::args::ContainerArgs;
@@ -32,7 +31,7 @@ pub(crate) struct Settings {
 pub(crate) fn settings(args: &ContainerArgs, environment: &Environment) -> Result<Settings> {
     let hosts = args.add_hosts.iter().map(|text| settings::host(text));
     Ok(Settings {
-        env: variables(args, environment)?,
+        env: variables(&args.env_file, &args.env, environment)?,
         mounts: args.volumes.iter().map(|text| volume::parse(text)).collect::<Result<_>>()?,
         hosts: hosts.map(|host| host.map(|h| (h.host, h.address))).collect::<Result<_>>()?,
         network: network(args.network.as_deref())?,
@@ -41,15 +40,21 @@ pub(crate) fn settings(args: &ContainerArgs, environment: &Environment) -> Resul
     })
 }
 
+/// Known before the specification is, because the shim is forked before. No flag shares the host's processes yet.
+pub(crate) fn process_view(_settings: &Settings) -> ProcessView {
+    ProcessView::Own
+}
+
 pub(crate) fn container(
     args: &ContainerArgs,
     settings: &Settings,
     image: &ImageConfig,
-    active: &ActiveSnapshot,
+    id: &str,
+    rootfs: Rootfs,
 ) -> Result<ContainerSpec> {
-    let id = random_id()?;
-    let hostname = args.hostname.clone().unwrap_or_else(|| id.clone());
-    let mut spec = ContainerSpec::new(id, rootfs(&active.mount), process(args, image)?);
+    let short = id.get(..12).unwrap_or(id);
+    let hostname = args.hostname.clone().unwrap_or_else(|| short.to_owned());
+    let mut spec = ContainerSpec::new(id, rootfs, process(args, image)?);
     spec.read_only_rootfs = args.read_only;
     spec.env = environment(args, settings, image, &hostname);
     spec.cwd = working_directory(args, image);
@@ -68,19 +73,25 @@ pub(crate) fn container(
     Ok(spec)
 }
 
-/// Entry point and command as docker combines them: a new entry point drops the image's command.
 fn process(args: &ContainerArgs, image: &ImageConfig) -> Result<Vec<OsString>> {
-    let strings = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
-    let (mut words, default_command) = match args.entrypoint.as_deref() {
-        None => (strings(&image.config.entrypoint), strings(&image.config.cmd)),
-        Some("") => (Vec::new(), Vec::new()),
-        Some(program) => (vec![OsString::from(program)], Vec::new()),
-    };
-    words.extend(if args.command.is_empty() { default_command } else { args.command.clone() });
+    let (mut words, command) = words(args, image);
+    words.extend(command);
     if words.is_empty() {
         bail!("the image names no program to run, and neither does the command line");
     }
     Ok(words)
+}
+
+/// Entry point and command as docker combines them: a new entry point drops the image's command.
+pub(crate) fn words(args: &ContainerArgs, image: &ImageConfig) -> (Vec<OsString>, Vec<OsString>) {
+    let strings = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
+    let (entrypoint, default_command) = match args.entrypoint.as_deref() {
+        None => (strings(&image.config.entrypoint), strings(&image.config.cmd)),
+        Some("") => (Vec::new(), Vec::new()),
+        Some(program) => (vec![OsString::from(program)], Vec::new()),
+    };
+    let command = if args.command.is_empty() { default_command } else { args.command.clone() };
+    (entrypoint, command)
 }
 
 fn working_directory(args: &ContainerArgs, image: &ImageConfig) -> PathBuf {
@@ -106,7 +117,7 @@ fn environment(
     env
 }
 
-fn set(env: &mut Vec<String>, variable: &str) {
+pub(crate) fn set(env: &mut Vec<String>, variable: &str) {
     let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
     let wanted = name(variable);
     match env.iter_mut().find(|known| name(known) == wanted) {
@@ -116,15 +127,19 @@ fn set(env: &mut Vec<String>, variable: &str) {
 }
 
 /// `--env-file` first, then `--env`; a name without value is taken from the environment.
-fn variables(args: &ContainerArgs, environment: &Environment) -> Result<Vec<String>> {
+pub(crate) fn variables(
+    files: &[PathBuf],
+    given: &[String],
+    environment: &Environment,
+) -> Result<Vec<String>> {
     let mut lines = Vec::new();
-    for path in &args.env_file {
+    for path in files {
         let text = fs::read_to_string(path)
             .with_context(|| format!("cannot read `{}`", path.display()))?;
         let meant = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
         lines.extend(text.lines().map(str::trim_start).filter(meant).map(str::to_owned));
     }
-    lines.extend(args.env.iter().cloned());
+    lines.extend(given.iter().cloned());
     let mut variables = Vec::new();
     for line in lines {
         let name = line.split('=').next().unwrap_or_default();
@@ -146,24 +161,6 @@ fn network(mode: Option<&str>) -> Result<NetworkMode> {
         Some("none") => Ok(NetworkMode::None),
         Some(other) => bail!("`--network {other}` is not supported yet; known are host and none"),
     }
-}
-
-fn rootfs(mount: &RootfsMount) -> Rootfs {
-    match mount.clone() {
-        RootfsMount::Overlay { lowers, upper, work, volatile } => {
-            Rootfs::Overlay { lowers, upper, work, volatile }
-        }
-        RootfsMount::Directory { path, read_only } => Rootfs::Directory { path, read_only },
-    }
-}
-
-/// 12 hexadecimal digits, as docker's short container IDs.
-fn random_id() -> Result<String> {
-    let mut bytes = [0; 6];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("cannot read /dev/urandom")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use cli::{Exit, output};
 use store::{Removed, Store, StoreError};
 
 use self::filter::{CacheFilter, PruneFilter};
-use super::{open_store, settings};
+use super::{container, open_store, settings};
 use crate::args::{BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, SystemPruneArgs};
 
 pub(crate) fn builder(args: &BuilderArgs, environment: &Environment) -> Result<Exit> {
@@ -69,10 +69,17 @@ pub(super) fn system(args: &SystemPruneArgs, environment: &Environment) -> Resul
         Some(_) => "\n  - unused build cache",
     };
     let (images, fitting) = (which_images(args.all), filtered(&args.filters));
-    ask(args.force, &format!("WARNING! This will remove{fitting}:\n  - {images}{cache}\n"))?;
-    let store = open_store(environment)?;
+    let stopped = "all stopped containers";
+    let warning =
+        format!("WARNING! This will remove{fitting}:\n  - {stopped}\n  - {images}{cache}\n");
+    ask(args.force, &warning)?;
+    let (store, containers) = container::open(environment)?;
+    let (ids, freed) = container::stopped(&store, &containers, &args.filters)?;
+    container::show(&ids)?;
     let removed = forget(&store, args.all, &filter)?;
-    show(&removed, &builder::cache::prune(&store, selection)?)
+    let mut pruned = builder::cache::prune(&store, selection)?;
+    pruned.bytes += freed;
+    show(&removed, &pruned)
 }
 
 /// What the question says of the filters.
@@ -91,7 +98,7 @@ fn which_images(all: bool) -> &'static str {
 }
 
 /// As docker does, whatever stdin is; anything but `y` is no.
-fn ask(force: bool, warning: &str) -> Result<()> {
+pub(super) fn ask(force: bool, warning: &str) -> Result<()> {
     if force {
         return Ok(());
     }

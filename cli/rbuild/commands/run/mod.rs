@@ -1,90 +1,120 @@
-//! `rbuild run`: one container in the foreground, on top of an image, gone when it ends.
+//! `rbuild run`: a new container, which is then started.
 
-mod attach;
+mod trace;
 
-use anyhow::{Context, Result};
-use cli::Exit;
+use anyhow::{Result, bail};
 use cli::environment::Environment;
-use cli::report::Report;
-use runtime::{ContainerSpec, ExitStatus, Outcome, RuntimeError, Zygote};
-use store::{ActiveSnapshot, Image, Store};
+use cli::{Exit, output};
+use runtime::RuntimeError;
+use runtime::containers::Containers;
+use runtime::shim::{AttachStreams, Connection, NewShim};
+use store::Store;
 
-use super::container::spec;
-use super::engine::Engine;
-use super::{report_of, snapshots};
-use crate::args::{ContainerArgs, RunArgs};
+use super::container::make::Plan;
+use super::container::session::{self, Manner, Session};
+use super::container::{self, names, not_started, of_store};
+use super::engine::lazy_snapshotter;
+use crate::args::RunArgs;
+use trace::Trace;
 
 /// Docker's statuses: 125 when it is our fault, 126 and 127 when the program cannot be started.
 pub(crate) fn run(args: &RunArgs, environment: &Environment) -> Exit {
-    let args = &args.container;
-    if !args.rm {
-        Report::error("`rbuild run` without `--rm` is not supported")
-            .hint("containers are not kept yet: add `--rm`")
-            .print();
-        return Exit::NotStarted;
+    start(args, environment).unwrap_or_else(|error| not_started(&error))
+}
+
+/// Which streams we are attached to.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    input: bool,
+    output: bool,
+    errors: bool,
+}
+
+fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
+    let mut trace = Trace::begin(args.trace_start);
+    let wanted = wanted(args)?;
+    let container = &args.container;
+    let manner = Manner {
+        tty: container.tty,
+        input: wanted.input,
+        sig_proxy: args.client.sig_proxy.unwrap_or(true),
+        detach_keys: args.client.detach_keys.as_deref(),
+    };
+    manner.check()?;
+    let plan = Plan::of(container, container.interactive && !args.detach, environment)?;
+    let locations = environment.locations();
+    let store = Store::open(&locations.root, &locations.state)?;
+    let image = store.resolve(&container.image)?;
+    lazy_snapshotter(&store, environment)?;
+    trace.phase("read arguments, find image");
+    let id = names::random_id()?;
+    // Before any thread exists. It gets ready while the container is made.
+    let shim = NewShim::fork(store.root(), store.state(), &id, plan.process_view())?;
+    trace.phase("fork shim");
+    let containers = of_store(&store);
+    plan.make(&store, &containers, &image, &id)?;
+    trace.phase("make container");
+    let started = match args.detach {
+        true => shim.begin((0, 0)).map(|_| None).map_err(Into::into),
+        false => begin_attached(shim, wanted, manner).map(Some),
+    };
+    let attached = match started {
+        Ok(attached) => attached,
+        Err(error) => {
+            remove_unstarted(&store, &containers, &id, &error);
+            return Err(error);
+        }
+    };
+    trace.phase("start program");
+    let Some((session, streams, connection)) = attached else {
+        trace.print();
+        output::line(&id)?;
+        return Ok(Exit::Success);
+    };
+    let exit = container::follow(session, streams, connection, container.lifecycle.rm)?;
+    trace.phase("run, end, clean up");
+    trace.print();
+    Ok(exit)
+}
+
+fn begin_attached(
+    shim: NewShim,
+    wanted: Wanted,
+    manner: Manner<'_>,
+) -> Result<(Session, AttachStreams, Connection)> {
+    let session = Session::open(manner)?;
+    let streams = shim.attach(wanted.input, wanted.output, wanted.errors && !manner.tty)?;
+    let connection = shim.begin(session::size())?;
+    Ok((session, streams, connection))
+}
+
+/// A container that was to be removed and has no shim to do so. The others stay, as docker's do: created.
+fn remove_unstarted(store: &Store, containers: &Containers, id: &str, error: &anyhow::Error) {
+    let by_shim = matches!(error.downcast_ref(), Some(RuntimeError::Start { .. }));
+    let Ok(container) = containers.read(id) else { return };
+    if container.definition.auto_remove && !by_shim {
+        // What is told is why it did not start.
+        let _left = container::remove(store, containers, &container);
     }
-    match start(args, environment) {
-        Ok(status) => exit_of(&status),
-        Err(err) => {
-            report_of(&err).print();
-            let runtime = err.downcast_ref::<RuntimeError>();
-            match runtime.and_then(RuntimeError::exit_code) {
-                Some(126) => Exit::NotExecutable,
-                Some(127) => Exit::NotFound,
-                _ => Exit::NotStarted,
-            }
+}
+
+/// Without `--attach`: everything, but standard input only if it is kept open.
+fn wanted(args: &RunArgs) -> Result<Wanted> {
+    let interactive = args.container.interactive;
+    if args.attach.is_empty() {
+        return Ok(Wanted { input: interactive, output: true, errors: true });
+    }
+    if args.detach {
+        bail!("`--attach` and `--detach` exclude each other");
+    }
+    let mut wanted = Wanted { input: false, output: false, errors: false };
+    for stream in &args.attach {
+        match stream.to_lowercase().as_str() {
+            "stdin" => wanted.input = interactive,
+            "stdout" => wanted.output = true,
+            "stderr" => wanted.errors = true,
+            other => bail!("`--attach {other}`: the streams are stdin, stdout and stderr"),
         }
     }
-}
-
-fn start(args: &ContainerArgs, environment: &Environment) -> Result<ExitStatus> {
-    let settings = spec::settings(args, environment)?;
-    // Before any thread exists.
-    let engine = Engine::start(environment)?;
-    let zygote = engine.require_zygote()?;
-    let store = Store::open(&engine.locations.root, &engine.locations.state)?;
-    snapshots::choose(&store, Some(zygote), environment)?;
-    let image = store.resolve(&args.image)?;
-    let rootfs = Rootfs::prepare(&store, &image)?;
-    let spec = spec::container(args, &settings, &image.config, &rootfs.active)?;
-    let status = attach_and_wait(zygote, &spec, args);
-    rootfs.discard()?;
-    status
-}
-
-fn attach_and_wait(
-    zygote: &Zygote,
-    spec: &ContainerSpec,
-    args: &ContainerArgs,
-) -> Result<ExitStatus> {
-    let streams = attach::Streams::open(args)?;
-    let container = zygote.spawn(spec, streams.stdio())?;
-    streams.follow(container)
-}
-
-fn exit_of(status: &ExitStatus) -> Exit {
-    match status.outcome {
-        Outcome::Exited(code) => Exit::Container(u8::try_from(code).unwrap_or(255)),
-        Outcome::Signalled(signal) => Exit::killed_by(signal),
-    }
-}
-
-/// The image's files with a layer on top that is thrown away.
-struct Rootfs {
-    store: Store,
-    active: ActiveSnapshot,
-}
-
-impl Rootfs {
-    fn prepare(store: &Store, image: &Image) -> Result<Rootfs> {
-        let cannot = || format!("cannot unpack image {}", image.id());
-        let layers = store.unpack(image).with_context(cannot)?;
-        let stack: Vec<_> = layers.into_iter().map(|layer| layer.snapshot).collect();
-        let active = store.snapshotter().prepare(&stack).with_context(cannot)?;
-        Ok(Rootfs { store: store.clone(), active })
-    }
-
-    fn discard(self) -> Result<()> {
-        Ok(self.store.snapshotter().discard(self.active)?)
-    }
+    Ok(wanted)
 }

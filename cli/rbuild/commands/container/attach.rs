@@ -1,0 +1,32 @@
+//! `rbuild attach`
+
+use anyhow::Result;
+use cli::Exit;
+use cli::environment::Environment;
+use runtime::shim::Connection;
+
+use super::session::{self, Manner, Session};
+use super::{open, start};
+use crate::args::AttachArgs;
+
+pub(crate) fn run(args: &AttachArgs, environment: &Environment) -> Result<Exit> {
+    let (_store, containers) = open(environment)?;
+    let container = containers.find(&args.container)?;
+    let definition = &container.definition;
+    let connection = Connection::open(&container)?;
+    let input = definition.open_stdin && !args.no_stdin;
+    let session = Session::open(Manner {
+        tty: definition.terminal,
+        input,
+        sig_proxy: args.client.sig_proxy.unwrap_or(true),
+        detach_keys: args.client.detach_keys.as_deref(),
+    })?;
+    let streams = connection.attach(input, true, !definition.terminal)?;
+    if definition.terminal {
+        let (rows, columns) = session::size();
+        // One column less first: a program draws anew when its size changes.
+        connection.resize(rows, columns.saturating_sub(1).max(1))?;
+        connection.resize(rows, columns)?;
+    }
+    start::follow(session, streams, connection, definition.auto_remove)
+}

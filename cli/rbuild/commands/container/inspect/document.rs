@@ -1,0 +1,196 @@
+//! A container as docker's API describes it.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+use runtime::containers::{Container, HealthCheck, RestartPolicy, State, Status};
+use runtime::{ContainerSpec, MountSource, NetworkMode};
+use serde_json::{Value, json};
+use store::Store;
+use store::usage::measure;
+
+use super::super::signal;
+
+/// How docker writes a time that has not been.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// `driver` is how snapshots are made. Sizes take time, so they are asked for.
+pub(super) fn of(store: &Store, driver: &str, container: &Container, sizes: bool) -> Result<Value> {
+    let definition = &container.definition;
+    let words = texts(&definition.spec.args);
+    let mut document = json!({
+        "Id": definition.id,
+        "Created": definition.created,
+        "Path": words.first(),
+        "Args": words.get(1..).unwrap_or_default(),
+        "State": state(&container.state),
+        "Image": definition.image.id,
+        "ResolvConfPath": "",
+        "HostnamePath": "",
+        "HostsPath": "",
+        "LogPath": container.place.log_file(),
+        "Name": format!("/{}", definition.name),
+        "RestartCount": container.state.restarts,
+        "Driver": driver,
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": null,
+        "HostConfig": host_config(container),
+        "GraphDriver": { "Data": null, "Name": driver },
+        "Mounts": mounts(&definition.spec),
+        "Config": config(container),
+        "NetworkSettings": {
+            "SandboxKey": "",
+            "IPAddress": "",
+            "Ports": {},
+            "Networks": { network(definition.spec.network): {} },
+        },
+    });
+    if sizes {
+        let own = measure(&container.place.directory.join("upper"))?.bytes;
+        let below =
+            store.resolve(&definition.image.id).and_then(|image| store.unpacked_size(&image));
+        document["SizeRw"] = json!(own);
+        document["SizeRootFs"] = json!(own + below.unwrap_or(0));
+    }
+    Ok(document)
+}
+
+fn texts(words: &[OsString]) -> Vec<String> {
+    words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+fn network(mode: NetworkMode) -> String {
+    mode.to_string()
+}
+
+fn state(state: &State) -> Value {
+    let time = |text: &str| if text.is_empty() { NEVER.to_owned() } else { text.to_owned() };
+    let mut document = json!({
+        "Status": state.status.word(),
+        "Running": state.status.is_alive(),
+        "Paused": false,
+        "Restarting": state.status == Status::Restarting,
+        "OOMKilled": state.oom_killed,
+        "Dead": false,
+        "Pid": state.process.map_or(0, |process| process.pid),
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": time(&state.started),
+        "FinishedAt": time(&state.finished),
+    });
+    if let Some(health) = &state.health {
+        let runs: Vec<Value> = health
+            .log
+            .iter()
+            .map(|run| {
+                json!({
+                    "Start": run.start,
+                    "End": run.end,
+                    "ExitCode": run.exit_code,
+                    "Output": run.output,
+                })
+            })
+            .collect();
+        document["Health"] = json!({
+            "Status": health.status.word(),
+            "FailingStreak": health.failing_streak,
+            "Log": runs,
+        });
+    }
+    document
+}
+
+fn config(container: &Container) -> Value {
+    let definition = &container.definition;
+    let spec = &definition.spec;
+    let none_if_empty = |words: &[OsString]| match words {
+        [] => Value::Null,
+        words => json!(texts(words)),
+    };
+    json!({
+        "Hostname": spec.hostname,
+        "Domainname": "",
+        "User": spec.user,
+        "Tty": definition.terminal,
+        "OpenStdin": definition.open_stdin,
+        "StdinOnce": definition.stdin_once,
+        "Env": spec.env,
+        "Cmd": none_if_empty(&definition.command),
+        "Healthcheck": definition.health.as_ref().map(health_check),
+        "Image": definition.image.name,
+        "WorkingDir": spec.cwd,
+        "Entrypoint": none_if_empty(&definition.entrypoint),
+        "Labels": definition.labels,
+        "StopSignal": signal::name(definition.stop_signal),
+        "StopTimeout": definition.stop_timeout.map_or(-1, i64::from),
+    })
+}
+
+fn health_check(check: &HealthCheck) -> Value {
+    json!({
+        "Test": check.test,
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+        "Retries": check.retries,
+    })
+}
+
+fn host_config(container: &Container) -> Value {
+    let definition = &container.definition;
+    let spec = &definition.spec;
+    let most = match definition.restart {
+        RestartPolicy::OnFailure { most } => most,
+        _ => 0,
+    };
+    let binds: Vec<String> = bind_mounts(spec)
+        .map(|(source, target, read_only)| {
+            format!("{source}:{target}{}", if read_only { ":ro" } else { "" })
+        })
+        .collect();
+    json!({
+        "Binds": binds,
+        "LogConfig": {
+            "Type": definition.log.driver.to_string(),
+            "Config": definition.log.options,
+        },
+        "NetworkMode": network(spec.network),
+        "RestartPolicy": {
+            "Name": definition.restart.name(),
+            "MaximumRetryCount": most,
+        },
+        "AutoRemove": definition.auto_remove,
+        "ReadonlyRootfs": spec.read_only_rootfs,
+        "ShmSize": spec.shm_size,
+    })
+}
+
+fn bind_mounts(spec: &ContainerSpec) -> impl Iterator<Item = (String, String, bool)> {
+    spec.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Path { source, .. } => Some((
+            source.display().to_string(),
+            mount.target.display().to_string(),
+            mount.read_only,
+        )),
+        _ => None,
+    })
+}
+
+fn mounts(spec: &ContainerSpec) -> Vec<Value> {
+    bind_mounts(spec)
+        .map(|(source, target, read_only)| {
+            json!({
+                "Type": "bind",
+                "Source": source,
+                "Destination": target,
+                "Mode": if read_only { "ro" } else { "" },
+                "RW": !read_only,
+                "Propagation": "rprivate",
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,28 @@
+//! What crashes have left of containers: those that were to be removed at their end, leases and names without a
+//! container. What only claims to run is corrected by whoever reads it (`runtime::containers`).
+
+use anyhow::Result;
+use runtime::containers::{Containers, Status};
+use store::Store;
+
+use super::{LEASE, remove};
+
+/// Run by every command that looks at containers, first thing.
+pub(crate) fn run(store: &Store, containers: &Containers) -> Result<()> {
+    for container in containers.list()? {
+        let ended = container.state.status == Status::Exited;
+        if container.definition.auto_remove && ended && !containers.is_held(&container) {
+            remove(store, containers, &container)?;
+        }
+    }
+    let guard = containers.lock()?;
+    containers.remove_strays(&guard)?;
+    for (name, _) in store.kept()? {
+        // Who makes one does so under the lock.
+        let Some(id) = name.strip_prefix(LEASE) else { continue };
+        if !containers.place(id).directory.exists() {
+            store.release(&name)?;
+        }
+    }
+    Ok(())
+}

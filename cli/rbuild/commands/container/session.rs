@@ -1,0 +1,279 @@
+//! Our standard streams and signals are the container's while we are attached to it, or to a program in it.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, Result, bail};
+use cli::Exit;
+use rustix::termios::{self, OptionalActions, Termios};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::iterator::Signals;
+
+use super::detach::{DetachKeys, Typed};
+
+/// Handed on to the container's first process.
+const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+
+/// So often must we be asked to end before the container is killed: its first process does not hear
+/// the signals that it has no handler for.
+const PATIENCE: usize = 3;
+
+/// What we are attached to.
+pub(crate) trait Target: Send + Sync + 'static {
+    fn signal(&self, signal: i32);
+    fn resize(&self, rows: u16, columns: u16);
+    /// Nobody sees what it writes any more.
+    fn close_output(&self);
+    /// Ends [`Target::wait`] early.
+    fn leave(&self);
+    /// The exit code; none when [`Target::leave`] came first.
+    fn wait(&self) -> Result<Option<i32>>;
+}
+
+/// Our ends of its streams.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    pub(crate) input: Option<File>,
+    pub(crate) output: Option<File>,
+    pub(crate) errors: Option<File>,
+}
+
+/// What is to be done with our streams and signals.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner<'a> {
+    /// It has a terminal.
+    pub(crate) tty: bool,
+    pub(crate) input: bool,
+    pub(crate) sig_proxy: bool,
+    pub(crate) detach_keys: Option<&'a str>,
+}
+
+impl Manner<'_> {
+    /// What can be found wrong before anything is made.
+    pub(crate) fn check(&self) -> Result<()> {
+        DetachKeys::parse(self.detach_keys)?;
+        if self.tty && self.input && !io::stdin().is_terminal() {
+            bail!("`--tty` with `--interactive` needs a terminal on stdin");
+        }
+        Ok(())
+    }
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Ended(i32),
+    /// By the detach keys.
+    Detached,
+    /// By a signal that was for us alone.
+    Killed(i32),
+}
+
+impl Left {
+    pub(crate) fn exit(self) -> Exit {
+        match self {
+            Left::Ended(code) => super::exit_of(code),
+            Left::Detached => Exit::Success,
+            Left::Killed(signal) => Exit::killed_by(signal),
+        }
+    }
+}
+
+/// Our side, made ready before there is anything to be attached to.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Our terminal, when the container has one too and we type into it.
+    terminal: Option<RawTerminal>,
+    /// Caught from before the container exists, so that none of them ends us behind its back.
+    signals: Signals,
+    sig_proxy: bool,
+    keys: Option<DetachKeys>,
+}
+
+impl Session {
+    pub(crate) fn open(manner: Manner<'_>) -> Result<Session> {
+        manner.check()?;
+        let keys = DetachKeys::parse(manner.detach_keys)?;
+        let typed = manner.tty && manner.input;
+        let terminal = if typed {
+            Some(RawTerminal::enter().context("cannot change the terminal to raw mode")?)
+        } else {
+            None
+        };
+        let signals = Signals::new(FORWARDED.iter().chain(&[SIGWINCH]));
+        let signals = signals.context("cannot listen to signals")?;
+        let keys = if typed { keys } else { None };
+        Ok(Session { terminal, signals, sig_proxy: manner.sig_proxy, keys })
+    }
+
+    /// Copies and forwards until the end.
+    pub(crate) fn follow(self, ends: Ends, target: Arc<impl Target>) -> Result<Left> {
+        let Session { terminal, mut signals, sig_proxy, keys } = self;
+        if let Some(input) = ends.input {
+            let target = Arc::clone(&target);
+            feed(input, keys, move || target.leave());
+        }
+        let outputs = [
+            ends.output.map(|from| show(from, io::stdout(), Arc::clone(&target))),
+            ends.errors.map(|from| show(from, io::stderr(), Arc::clone(&target))),
+        ];
+        let stop = signals.handle();
+        let killed = Arc::new(std::sync::Mutex::new(None));
+        let forwarder = thread::spawn({
+            let (target, killed) = (Arc::clone(&target), Arc::clone(&killed));
+            move || {
+                let mut endings = 0;
+                for signal in &mut signals {
+                    endings += usize::from([SIGINT, SIGTERM].contains(&signal));
+                    if signal == SIGWINCH {
+                        let (rows, columns) = size();
+                        target.resize(rows, columns);
+                    } else if !sig_proxy {
+                        *killed.lock().unwrap_or_else(|e| e.into_inner()) = Some(signal);
+                        target.leave();
+                    } else {
+                        target.signal(if endings >= PATIENCE { SIGKILL } else { signal });
+                    }
+                }
+            }
+        });
+        let ended = target.wait();
+        if matches!(ended, Ok(Some(_))) {
+            // What was written before the end is still to come.
+            for output in outputs.into_iter().flatten() {
+                let _ended = output.join();
+            }
+        }
+        stop.close();
+        let _ended = forwarder.join();
+        drop(terminal);
+        let killed = *killed.lock().unwrap_or_else(|e| e.into_inner());
+        Ok(match (ended?, killed) {
+            (Some(code), _) => Left::Ended(code),
+            (None, Some(signal)) => Left::Killed(signal),
+            (None, None) => Left::Detached,
+        })
+    }
+}
+
+/// Copies output to ours in a thread. When nobody reads what we write, the container is to notice.
+fn show(from: File, to: impl Write + Send + 'static, target: Arc<impl Target>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        if copy(from, to).is_err() {
+            target.close_output();
+        }
+    })
+}
+
+/// Writes what we read into the container, until either end closes or the detach keys are typed. The thread may still
+/// wait for input when the container has ended; it ends with this process.
+fn feed(mut to: File, mut keys: Option<DetachKeys>, leave: impl FnOnce() + Send + 'static) {
+    thread::spawn(move || {
+        let mut buffer = [0; 64 << 10];
+        let mut stdin = io::stdin().lock();
+        while let Ok(count @ 1..) = stdin.read(&mut buffer) {
+            let typed = match &mut keys {
+                Some(keys) => keys.take(&buffer[..count]),
+                None => Typed::Input(buffer[..count].to_vec()),
+            };
+            match typed {
+                Typed::Input(bytes) if to.write_all(&bytes).is_err() => return,
+                Typed::Input(_) => {}
+                Typed::Detach => return leave(),
+            }
+        }
+    });
+}
+
+/// To the end of `from`; fails when `to` takes no more. A terminal whose last process has gone
+/// reads as an error.
+fn copy(mut from: File, mut to: impl Write) -> io::Result<()> {
+    let mut buffer = [0; 64 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        to.write_all(&buffer[..count])?;
+        to.flush()?;
+    }
+    Ok(())
+}
+
+/// The size of our terminal, if we have one.
+pub(crate) fn size() -> (u16, u16) {
+    match termios::tcgetwinsize(io::stdout()).or_else(|_| termios::tcgetwinsize(io::stdin())) {
+        Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
+        _ => (24, 80),
+    }
+}
+
+/// Our terminal in raw mode; dropping it restores what was.
+#[derive(Debug)]
+struct RawTerminal {
+    before: Termios,
+}
+
+impl RawTerminal {
+    fn enter() -> io::Result<RawTerminal> {
+        let before = termios::tcgetattr(io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        termios::tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+        Ok(RawTerminal { before })
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        // The terminal may be gone; then there is nothing to restore.
+        let _gone = termios::tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
+/// A container, by its shim.
+#[derive(Debug)]
+pub(crate) struct ContainerTarget {
+    connection: runtime::shim::Connection,
+    left: AtomicBool,
+    /// It goes when it ends: then it is waited for.
+    goes: bool,
+}
+
+impl ContainerTarget {
+    pub(crate) fn new(connection: runtime::shim::Connection, goes: bool) -> ContainerTarget {
+        ContainerTarget { connection, left: AtomicBool::new(false), goes }
+    }
+}
+
+impl Target for ContainerTarget {
+    // What comes too late for the container is of no use to anyone.
+    fn signal(&self, signal: i32) {
+        let _late = self.connection.forward(signal);
+    }
+
+    fn resize(&self, rows: u16, columns: u16) {
+        let _late = self.connection.resize(rows, columns);
+    }
+
+    fn close_output(&self) {
+        let _late = self.connection.close_output();
+    }
+
+    fn leave(&self) {
+        self.left.store(true, Ordering::SeqCst);
+        self.connection.hang_up();
+    }
+
+    fn wait(&self) -> Result<Option<i32>> {
+        match self.connection.ended() {
+            Ok(ended) => {
+                if self.goes {
+                    self.connection.gone();
+                }
+                Ok(Some(ended.exit_code))
+            }
+            Err(_) if self.left.load(Ordering::SeqCst) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

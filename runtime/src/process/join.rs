@@ -1,0 +1,50 @@
+//! Another program in a container that runs: its namespaces, cgroups, filter and capabilities.
+//!
+//! The process is born in the container's PID namespace and v2 cgroup; what is left to join is joined here, by
+//! the descriptor of the container's first process.
+use std::os::fd::BorrowedFd;
+
+use nix::sched::{CloneFlags, setns};
+use rustix::fs::Mode;
+use sys::RootDir;
+
+use super::{
+    ChildStdio, Launch, Never, become_program, report_failure, report_ready, resolve_user, terminal,
+};
+use crate::process::Stubs;
+use crate::zygote::message::{Step, StepError};
+
+/// The body of the new process. Returns only if the program could not be started.
+pub(crate) fn run(launch: &Launch<'_>, first: BorrowedFd<'_>) -> u8 {
+    let Err(failure) = start(launch, first);
+    report_failure(launch, &failure)
+}
+
+fn start(launch: &Launch<'_>, first: BorrowedFd<'_>) -> Result<Never, StepError> {
+    let spec = launch.spec;
+    sys::signal::reset_all().step("reset signals")?;
+    rustix::process::setsid().step("start a session")?;
+    rustix::process::umask(Mode::empty());
+    launch.leaf.join_v1().step("join cgroup")?;
+    let namespaces = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWCGROUP;
+    // With the mount namespace come its root as root and working directory.
+    setns(first, namespaces).step("enter the container's namespaces")?;
+
+    let root = RootDir::open("/").step("use the rootfs")?;
+    let user = resolve_user(&root, spec)?;
+    let terminal = match launch.stdio {
+        ChildStdio::Terminal { rows, columns } => {
+            let devpts = root.subdir_nofollow("dev/pts").step("open a terminal")?;
+            let size = (rows, columns);
+            Some(terminal::open_in(devpts.place_fd(".").step("open a terminal")?, size, user.uid)?)
+        }
+        ChildStdio::Descriptors(_) => None,
+    };
+    drop(root);
+    report_ready(launch, &Stubs::default(), terminal.as_ref())?;
+    become_program(launch, &user, terminal)
+}

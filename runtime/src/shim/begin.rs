@@ -1,0 +1,132 @@
+//! The process of a shim: how it comes to be, and what it makes of itself.
+use std::collections::HashMap;
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use sys::clone::{Child, close_all_except, spawn_child};
+
+use crate::cgroup::Cgroups;
+use crate::engine::{EngineId, Owner, reconcile};
+use crate::error::RuntimeError;
+use crate::process;
+use crate::starter::Starter;
+use crate::zygote::message::{Step, StepError};
+use crate::zygote::{ProcessView, check_machine, child, create_mountpoints, launcher};
+
+/// What the command line of a shim begins with; a program that starts shims hands it to [`super::main`].
+pub const VERB: &str = "container-shim";
+
+/// What a shim was told on its command line.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) root: PathBuf,
+    pub(super) state: PathBuf,
+    pub(super) id: String,
+}
+
+impl Told {
+    pub(super) fn of(arguments: &[OsString]) -> Option<Told> {
+        let [root, state, id] = arguments else { return None };
+        let id = id.to_str()?.to_owned();
+        Some(Told { root: root.into(), state: state.into(), id })
+    }
+}
+
+/// Starts a shim for the container `id`, which need not exist yet: it prepares itself meanwhile. To be called from a
+/// process with one thread whose program hands [`VERB`] to [`super::main`].
+pub(super) fn fork(
+    root: &Path,
+    state: &Path,
+    id: &str,
+    processes: ProcessView,
+) -> Result<(OwnedFd, Child), RuntimeError> {
+    check_machine()?;
+    let at = |act| move |source: io::Error| RuntimeError::ShimStart { act, source };
+    let (near, far) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(|errno| at("make a socket")(errno.into()))?;
+    let text = |bytes: &[u8]| CString::new(bytes).map_err(|error| at("name it")(error.into()));
+    let arguments = [
+        text(b"rbuild")?,
+        text(VERB.as_bytes())?,
+        text(root.as_os_str().as_bytes())?,
+        text(state.as_os_str().as_bytes())?,
+        text(id.as_bytes())?,
+    ];
+    let flags = match processes {
+        ProcessView::Own => libc::CLONE_NEWPID | libc::CLONE_NEWNS,
+        ProcessView::Host => libc::CLONE_NEWNS,
+    };
+    let child = spawn_child(flags, None, || become_shim(&far, &arguments))
+        .map_err(|error| at("make namespaces (this needs CAP_SYS_ADMIN)")(error.into()))?;
+    Ok((near, child))
+}
+
+/// Nothing of ours but the socket, as standard input.
+fn become_shim(socket: &OwnedFd, arguments: &[CString]) -> u8 {
+    let done = rustix::process::setsid().is_ok()
+        && rustix::stdio::dup2_stdin(socket).is_ok()
+        && close_all_except(&[]).is_ok();
+    if done {
+        // No variables: what they say has been decided.
+        let environment: [CString; 0] = [];
+        let _failed = nix::unistd::execve(c"/proc/self/exe", arguments, &environment);
+    }
+    127
+}
+
+/// What a shim has once it is one.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) socket: OwnedFd,
+    pub(super) starter: Starter,
+    pub(super) owner: Owner,
+}
+
+/// The socket has to be there for telling what goes wrong in the rest.
+pub(super) fn take_socket() -> io::Result<OwnedFd> {
+    let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(socket)
+}
+
+pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> {
+    sys::signal::reset_all().step("reset signals")?;
+    let ignored = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTERM, libc::SIGPIPE];
+    sys::signal::ignore(&ignored);
+    let following = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    mount_change(c"/", following).step("separate mounts from the host's (is `/` a mount?)")?;
+    rustix::process::chdir(c"/").step("enter /")?;
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    process::open_null().step("open /dev/null")?;
+    child::reset_oom_score();
+    let engine = EngineId::of_root(&told.root).step("name the engine")?;
+    let mountpoints = create_mountpoints(&told.state).step("create the mount points")?;
+    // What cannot be removed today is no reason to start nothing; the next start tries again.
+    let _leftovers = reconcile(&engine, &told.state);
+    let owner = Owner::create(&told.state).step("create the owner file")?;
+    let open_files = child::raise_open_files().step("raise the limit on open files")?;
+    let starter = Starter {
+        owner: owner.name.clone(),
+        launcher: launcher::sealed().step("make the launcher")?,
+        cgroups: Cgroups::prepare(&engine, &owner.name, &told.state),
+        mountpoints,
+        open_files,
+        filters: HashMap::new(),
+    };
+    Ok(Ready {
+        socket: socket.as_fd().try_clone_to_owned().step("keep the socket")?,
+        starter,
+        owner,
+    })
+}

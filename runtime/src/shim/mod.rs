@@ -1,0 +1,55 @@
+//! The process that a running container belongs to. See `docs/decisions/0007`.
+//!
+//! ```text
+//! rbuild run, start ──fork, exec `container-shim`──▶ shim: PID 1 of a namespace, one thread, poll
+//!     │  ▲ attach, begin                              │ ▲                    │
+//!     └──┘ pipes of the client ◀──────────────────────┘ └── pidfd, pipes ────┴─▶ the container
+//! ```
+//!
+//! | file            | what                                              |
+//! |-----------------|---------------------------------------------------|
+//! | `begin.rs`      | how the process comes to be                        |
+//! | `place.rs`      | its lock and its socket                            |
+//! | `protocol.rs`   | requests and replies                               |
+//! | `connection.rs` | the client's side of them                          |
+//! | `client.rs`     | a client as the shim sees it                       |
+//! | `supervisor.rs` | what the shim knows; starting and ending           |
+//! | `turn.rs`       | waiting for what happens, and doing what follows   |
+//! | `streams.rs`    | output and input                                   |
+//! | `log.rs`        | docker's json-file                                 |
+//! | `restart.rs`    | whether and when to start again                    |
+//! | `health.rs`     | states of health; `probe.rs` a check that runs     |
+mod begin;
+mod client;
+mod connection;
+mod health;
+mod log;
+mod place;
+mod probe;
+mod protocol;
+mod restart;
+mod streams;
+mod supervisor;
+mod turn;
+
+use std::ffi::OsString;
+use std::io;
+
+pub use begin::VERB;
+pub use connection::{AttachStreams, Connection, Ended, NewShim};
+pub use log::files as log_files;
+pub use restart::starts_at_boot;
+pub use supervisor::Finished;
+
+use supervisor::Supervisor;
+
+/// The main function of a shim, with what came behind [`VERB`] on its command line. Returns when the container has
+/// ended for good: then its caller removes it, if it is to be removed, and ends the process.
+pub fn main(arguments: &[OsString]) -> io::Result<Option<Finished>> {
+    let Some(told) = begin::Told::of(arguments) else { return Ok(None) };
+    let socket = begin::take_socket()?;
+    match Supervisor::begin(socket, &told)? {
+        Some(supervisor) => supervisor.run().map(Some),
+        None => Ok(None),
+    }
+}

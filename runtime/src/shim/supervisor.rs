@@ -1,0 +1,342 @@
+//! What a shim knows of its container; how it starts it, notes its end, and ends itself.
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, pidfd_send_signal};
+
+use super::begin::{self, Ready, Told};
+use super::client::{Client, Message};
+use super::health::Monitor;
+use super::log::{Log, Stream};
+use super::place;
+use super::probe::Probe;
+use super::protocol::{Reply, Request};
+use super::restart::Restarter;
+use super::streams::{Sink, Source};
+use crate::cgroup::DeviceRules;
+use crate::clock;
+use crate::container::{ExitStatus, Stdio};
+use crate::containers::{
+    Container, Containers, ProcessName, State, Status, boot_id, remove_runtime,
+};
+use crate::engine::Owner;
+use crate::error::StartFailure;
+use crate::process::ChildStdio;
+use crate::spec::ContainerSpec;
+use crate::starter::{Running, Starter};
+use crate::zygote::channel::send_frame;
+use crate::zygote::message::{Step, StepError};
+use crate::zygote::streams::Streams;
+
+/// Exit codes of a container that was not started: docker's.
+const NOT_FOUND: i32 = 127;
+const NOT_EXECUTABLE: i32 = 126;
+const NOT_STARTED: i32 = 128;
+
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    pub(super) container: Container,
+    pub(super) spec: ContainerSpec,
+    pub(super) starter: Starter,
+    owner: Owner,
+    lock: File,
+    pub(super) listener: OwnedFd,
+    pub(super) clients: Vec<Client>,
+    pub(super) phase: Phase,
+    pub(super) log: Option<Log>,
+    pub(super) sources: Vec<Source>,
+    pub(super) input: Option<Sink>,
+    pub(super) terminal: Option<File>,
+    pub(super) size: (u16, u16),
+    pub(super) restarter: Restarter,
+    pub(super) monitor: Option<Monitor>,
+    pub(super) probe: Option<Probe>,
+    /// When what was asked to end is killed.
+    pub(super) patience: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    Running {
+        running: Box<Running>,
+        began: Instant,
+    },
+    /// Ended; what it wrote is still on its way. Then, after the time given, it is started again.
+    Draining {
+        again: Option<Duration>,
+    },
+    Waiting {
+        until: Instant,
+    },
+    Over,
+}
+
+/// A container that has ended for good, with those who wait to hear of it.
+#[derive(Debug)]
+pub struct Finished {
+    pub container: Container,
+    clients: Vec<Client>,
+    farewell: Reply,
+}
+
+impl Finished {
+    /// Tells those who wait. The container has been removed by then, if it was to be.
+    pub fn tell(self) {
+        for client in &self.clients {
+            if client.stops {
+                client.reply(&Reply::Done);
+            }
+            let failed = matches!(self.farewell, Reply::Failed { .. });
+            if client.waits || failed {
+                client.reply(&self.farewell);
+            }
+        }
+    }
+}
+
+impl Supervisor {
+    /// Prepares everything, waits for the request to begin, and starts the container. None when nobody asks any more.
+    pub(super) fn begin(socket: OwnedFd, told: &Told) -> io::Result<Option<Supervisor>> {
+        let Ready { socket, starter, owner } = match begin::prepare(socket.try_clone()?, told) {
+            Ok(ready) => ready,
+            Err(StepError { step, cause, failure }) => {
+                send_frame(&socket, &Reply::Failed { step, cause, failure }, &[])?;
+                return Ok(None);
+            }
+        };
+        let mut maker = Client::maker(socket);
+        let size = loop {
+            match maker.receive() {
+                Message::Request(Request::Begin { rows, columns }, _) => break (rows, columns),
+                Message::Request(Request::Attach { input, output, errors }, descriptors) => {
+                    maker.attach((input, output, errors), descriptors)?;
+                }
+                Message::Request(Request::Wait, _) => maker.waits = true,
+                Message::Request(..) | Message::Nothing => {}
+                Message::Gone => {
+                    owner.remove();
+                    starter.cgroups.remove_parents();
+                    return Ok(None);
+                }
+            }
+        };
+        match Supervisor::take_over(told) {
+            Ok((container, spec, lock, listener, log)) => {
+                let definition = &container.definition;
+                Ok(Some(Supervisor {
+                    restarter: Restarter::new(definition.restart),
+                    spec,
+                    starter,
+                    owner,
+                    lock,
+                    listener,
+                    clients: vec![maker],
+                    phase: Phase::Over,
+                    log,
+                    sources: Vec::new(),
+                    input: None,
+                    terminal: None,
+                    size,
+                    monitor: None,
+                    probe: None,
+                    patience: None,
+                    container,
+                }))
+            }
+            Err(StepError { step, cause, failure }) => {
+                maker.reply(&Reply::Failed { step, cause, failure });
+                owner.remove();
+                Ok(None)
+            }
+        }
+    }
+
+    #[allow(clippy::type_complexity)] // what the one caller puts into place
+    fn take_over(
+        told: &Told,
+    ) -> Result<(Container, ContainerSpec, File, OwnedFd, Option<Log>), StepError> {
+        let containers = Containers::open(&told.root, &told.state);
+        let place = containers.place(&told.id);
+        let lock = place::lock(&place).step("lock the container")?;
+        let Some(lock) = lock else {
+            return Err("it is running already").step("lock the container");
+        };
+        let mut container = containers.read(&told.id).step("read the container's definition")?;
+        let definition = &container.definition;
+        let spec = definition.spec_below(&told.root);
+        let log = Log::open(&place.log_file(), &definition.log).step("open the log")?;
+        let listener = place::bind_socket(&place).step("make the container's socket")?;
+        container.state.boot = boot_id(&told.state);
+        container.state.shim = Some(ProcessName::of_self().step("read /proc/self/stat")?);
+        Ok((container, spec, lock, listener, log))
+    }
+
+    /// Until the container has ended for good.
+    pub(super) fn run(mut self) -> io::Result<Finished> {
+        let state = &mut self.container.state;
+        (state.restarts, state.stopped_by_hand) = (0, false);
+        match self.start() {
+            Ok(()) => {
+                self.clients[0].reply(&Reply::Done);
+                while !matches!(self.phase, Phase::Over) {
+                    self.turn()?;
+                }
+                let State { exit_code, error, .. } = self.container.state.clone();
+                self.finish(Reply::Ended { exit_code, error, last: true })
+            }
+            Err(failure) => {
+                self.note_failure(&failure);
+                let StepError { step, cause, failure } = failure;
+                self.finish(Reply::Failed { step, cause, failure })
+            }
+        }
+    }
+
+    /// Starts the container's program and waits until it runs.
+    pub(super) fn start(&mut self) -> Result<(), StepError> {
+        let step = "connect standard streams";
+        let (rows, columns) = self.size;
+        let stdio = match self.container.definition.terminal {
+            true => Stdio::Terminal { rows, columns },
+            false => Stdio::Pipes { stdin: self.container.definition.open_stdin },
+        };
+        let Streams { theirs, stdin, stdout, stderr, .. } = Streams::new(stdio).step(step)?;
+        let child_stdio = match theirs.as_slice() {
+            [a, b, c] => ChildStdio::Descriptors([a.as_fd(), b.as_fd(), c.as_fd()]),
+            _ => ChildStdio::Terminal { rows, columns },
+        };
+        let mut running = self.starter.spawn(self.spec.clone(), child_stdio)?;
+        drop(theirs);
+        let terminal = match running.wait_for_start() {
+            Ok(terminal) => terminal.map(File::from),
+            Err(error) => {
+                return Err(match running.finish() {
+                    Ok(Err(failure)) => failure,
+                    _ => StepError::new("set up", error, StartFailure::Setup),
+                });
+            }
+        };
+        let process = host_process(&running).step("find the container's process")?;
+        self.connect(stdin, stdout, stderr, terminal).step(step)?;
+        self.note_start(process);
+        self.phase = Phase::Running { running: Box::new(running), began: Instant::now() };
+        Ok(())
+    }
+
+    fn connect(
+        &mut self,
+        stdin: Option<File>,
+        stdout: Option<File>,
+        stderr: Option<File>,
+        terminal: Option<File>,
+    ) -> io::Result<()> {
+        self.sources.clear();
+        let copies = match &terminal {
+            Some(terminal) => (Some(terminal.try_clone()?), Some(terminal.try_clone()?), None),
+            None => (stdin, stdout, stderr),
+        };
+        self.input = copies.0.map(Sink::new).transpose()?;
+        let outputs = [(copies.1, Stream::Stdout), (copies.2, Stream::Stderr)];
+        for (file, stream) in outputs {
+            self.sources.extend(file.map(|file| Source::new(file, stream)).transpose()?);
+        }
+        self.terminal = terminal;
+        Ok(())
+    }
+
+    fn note_start(&mut self, process: ProcessName) {
+        let definition = &self.container.definition;
+        self.monitor = definition.health.clone().map(|check| Monitor::new(check, Instant::now()));
+        let state = &mut self.container.state;
+        state.status = Status::Running;
+        state.process = Some(process);
+        state.group = self.starter.group_name(&definition.id);
+        state.withholds_devices = self.starter.cgroups.devices == DeviceRules::NoDevices;
+        state.started = clock::now();
+        state.finished = String::new();
+        (state.exit_code, state.oom_killed, state.error) = (0, false, String::new());
+        state.health = self.monitor.as_ref().map(|monitor| monitor.health.clone());
+        self.save();
+    }
+
+    /// As docker: a container whose program could not be started at all has still to be.
+    pub(super) fn note_failure(&mut self, failure: &StepError) {
+        let state = &mut self.container.state;
+        let never = state.started.is_empty();
+        state.status = if never { Status::Created } else { Status::Exited };
+        state.exit_code = match failure.failure {
+            StartFailure::NotFound => NOT_FOUND,
+            StartFailure::NotExecutable => NOT_EXECUTABLE,
+            _ => NOT_STARTED,
+        };
+        state.error = format!("{}: {}", failure.step, failure.cause);
+        (state.shim, state.process, state.health) = (None, None, None);
+        self.save();
+    }
+
+    /// Notes the end, and what follows from it.
+    pub(super) fn note_end(&mut self, status: ExitStatus, began: Instant) {
+        if let Some(probe) = self.probe.take() {
+            drop(probe.abandon(String::new()));
+        }
+        (self.monitor, self.patience) = (None, None);
+        let definition = &self.container.definition;
+        let state = &mut self.container.state;
+        let again = match definition.auto_remove {
+            true => None,
+            false => self.restarter.after(
+                status.code(),
+                began.elapsed(),
+                state.restarts,
+                state.stopped_by_hand,
+            ),
+        };
+        state.status = if again.is_some() { Status::Restarting } else { Status::Exited };
+        state.exit_code = status.code();
+        state.oom_killed = status.oom_killed;
+        state.finished = clock::now();
+        state.process = None;
+        self.save();
+        self.phase = Phase::Draining { again };
+    }
+
+    /// The container's directory may be gone when it was removed by force; then nobody asks for its state.
+    pub(super) fn save(&self) {
+        let _gone = self.container.place.write_state(&self.container.state);
+    }
+
+    /// Sends a signal to the container's first process, if there is one.
+    pub(super) fn signal(&self, signal: Signal) -> bool {
+        match &self.phase {
+            Phase::Running { running, .. } => {
+                // It may have ended by itself, which will be noticed next.
+                let _ended = pidfd_send_signal(&running.child.pidfd, signal);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives up everything that tells others of this shim, so that another one may follow.
+    fn finish(mut self, farewell: Reply) -> io::Result<Finished> {
+        self.sources.clear();
+        self.container.state.shim = None;
+        self.save();
+        drop(self.listener);
+        let _left_to_others = remove_runtime(&self.container.place.runtime);
+        drop(self.lock);
+        self.owner.remove();
+        self.starter.cgroups.remove_parents();
+        Ok(Finished { container: self.container, clients: self.clients, farewell })
+    }
+}
+
+/// The container's first process by its number on the host, which /proc knows and this namespace does not.
+fn host_process(running: &Running) -> io::Result<ProcessName> {
+    let descriptor = running.child.pidfd.as_raw_fd();
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"))?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    ProcessName::of(pid.ok_or(io::ErrorKind::InvalidData)?)
+}
