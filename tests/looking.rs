@@ -243,7 +243,10 @@ fn what_cannot_be_inspected_is_named_beside_what_can() {
          |           ^^^^^^^^^^^^^^^^\n\
          hint: the fields are Hostname",
     );
-    sandbox.rbuild(["inspect", "--type", "volume", "app:1"]).exits(2).says("only containers and images");
+    sandbox
+        .rbuild(["inspect", "--type", "volume", "app:1"])
+        .exits(2)
+        .says("only containers and images");
     let unclosed = sandbox.rbuild(["images", "--format", "{{.ID"]).exits(1);
     unclosed.says("unclosed action").says("1 | {{.ID\n  | ^^");
 }
