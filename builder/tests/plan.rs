@@ -107,3 +107,19 @@ fn long_circles_are_found() {
     }
     assert!(planned(&text).starts_with("error: circular dependency detected on stage: s0"));
 }
+
+/// A few lines that double a variable have no end otherwise.
+#[test]
+fn variables_of_variables_end() {
+    let doubling =
+        format!("FROM scratch\nENV a=0123456789\n{}", "ENV a=$a$a$a$a$a$a$a$a\n".repeat(12));
+    let error = plans(&request(doubling.as_bytes()), &FakeImages::default()).unwrap_err();
+    assert!(error.contains("its variables make it longer by more than 1 MiB"), "{error}");
+    let long = format!("FROM scratch\nENV a={}\n", "x".repeat(60_000));
+    let lines = format!("{long}{}", "LABEL b=$a$a$a$a$a$a$a$a$a$a\n".repeat(1000));
+    let error = plans(&request(lines.as_bytes()), &FakeImages::default()).unwrap_err();
+    assert!(error.contains("the variables of this file make more than 256 MiB of text"), "{error}");
+    let runs = format!("{long}{}", "RUN true\n".repeat(5000));
+    let error = plans(&request(runs.as_bytes()), &FakeImages::default()).unwrap_err();
+    assert!(error.contains("the variables of this file make more than 256 MiB of text"), "{error}");
+}

@@ -10,6 +10,12 @@ use crate::pattern::{Length, Pattern};
 use crate::span::Span;
 use crate::word::{self, Modifier, Piece, SyntaxError, Variable};
 
+/// How much longer than its word a value may be: eight times what the kernel takes as one argument. Words that repeat
+/// variables that repeat variables would have no end.
+const MAX_GROWTH: usize = 1 << 20;
+/// Comparisons of a pattern with a value: some milliseconds.
+const MAX_WORK: usize = 1 << 24;
+
 /// The variables a word can see.
 pub trait Lookup {
     /// The value of a variable; `None` when it is not set (set to nothing is `Some("")`).
@@ -71,6 +77,10 @@ pub enum ExpandErrorKind {
     Empty { name: String, message: String },
     #[error("invalid pattern ({pattern}) in substitution: {source}")]
     InvalidPattern { pattern: String, source: crate::pattern::InvalidEscape },
+    #[error("its variables make it longer by more than {} MiB", MAX_GROWTH >> 20)]
+    TooLong,
+    #[error("the pattern and the value are too long to be compared")]
+    TooMuchWork,
 }
 
 fn or<'a>(message: &'a str, default: &'a str) -> &'a str {
@@ -164,6 +174,7 @@ fn evaluate(
         rules,
         env,
         end: text.len(),
+        room: MAX_GROWTH,
         used: BTreeSet::new(),
         unmatched: BTreeSet::new(),
     };
@@ -199,6 +210,8 @@ struct Evaluator<'a> {
     env: &'a dyn Lookup,
     /// Length of the text.
     end: usize,
+    /// What variables may still add.
+    room: usize,
     used: BTreeSet<String>,
     unmatched: BTreeSet<String>,
 }
@@ -229,6 +242,15 @@ impl Evaluator<'_> {
         Ok(value)
     }
 
+    /// What a variable puts in, for which there must be room yet.
+    fn grow(&mut self, variable: &Variable, out: &mut String) -> Result<(), Failure> {
+        let value = self.variable(variable)?;
+        let room = self.room.checked_sub(value.len());
+        self.room = room.ok_or_else(|| too_long(variable))?;
+        out.push_str(&value);
+        Ok(())
+    }
+
     fn piece(&mut self, piece: &Piece, raw: bool, out: &mut String) -> Result<(), Failure> {
         match piece {
             Piece::Literal(literal) => out.push_str(&literal.value),
@@ -250,7 +272,7 @@ impl Evaluator<'_> {
             Piece::Double(double) => self.quoted('"', out, |this, out| {
                 double.value.iter().try_for_each(|piece| this.piece_in_double(piece, raw, out))
             })?,
-            Piece::Variable(variable) => out.push_str(&self.variable(variable)?),
+            Piece::Variable(variable) => self.grow(variable, out)?,
             Piece::Broken(broken) => {
                 return Err(Failure { kind: broken.value.clone().into(), span: broken.span });
             }
@@ -364,8 +386,8 @@ impl Evaluator<'_> {
             '#' | '%' if !colon => {
                 let doubled = word.strip_prefix(sign);
                 let length = if doubled.is_some() { Length::Longest } else { Length::Shortest };
-                let pattern = parse_pattern(variable, doubled.unwrap_or(&word))?;
                 let value = value.unwrap_or_default();
+                let pattern = parse_pattern(variable, doubled.unwrap_or(&word), &value)?;
                 Ok(if sign == '#' {
                     pattern.trim_prefix(&value, length)
                 } else {
@@ -390,20 +412,29 @@ impl Evaluator<'_> {
             return Ok(format!("${{{name}{slashes}{pattern}/{replacement}}}"));
         }
         let value = value.unwrap_or_default();
-        let pattern = parse_pattern(variable, pattern)?;
-        Ok(if all {
-            pattern.replace_all(&value, replacement)
-        } else {
-            pattern.replace_first(&value, replacement)
-        })
+        let pattern = parse_pattern(variable, pattern, &value)?;
+        if !all {
+            return Ok(pattern.replace_first(&value, replacement));
+        }
+        let replaced = pattern.replace_all_within(&value, replacement, MAX_GROWTH);
+        replaced.ok_or_else(|| too_long(variable))
     }
 }
 
-fn parse_pattern(variable: &Variable, pattern: &str) -> Result<Pattern, Failure> {
-    Pattern::parse(pattern).map_err(|source| Failure {
-        kind: ExpandErrorKind::InvalidPattern { pattern: pattern.to_owned(), source },
-        span: variable.span,
-    })
+fn too_long(variable: &Variable) -> Failure {
+    Failure { kind: ExpandErrorKind::TooLong, span: variable.span }
+}
+
+/// A pattern that is not too long for the value it is to be compared with.
+fn parse_pattern(variable: &Variable, pattern: &str, value: &str) -> Result<Pattern, Failure> {
+    let fail = |kind| Failure { kind, span: variable.span };
+    let parsed = Pattern::parse(pattern).map_err(|source| {
+        fail(ExpandErrorKind::InvalidPattern { pattern: pattern.to_owned(), source })
+    })?;
+    match parsed.tokens().len().saturating_mul(value.len()) > MAX_WORK {
+        true => Err(fail(ExpandErrorKind::TooMuchWork)),
+        false => Ok(parsed),
+    }
 }
 
 /// Splits at white space while taking in parts that are split and parts that are not.

@@ -85,6 +85,16 @@ impl Pattern {
     /// Every match replaced. An empty match counts unless it directly follows another match. As in BuildKit (Go's
     /// `ReplaceAllString`), `$0` in the replacement is the matched text, other `$name`s are empty, `$$` is `$`.
     pub fn replace_all(&self, value: &str, replacement: &str) -> String {
+        self.replace_all_within(value, replacement, usize::MAX).unwrap_or_default()
+    }
+
+    /// As [`Pattern::replace_all`]; `None` for a result that could have more than `limit` bytes, which is not made.
+    pub fn replace_all_within(
+        &self,
+        value: &str,
+        replacement: &str,
+        limit: usize,
+    ) -> Option<String> {
         let value: Vec<char> = value.chars().collect();
         let search = Search::new(&self.0, &value);
         let mut replaced = String::new();
@@ -93,6 +103,11 @@ impl Pattern {
             replaced.extend(&value[at..start]);
             if end > start || last_end != Some(start) {
                 let matched: String = value[start..end].iter().collect();
+                let dollars = replacement.matches('$').count();
+                let most = dollars.saturating_mul(matched.len()).saturating_add(replacement.len());
+                if replaced.len().saturating_add(most) > limit {
+                    return None;
+                }
                 fill_template(replacement, &matched, &mut replaced);
                 last_end = Some(end);
             }
@@ -103,7 +118,7 @@ impl Pattern {
             }
         }
         replaced.extend(value.get(at..).unwrap_or_default());
-        replaced
+        (replaced.len() <= limit).then_some(replaced)
     }
 }
 
@@ -139,6 +154,9 @@ impl<'a> Search<'a> {
     /// Start and end of the leftmost longest match from a position on.
     fn next(&self, from: usize) -> Option<(usize, usize)> {
         let start = from + self.starts.get(from..)?.iter().position(|starts| *starts)?;
+        if !self.tokens.contains(&Token::Star) {
+            return Some((start, start + self.tokens.len()));
+        }
         let rest = &self.value[start..];
         let mut line_ends = rest.iter().enumerate().filter(|(_, c)| **c == '\n');
         let reach = line_ends.nth(self.newlines).map_or(rest.len(), |(at, _)| at);

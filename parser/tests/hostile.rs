@@ -1,6 +1,6 @@
 //! Input that nobody writes on purpose: it is refused clearly, and nothing panics.
 
-use parser::{ErrorKind, ParseErrors, Source};
+use parser::{ErrorKind, ParseErrors};
 
 fn errors(text: impl AsRef<[u8]>) -> Vec<ErrorKind> {
     match parser::parse(text) {
@@ -61,126 +61,38 @@ fn depth_costs_no_stack() {
     }
 }
 
-/// Pieces that matter to the grammar.
-const PIECES: [&str; 32] = [
-    "\n",
-    "\\\n",
-    "\\",
-    "`",
-    "#",
-    "# escape=`\n",
-    " ",
-    "\t",
-    "\r\n",
-    "\"",
-    "'",
-    "[",
-    "]",
-    "[\"a\"]",
-    "$",
-    "${",
-    "}",
-    ":-",
-    "<<EOF",
-    "<<-'E'\n",
-    "EOF\n",
-    "--",
-    "--mount=",
-    "--from=",
-    "=",
-    ",",
-    "ONBUILD ",
-    "FROM ",
-    "COPY ",
-    "ENV ",
-    "é",
-    "\u{feff}",
-];
-
-/// A small generator of numbers: the same ones in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit.max(1) as u64).expect("below a usize")
-    }
-
-    /// A place between two characters.
-    fn place(&mut self, text: &str) -> usize {
-        let mut at = self.below(text.len() + 1);
-        while !text.is_char_boundary(at) {
-            at -= 1;
-        }
-        at
-    }
-}
-
-fn mutate(text: &str, numbers: &mut Numbers) -> String {
-    let mut text = text.to_owned();
-    for _ in 0..=numbers.below(4) {
-        let (a, b) = (numbers.place(&text), numbers.place(&text));
-        let (from, to) = (a.min(b), a.max(b).min(a.min(b) + 40));
-        let to = (from..=to).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(from);
-        match numbers.below(4) {
-            0 => text.replace_range(from..to, ""),
-            1 => {
-                let copy = text[from..to].to_owned();
-                text.insert_str(a, &copy);
-            }
-            2 => text.truncate(a),
-            _ => text.insert_str(a, PIECES[numbers.below(PIECES.len())]),
-        }
-    }
-    text
-}
-
-/// Parses and looks at every place that is reported.
-fn exercise(text: &str) {
-    let _ = parser::sexpr::dump(text);
-    let _ = parser::parse_trigger(text);
-    let _ = parser::directive::detect_syntax(text);
-    let source = Source::new("Dockerfile", text);
-    let spans: Vec<parser::Span> = match parser::parse(text) {
-        Ok(file) => {
-            let instructions = file.stages.iter().flat_map(|stage| &stage.instructions);
-            let words = instructions.flat_map(|instruction| instruction.kind.expandable());
-            words.map(|word| word.span).chain(file.stages.iter().map(|stage| stage.span)).collect()
-        }
-        Err(errors) => {
-            assert!(!errors.errors.is_empty(), "a failure without an error in {text:?}");
-            errors.errors.iter().map(|error| error.span).collect()
-        }
-    };
-    for span in spans {
-        assert!(span.start <= span.end && span.end <= text.len(), "{span} in {text:?}");
-        assert!(
-            text.is_char_boundary(span.start) && text.is_char_boundary(span.end),
-            "{span} in {text:?}"
-        );
-        let (first, last) = source.lines(span);
-        assert!(first <= last);
-    }
+/// Values of variables as `${name}` sees them.
+fn expand(word: &str, name: &str, value: String) -> Result<String, String> {
+    let variables = std::collections::BTreeMap::from([(name.to_owned(), value)]);
+    let span = parser::Span::new(0, word.len());
+    let expanded = parser::expand::expand_word(word, span, '\\', &variables);
+    expanded.map(|expanded| expanded.value).map_err(|error| error.kind.to_string())
 }
 
 #[test]
-fn mangled_files_never_panic() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/dockerfile");
-    let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
-    let mut names: Vec<_> = std::fs::read_dir(folder)
-        .expect("fixtures")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    names.sort();
-    for path in names {
-        let Ok(bytes) = std::fs::read(path.join("Dockerfile")) else { continue };
-        let text = String::from_utf8_lossy(&bytes);
-        let text = &text[..text.len().min(4000)];
-        exercise(text);
-        for _ in 0..200 {
-            exercise(&mutate(text, &mut numbers));
-        }
+fn variables_add_no_more_than_a_megabyte() {
+    const TOO_LONG: &str = "its variables make it longer by more than 1 MiB";
+    let text = |length: usize| "x".repeat(length);
+    let fits = expand("$A$A", "A", text(512 << 10)).expect("it fits");
+    assert_eq!(fits.len(), 1 << 20);
+    for word in ["$A$A$A", "\"$A$A$A\"", "${B:-$A$A}$A", "${A//?/xxx}", "${A/*/$A$A$A}"] {
+        assert_eq!(expand(word, "A", text(512 << 10)), Err(TOO_LONG.to_owned()), "{word}");
     }
+    let many = format!("${{A//*/{}}}", "\\$0".repeat(10_000));
+    assert_eq!(expand(&many, "A", text(1000)), Err(TOO_LONG.to_owned()));
+}
+
+#[test]
+fn long_patterns_are_not_compared_with_long_values() {
+    let word = format!("${{A#{}}}", "*a".repeat(1000));
+    let refused = expand(&word, "A", "a".repeat(1 << 20));
+    assert_eq!(refused, Err("the pattern and the value are too long to be compared".to_owned()));
+    assert_eq!(expand(&word, "A", "a".repeat(2000)), Ok("a".repeat(1000)));
+}
+
+/// Once each match looked at all that is left of the value for a line end.
+#[test]
+fn many_matches_take_one_pass() {
+    let replaced = expand("${A//a/b}", "A", "a".repeat(1 << 18));
+    assert_eq!(replaced, Ok("b".repeat(1 << 18)));
 }

@@ -56,9 +56,15 @@ impl Reference {
         if self.domain != DEFAULT_DOMAIN {
             return self.name();
         }
-        match self.repository.strip_prefix(OFFICIAL_PREFIX) {
-            Some(rest) if !rest.contains('/') => rest.to_owned(),
-            _ => self.repository.clone(),
+        let short = match self.repository.strip_prefix(OFFICIAL_PREFIX) {
+            Some(rest) if !rest.contains('/') => rest,
+            _ => self.repository.as_str(),
+        };
+        // `docker.io/a.b/c` is not `a.b/c`, which would be of another registry.
+        let (domain, repository) = split_domain(short);
+        match domain == self.domain && repository == self.repository {
+            true => short.to_owned(),
+            false => self.name(),
         }
     }
 
@@ -363,5 +369,14 @@ mod tests {
         assert_eq!(reference.without_digest().familiar(), "app:latest");
         assert_eq!(reference.name(), "docker.io/library/app");
         assert_eq!(reference.familiar_name(), "app");
+    }
+
+    #[test]
+    fn a_familiar_name_is_of_the_same_registry() {
+        for text in ["docker.io/a.b/c", "docker.io/localhost/c", "docker.io/docker.io/c"] {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.familiar(), format!("{text}:latest"));
+            assert_eq!(reference.familiar().parse(), Ok(reference));
+        }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr)] // the reason why a test was skipped
 
 mod archives;
+mod bad_input;
 mod byte_classes;
 mod collection;
 mod copies;

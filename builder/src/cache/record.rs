@@ -82,8 +82,9 @@ impl Cache {
     pub(crate) fn find_text(&self, key: &str) -> Result<Option<Record>, StepError> {
         let Some(mut record) = self.read(key) else { return Ok(None) };
         if !self.store.hold(Held::Blob(record.descriptor.digest))?
-            // Empty after a loss of power.
-            || !fs::metadata(self.path(&record.key, "index")).is_ok_and(|file| file.len() > 0)
+            // Empty after a loss of power, or damaged: then the step runs again.
+            || !fs::read(self.path(&record.key, "index"))
+                .is_ok_and(|bytes| LayerIndex::is_whole(&bytes))
         {
             return Ok(None);
         }

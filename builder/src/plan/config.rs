@@ -156,7 +156,9 @@ impl StagePlanner<'_> {
         for word in &words {
             // As with BuildKit, a variable nobody has set is no warning here: the port is just not there.
             let expanded = expand::expand(word, self.context.escape(), &self.scope);
-            specs.extend(expanded.map_err(PlanErrorKind::from).at(word.span)?.words);
+            let expanded = expanded.map_err(PlanErrorKind::from).at(word.span)?;
+            self.context.room.take(expanded.value.len()).at(word.span)?;
+            specs.extend(expanded.words);
         }
         let mut ports = Vec::new();
         for spec in &specs {

@@ -157,6 +157,7 @@ impl StagePlanner<'_> {
         let expanded = expand::expand_heredoc(&body, heredoc.span, &self.scope)
             .map_err(PlanErrorKind::from)
             .at(heredoc.span)?;
+        self.context.room.take(expanded.value.len()).at(heredoc.span)?;
         self.warn_undefined(&expanded, heredoc.span);
         Ok(expanded.value)
     }

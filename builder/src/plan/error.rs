@@ -78,6 +78,8 @@ impl<T, E: Into<PlanError>> ResultExt<T> for Result<T, E> {
 pub enum PlanErrorKind {
     #[error("dockerfile contains no stages to build")]
     NoStages,
+    #[error("the variables of this file make more than {limit} MiB of text")]
+    TooMuchText { limit: usize },
     #[error("target stage {target:?} could not be found{}", did_you_mean(suggestion))]
     TargetMissing { target: String, suggestion: Option<String> },
     #[error("base name ({name}) should not be blank")]

@@ -8,6 +8,7 @@ use parser::suggest::suggest;
 use parser::{Span, Word};
 use store::{Platform, Reference};
 
+use super::room::Room;
 use super::{BaseImages, Context, ExpandedFrom, PlanError, PlanErrorKind, ResultExt, warnings};
 use crate::named_context;
 use crate::progress::Warning;
@@ -41,6 +42,7 @@ pub(super) fn resolve<'a>(
         globals: variables,
         global_uses: uses,
         epoch,
+        room: Room::default(),
         stages: Vec::new(),
         checks_only: false,
     };
@@ -74,6 +76,7 @@ pub(super) fn global_arguments(
 ) -> Result<Globals, PlanError> {
     let mut uses = BTreeMap::new();
     let escape = dockerfile.directives.escape;
+    let room = Room::default();
     for declaration in declarations(dockerfile) {
         let name = declaration.name.text.as_str();
         let value = match (build_args.get(name), &declaration.default) {
@@ -81,6 +84,7 @@ pub(super) fn global_arguments(
             (None, Some(default)) => {
                 let expanded = expand::expand(default, escape, &variables);
                 let expanded = expanded.map_err(PlanErrorKind::from).at(default.span)?;
+                room.take(expanded.value.len()).at(default.span)?;
                 uses.insert(name.to_owned(), expanded.used);
                 Some(expanded.value)
             }
@@ -152,6 +156,7 @@ fn expand_global(
     let expanded = expand::expand(word, context.escape(), &context.globals)
         .map_err(PlanErrorKind::from)
         .at(word.span)?;
+    context.room.take(expanded.value.len()).at(word.span)?;
     warnings::check_from_arguments(context, &expanded.unmatched, stage, warnings);
     Ok(expanded)
 }

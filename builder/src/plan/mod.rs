@@ -15,12 +15,13 @@ mod global;
 mod mounts;
 mod outline;
 pub(crate) mod path;
+mod room;
 mod run;
 mod stage;
 mod step_name;
 #[cfg(test)]
 pub(crate) mod tests;
-mod warnings;
+pub(crate) mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -223,6 +224,7 @@ struct Context<'a> {
     /// Which ARGs before the first FROM the default of one of them uses.
     global_uses: BTreeMap<String, BTreeSet<String>>,
     epoch: Option<i64>,
+    room: room::Room,
     /// One for each FROM.
     stages: Vec<ExpandedFrom>,
     /// Nothing will be built: only the warnings are wanted.

@@ -31,10 +31,11 @@ impl StagePlanner<'_> {
 
     /// Values of a mount see ENV and ARG; its keys are as written.
     fn mount_spec(&mut self, word: &Word) -> Result<MountSpec, PlanError> {
-        let (escape, scope) = (self.context.escape(), &self.scope);
+        let (escape, scope, room) = (self.context.escape(), &self.scope, &self.context.room);
         let mut unmatched = expand::Expanded::default();
         let spec = mount::parse::<PlanErrorKind>(&word.text, |value| {
             let expanded = expand::expand_word(value, word.span, escape, scope)?;
+            room.take(expanded.value.len())?;
             unmatched.unmatched.extend(expanded.unmatched);
             Ok(expanded.value)
         });

@@ -38,6 +38,8 @@ impl StagePlanner<'_> {
         let history = history::run_text(&command.args, &self.scope.declared_values());
         let mut env = self.scope.variables().to_env();
         env.extend(agent_variable(&mounts, &env));
+        self.context.room.take(history.len())?;
+        self.context.room.take_all(&env)?;
         let mut text = shown(&instruction.original, self.context.escape(), &self.scope);
         if let Some(summary) = &command.summary {
             text.push_str(&format!(" ({summary})"));

@@ -258,6 +258,7 @@ impl<'a> StagePlanner<'a> {
     pub(super) fn expanded(&mut self, word: &Word) -> Result<Expanded, PlanError> {
         let expanded = expand::expand(word, self.context.escape(), &self.scope);
         let expanded = expanded.map_err(PlanErrorKind::from).at(word.span)?;
+        self.context.room.take(expanded.value.len()).at(word.span)?;
         self.warn_undefined(&expanded, word.span);
         Ok(expanded)
     }

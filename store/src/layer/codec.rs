@@ -27,16 +27,29 @@ impl LayerIndex {
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<LayerIndex, LayerError> {
-        let damaged = |problem| LayerError::Index { problem };
-        let split = bytes.len().checked_sub(HASH).ok_or(damaged("it is cut short"))?;
-        let (body, hash) = bytes.split_at(split);
-        let body_after_magic = body.strip_prefix(MAGIC).ok_or(damaged("unknown format"))?;
-        if blake3::hash(body).as_bytes() != hash {
-            return Err(damaged("its checksum is wrong"));
-        }
-        let mut input = Input(body_after_magic);
+        let mut input = Input(checked(bytes)?);
         input.index().ok_or(damaged("an entry makes no sense"))
     }
+
+    /// Whether these are the bytes of an index as they were written.
+    pub fn is_whole(bytes: &[u8]) -> bool {
+        checked(bytes).is_ok()
+    }
+}
+
+/// What stands between the magic and the checksum, if both are right.
+fn checked(bytes: &[u8]) -> Result<&[u8], LayerError> {
+    let split = bytes.len().checked_sub(HASH).ok_or(damaged("it is cut short"))?;
+    let (body, hash) = bytes.split_at(split);
+    let entries = body.strip_prefix(MAGIC).ok_or(damaged("unknown format"))?;
+    match blake3::hash(body).as_bytes() == hash {
+        true => Ok(entries),
+        false => Err(damaged("its checksum is wrong")),
+    }
+}
+
+fn damaged(problem: &'static str) -> LayerError {
+    LayerError::Index { problem }
 }
 
 fn put_entry(out: &mut Vec<u8>, last: &[u8], entry: &Entry) {
