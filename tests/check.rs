@@ -171,3 +171,19 @@ fn bases_in_the_store_are_looked_at() {
 fn parsed(output: &Output) -> Value {
     serde_json::from_str(&output.stdout).unwrap()
 }
+
+#[test]
+fn more_is_checked_only_when_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.write("Dockerfile", "FROM scratch\nRUN cd /x\nMAINTAINER y\n");
+    let usual = sandbox.rbuild(["check"]).exits(1);
+    assert!(!usual.stdout.contains("RunWithoutEffect"), "{}", usual.stdout);
+    let more = sandbox.rbuild(["check", "--extra"]).exits(1).stdout;
+    let place = |text: &str| more.find(text).unwrap_or_else(|| panic!("no {text} in {more}"));
+    assert!(place("RunWithoutEffect: `cd` ends with this RUN") < place("MaintainerDeprecated"));
+    let document = parsed(&sandbox.rbuild(["check", "--extra", "--format=json"]).exits(1));
+    assert_eq!(document["warnings"][0]["ruleName"], "RunWithoutEffect");
+    assert_eq!(document["warnings"][0].get("url"), None);
+    let log = parsed(&sandbox.rbuild(["check", "--extra", "--format=sarif"]).exits(1));
+    assert_eq!(log["runs"][0]["tool"]["driver"]["rules"][1]["id"], "RunWithoutEffect");
+}

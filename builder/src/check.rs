@@ -51,6 +51,11 @@ pub fn outline(
     Ok((outline, bases.say_missing().into_iter().collect()))
 }
 
+/// The warnings of [`EXTRA_RULES`](crate::check_rules::EXTRA_RULES), which no build shows.
+pub fn check_extra(request: &BuildRequest) -> Vec<Warning> {
+    plan::warnings::check_extra(request)
+}
+
 fn check_all(
     request: &BuildRequest,
     bases: &Bases<'_>,

@@ -1,4 +1,4 @@
-//! The build checks by name, with BuildKit's descriptions and the pages that explain them.
+//! The build checks by name, with BuildKit's descriptions and the pages that explain them, and checks of our own.
 
 /// A build check. Its name is what [`crate::progress::Warning`] carries and `# check=skip=` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +11,13 @@ pub struct Rule {
 
 impl Rule {
     pub fn find(name: &str) -> Option<&'static Rule> {
-        RULES.iter().find(|rule| rule.name == name)
+        RULES.iter().chain(&EXTRA_RULES).find(|rule| rule.name == name)
     }
 
-    /// Docker's page about the rule.
-    pub fn url(&self) -> String {
-        format!("https://docs.docker.com/go/dockerfile/rule/{}/", self.slug())
+    /// Docker's page about the rule; none for one of [`EXTRA_RULES`].
+    pub fn url(&self) -> Option<String> {
+        let is_buildkits = RULES.iter().any(|rule| rule.name == self.name);
+        is_buildkits.then(|| format!("https://docs.docker.com/go/dockerfile/rule/{}/", self.slug()))
     }
 
     /// `JSONArgsRecommended` is `json-args-recommended`.
@@ -101,13 +102,23 @@ pub const RULES: [Rule; 22] = [
     ),
 ];
 
+/// What only `rbuild check --extra` looks at. BuildKit has none of these.
+pub const EXTRA_RULES: [Rule; 6] = [
+    rule("FloatingBaseImage", "Base images should be named by version or digest"),
+    rule("CopyRelativeToBase", "Relative destinations need a WORKDIR of the Dockerfile"),
+    rule("PipedDownload", "A failed download should fail the step"),
+    rule("InstallAsks", "Nobody answers questions during a build"),
+    rule("PackageCacheKept", "Layers should not keep what only the package manager needs"),
+    rule("RunWithoutEffect", "Directory and variables of a shell end with its RUN"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn pages_are_named_in_kebab_case() {
-        let page = |name| Rule::find(name).expect("a rule").url();
+        let page = |name| Rule::find(name).expect("a rule").url().expect("a page");
         assert!(page("JSONArgsRecommended").ends_with("/rule/json-args-recommended/"));
         assert!(page("FromAsCasing").ends_with("/rule/from-as-casing/"));
     }

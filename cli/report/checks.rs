@@ -1,7 +1,7 @@
 //! What the build checks found: for people, as docker's JSON, as SARIF.
 
 use builder::BuildError;
-use builder::check_rules::{RULES, Rule};
+use builder::check_rules::{EXTRA_RULES, RULES, Rule};
 use builder::progress::Warning;
 use parser::Source;
 use serde_json::{Map, Value, json};
@@ -35,7 +35,10 @@ pub fn report(source: &Source, warning: &Warning) -> Report {
     if rule.says_more {
         report = report.note(rule.description);
     }
-    report.note(format!("see {}", rule.url()))
+    match rule.url() {
+        Some(url) => report.note(format!("see {url}")),
+        None => report,
+    }
 }
 
 fn rule(warning: &Warning) -> Option<&'static Rule> {
@@ -49,9 +52,11 @@ pub fn json(source: &Source, warnings: &[&Warning], error: Option<&BuildError>) 
         let mut entry = json!({
             "ruleName": rule.name,
             "description": rule.description,
-            "url": rule.url(),
-            "detail": warning.message,
         });
+        if let Some(url) = rule.url() {
+            entry["url"] = json!(url);
+        }
+        entry["detail"] = json!(warning.message);
         if let Some(lines) = warning.lines(source) {
             entry["location"] = location(lines);
         }
@@ -90,12 +95,15 @@ pub(super) fn location((first, last): (usize, usize)) -> Value {
 /// SARIF 2.1.0 with the rules that were broken. `complete` is false when an error ended the check.
 pub fn sarif(source: &Source, warnings: &[&Warning], complete: bool) -> String {
     let broken = |rule: &&Rule| warnings.iter().any(|warning| warning.rule == Some(rule.name));
-    let rules = RULES.iter().filter(broken).map(|rule| {
-        json!({
+    let rules = RULES.iter().chain(&EXTRA_RULES).filter(broken).map(|rule| {
+        let mut entry = json!({
             "id": rule.name,
             "shortDescription": { "text": rule.description },
-            "helpUri": rule.url(),
-        })
+        });
+        if let Some(url) = rule.url() {
+            entry["helpUri"] = json!(url);
+        }
+        entry
     });
     let results = warnings.iter().map(|warning| sarif_result(source, warning));
     pretty(&json!({

@@ -108,6 +108,8 @@ fn request(dir: &Path) -> BuildRequest {
         ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
+        allowed: Vec::new(),
+        emulators: runtime::Emulators::default(),
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),

@@ -73,6 +73,8 @@ fn request(dockerfile: &[u8]) -> BuildRequest {
         ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
+        allowed: Vec::new(),
+        emulators: runtime::Emulators::default(),
         shm_size: None,
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),

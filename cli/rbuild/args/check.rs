@@ -27,6 +27,9 @@ pub(crate) struct CheckArgs {
     /// Fail where BuildKit takes a mistake in silence, instead of warning
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Also check what BuildKit does not: downloads into pipes, floating base images and the like
+    #[arg(long)]
+    pub(crate) extra: bool,
     /// How to print what was found
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: CheckFormat,

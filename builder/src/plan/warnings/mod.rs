@@ -1,12 +1,15 @@
 //! Build checks: the rules that come for free while planning. Names and texts are BuildKit's.
 
+mod extra;
 mod file;
+mod shell;
 mod stage;
 
 use parser::Span;
 use parser::ast::Dockerfile;
 use parser::check::CheckOptions;
 
+pub(crate) use extra::check as check_extra;
 pub(super) use file::{
     check_base_platform, check_default_bases, check_from_arguments, check_from_platform,
     check_unused_arguments, of_file, of_instructions,

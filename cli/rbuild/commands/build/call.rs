@@ -95,7 +95,9 @@ fn form(format: Option<String>) -> Result<Form> {
 
 pub(super) fn answer(args: &BuildArgs, call: Call, environment: &Environment) -> Result<Exit> {
     match call {
-        Call::Check { format, lenient } => check::check(args, format, lenient, environment),
+        Call::Check { format, lenient } => {
+            check::check(args, format, lenient, check::Rules::BuildKits, environment)
+        }
         Call::Outline(form) => show_outline(args, form, environment),
         Call::Targets(form) => show_targets(args, form, environment),
         Call::Describe(form) => {

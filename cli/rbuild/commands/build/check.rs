@@ -23,7 +23,21 @@ pub(crate) fn run(args: &CheckArgs, environment: &Environment) -> Result<Exit> {
         strict: args.strict,
         ..BuildArgs::default()
     };
-    check(&build, args.format, false, environment)
+    check(
+        &build,
+        args.format,
+        false,
+        if args.extra { Rules::All } else { Rules::BuildKits },
+        environment,
+    )
+}
+
+/// Which rules are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    BuildKits,
+    /// Also those of `--extra`.
+    All,
 }
 
 /// Ends with failure when a rule has something to say, unless `lenient`.
@@ -31,13 +45,19 @@ pub(super) fn check(
     args: &BuildArgs,
     format: CheckFormat,
     lenient: bool,
+    rules: Rules,
     environment: &Environment,
 ) -> Result<Exit> {
     let fetcher = Fetcher::new(None, &args.secrets, environment);
     let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
     let source = source(&request);
     let store = existing_store(environment);
-    show(&source, &builder::check(&request, store.as_ref()), format, lenient)
+    let mut checked = builder::check(&request, store.as_ref());
+    if rules == Rules::All {
+        checked.warnings.extend(builder::check_extra(&request));
+        checked.warnings.sort_by_key(|warning| warning.span.map_or(usize::MAX, |span| span.start));
+    }
+    show(&source, &checked, format, lenient)
 }
 
 /// Remarks and the error go to stderr in any format; what reads stdout still gets a document.
