@@ -1,6 +1,5 @@
 //! The checks that BuildKit does not have: what they find, and what they let pass.
 
-#[allow(dead_code)] // other tests plan
 mod planning;
 
 use planning::request;

@@ -3,6 +3,7 @@
 //! The bytes are documents with a NUL after each: configuration, manifest, `index.json`, a Docker archive's
 //! `manifest.json`; what is left is the layer. `@config`, `@layer` and `@manifest` stand for the digest and the size of
 //! the bytes given, as fields of a descriptor, `@config-name` and so on for the name of the file.
+#![allow(unreachable_pub)] // tests and fuzz targets take it in
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! Whatever stands in the build cache: a build gives the image it gave with the cache whole, and ends.
 //!
 //! The first byte says which records get the other bytes.
+#![allow(unreachable_pub)] // tests and fuzz targets take it in
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
 //! Whatever bytes a Dockerfile has: it is read or refused with errors that can be shown, and nothing panics.
+#![allow(unreachable_pub)] // tests and fuzz targets take it in
 
 use parser::{ParseErrors, Source, Span};
 

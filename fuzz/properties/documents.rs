@@ -1,4 +1,5 @@
 //! Whatever a JSON document says: it is refused or keeps what it says when it is written again, unknown fields too.
+#![allow(unreachable_pub)] // tests and fuzz targets take it in
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;

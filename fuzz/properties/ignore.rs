@@ -1,6 +1,7 @@
 //! Whatever a .dockerignore says: it is refused or answers every question, the same each time.
 //!
 //! Lines before the first NUL are the file, the lines after it are paths.
+#![allow(unreachable_pub)] // tests and fuzz targets take it in
 
 use builder::context::ignore::{Covered, Ignore};
 use builder::glob::{self, Glob};
@@ -16,7 +17,7 @@ pub fn check(bytes: &[u8]) {
     for line in file.split(|byte| *byte == b'\n').take(8) {
         clean(line);
         if let Ok(pattern) = Glob::parse(line) {
-            paths.iter().for_each(|path| drop(pattern.matches(path)));
+            let _ = paths.iter().filter(|path| pattern.matches(path)).count();
         }
         let (fixed, rest) = glob::split_wildcards(line);
         assert_eq!(rest.is_some(), glob::has_wildcards(glob::clean(line)));

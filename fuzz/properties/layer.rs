@@ -1,4 +1,5 @@
 //! Whatever bytes are called a layer: they are refused or have one index, which survives being written down.
+#![allow(unreachable_pub)] // tests and fuzz targets take it in
 
 use std::io::{Cursor, Read};
 
