@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::PlanErrorKind;
 
 /// Far more than any image's configuration has.
-const ROOM: usize = 256 << 20;
+const ROOM: usize = 64 << 20;
 
 /// What is left of it for one plan.
 #[derive(Debug)]
