@@ -61,6 +61,19 @@ pub(crate) fn hashed<T, E>(
     })
 }
 
+/// Copies all of `reader`. The writer works on large pieces; nothing is hashed.
+pub(crate) fn copied(reader: &mut impl Read, writer: &mut dyn Write) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(count) => writer.write_all(&piece[..count])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// `Err` and an empty piece are the last that are sent.
 type Piece = io::Result<Vec<u8>>;
 

@@ -3,12 +3,12 @@
 //! A blob is written to a file in `temp/` and renamed when its digest is known (or checked), so what has a
 //! digest for a name has that digest. A blob that exists already is not written again.
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::digest::{Digest, HashingWriter};
+use crate::digest::Digest;
 use crate::error::{Result, StoreError, io_error};
-use crate::layer::holes::HoleWriter;
+use crate::hashed_file::HashedFile;
 use crate::lease::Held;
 use crate::lock::LockName;
 use crate::open::{Store, remove_any};
@@ -28,7 +28,7 @@ pub struct BlobInfo {
 pub struct BlobWriter {
     store: Store,
     path: PathBuf,
-    file: Option<HashingWriter<BufWriter<HoleWriter<File>>>>,
+    file: Option<HashedFile>,
 }
 
 impl Store {
@@ -69,11 +69,7 @@ impl Store {
         let path = self.temp_path()?;
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file.map_err(io_error("create", &path))?;
-        Ok(BlobWriter {
-            store: self.clone(),
-            path,
-            file: Some(HashingWriter::new(BufWriter::new(HoleWriter::new(file)))),
-        })
+        Ok(BlobWriter { store: self.clone(), path, file: Some(HashedFile::new(file)) })
     }
 
     /// Whether the blob is there now. To rely on it, [`Store::hold`] it.
@@ -137,15 +133,13 @@ impl BlobWriter {
     /// Ends the writing without making the blob visible yet.
     pub(crate) fn seal(mut self) -> Result<SealedBlob> {
         let file = self.file.take().expect("a blob is sealed once");
-        let (mut file, digest, size) = file.finish();
-        let written = file.flush().and_then(|()| file.get_ref().finish());
-        written.map_err(io_error("write", &self.path))?;
+        let (digest, size) = file.finish().map_err(io_error("write", &self.path))?;
         Ok(SealedBlob { writer: self, info: BlobInfo { digest, size }, replaces: false })
     }
 
     /// Bytes written so far.
     pub fn size(&self) -> u64 {
-        self.file.as_ref().map_or(0, HashingWriter::size)
+        self.file.as_ref().map_or(0, HashedFile::size)
     }
 }
 
@@ -182,14 +176,19 @@ impl SealedBlob {
         let session = store.session()?;
         session.hold(held.clone())?;
         let _sweep = store.lock_shared(LockName::Sweep)?;
+        let mut own = false;
         if self.replaces {
             store.mark_unsynced(&held)?;
             fs::rename(temp, &path).map_err(io_error("replace the blob", &path))?;
+            own = true;
         } else if !path.exists() {
             store.mark_unsynced(&held)?;
-            rename_new(temp, &path)?;
+            own = rename_new(temp, &path)?;
         }
         session.confirm(held);
+        if own {
+            store.note_own(self.info.digest);
+        }
         Ok(self.info)
     }
 
@@ -220,15 +219,17 @@ impl Drop for BlobWriter {
     }
 }
 
-/// Renames unless there is a blob of that name already: that one may be synced, ours is not.
-fn rename_new(temp: &Path, path: &Path) -> Result<()> {
+/// Renames unless there is a blob of that name already: that one may be synced, ours is not. True if ours has the
+/// name now.
+fn rename_new(temp: &Path, path: &Path) -> Result<bool> {
     use rustix::fs::{CWD, RenameFlags};
     use rustix::io::Errno;
     match rustix::fs::renameat_with(CWD, temp, CWD, path, RenameFlags::NOREPLACE) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
         // File systems that cannot: then the content is the same at least.
         Err(Errno::INVAL | Errno::NOSYS) => {
-            fs::rename(temp, path).map_err(io_error("store the blob", path))
+            fs::rename(temp, path).map_err(io_error("store the blob", path)).map(|()| true)
         }
         Err(errno) => Err(io_error("store the blob", path)(errno.into())),
     }

@@ -6,6 +6,7 @@
 //! | leases of living processes, named ones | the blobs and snapshots they list                           |
 //! | cache records (asked of the caller)   | the blobs and snapshots they list                            |
 //! | a kept layer of an image              | its other forms (`cache/forms`), its index                   |
+//! | a kept blob                           | the list of its pieces (`cache/pieces`)                      |
 //! | kept snapshots                        | a merged snapshot that stands for a stack of them            |
 //!
 //! Why nothing can vanish under someone's hands: whoever makes or finds something writes it into their lease
@@ -67,6 +68,7 @@ impl Store {
             self.mark_chains(&mut live)?;
             self.mark_merged(&mut live)?;
             self.sweep_forms(&mut live)?;
+            self.sweep_pieces(&|blob| live.blobs.contains(blob))?;
             self.sweep_indexes(&live)?;
             pruned.blobs = blobs.into_iter().filter(|b| !live.blobs.contains(b)).collect();
             pruned.snapshots =

@@ -18,6 +18,7 @@ pub mod digest;
 mod durability;
 pub mod error;
 pub mod gc;
+mod hashed_file;
 pub mod id_map;
 pub mod image;
 pub mod layer;

@@ -10,6 +10,7 @@
 //! snapshots/merged/<hex>      a stack of snapshots → the snapshot that stands for it
 //! cache/indexes/<hex>         chain ID → layer index
 //! cache/forms/<hex>.<form>    diff ID → descriptor of its compressed form
+//! cache/pieces/<hex>.<form>   a compressed blob → the pieces it is made of (`archive/pieces`)
 //! leases/  locks/             see `lease`, `lock`
 //! temp/<owner>.<n>            unfinished things, named after their owner's lease; `gone.…`: see `aside`
 //! unsynced/<boot>.<thing>     made since the last sync: distrusted after a reboot (`durability`)
@@ -17,17 +18,20 @@
 //! ```
 //!
 //! Nothing in a store is an absolute path or an inode number, so it may be copied or moved as a whole.
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind::{IsADirectory, PermissionDenied};
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sys::RootDir;
 
 use crate::aside::Patience;
+use crate::digest::Digest;
 use crate::error::{DESCRIPTION, Result, StoreError, io_error};
 use crate::layers::KnownLayers;
 use crate::lease::{self, Held, Session};
@@ -71,6 +75,10 @@ pub(crate) struct Inner {
     pub(crate) form: Mutex<Option<SnapshotForm>>,
     pub(crate) stamps: KnownStamps,
     pub(crate) patience: Patience,
+    /// Threads that compress at a time, if somebody decided.
+    workers: OnceLock<NonZero<usize>>,
+    /// Blobs that this process wrote and hashed.
+    own: Mutex<HashSet<Digest>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,6 +113,8 @@ impl Store {
                 form: Mutex::default(),
                 stamps: KnownStamps::default(),
                 patience: Patience::default(),
+                workers: OnceLock::new(),
+                own: Mutex::default(),
             }),
         };
         store.remove_small_leftovers()?;
@@ -135,6 +145,25 @@ impl Store {
 
     pub fn root(&self) -> &Path {
         &self.inner.root
+    }
+
+    /// Compresses on so many threads from now on, instead of on all processors. The bytes stay the same. Only the
+    /// first call counts.
+    pub fn set_workers(&self, count: NonZero<usize>) {
+        let _decided = self.inner.workers.set(count);
+    }
+
+    pub(crate) fn workers(&self) -> Option<NonZero<usize>> {
+        self.inner.workers.get().copied()
+    }
+
+    /// Whether this process wrote the blob, and so knows what it wrote.
+    pub(crate) fn is_own(&self, digest: &Digest) -> bool {
+        self.inner.own.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+
+    pub(crate) fn note_own(&self, digest: Digest) {
+        self.inner.own.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
     }
 
     /// Where what does not outlive a reboot is kept.

@@ -9,6 +9,7 @@
 //! | `load_oci.rs`   | images of an OCI layout                                                |
 //! | `load_docker.rs` | images of a `docker save` archive                                     |
 //! | `forms.rs`      | the compressed forms of a layer, remembered                            |
+//! | `pieces.rs`     | what compressed layers are made of, for the next that are like them    |
 //! | `new_file.rs`   | a file that has its name only once it is complete                      |
 //! | `new_directory.rs` | the same for a directory                                           |
 //! | `outgoing.rs`   | what an image becomes on its way out                                   |
@@ -29,6 +30,7 @@ mod load_oci;
 mod new_directory;
 mod new_file;
 mod outgoing;
+pub(crate) mod pieces;
 mod save;
 mod scratch;
 mod sink;

@@ -1,8 +1,9 @@
 //! Compressing layers, and reading whatever compression an archive comes in.
 
 use std::io::{self, BufReader, Read, Write};
+use std::num::NonZero;
 
-use super::gzip::ParallelGzip;
+use super::parallel::{Memory, Method, Parallel, PieceRecord};
 
 /// The memory a stream may ask for to be decompressed: twice what `xz -9` needs, and what zstd accepts unless told
 /// otherwise. Each unpacking could take it.
@@ -34,7 +35,7 @@ pub enum Detected {
 
 impl Compression {
     /// What `docker save` and registries expect.
-    pub const GZIP: Compression = Compression::Gzip { level: 6 };
+    pub const GZIP: Compression = Compression::Gzip { level: 1 };
     pub const ZSTD: Compression = Compression::Zstd { level: 3 };
 }
 
@@ -110,29 +111,40 @@ pub struct Compressor<W: Write>(Inner<W>);
 
 enum Inner<W: Write> {
     Plain(W),
-    Gzip(ParallelGzip<W>),
-    Zstd(zstd::Encoder<'static, W>),
+    Packed(Box<Parallel<W>>),
 }
 
 pub fn compressor<W: Write>(writer: W, compression: Compression) -> io::Result<Compressor<W>> {
-    Ok(Compressor(match compression {
-        Compression::None => Inner::Plain(writer),
-        Compression::Gzip { level } => Inner::Gzip(ParallelGzip::new(writer, level)?),
-        Compression::Zstd { level } => {
-            let mut encoder = zstd::Encoder::new(writer, level)?;
-            encoder.include_checksum(true)?;
-            Inner::Zstd(encoder)
-        }
-    }))
+    compressor_with(writer, compression, None, None)
+}
+
+/// With so many threads instead of one for each processor, and with what was compressed before.
+pub(crate) fn compressor_with<W: Write>(
+    writer: W,
+    compression: Compression,
+    workers: Option<NonZero<usize>>,
+    memory: Option<Memory>,
+) -> io::Result<Compressor<W>> {
+    let method = match compression {
+        Compression::None => return Ok(Compressor(Inner::Plain(writer))),
+        Compression::Gzip { level } => Method::Gzip { level },
+        Compression::Zstd { level } => Method::Zstd { level },
+    };
+    let parallel = Parallel::new(writer, method, workers, memory)?;
+    Ok(Compressor(Inner::Packed(Box::new(parallel))))
 }
 
 impl<W: Write> Compressor<W> {
     /// Writes what is buffered and the end mark. Returns the writer, which is not flushed.
     pub fn finish(self) -> io::Result<W> {
+        Ok(self.finish_with_pieces()?.0)
+    }
+
+    /// Also what the stream is made of, if it was to be remembered.
+    pub(crate) fn finish_with_pieces(self) -> io::Result<(W, Vec<PieceRecord>)> {
         match self.0 {
-            Inner::Plain(writer) => Ok(writer),
-            Inner::Gzip(encoder) => encoder.finish(),
-            Inner::Zstd(encoder) => encoder.finish(),
+            Inner::Plain(writer) => Ok((writer, Vec::new())),
+            Inner::Packed(parallel) => parallel.finish(),
         }
     }
 }
@@ -141,16 +153,14 @@ impl<W: Write> Write for Compressor<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
             Inner::Plain(writer) => writer.write(bytes),
-            Inner::Gzip(encoder) => encoder.write(bytes),
-            Inner::Zstd(encoder) => encoder.write(bytes),
+            Inner::Packed(parallel) => parallel.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Inner::Plain(writer) => writer.flush(),
-            Inner::Gzip(encoder) => encoder.flush(),
-            Inner::Zstd(encoder) => encoder.flush(),
+            Inner::Packed(parallel) => parallel.flush(),
         }
     }
 }
@@ -159,8 +169,7 @@ impl<W: Write> std::fmt::Debug for Compressor<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match &self.0 {
             Inner::Plain(_) => "Compressor(plain)",
-            Inner::Gzip(_) => "Compressor(gzip)",
-            Inner::Zstd(_) => "Compressor(zstd)",
+            Inner::Packed(_) => "Compressor(packed)",
         })
     }
 }

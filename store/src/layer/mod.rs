@@ -15,12 +15,14 @@
 //! | `diff.rs`     | upper directory of an overlay → entries, archive                        |
 //! | `changes.rs`  | whole tree, once a copy of its parents → entries                         |
 //! | `compress.rs` | gzip, zstd; reading also xz and bzip2                                   |
-//! | `gzip.rs`     | gzip on all cores, the same bytes on any number of them                 |
+//! | `parallel.rs` | compressing on all cores, the same bytes on any number of them          |
+//! | `borders.rs`  | where a layer is cut into pieces for that                               |
 //! | `holes.rs`    | sparse files on disk                                                    |
 //! | `xattr.rs`    | which extended attributes belong to an image                            |
 //! | `tar_format/` | the format itself                                                       |
 
 pub mod apply;
+mod borders;
 pub mod changes;
 mod codec;
 mod collect;
@@ -30,10 +32,10 @@ pub mod diff;
 mod disk;
 pub mod entry;
 pub mod error;
-mod gzip;
 pub mod holes;
 pub mod index;
 mod member;
+pub(crate) mod parallel;
 pub mod read;
 mod tar_format;
 pub mod write;
@@ -42,6 +44,7 @@ pub(crate) mod xattr;
 pub use apply::{WhiteoutForm, apply, apply_archive};
 pub use changes::{Stamps, changes};
 pub use collect::index_layer;
+pub(crate) use compress::compressor_with;
 pub use compress::{Compression, compressor, decompressor};
 pub use content::ContentDigest;
 pub use diff::{scan, write_layer};

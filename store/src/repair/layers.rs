@@ -23,7 +23,8 @@ struct Wanted {
 }
 
 /// How compressed layers are usually made.
-const USUAL: [Compression; 3] = [
+const USUAL: [Compression; 4] = [
+    Compression::Gzip { level: 1 },
     Compression::Gzip { level: 6 },
     Compression::Zstd { level: 3 },
     Compression::Gzip { level: 9 },

@@ -1,0 +1,214 @@
+//! What compressed layers are made of, so that a layer that is like an earlier one is not compressed all over again.
+//!
+//! `cache/pieces/<hex>.<form>` lists the pieces of the blob `<hex>` in their order: digest and length of the plain
+//! bytes, digest and length of the compressed ones. The bytes themselves stay where they are, in the blob. A piece is
+//! checked when it is taken; a list that is damaged or whose blob is gone counts as absent.
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::digest::Digest;
+use crate::error::{Result, io_error};
+use crate::layer::ContentDigest;
+use crate::layer::parallel::{KnownPieces, Memory, PieceRecord};
+use crate::lease::Held;
+use crate::open::{Store, remove_any};
+
+pub(crate) const PIECES: &str = "cache/pieces";
+const MAGIC: &[u8; 8] = b"rbpiece1";
+const RECORD: usize = 2 * (32 + 4);
+/// So many layers are looked at, those that were made last.
+const MOST_LISTS: usize = 64;
+
+impl Store {
+    /// The pieces of layers that were compressed in this form.
+    pub(super) fn known_pieces(&self, form: &str) -> Result<Memory> {
+        let dir = self.directory(PIECES)?;
+        let mut lists: Vec<(SystemTime, Digest, PathBuf)> = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(io_error("list", &dir))? {
+            let entry = entry.map_err(io_error("list", &dir))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some((hex, of)) = name.split_once('.') else { continue };
+            if let (true, Ok(digest)) = (of == form, Digest::from_hex(hex)) {
+                let made = entry.metadata().and_then(|file| file.modified());
+                lists.push((made.unwrap_or(SystemTime::UNIX_EPOCH), digest, entry.path()));
+            }
+        }
+        lists.sort_by_key(|(made, ..)| std::cmp::Reverse(*made));
+        let mut known = Known::default();
+        for (_, digest, path) in lists.into_iter().take(MOST_LISTS) {
+            let Some(records) = fs::read(&path).ok().and_then(|bytes| decode(&bytes)) else {
+                continue;
+            };
+            // Held: it must not go while pieces of it are taken.
+            if self.hold(Held::Blob(digest))? {
+                known.add(self.blob_path(&digest), &records);
+            }
+        }
+        Ok(Arc::new(known))
+    }
+
+    pub(super) fn remember_pieces(
+        &self,
+        blob: &Digest,
+        form: &str,
+        pieces: &[PieceRecord],
+    ) -> Result<()> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let path = self.directory(PIECES)?.join(format!("{}.{form}", blob.hex()));
+        self.replace_file(&path, &encode(pieces))
+    }
+
+    /// Forgets the lists of blobs that are not to be kept.
+    pub(crate) fn sweep_pieces(&self, keep: &dyn Fn(&Digest) -> bool) -> Result<()> {
+        if !self.sub(PIECES).exists() {
+            return Ok(());
+        }
+        for name in self.file_names(PIECES)? {
+            let digest = name.split('.').next().and_then(|hex| Digest::from_hex(hex).ok());
+            if !digest.is_some_and(|digest| keep(&digest)) {
+                remove_any(&self.sub(PIECES).join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    pieces: HashMap<ContentDigest, Place>,
+    blobs: Vec<Blob>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    blob: usize,
+    offset: u64,
+    record: PieceRecord,
+}
+
+#[derive(Debug)]
+struct Blob {
+    path: PathBuf,
+    file: Mutex<Option<Arc<File>>>,
+}
+
+impl Known {
+    fn add(&mut self, path: PathBuf, records: &[PieceRecord]) {
+        let (blob, mut offset) = (self.blobs.len(), 0);
+        self.blobs.push(Blob { path, file: Mutex::default() });
+        for record in records {
+            self.pieces.entry(record.plain).or_insert(Place { blob, offset, record: *record });
+            offset += u64::from(record.packed_length);
+        }
+    }
+}
+
+impl Blob {
+    fn open(&self) -> Option<Arc<File>> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if file.is_none() {
+            *file = File::open(&self.path).ok().map(Arc::new);
+        }
+        file.clone()
+    }
+}
+
+impl KnownPieces for Known {
+    fn take(&self, plain: &ContentDigest, length: usize, out: &mut Vec<u8>) -> bool {
+        let Some(place) = self.pieces.get(plain) else { return false };
+        let record = &place.record;
+        let Some(file) = self.blobs[place.blob].open() else { return false };
+        out.resize(record.packed_length as usize, 0);
+        record.plain_length as usize == length
+            && file.read_exact_at(out, place.offset).is_ok()
+            && ContentDigest::of(out) == record.packed
+    }
+}
+
+fn encode(pieces: &[PieceRecord]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(MAGIC.len() + pieces.len() * RECORD + 32);
+    bytes.extend(MAGIC);
+    for piece in pieces {
+        bytes.extend(piece.plain.as_bytes());
+        bytes.extend(piece.plain_length.to_le_bytes());
+        bytes.extend(piece.packed.as_bytes());
+        bytes.extend(piece.packed_length.to_le_bytes());
+    }
+    let sum = *ContentDigest::of(&bytes).as_bytes();
+    bytes.extend(sum);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Vec<PieceRecord>> {
+    let (body, sum) = bytes.split_last_chunk::<32>()?;
+    if ContentDigest::of(body).as_bytes() != sum {
+        return None;
+    }
+    let (records, []) = body.strip_prefix(MAGIC)?.as_chunks::<RECORD>() else { return None };
+    let half = |bytes: &[u8]| {
+        let (digest, length) = bytes.split_first_chunk::<32>()?;
+        let length = u32::from_le_bytes(length.try_into().ok()?);
+        Some((ContentDigest::from_bytes(*digest), length))
+    };
+    let record = |bytes: &[u8; RECORD]| {
+        let (plain, plain_length) = half(&bytes[..36])?;
+        let (packed, packed_length) = half(&bytes[36..])?;
+        Some(PieceRecord { plain, plain_length, packed, packed_length })
+    };
+    records.iter().map(record).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_comes_back_and_a_damaged_one_does_not() {
+        let piece = |number: u8| PieceRecord {
+            plain: ContentDigest::of(&[number]),
+            plain_length: u32::from(number) << 16,
+            packed: ContentDigest::of(&[number, 1]),
+            packed_length: 7,
+        };
+        let pieces = [piece(1), piece(2), piece(3)];
+        let bytes = encode(&pieces);
+        assert_eq!(decode(&bytes).as_deref(), Some(&pieces[..]));
+        for position in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[position] ^= 1;
+            assert_eq!(decode(&damaged), None);
+            assert_eq!(decode(&bytes[..position]), None);
+        }
+    }
+
+    #[test]
+    fn only_undamaged_pieces_are_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blob");
+        fs::write(&path, "firstsecond").unwrap();
+        let record = |plain: &[u8], packed: &[u8]| PieceRecord {
+            plain: ContentDigest::of(plain),
+            plain_length: plain.len() as u32,
+            packed: ContentDigest::of(packed),
+            packed_length: packed.len() as u32,
+        };
+        let mut known = Known::default();
+        known.add(path.clone(), &[record(b"1", b"first"), record(b"22", b"second")]);
+        let take = |plain: &[u8], length| {
+            let mut out = Vec::new();
+            known.take(&ContentDigest::of(plain), length, &mut out).then_some(out)
+        };
+        assert_eq!(take(b"22", 2).as_deref(), Some(&b"second"[..]));
+        assert_eq!(take(b"22", 3), None);
+        assert_eq!(take(b"333", 3), None);
+        fs::write(&path, "fIrstsecond").unwrap();
+        assert_eq!(take(b"1", 1), None);
+        assert_eq!(take(b"22", 2).as_deref(), Some(&b"second"[..]));
+    }
+}
