@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use parser::{Source, Span};
 
+use crate::cache::MissReason;
 use crate::quirk::Quirk;
 
 /// Receives events from many threads at once; must not block for long.
@@ -47,13 +48,20 @@ pub enum BuildEvent {
         done: u64,
         total: Option<u64>,
     },
-    /// Why the cache did not have the step: `file app/main.rs changed`.
+    /// Why the cache did not have the step: `changed: app/main.rs` for a line (nothing for a step that is new), and all
+    /// that is known.
     Miss {
         id: ProgressId,
         reason: String,
+        reasons: Vec<MissReason>,
+    },
+    /// The step ran and made what an earlier one had made, times aside: the steps after it go on from that one.
+    SameResult {
+        id: ProgressId,
     },
     StepCached {
         id: ProgressId,
+        hit: Hit,
     },
     StepDone {
         id: ProgressId,
@@ -69,6 +77,17 @@ pub enum BuildEvent {
         id: ProgressId,
     },
     Warning(Warning),
+}
+
+/// How the cache had a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hit {
+    /// An earlier build made it, in seconds since 1970. So many things that it reads are as they were.
+    Recorded { created: i64, inputs: usize },
+    /// Another build made it while this one waited for it.
+    MadeMeanwhile,
+    /// Another stage of this build has the same step on the same state.
+    SameStep,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

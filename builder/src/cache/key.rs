@@ -66,7 +66,7 @@ impl KeyBuilder {
 
     pub(crate) fn inputs(self, inputs: &Inputs) -> KeyBuilder {
         let parts = inputs.0.iter();
-        parts.fold(self, |builder, (name, digest)| builder.part(name.as_bytes()).part(digest))
+        parts.fold(self, |builder, (name, input)| builder.part(name.as_bytes()).part(&input.hash))
     }
 
     pub(crate) fn finish(self) -> StepKey {
@@ -74,9 +74,55 @@ impl KeyBuilder {
     }
 }
 
-/// What a step reads, by name, each with a hash of everything that counts about it.
+/// What a step reads, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Inputs(pub(crate) BTreeMap<String, [u8; 32]>);
+pub(crate) struct Inputs(pub(crate) BTreeMap<String, Input>);
+
+/// Something a step reads: a hash of everything that counts about it, and what explains a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Input {
+    pub(crate) hash: [u8; 32],
+    node: Option<Looks>,
+}
+
+/// A file, directory or link in a few numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Looks {
+    kind: &'static str,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    /// The beginnings of hashes: of the bytes or the link's target, and of the extended attributes.
+    content: Option<[u8; 6]>,
+    xattrs: Option<[u8; 4]>,
+}
+
+/// `file 644 0:0 1f2e3d4c5b6a - 00112233aabbccdd`: the last word is the beginning of the hash, and the only one for
+/// what is no file.
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        if let Some(looks) = &self.node {
+            let content = looks.content.map_or("-".to_owned(), |bytes| hex(&bytes));
+            let xattrs = looks.xattrs.map_or("-".to_owned(), |bytes| hex(&bytes));
+            let Looks { kind, mode, uid, gid, .. } = looks;
+            write!(f, "{kind} {mode:o} {uid}:{gid} {content} {xattrs} ")?;
+        }
+        f.write_str(&hex(&self.hash[..8]))
+    }
+}
+
+impl Input {
+    fn fact(hash: [u8; 32]) -> Input {
+        Input { hash, node: None }
+    }
+
+    /// Whether this is what was written down so.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        let last = text.rsplit(' ').next().unwrap_or_default();
+        blake3::Hash::from_bytes(self.hash).to_hex()[..16] == *last
+    }
+}
 
 impl Inputs {
     /// A file, directory or link as it will be in the layer. `content` is the digest of a file's bytes.
@@ -100,11 +146,41 @@ impl Inputs {
             key = key.part(name).part(value);
         }
         let key = key.part(content.map_or(&[][..], |digest| digest)).finish();
-        self.0.insert(name, key.0);
+        self.0.insert(name, Input { hash: key.0, node: Some(looks(node, content)) });
     }
 
     pub(crate) fn fact(&mut self, name: String, key: StepKey) {
-        self.0.insert(name, key.0);
+        self.0.insert(name, Input::fact(key.0));
+    }
+}
+
+fn looks(node: &Node, content: Option<&[u8; 32]>) -> Looks {
+    let kind = match &node.kind {
+        NodeKind::File { .. } => "file",
+        NodeKind::Dir => "directory",
+        NodeKind::Symlink { .. } => "link",
+        NodeKind::CharDevice { .. } | NodeKind::BlockDevice { .. } => "device",
+        NodeKind::Fifo => "pipe",
+    };
+    let target = match &node.kind {
+        NodeKind::Symlink { target } => Some(*blake3::hash(target).as_bytes()),
+        _ => None,
+    };
+    let content = content.copied().or(target);
+    let xattrs = (!node.xattrs.is_empty()).then(|| {
+        let mut hasher = blake3::Hasher::new();
+        for (name, value) in &node.xattrs {
+            hasher.update(name).update(&(value.len() as u64).to_le_bytes()).update(value);
+        }
+        *hasher.finalize().as_bytes()
+    });
+    Looks {
+        kind,
+        mode: node.mode,
+        uid: node.uid,
+        gid: node.gid,
+        content: content.map(|hash| std::array::from_fn(|at| hash[at])),
+        xattrs: xattrs.map(|hash| std::array::from_fn(|at| hash[at])),
     }
 }
 

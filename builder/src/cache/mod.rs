@@ -27,18 +27,27 @@
 mod budget;
 mod check;
 mod explain;
+#[cfg(test)]
+mod explain_cases;
 mod key;
 mod limit;
+mod mounts;
 mod prune;
 mod record;
 mod usage;
 
 pub use check::{CacheProblem, check};
 pub use limit::CacheLimit;
+pub(crate) use mounts::About;
+pub use mounts::{
+    CacheMountError, CacheMountInfo, CacheMountOwner, export_mount, import_mount, list_mounts,
+    prune_mounts,
+};
 pub use prune::{CacheSelection, PrunedCache, keep_within, prune};
 pub use record::roots;
 pub use usage::{CacheEntry, CacheEntryKind, CacheUsage, entries, usage};
 
-pub(crate) use explain::explain;
+pub(crate) use explain::{Asked, explain, short};
+pub use explain::{Change, MissReason};
 pub(crate) use key::{Inputs, KeyBuilder, StepKey};
 pub(crate) use record::{Cache, Record, StepLock};

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind::NotFound;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use store::layer::LayerIndex;
@@ -44,6 +46,9 @@ pub(crate) struct Record {
     /// The step with an equal result that this one gave way to: later steps are keyed by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) same_as: Option<StepKey>,
+    /// Where it was made for; records of before do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) platform: Option<String>,
     /// Of the record without this field: a damaged one is as good as none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sum: Option<String>,
@@ -59,9 +64,20 @@ pub(crate) struct Cache {
     locks: PathBuf,
 }
 
-/// Held while a step is made.
+/// Held while a step is made. The file goes with the lock: each key has one of its own, so that no build waits for a
+/// step that it does not need.
 #[derive(Debug)]
-pub(crate) struct StepLock(#[expect(dead_code, reason = "closing it ends the lock")] File);
+pub(crate) struct StepLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Drop for StepLock {
+    fn drop(&mut self) {
+        // Whoever waits for it sees that the file it has locked is not there any more, and takes another.
+        let _left_to_prune = fs::remove_file(&self.path);
+    }
+}
 
 impl Cache {
     pub(crate) fn open(store: &Store) -> Result<Cache, StoreError> {
@@ -136,13 +152,8 @@ impl Cache {
         inputs: &Inputs,
     ) -> Result<(), StepError> {
         self.replace(&self.path(&record.key, "index"), &index.to_bytes())?;
-        let inputs: BTreeMap<&str, String> = inputs
-            .0
-            .iter()
-            .map(|(name, hash)| {
-                (name.as_str(), blake3::Hash::from_bytes(*hash).to_hex()[..16].to_owned())
-            })
-            .collect();
+        let inputs: BTreeMap<&str, String> =
+            inputs.0.iter().map(|(name, input)| (name.as_str(), input.to_string())).collect();
         self.replace(&self.path(&record.key, "inputs"), &json("the inputs", &inputs)?)?;
         self.update(record)?;
         let marker = self.path(&record.key, "gone");
@@ -154,14 +165,14 @@ impl Cache {
 
     /// Waits until no other build makes a step of this key.
     pub(crate) fn lock(&self, key: StepKey, cancel: &Cancel) -> Result<StepLock, StepError> {
-        // Few enough files to keep, too many for unrelated steps to meet often.
-        let path = self.locks.join(&key.to_string()[..3]);
-        let mut options = File::options();
-        let file = options.create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(io_error("open", &path))?;
+        let path = self.locks.join(key.to_string());
         loop {
+            let mut options = File::options();
+            let file = options.create(true).truncate(false).write(true).open(&path);
+            let file = file.map_err(io_error("open", &path))?;
             match file.try_lock() {
-                Ok(()) => return Ok(StepLock(file)),
+                Ok(()) if is_at(&file, &path) => return Ok(StepLock { path, _file: file }),
+                Ok(()) => {}
                 Err(TryLockError::WouldBlock) if cancel.is_cancelled() => {
                     return Err(StepError::Cancelled);
                 }
@@ -169,6 +180,19 @@ impl Cache {
                 Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
             }
         }
+    }
+
+    /// Removes the lock files of builds that were killed.
+    pub(super) fn forget_locks(&self) -> Result<(), StoreError> {
+        for path in super::prune::paths_in(&self.locks)? {
+            if let Ok(file) = File::options().write(true).open(&path)
+                && file.try_lock().is_ok()
+                && is_at(&file, &path)
+            {
+                super::prune::remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Replaces the record itself, as when its snapshot has been made.
@@ -183,9 +207,17 @@ impl Cache {
         key.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(key)
     }
 
+    /// The time of the file is when the record was last used: `prune` asks.
     pub(crate) fn set_last_at(&self, place: StepKey, key: StepKey) -> Result<(), StepError> {
-        let path = self.places.join(place.to_string());
-        self.replace(&path, key.to_string().as_bytes())
+        let (path, key) = (self.places.join(place.to_string()), key.to_string());
+        if let Ok(mut file) = File::open(&path) {
+            let mut last = String::new();
+            let same = file.read_to_string(&mut last).is_ok() && last == key;
+            if same && file.set_modified(SystemTime::now()).is_ok() {
+                return Ok(());
+            }
+        }
+        self.replace(&path, key.as_bytes())
     }
 
     /// Whether some step on this state has a recorded result.
@@ -236,6 +268,7 @@ impl Cache {
             snapshot,
             step,
             same_as: None,
+            platform: None,
             sum: None,
         }
     }
@@ -255,6 +288,14 @@ impl Record {
     fn sum(&self) -> Result<String, StepError> {
         let text = json("the record", &Record { sum: None, ..self.clone() })?;
         Ok(blake3::hash(&text).to_hex()[..16].to_owned())
+    }
+}
+
+/// Whether the file is still the one of this name.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
     }
 }
 

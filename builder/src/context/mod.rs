@@ -1,7 +1,7 @@
 //! Build contexts: a directory of this machine, without what `.dockerignore` leaves out.
 //!
 //! Directories are listed when something asks for them, so that what no COPY reads is never looked
-//! at, and each only once. Files are hashed when a key needs them, unless the index of the last
+//! at, and each only once. Files are hashed when a key needs them, many at a time, unless the index of the last
 //! build knows them ([`file_index`]).
 
 pub mod ignore;
@@ -11,6 +11,7 @@ mod walk;
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use store::layer::{ContentDigest, holes};
@@ -19,32 +20,63 @@ use sys::RootDir;
 use crate::execute::source::{Node, Source, SourceError, as_path, parent_and_name};
 use file_index::FileIndex;
 use ignore::Ignore;
-use walk::Listings;
+use walk::{Child, Listings};
+
+/// Files are hashed on several threads from this many on.
+const MANY: usize = 16;
 
 /// A directory to copy from. Everything in it belongs to root.
 #[derive(Debug)]
 pub(crate) struct Context {
     root: RootDir,
     listings: Listings,
-    index: Mutex<FileIndex>,
+    /// Something was hashed that the index did not know.
+    changed: AtomicBool,
+    /// The directory that was last opened: the next file is often next to the last one.
+    last: Mutex<Option<(Vec<u8>, Arc<RootDir>)>>,
 }
 
 impl Context {
     /// `index` is what is known of the directory's files from earlier builds.
     pub(crate) fn open(path: &Path, ignore: Ignore, index: FileIndex) -> sys::Result<Context> {
-        let root = RootDir::open(path)?;
-        Ok(Context { root, listings: Listings::new(ignore), index: Mutex::new(index) })
+        let (root, listings) = (RootDir::open(path)?, Listings::new(ignore, index));
+        Ok(Context { root, listings, changed: AtomicBool::new(false), last: Mutex::default() })
     }
 
     /// Writes down what was hashed, if anything was.
     pub(crate) fn save_index(&self) {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner).save();
+        if self.changed.swap(false, Ordering::Relaxed) {
+            self.listings.save_index();
+        }
     }
 
-    fn child(&self, path: &[u8]) -> Result<Option<Arc<walk::Child>>, SourceError> {
+    fn child(&self, path: &[u8]) -> Result<Option<Arc<Child>>, SourceError> {
         let (parent, name) = parent_and_name(path);
         let Some(listing) = self.listings.directory(&self.root, parent)? else { return Ok(None) };
         Ok(listing.get(name).cloned())
+    }
+
+    fn hash(&self, path: &[u8], child: &Child) -> Result<ContentDigest, SourceError> {
+        if let Some(digest) = child.content.get() {
+            return Ok(*digest);
+        }
+        let reader = self.open(path)?;
+        let digest = ContentDigest::of_reader(reader)
+            .map_err(|source| SourceError::Read { path: path.to_vec(), source })?;
+        self.changed.store(true, Ordering::Relaxed);
+        Ok(*child.content.get_or_init(|| digest))
+    }
+
+    fn directory_of(&self, parent: &[u8]) -> sys::Result<Arc<RootDir>> {
+        let lock = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((path, dir)) = &*lock()
+            && path == parent
+        {
+            return Ok(dir.clone());
+        }
+        let dir = Arc::new(self.root.subdir_nofollow(as_path(parent))?);
+        *lock() = Some((parent.to_vec(), dir.clone()));
+        Ok(dir)
     }
 }
 
@@ -58,7 +90,13 @@ impl Source for Context {
 
     fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError> {
         let listing = self.listings.directory(&self.root, path)?;
-        Ok(listing.map(|listing| listing.keys().cloned().collect()).unwrap_or_default())
+        Ok(listing.map(|listing| listing.names().map(<[u8]>::to_vec).collect()).unwrap_or_default())
+    }
+
+    fn entries(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, SourceError> {
+        let listing = self.listings.directory(&self.root, path)?;
+        let entry = |child: &Arc<Child>| (child.name.to_vec(), child.node.clone());
+        Ok(listing.map(|listing| listing.children().map(entry).collect()).unwrap_or_default())
     }
 
     fn hides(&self, path: &[u8]) -> bool {
@@ -66,7 +104,8 @@ impl Source for Context {
     }
 
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError> {
-        let file = self.root.open_file_nofollow(as_path(path));
+        let (parent, name) = parent_and_name(path);
+        let file = self.directory_of(parent).and_then(|dir| dir.open_file_nofollow(as_path(name)));
         let file = file.map_err(|source| SourceError::Context { path: path.to_vec(), source })?;
         Ok(holes::reader(file))
     }
@@ -75,15 +114,35 @@ impl Source for Context {
         let not_found =
             || SourceError::NotFound { path: path.to_vec(), similar: None, ignored: false };
         let child = self.child(path)?.ok_or_else(not_found)?;
-        let lock = || self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(digest) = lock().get(path, &child.metadata) {
-            return Ok(digest);
+        self.hash(path, &child)
+    }
+
+    /// On all processors. What fails is found again by whoever asks for the digest.
+    fn prepare_digests(&self, paths: &mut dyn Iterator<Item = &[u8]>) {
+        let mut unknown = Vec::new();
+        for path in paths {
+            match self.child(path) {
+                Ok(Some(child)) if child.is_file() && child.content.get().is_none() => {
+                    unknown.push((path, child));
+                }
+                _ => {}
+            }
         }
-        let began = file_index::now();
-        let reader = self.open(path)?;
-        let digest = ContentDigest::of_reader(reader)
-            .map_err(|source| SourceError::Read { path: path.to_vec(), source })?;
-        lock().put(path, &child.metadata, began, digest);
-        Ok(digest)
+        if unknown.len() < MANY {
+            return;
+        }
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some((path, child)) = unknown.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if self.hash(path, child).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
     }
 }

@@ -33,6 +33,7 @@ impl OneStep<'_> {
             name: self.planned.name.clone(),
             description,
             inputs: keyed.inputs.clone(),
+            platform: self.stage.platform.to_string(),
             created,
             leads_to: self.state_key(keyed.key),
             times: self.times(),
@@ -46,12 +47,13 @@ impl OneStep<'_> {
             (Step::Workdir(step), _) => workdir::execute(step, &self.below.tree(store)?, &setting)?,
             (Step::Run(step), _) => {
                 let snapshot = self.execute_run(id, step)?;
-                return self.keep_run(keyed, report, snapshot);
+                return self.keep_run(id, keyed, report, snapshot);
             }
             // A COPY is always prepared.
             (Step::Copy(_), _) => return Err(StepError::Cancelled),
         };
         if let Some(known) = self.second_chance(keyed, &report, &layer.index)? {
+            session.event(BuildEvent::SameResult { id });
             return Ok(known);
         }
         report.write(&layer, None, store, self.below)?;
@@ -112,6 +114,7 @@ impl OneStep<'_> {
     /// Later steps go on while the layer is sealed, unless an earlier result may be the same.
     fn keep_run(
         &self,
+        id: ProgressId,
         keyed: &Keyed,
         report: Report,
         snapshot: SnapshotId,
@@ -122,6 +125,7 @@ impl OneStep<'_> {
         if !self.stage.no_cache && session.cache.has_results_on(self.below.key) {
             let layer = seal_snapshot(&store, &below, &snapshot)?;
             if let Some(known) = self.second_chance(keyed, &report, &layer.index)? {
+                session.event(BuildEvent::SameResult { id });
                 return Ok(known);
             }
             report.write(&layer, Some(snapshot.clone()), &store, &below)?;
@@ -170,6 +174,7 @@ impl OneStep<'_> {
             key: keyed.key.to_string(),
             name: report.name.clone(),
             step: report.description.clone(),
+            platform: Some(report.platform.clone()),
             same_as: Some(same_as),
             ..record.clone()
         };
@@ -187,7 +192,8 @@ struct Report {
     parent: StepKey,
     name: String,
     description: serde_json::Value,
-    inputs: Inputs,
+    inputs: Arc<Inputs>,
+    platform: String,
     created: i64,
     /// The key of the state it leads to, see [`OneStep::state_key`].
     leads_to: StepKey,
@@ -208,6 +214,7 @@ impl Report {
         let record = Cache::record(self.key, self.parent, &self.name, step);
         let mut record = record(self.created, layer.diff_id(), layer.descriptor.clone(), snapshot);
         record.same_as = (self.leads_to != self.key).then_some(self.leads_to);
+        record.platform = Some(self.platform.clone());
         self.cache.write(&record, &layer.index, &self.inputs)?;
         let result = fingerprint(&layer.index, self.times, store, below)?;
         self.cache.set_result(self.parent, result, self.key)

@@ -180,14 +180,20 @@ fn solve(session: &Session<'_>, cancel: &Cancel) -> Result<Filesystem, BuildErro
     let watching = cancel.on_cancel(move || stop.cancel());
     let threads = Permits::new(MOST_THREADS);
     std::thread::scope(|scope| {
-        for id in 0..session.plan.stages.len() {
+        let run = move |id| {
+            let _guard = StageGuard(session, StageId(id));
+            stage::run_stage(session, StageId(id));
+        };
+        // The last one on this thread: a build of one stage starts none.
+        let last = session.plan.stages.len().saturating_sub(1);
+        for id in 0..last {
             let permit = threads.take();
             scope.spawn(move || {
                 let _permit = permit;
-                let _guard = StageGuard(session, StageId(id));
-                stage::run_stage(session, StageId(id));
+                run(id);
             });
         }
+        run(last);
     });
     drop(watching);
     let sealing =

@@ -7,11 +7,11 @@ use std::time::Instant;
 use super::filesystem::{Filesystem, Layer, Sealed};
 use super::mounts;
 use super::session::Session;
-use crate::cache::{Inputs, KeyBuilder, Record, StepKey, explain};
+use crate::cache::{Asked, Inputs, KeyBuilder, MissReason, Record, StepKey, explain, short};
 use crate::error::BuildError;
 use crate::execute::{StepError, copy};
 use crate::plan::PlannedStage;
-use crate::progress::{BuildEvent, ProgressId, Warning};
+use crate::progress::{BuildEvent, Hit, ProgressId, Warning};
 use crate::request::ContextSource;
 use crate::step::{PlannedStep, Step};
 
@@ -26,7 +26,7 @@ pub(super) struct OneStep<'a> {
 /// A step whose key is known.
 pub(super) struct Keyed {
     pub(super) key: StepKey,
-    pub(super) inputs: Inputs,
+    pub(super) inputs: Arc<Inputs>,
     pub(super) work: Work,
     /// `--link`: what it makes does not depend on the state below.
     pub(super) linked: bool,
@@ -41,7 +41,7 @@ pub(super) enum Work {
 
 /// How a layer came about.
 enum Outcome {
-    Cached,
+    Cached(Hit),
     Made,
 }
 
@@ -54,9 +54,9 @@ impl OneStep<'_> {
         self.session.event(BuildEvent::StepStarted { id, name: self.planned.name.clone() });
         match ready.and_then(|()| self.solve(id)) {
             Ok((filesystem, outcome)) => {
-                if matches!(outcome, Outcome::Cached) {
+                if let Outcome::Cached(hit) = outcome {
                     self.session.cached.fetch_add(1, Ordering::Relaxed);
-                    self.session.event(BuildEvent::StepCached { id });
+                    self.session.event(BuildEvent::StepCached { id, hit });
                 } else {
                     self.session.event(BuildEvent::StepDone { id, elapsed: began.elapsed() });
                 }
@@ -95,9 +95,9 @@ impl OneStep<'_> {
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((key, layer)) = &*slot {
-            return Ok((self.above(&keyed, *key, layer.clone()), Outcome::Cached));
+            return Ok((self.above(&keyed, *key, layer.clone()), Outcome::Cached(Hit::SameStep)));
         }
-        let place = self.place();
+        let place = self.place(Some(&self.stage.platform.to_string()));
         // Builds at the same time make a step once, too.
         let (found, lock) = match self.find(&keyed)? {
             Some(record) => (Some(record), None),
@@ -109,21 +109,45 @@ impl OneStep<'_> {
         let (key, layer, outcome) = match found {
             Some(record) => {
                 let (key, layer) = self.recorded(keyed.key, &record);
-                (key, layer, Outcome::Cached)
+                let (created, inputs) = (record.created, keyed.inputs.0.len());
+                let hit = match lock {
+                    Some(_) => Hit::MadeMeanwhile,
+                    None => Hit::Recorded { created, inputs },
+                };
+                (key, layer, Outcome::Cached(hit))
             }
             None => {
-                let cache = &self.session.cache;
-                let reason = explain(cache, place, self.below.key, &description, &keyed.inputs);
-                if let Some(reason) = reason.filter(|_| !self.stage.no_cache) {
-                    self.session.event(BuildEvent::Miss { id, reason });
-                }
+                self.tell_miss(id, &keyed, place, &description);
                 let (key, layer) = self.make(id, &keyed, description, lock)?;
+                self.session.cache.set_last_at(self.place(None), keyed.key)?;
                 (key, layer, Outcome::Made)
             }
         };
         self.session.cache.set_last_at(place, keyed.key)?;
         *slot = Some((key, layer.clone()));
         Ok((self.above(&keyed, key, layer), outcome))
+    }
+
+    fn tell_miss(&self, id: ProgressId, keyed: &Keyed, place: StepKey, step: &serde_json::Value) {
+        let reasons = match self.stage.no_cache {
+            true => vec![MissReason::Unwanted],
+            false => {
+                let before = self.ordinal.checked_sub(1).map(|before| &self.stage.steps[before]);
+                let base = self.stage.base_step.as_deref().unwrap_or("FROM scratch");
+                let asked = Asked {
+                    place,
+                    anywhere: self.place(None),
+                    platform: &self.stage.platform.to_string(),
+                    name: &self.planned.name,
+                    parent: self.below.key,
+                    parent_name: before.map_or(base, |step| step.name.as_str()),
+                    step,
+                    inputs: &keyed.inputs,
+                };
+                explain(&self.session.cache, &asked)
+            }
+        };
+        self.session.event(BuildEvent::Miss { id, reason: short(&reasons), reasons });
     }
 
     fn tell_quirks(&self, keyed: &Keyed) -> Result<(), StepError> {
@@ -154,7 +178,7 @@ impl OneStep<'_> {
     }
 
     /// The place in the Dockerfile, to explain misses by comparing with what was there before.
-    fn place(&self) -> StepKey {
+    fn place(&self, platform: Option<&str>) -> StepKey {
         let request = self.session.request;
         let context = match &request.context {
             // Where it was unpacked is another place each time.
@@ -165,7 +189,7 @@ impl OneStep<'_> {
             .part(context.as_bytes())
             .part(request.dockerfile.name.as_bytes())
             .part(self.stage.name.as_bytes())
-            .part(self.stage.platform.to_string().as_bytes())
+            .part(platform.unwrap_or("any").as_bytes())
             .part(&self.ordinal.to_le_bytes())
             .finish()
     }
@@ -182,7 +206,7 @@ impl OneStep<'_> {
                     let below = self.below.tree(self.session.store)?;
                     copy::link_inputs(step, &below, &mut prepared.inputs);
                 }
-                let inputs = prepared.inputs.clone();
+                let inputs = std::mem::take(&mut prepared.inputs);
                 (Work::Copy(prepared), inputs, linked)
             }
             Step::Workdir(_) => (Work::Workdir, Inputs::default(), false),
@@ -193,7 +217,7 @@ impl OneStep<'_> {
             key = key.key(self.below.key);
         }
         let key = key.part(description.to_string().as_bytes()).inputs(&inputs).finish();
-        Ok(Keyed { key, inputs, work, linked })
+        Ok(Keyed { key, inputs: Arc::new(inputs), work, linked })
     }
 
     fn recorded(&self, key: StepKey, record: &Record) -> (StepKey, Arc<Layer>) {

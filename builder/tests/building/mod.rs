@@ -37,7 +37,7 @@ impl Told {
     fn misses(&self) -> Vec<String> {
         let events = self.0.lock().unwrap();
         let reason = |event: &BuildEvent| match event {
-            BuildEvent::Miss { reason, .. } => Some(reason.clone()),
+            BuildEvent::Miss { reason, .. } => Some(reason.clone()).filter(|text| !text.is_empty()),
             _ => None,
         };
         events.iter().filter_map(reason).collect()

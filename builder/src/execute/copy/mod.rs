@@ -92,6 +92,7 @@ pub(crate) fn prepare(
                 inline(name.as_bytes(), content.as_bytes(), step.created.unwrap_or(setting.now))?
             }
         };
+        source.prepare_digests(&mut files(&selections));
         for selection in &selections {
             setting.check()?;
             add_inputs(setting, &mut prepared.inputs, number, &*source, selection)?;
@@ -99,6 +100,13 @@ pub(crate) fn prepare(
         prepared.sources.push((source, selections));
     }
     Ok(prepared)
+}
+
+fn files(selections: &[Selection]) -> impl Iterator<Item = &[u8]> {
+    selections.iter().flat_map(|selection| {
+        let own = (!selection.node.is_dir()).then_some(selection.path.as_slice());
+        own.into_iter().chain(selection.inside.iter().map(|selected| selected.path.as_slice()))
+    })
 }
 
 /// A file on a server: where a checksum is given, it stands for the content.

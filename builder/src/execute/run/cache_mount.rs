@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use store::Store;
 
-use crate::cache::{KeyBuilder, StepKey};
+use crate::cache::{About, KeyBuilder, StepKey};
 use crate::cancel::Cancel;
 use crate::execute::{StepError, io_error};
 use crate::step::{CacheMount, Sharing};
@@ -63,6 +63,7 @@ pub(crate) fn open_all<'a>(
     for (name, Wanted { first, sharing, numbers }) in wanted {
         let parent = store.directory("cache/mounts")?.join(name);
         let dir = CacheDir::open(&parent, sharing, cancel)?;
+        About { id: first.id.clone() }.write(store, &parent);
         if !dir.path.exists() {
             make(&dir.path, first, store, |path| seed(first, path))?;
         }
@@ -72,11 +73,27 @@ pub(crate) fn open_all<'a>(
 }
 
 fn name(mount: &CacheMount, from: StepKey) -> String {
-    let mut key = KeyBuilder::new("cache mount").part(mount.id.as_bytes()).key(from);
-    if let Some((mode, uid, gid)) = described(mount) {
+    name_of(&mount.id, from, described(mount))
+}
+
+fn name_of(id: &str, from: StepKey, described: Option<(u32, u32, u32)>) -> String {
+    let mut key = KeyBuilder::new("cache mount").part(id.as_bytes()).key(from);
+    if let Some((mode, uid, gid)) = described {
         key = key.part(format!("{mode:o} {uid}:{gid}").as_bytes());
     }
     key.finish().to_string()[..32].to_owned()
+}
+
+/// What a mount of this ID is called that begins empty.
+pub(crate) fn key_of_new(
+    id: &str,
+    mode: Option<u32>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+) -> String {
+    let says = mode.is_some() || uid.is_some() || gid.is_some();
+    let owner = says.then(|| (mode.unwrap_or(0o755), uid.unwrap_or(0), gid.unwrap_or(0)));
+    name_of(id, crate::solve::filesystem::Filesystem::scratch().key, owner)
 }
 
 /// Mode and owner if the mount says something about them. They are those of the root of the cache:

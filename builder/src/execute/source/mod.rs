@@ -27,6 +27,16 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, SourceError>;
     /// The names in the directory `path`, sorted by bytes.
     fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError>;
+    /// The names in the directory `path` with what they name.
+    fn entries(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, SourceError> {
+        let mut entries = Vec::new();
+        for name in self.names(path)? {
+            if let Some(node) = self.lookup(&join(path, &name))? {
+                entries.push((name, node));
+            }
+        }
+        Ok(entries)
+    }
     /// Whether there is something at a path that [`Source::lookup`] does not find.
     fn hides(&self, _path: &[u8]) -> bool {
         false
@@ -34,6 +44,8 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError>;
     /// The digest of the bytes of the file at `path`.
     fn digest(&self, path: &[u8]) -> Result<ContentDigest, SourceError>;
+    /// Told of the files whose digests will be asked for, where several at a time are faster.
+    fn prepare_digests(&self, _paths: &mut dyn Iterator<Item = &[u8]>) {}
 }
 
 /// A file, directory or other object of a [`Source`].

@@ -170,10 +170,9 @@ impl Walk<'_> {
         included: bool,
         into: &mut Vec<Selected>,
     ) -> Result<(), SourceError> {
-        for name in self.source.names(&join(self.root, relative))? {
+        for (name, node) in self.source.entries(&join(self.root, relative))? {
             let relative = join(relative, &name);
             let path = join(self.root, &relative);
-            let Some(node) = self.source.lookup(&path)? else { continue };
             let included = included || self.include.is_some_and(|p| p.matches(&relative));
             let verdict = self.excludes.enter(&relative, covered);
             let wanted = included && !verdict.excluded;
