@@ -96,8 +96,8 @@ impl Board {
                     step.note = Some(amount(&what, done, total));
                 }
             }
-            BuildEvent::Miss { .. } => {}
-            BuildEvent::StepCached { id } => self.end(id, End::Cached, Duration::ZERO),
+            BuildEvent::Miss { .. } | BuildEvent::SameResult { .. } => {}
+            BuildEvent::StepCached { id, .. } => self.end(id, End::Cached, Duration::ZERO),
             BuildEvent::StepDone { id, elapsed } => self.end(id, End::Done, elapsed),
             BuildEvent::StepFailed { id, elapsed, .. } => self.end(id, End::Failed, elapsed),
             BuildEvent::StepCancelled { id } => {
@@ -146,6 +146,7 @@ impl Board {
         Outcome {
             failed: std::mem::take(&mut self.failed),
             warnings: std::mem::take(&mut self.warnings),
+            explanation: Vec::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Draws a build's events on stderr: live on a terminal, as lines elsewhere, or not at all.
 
 mod board;
+mod explain;
 mod frame;
 mod plain;
 mod tty;
@@ -14,6 +15,7 @@ use builder::progress::{BuildEvent, Warning};
 
 use board::Board;
 pub use board::FailedStep;
+use explain::Explanations;
 use plain::Plain;
 use tty::Tty;
 
@@ -45,6 +47,7 @@ impl Mode {
 #[derive(Debug)]
 pub struct Display {
     board: Arc<Mutex<Board>>,
+    explanations: Mutex<Explanations>,
     sink: Sink,
 }
 
@@ -60,6 +63,8 @@ enum Sink {
 pub struct Outcome {
     pub failed: Vec<FailedStep>,
     pub warnings: Vec<Warning>,
+    /// What the cache had of it and why, for `--explain`.
+    pub explanation: Vec<String>,
 }
 
 impl Display {
@@ -70,7 +75,7 @@ impl Display {
             Mode::Plain => Sink::Plain(Mutex::new(Plain::new(io::stderr()))),
             Mode::Quiet => Sink::Quiet,
         };
-        Display { board, sink }
+        Display { board, explanations: Mutex::default(), sink }
     }
 
     /// Ends the live display and hands over what the board remembers.
@@ -82,7 +87,8 @@ impl Display {
             }
             Sink::Quiet => {}
         }
-        lock(&self.board).take_outcome()
+        let explanation = lock(&self.explanations).lines();
+        Outcome { explanation, ..lock(&self.board).take_outcome() }
     }
 }
 
@@ -92,6 +98,7 @@ impl Progress for Display {
         if let Sink::Plain(plain) = &self.sink {
             lock(plain).event(&event, now);
         }
+        lock(&self.explanations).apply(&event);
         lock(&self.board).apply(event, now);
     }
 }

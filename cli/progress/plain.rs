@@ -65,8 +65,11 @@ impl<W: Write> Plain<W> {
             BuildEvent::StepProgress { id, what, done, total } => {
                 self.progress(*id, what, *done, *total, now);
             }
-            BuildEvent::Miss { id, reason } => self.line(*id, &format!("not cached: {reason}")),
-            BuildEvent::StepCached { id } => self.end(*id, "CACHED", now),
+            // Steps that are new: nothing is strange about them.
+            BuildEvent::Miss { reason, .. } if reason.is_empty() => {}
+            BuildEvent::Miss { id, reason, .. } => self.line(*id, &format!("not cached: {reason}")),
+            BuildEvent::SameResult { id } => self.line(*id, "same result as before"),
+            BuildEvent::StepCached { id, .. } => self.end(*id, "CACHED", now),
             BuildEvent::StepDone { id, elapsed } => {
                 self.end(*id, &format!("DONE {:.1}s", elapsed.as_secs_f64()), now);
             }
@@ -164,7 +167,7 @@ impl<W: Write> Plain<W> {
 
 #[cfg(test)]
 mod tests {
-    use builder::progress::LogStream;
+    use builder::progress::{Hit, LogStream};
 
     use super::*;
 
@@ -197,7 +200,7 @@ mod tests {
             log(1, "o"),
             BuildEvent::StepDone { id: ProgressId(1), elapsed },
             started(2, "[2/2] COPY a b"),
-            BuildEvent::StepCached { id: ProgressId(2) },
+            BuildEvent::StepCached { id: ProgressId(2), hit: Hit::SameStep },
         ];
         let expected = "#1 [1/2] RUN make\n#1 0.000 one\n#1 0.000 two\n#1 DONE 0.4s\n\n\
                         #2 [2/2] COPY a b\n#2 CACHED\n";

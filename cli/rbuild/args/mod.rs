@@ -2,6 +2,7 @@
 //! each command resolves its own arguments into a request.
 
 mod archives;
+mod cache;
 mod check;
 mod container;
 mod image;
@@ -16,6 +17,9 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use archives::{ArchiveFormat, ConvertArgs, ExportArgs, ImportArgs, LoadArgs, SaveArgs};
+pub(crate) use cache::{
+    CacheArgs, CacheCommand, CacheExportArgs, CacheImportArgs, CacheLsArgs, CachePruneOrMountsArgs,
+};
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use container::{ContainerArgs, CreateArgs, RunArgs};
 pub(crate) use image::{
@@ -122,7 +126,9 @@ pub(crate) enum Command {
     Rename(RenameArgs),
     /// Everything about containers: `ls`, `inspect`, `rm` and the rest
     Container(ManageArgs),
-    /// The build cache
+    /// What the build cache holds; cache mounts by their IDs
+    Cache(CacheArgs),
+    /// The build cache (`cache prune`, as docker calls it)
     Builder(BuilderArgs),
     /// Everything about images: `ls`, `inspect`, `rm` and the rest
     Image(ImageArgs),
@@ -169,6 +175,12 @@ pub(crate) struct BuildArgs {
     /// Do not use the cache for these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub(crate) no_cache_filter: Vec<String>,
+    /// Tell for every step whether the cache had it, and why or why not
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Bring the cache within this size afterwards: `20g`, `15%` of the disk, `off` (default: $RBUILD_CACHE_CAP)
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) cache_max_size: Option<String>,
     /// How to show progress (default: $BUILDKIT_PROGRESS, else auto)
     #[arg(long, value_name = "MODE")]
     pub(crate) progress: Option<ProgressMode>,

@@ -1,6 +1,7 @@
 //! One file for each command: resolves the arguments, calls a library, shows the result.
 
 mod build;
+mod cache;
 pub(crate) mod container;
 mod convert;
 mod df;
@@ -72,6 +73,7 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Attach(args) => container::attach(&args, &environment),
         Command::Rename(args) => container::rename(&args, &environment),
         Command::Container(args) => container::manage(&args, &environment),
+        Command::Cache(args) => cache::run(&args, &environment),
         Command::Builder(args) => prune::builder(&args, &environment),
         Command::Image(args) => image::run(&args, &environment),
         Command::Df(args) => df::run(&args, &environment),

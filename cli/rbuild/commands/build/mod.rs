@@ -35,10 +35,12 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
         return call::answer(args, call, environment);
     }
     let mode = progress_mode(args, environment)?;
-    let cap = space::cap(environment)?;
+    let cap = space::cap(args.cache_max_size.as_deref(), environment)?;
+    let workers = space::workers(environment)?;
     // Before any thread exists.
     let engine = Engine::start(environment)?;
     let store = Store::open(&engine.locations.root, &engine.locations.state)?;
+    workers.into_iter().for_each(|count| store.set_workers(count));
     let fetcher = Fetcher::new(Some(&store), &args.secrets, environment);
     let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
     snapshots::choose(&store, engine.zygote(), environment)?;
@@ -50,6 +52,9 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     let source = source(&request);
     if mode != Mode::Quiet {
         warnings(&source, &outcome);
+    }
+    if args.explain {
+        outcome.explanation.iter().for_each(|line| report::print(line));
     }
     drop(store);
     space::keep_within(cap, environment);

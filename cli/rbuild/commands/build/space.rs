@@ -1,5 +1,7 @@
 //! After a build: the cache keeps to its limit (`docs/decisions/0006-space.md`).
 
+use std::num::NonZero;
+
 use anyhow::{Context, Result};
 use builder::cache::{self, CacheLimit};
 use cli::environment::Environment;
@@ -9,8 +11,9 @@ use store::usage::Disk;
 use crate::commands::{open_store, settings};
 
 const VARIABLE: &str = "RBUILD_CACHE_CAP";
+const WORKERS: &str = "RBUILD_WORKERS";
 
-/// What `$RBUILD_CACHE_CAP` says.
+/// What `--cache-max-size` or else `$RBUILD_CACHE_CAP` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cap {
     Default,
@@ -20,10 +23,19 @@ pub(super) enum Cap {
     Off,
 }
 
-pub(super) fn cap(environment: &Environment) -> Result<Cap> {
-    parse(environment.text(VARIABLE)).with_context(|| {
-        format!("{VARIABLE} is a size (`20g`), a part of the disk (`15%`) or `off`")
-    })
+pub(super) fn cap(typed: Option<&str>, environment: &Environment) -> Result<Cap> {
+    let (text, name) = match typed {
+        Some(_) => (typed, "`--cache-max-size`"),
+        None => (environment.text(VARIABLE), VARIABLE),
+    };
+    parse(text)
+        .with_context(|| format!("{name} is a size (`20g`), a part of the disk (`15%`) or `off`"))
+}
+
+/// How many threads compress, if `$RBUILD_WORKERS` says so. The bytes are the same on any number.
+pub(super) fn workers(environment: &Environment) -> Result<Option<NonZero<usize>>> {
+    let count = environment.text(WORKERS).map(str::parse).transpose();
+    count.with_context(|| format!("{WORKERS} is the number of threads that compress"))
 }
 
 fn parse(text: Option<&str>) -> Result<Cap> {

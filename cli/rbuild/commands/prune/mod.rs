@@ -13,7 +13,10 @@ use store::{Removed, Store, StoreError};
 
 use self::filter::{CacheFilter, PruneFilter};
 use super::{container, open_store, settings};
-use crate::args::{BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, SystemPruneArgs};
+use crate::args::{
+    BuilderArgs, BuilderCommand, CachePruneArgs, CachePruneOrMountsArgs, ImagePruneArgs,
+    SystemPruneArgs,
+};
 
 pub(crate) fn builder(args: &BuilderArgs, environment: &Environment) -> Result<Exit> {
     match &args.command {
@@ -21,12 +24,25 @@ pub(crate) fn builder(args: &BuilderArgs, environment: &Environment) -> Result<E
     }
 }
 
-fn cache(args: &CachePruneArgs, environment: &Environment) -> Result<Exit> {
+pub(super) fn cache(args: &CachePruneArgs, environment: &Environment) -> Result<Exit> {
     let what = if args.all { "all build cache" } else { "all dangling build cache" };
     ask(args.force, &format!("WARNING! This will remove {what}."))?;
     let selection = CacheSelection { all: args.all, unused_for: args.filter, limit: limit(args)? };
     let store = open_store(environment)?;
     show(&[], &builder::cache::prune(&store, Some(selection))?)
+}
+
+/// `cache prune --mount ID`
+pub(super) fn cache_mounts(
+    args: &CachePruneOrMountsArgs,
+    environment: &Environment,
+) -> Result<Exit> {
+    let names = args.mounts.join(", ");
+    ask(args.prune.force, &format!("WARNING! This will remove the cache mounts {names}."))?;
+    match builder::cache::prune_mounts(&open_store(environment)?, &args.mounts) {
+        Ok(pruned) => show(&[], &pruned),
+        Err(error) => super::cache::finish(Err(error)),
+    }
 }
 
 /// As `docker buildx prune` means its three options.
