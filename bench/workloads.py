@@ -1,51 +1,193 @@
-"""What is built. Each workload writes its context; all tools build the same files."""
+"""What `bench/run build` builds: a context for each row, and what changes in it between two builds.
+
+All tools build the same files. What is random comes from a seed, so that every run builds the same; texts compress about
+as program sources do, half of the large files does not compress at all.
+"""
 import os
+import random
+
+MIB = 1 << 20
+# How many files and how many steps the largest rows have; `RBUILD_BENCH_SCALE=0.1` takes a tenth.
+SCALE = float(os.environ.get("RBUILD_BENCH_SCALE", "1"))
 
 
 class Workload:
-    def __init__(self, name, description, prepare, cached=False):
-        self.name, self.description = name, description
-        self.prepare, self.cached = prepare, cached
+    """`prepare` writes the context; `change(context, round)` is done before each timed build. `before` says what a tool
+    knows: nothing (`cold`), everything but the steps (`no-cache`), or all of it (`cached`). `output` is `tag` or
+    `archive`."""
+
+    def __init__(self, name, description, goal, prepare, before="no-cache", change=None, output="tag", network="none",
+                 slow=False, without=()):
+        self.name, self.description, self.goal, self.prepare = name, description, goal, prepare
+        self.before, self.change, self.output, self.network = before, change, output, network
+        # For the largest rows one round is enough, and some tools take hours.
+        self.slow, self.without = slow, without
 
 
-def _dockerfile(context, lines):
+def dockerfile(context, lines):
     with open(os.path.join(context, "Dockerfile"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
 
 
-def _hello(context):
+class Texts:
+    def __init__(self):
+        self.random = random.Random(7)
+        letters = b"abcdefghijklmnopqrstuvwxyz"
+        words = [bytes(self.random.choices(letters, k=self.random.randint(2, 10))) for _ in range(3000)]
+        weights = [1 / (rank + 3) for rank in range(len(words))]
+        self.pool = b" ".join(self.random.choices(words, weights, k=800_000))
+
+    def take(self, size):
+        start = self.random.randrange(len(self.pool) - size)
+        return self.pool[start:start + size]
+
+
+def hello(context):
     with open(os.path.join(context, "data"), "wb") as file:
-        file.write(os.urandom(1_000_000))
-    _dockerfile(context, ["FROM scratch", "COPY data /data"])
+        file.write(random.Random(1).randbytes(1_000_000))
+    dockerfile(context, ["FROM scratch", "COPY data /data"])
 
 
-def _runs(context):
-    _dockerfile(context, ["FROM busybox", *(f"RUN echo {i} > /f{i}" for i in range(30))])
+def runs(count):
+    def prepare(context):
+        dockerfile(context, ["FROM busybox", *(f"RUN echo {i} > /f{i}" for i in range(count))])
+    return prepare
 
 
-def _parallel(context):
+def sleeps(context):
     lines = []
     for i in range(3):
         lines += [f"FROM busybox AS s{i}", f"RUN sleep 2; echo {i} > /out"]
     lines += ["FROM busybox", "RUN sleep 2", *(f"COPY --from=s{i} /out /o{i}" for i in range(3))]
-    _dockerfile(context, lines)
+    dockerfile(context, lines)
 
 
-def _files(context):
-    for i in range(20_000):
+def tree(context):
+    """20,000 small files of 9 KB and four of 100 MB: 594 MB."""
+    texts = Texts()
+    for i in range(int(20_000 * SCALE)):
+        directory = os.path.join(context, f"d{i // 200}")
+        os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(directory, f"f{i}.txt"), "wb") as file:
+            file.write(texts.take(int(texts.random.lognormvariate(8.7, 0.9)) % 200_000))
+    for i in range(4):
+        with open(os.path.join(context, f"big{i}.bin"), "wb") as file:
+            for _ in range(int(100 * SCALE) or 1):
+                file.write(texts.random.randbytes(1_000_000) if i % 2 else texts.take(1_000_000))
+    dockerfile(context, ["FROM scratch", "COPY . /src"])
+
+
+def _victim(context):
+    return os.path.join(context, "d3", "f700.txt")
+
+
+def touched(context, number):
+    os.utime(_victim(context))
+
+
+def changed(context, number):
+    with open(_victim(context), "r+b") as file:
+        file.write(f"{number:08}{os.getpid():08}".encode())
+
+
+def grown(context, number):
+    with open(_victim(context), "ab") as file:
+        file.write(random.Random(number).randbytes(1024))
+
+
+def added(context, number):
+    with open(os.path.join(context, "d3", f"f700-{os.getpid()}-{number}.txt"), "wb") as file:
+        file.write(random.Random(number).randbytes(3000))
+
+
+def removed(context, number):
+    os.remove(os.path.join(context, "d3", f"f{701 + number}.txt"))
+
+
+def run_writes(context):
+    loop = f"i=0; while [ $i -lt {int(50_000 * SCALE)} ]; do echo $i > $d/$i; i=$((i+1)); done"
+    dockerfile(context, ["FROM busybox", f"RUN d=/many; mkdir $d; {loop}"])
+
+
+def run_deletes(context):
+    run_writes(context)
+    with open(os.path.join(context, "Dockerfile"), "a", encoding="utf-8") as file:
+        file.write("RUN rm -rf /many\n")
+
+
+def run_chmods(context):
+    run_writes(context)
+    with open(os.path.join(context, "Dockerfile"), "a", encoding="utf-8") as file:
+        file.write("RUN chmod -R a-w /many\n")
+
+
+def copy_from(context):
+    for i in range(int(20_000 * SCALE)):
         directory = os.path.join(context, f"d{i // 200}")
         os.makedirs(directory, exist_ok=True)
         with open(os.path.join(directory, f"f{i}"), "w", encoding="utf-8") as file:
             file.write(f"{i}\n" * 100)
-    _dockerfile(context, ["FROM scratch", "COPY . /src"])
+    dockerfile(context, ["FROM scratch AS files", "COPY . /src", "FROM scratch", "COPY --from=files /src /dst"])
 
 
+def stages(context):
+    """100 stages of five instructions, each on the one before where it copies from."""
+    with open(os.path.join(context, "a"), "w", encoding="utf-8") as file:
+        file.write("a\n")
+    lines = []
+    for i in range(100):
+        lines += [f"FROM scratch AS s{i}", f"COPY a /a{i}", f"COPY a /b{i}", f"ENV X{i}=1"]
+        lines.append(f"COPY --from=s{i - 1} /a{i - 1} /c" if i else "COPY a /c")
+    dockerfile(context, lines)
+
+
+def many_files(context):
+    for i in range(int(1_000_000 * SCALE)):
+        if i % 1000 == 0:
+            directory = os.path.join(context, f"d{i // 100_000}", f"e{i // 1000}")
+            os.makedirs(directory)
+        with open(os.path.join(directory, f"f{i}"), "w", encoding="utf-8") as file:
+            file.write(f"{i}\n")
+    dockerfile(context, ["FROM scratch", "COPY . /src"])
+
+
+def sparse(context):
+    with open(os.path.join(context, "sparse"), "wb") as file:
+        file.truncate(int(10_000_000_000 * SCALE))
+        file.seek(int(5_000_000_000 * SCALE))
+        file.write(b"in the middle")
+    dockerfile(context, ["FROM scratch", "COPY sparse /"])
+
+
+TREE = "20,000 small files and 4 of 100 MB"
+COPIES = ("buildah", "podman")
 WORKLOADS = [
-    Workload("hello", "scratch and a COPY of 1 MB, no cache", _hello),
-    Workload("hello-cached", "the same, from the cache", _hello, cached=True),
-    Workload("runs", "30 RUN steps on busybox, no cache, host network", _runs),
-    Workload("runs-cached", "the same, from the cache", _runs, cached=True),
-    Workload("parallel", "four stages of `sleep 2`, joined, no cache", _parallel),
-    Workload("files", "COPY of 20,000 small files, no cache", _files),
-    Workload("files-cached", "the same, from the cache", _files, cached=True),
+    Workload("hello", "scratch and a COPY of 1 MB", "8x", hello),
+    Workload("hello-cached", "the same, from the cache", "8x", hello, "cached"),
+    Workload("runs", "30 RUN steps on busybox", "12x", runs(30), network="host"),
+    Workload("parallel", "four stages of `sleep 2`, joined", "2.05 s", sleeps, network="host"),
+    Workload("tree", f"{TREE}, nothing known", "2x reading and hashing it", tree, "cold"),
+    Workload("tree-archive", "the same, to an archive", "8x", tree, "cold", output="archive"),
+    Workload("tree-cached", "the same, all cached", "80 ms, 10x", tree, "cached"),
+    Workload("tree-touched", "the same, one file touched", "120 ms", tree, "cached", touched),
+    Workload("tree-changed", "the same, a byte of one small file changed", "1 s, 15x", tree, "cached", changed),
+    Workload("tree-grown", "the same, one small file grown by 1 KiB", "1 s, 15x", tree, "cached", grown),
+    Workload("tree-added", "the same, one small file added", "1 s, 15x", tree, "cached", added),
+    Workload("tree-removed", "the same, one small file removed", "1 s, 15x", tree, "cached", removed),
+    *(Workload(f"tree-{what}-archive", f"the same, {what}, to an archive", "1.25x writing it and the row above", tree,
+               "cached", change, "archive")
+      for what, change in (("changed", changed), ("grown", grown), ("added", added), ("removed", removed))),
+    Workload("run-writes", "a RUN that writes 50,000 files", "3x less than BuildKit beyond the command", run_writes,
+             network="host"),
+    Workload("run-deletes", "and one that deletes them", "3x less", run_deletes, network="host"),
+    Workload("run-chmods", "and one that changes their modes", "3x less", run_chmods, network="host"),
+    Workload("copy-from", "COPY --from of 20,000 files", "3x", copy_from),
+    Workload("stages-cached", "100 stages, 500 instructions, all cached", "50 ms", stages, "cached"),
+    Workload("runs-600", "600 RUN steps", "complete, 256 MiB", runs(600), network="host", slow=True, without=COPIES),
+    Workload("files-1000000", "a context of 1,000,000 files, nothing known", "complete, 256 MiB", many_files, "cold",
+             slow=True, without=COPIES),
+    Workload("files-1000000-cached", "the same, all cached", "linear", many_files, "cached", slow=True,
+             without=(*COPIES, "docker")),
+    Workload("sparse", "a sparse file of 10 GB", "complete, 256 MiB", sparse, "cold", slow=True,
+             without=(*COPIES, "docker")),
 ]
