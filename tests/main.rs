@@ -9,6 +9,7 @@ mod add_url;
 mod archive_contexts;
 mod archives;
 mod build;
+mod build_cache;
 mod build_fixtures;
 mod cases_again;
 mod check;
