@@ -32,6 +32,7 @@ mod prune;
 mod quick_start;
 mod real_input;
 mod run;
+mod run_flags;
 mod ssh;
 mod store_check;
 mod support;

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args as ClapArgs;
+use clap::{ArgAction, Args as ClapArgs};
 
+use super::confinement::ConfinementArgs;
 use super::lifecycle::{ClientArgs, LifecycleArgs};
 
 #[derive(Debug, ClapArgs)]
@@ -32,7 +33,11 @@ pub(crate) struct CreateArgs {
 
 /// What `run` and `create` have in common: what the container is.
 #[derive(Debug, ClapArgs)]
+#[command(disable_help_flag = true)]
 pub(crate) struct ContainerArgs {
+    /// Print help; `-h` is `--hostname`, as with docker
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
     /// Name or ID of the image
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
@@ -62,14 +67,14 @@ pub(crate) struct ContainerArgs {
     /// Program instead of the image's ENTRYPOINT
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
-    /// Show a directory of this machine in the container: `SOURCE:TARGET[:ro]`
+    /// Show a directory of this machine in the container: `SOURCE:TARGET[:OPTIONS]`
     #[arg(short, long = "volume", value_name = "SPEC")]
     pub(crate) volumes: Vec<String>,
     /// `host` (default until networks exist) or `none`
     #[arg(long, alias = "net", value_name = "MODE")]
     pub(crate) network: Option<String>,
     /// Host name in the container
-    #[arg(long, value_name = "NAME")]
+    #[arg(short = 'h', long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
     /// Add a line to /etc/hosts
     #[arg(long = "add-host", value_name = "HOST:IP")]
@@ -83,4 +88,6 @@ pub(crate) struct ContainerArgs {
     /// Mount the root filesystem read-only
     #[arg(long)]
     pub(crate) read_only: bool,
+    #[command(flatten)]
+    pub(crate) confinement: ConfinementArgs,
 }

@@ -4,6 +4,7 @@
 mod archives;
 mod cache;
 mod check;
+mod confinement;
 mod container;
 mod image;
 mod lifecycle;
@@ -21,6 +22,7 @@ pub(crate) use cache::{
     CacheArgs, CacheCommand, CacheExportArgs, CacheImportArgs, CacheLsArgs, CachePruneOrMountsArgs,
 };
 pub(crate) use check::{CheckArgs, CheckFormat};
+pub(crate) use confinement::{ConfinementArgs, LimitArgs};
 pub(crate) use container::{ContainerArgs, CreateArgs, RunArgs};
 pub(crate) use image::{
     HistoryArgs, ImageArgs, ImageCommand, ImageInspectArgs, ImagesArgs, InspectArgs, ObjectType,

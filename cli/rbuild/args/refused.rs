@@ -58,7 +58,7 @@ const ATTESTATIONS: &str = "attestations are not made yet";
 const LIMITS: &str = "resource limits of RUN steps are not supported yet";
 const CLASSIC: &str = "this flag belongs to docker's classic builder";
 const NETWORKS: &str = "networks are not supported yet; `--network host` and `none` are";
-const CONTAINER_LIMITS: &str = "resource limits of containers are not supported yet";
+const REAL_TIME: &str = "real-time scheduling of groups exists in no usual kernel";
 const HARDENING: &str = "containers always have docker's default confinement for now";
 
 const BUILD: &[Flag] = &[
@@ -89,31 +89,27 @@ const BUILD: &[Flag] = &[
 ];
 
 const RUN: &[Flag] = &[
-    value("cap-add", HARDENING),
-    value("cap-drop", HARDENING),
-    value("cgroup-parent", CONTAINER_LIMITS),
-    value("cpus", CONTAINER_LIMITS),
-    value("cpu-shares", CONTAINER_LIMITS),
-    value("cpuset-cpus", CONTAINER_LIMITS),
-    value("device", HARDENING),
-    value("dns", NETWORKS),
-    value("gpus", HARDENING),
-    switch("init", "the command itself is PID 1"),
+    value(
+        "annotation",
+        "there is no other runtime that would read it; describe the container with `--label`",
+    ),
+    value(
+        "blkio-weight-device",
+        "weights of single disks are not supported; `--blkio-weight` is for all",
+    ),
+    value("cpu-rt-period", REAL_TIME),
+    value("cpu-rt-runtime", REAL_TIME),
+    value("gpus", "give it the devices by `--device`"),
+    value("isolation", "containers always have namespaces of their own"),
+    value("kernel-memory", "docker has removed it; `--memory` counts the kernel's too"),
     value("ip", NETWORKS),
-    value("ipc", "containers always have an IPC namespace of their own for now"),
-    Flag { name: "memory", short: Some('m'), takes: Takes::Value, hint: CONTAINER_LIMITS },
-    value("mount", "use `--volume SOURCE:TARGET`"),
-    value("pid", "containers always have a PID namespace of their own for now"),
-    value("pids-limit", CONTAINER_LIMITS),
     value("platform", "only images of this machine's platform can run"),
-    switch("privileged", HARDENING),
     Flag { name: "publish", short: Some('p'), takes: Takes::Value, hint: NETWORKS },
     Flag { name: "publish-all", short: Some('P'), takes: Takes::Switch, hint: NETWORKS },
     value("pull", REGISTRY),
-    value("security-opt", HARDENING),
-    value("sysctl", "kernel settings of containers are not supported yet"),
-    value("tmpfs", "temporary filesystems are not supported yet"),
-    value("userns", "user namespaces are not supported yet"),
+    value("runtime", "there is one runtime, and it is built in"),
+    value("storage-opt", "the size of a container's layer cannot be limited yet"),
+    value("volume-driver", "volumes are not supported yet"),
     value(
         "volumes-from",
         "volumes are not supported yet; bind the same directories with `--volume`",

@@ -24,8 +24,8 @@ pub(super) fn bytes(text: &str) -> Result<u64> {
     Ok((number * 1024_f64.powi(power)) as u64)
 }
 
-/// `host:ip` or `host=ip`; an IPv6 address may be in brackets.
-pub(super) fn host(text: &str) -> Result<ExtraHost> {
+/// `host:ip` or `host=ip`; an IPv6 address may be in brackets. `gateway` is what `host-gateway` stands for.
+pub(super) fn host(text: &str, gateway: Option<IpAddr>) -> Result<ExtraHost> {
     let about = || format!("`--add-host {text}`");
     let split = text.split_once('=').or_else(|| text.split_once(':'));
     let (host, address) =
@@ -34,7 +34,9 @@ pub(super) fn host(text: &str) -> Result<ExtraHost> {
         bail!("{} has no host name", about());
     }
     if address == "host-gateway" {
-        bail!("{}: `host-gateway` is not supported until networks are", about());
+        let none = || format!("{}: this network has no way to the host", about());
+        let address = gateway.with_context(none)?;
+        return Ok(ExtraHost { host: host.to_owned(), address });
     }
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
     let address: IpAddr =
@@ -58,6 +60,7 @@ mod tests {
 
     #[test]
     fn hosts_have_addresses_of_both_families() {
+        let host = |text| host(text, None);
         assert_eq!(host("db:10.0.0.1").unwrap().address.to_string(), "10.0.0.1");
         assert_eq!(host("db:::1").unwrap().address.to_string(), "::1");
         assert_eq!(host("db=[fe80::1]").unwrap().address.to_string(), "fe80::1");

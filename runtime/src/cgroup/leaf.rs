@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::limits::{self, Setting};
@@ -25,8 +26,15 @@ pub(crate) struct Leaf {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LeafError {
-    #[error("cannot limit {controller}: writing `{value}` to `{path}`: {source}")]
-    Limit { controller: &'static str, path: PathBuf, value: String, source: io::Error },
+    #[error("cannot limit {controller} to `{value}`: {cause}, says `{file}`{there}")]
+    Limit {
+        controller: &'static str,
+        file: &'static str,
+        value: String,
+        cause: &'static str,
+        /// What could be had instead, if that is known.
+        there: String,
+    },
     #[error("cannot write `{value}` to `{path}`: {source}")]
     Write { path: PathBuf, value: String, source: io::Error },
     #[error("cannot create `{path}`: {source}")]
@@ -276,15 +284,33 @@ fn apply(directory: &Path, setting: &Setting) -> Result<(), LeafError> {
     let mut result = Ok(());
     for (file, value) in &setting.choices {
         let path = directory.join(file);
-        result = put(&path, value).map_err(|source| (path, value.clone(), source));
+        result = put(&path, value).map_err(|source| (*file, value.clone(), source));
         if !matches!(&result, Err((.., source)) if source.kind() == io::ErrorKind::NotFound) {
             break;
         }
     }
     match result {
         Err((.., source)) if setting.implied && source.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err((path, value, source)) => {
-            Err(LeafError::Limit { controller: setting.controller, path, value, source })
+        Err((file, value, source)) => {
+            let cause = match source.raw_os_error() {
+                // There are no such processors or nodes.
+                Some(libc::EINVAL | libc::ERANGE | libc::EACCES)
+                    if setting.controller == "cpuset" =>
+                {
+                    "this machine or the group above has not all of them"
+                }
+                Some(libc::ENOENT) => "this kernel has no such limit",
+                Some(number) => Errno::from_raw(number).desc(),
+                None => "it cannot be written",
+            };
+            let above =
+                directory.parent().and_then(|above| fs::read_to_string(above.join(file)).ok());
+            let there = above.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+            let there = match there {
+                Some(text) if setting.controller == "cpuset" => format!("; there are `{text}`"),
+                _ => String::new(),
+            };
+            Err(LeafError::Limit { controller: setting.controller, file, value, cause, there })
         }
         Ok(()) => Ok(()),
     }

@@ -14,8 +14,8 @@ use crate::spec::{Device, DeviceKind, MachineAccess};
 use crate::zygote::message::{Step, StepError};
 
 /// What the container has its own of.
-const SKIPPED: [&str; 8] =
-    ["pts", "shm", "fd", "mqueue", "console", ".lxc", ".lxd-mounts", ".udev"];
+const SKIPPED: [&str; 9] =
+    ["pts", "ptmx", "shm", "fd", "mqueue", "console", ".lxc", ".lxd-mounts", ".udev"];
 
 pub(super) fn make_all(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
     let mut devices = Vec::new();

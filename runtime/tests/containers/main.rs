@@ -4,6 +4,7 @@
 //! would print, takes a filter as libtest does.
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a test program without libtest
 mod crash;
+mod cve;
 mod mounts;
 mod probe;
 mod process;
@@ -21,17 +22,19 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("probe") => return probe::main(&arguments[1..]),
+        Some("null") => return cve::another_null(&arguments[1..]),
         Some("busy") => return crash::busy_victim(&arguments[1..]),
         Some("neighbour") => return crash::neighbour(&arguments[1..]),
         Some("victim") => return crash::victim(&arguments[1..]),
         _ => {}
     }
     let filter: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
-    let cases: Vec<Case> = [process::CASES, mounts::CASES, security::CASES, crash::CASES]
-        .concat()
-        .into_iter()
-        .filter(|(name, _)| filter.is_empty() || filter.iter().any(|f| name.contains(*f)))
-        .collect();
+    let cases: Vec<Case> =
+        [process::CASES, mounts::CASES, security::CASES, cve::CASES, crash::CASES]
+            .concat()
+            .into_iter()
+            .filter(|(name, _)| filter.is_empty() || filter.iter().any(|f| name.contains(*f)))
+            .collect();
     println!("\nrunning {} tests", cases.len());
     let world = match World::new() {
         Ok(world) => world,

@@ -39,7 +39,11 @@ pub(super) fn resolve(
         no_cache: no_cache(args),
         secrets: secrets.collect::<Result<_>>()?,
         ssh: agents.collect::<Result<_>>()?,
-        add_hosts: args.add_hosts.iter().map(|text| settings::host(text)).collect::<Result<_>>()?,
+        add_hosts: args
+            .add_hosts
+            .iter()
+            .map(|text| settings::host(text, None))
+            .collect::<Result<_>>()?,
         network: network(args.network.as_deref())?,
         allowed: args.allow.iter().map(|text| entitlement(text)).collect::<Result<_>>()?,
         emulators: runtime::Emulators::of_machine(),

@@ -12,7 +12,8 @@ use runtime::containers::{Container, Status};
 use runtime::{CapabilitySet, ContainerSpec, EngineId, Execution, Seccomp, Stdio};
 
 use super::session::{self, Ends, Manner, Session, Target};
-use super::{not_started, of_store, spec};
+use super::variables::{self, Variable};
+use super::{not_started, of_store};
 use crate::args::ExecArgs;
 use crate::commands::open_store;
 
@@ -21,7 +22,7 @@ pub(crate) fn run(args: &ExecArgs, environment: &Environment) -> Exit {
 }
 
 fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
-    let variables = spec::variables(&args.env_file, &args.env, environment)?;
+    let variables = variables::read(&args.env_file, &args.env, environment)?;
     let manner = Manner {
         tty: args.tty,
         input: args.interactive,
@@ -76,17 +77,23 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
 }
 
 /// What it runs, as whom and with what.
-fn program(args: &ExecArgs, container: &Container, variables: &[String]) -> Result<ContainerSpec> {
+fn program(
+    args: &ExecArgs,
+    container: &Container,
+    variables: &[Variable],
+) -> Result<ContainerSpec> {
     let mut spec = container.definition.spec.clone();
     spec.args = args.command.clone();
     if args.tty {
-        spec::set(&mut spec.env, "TERM=xterm");
+        variables::set(&mut spec.env, &Variable::Set("TERM=xterm".to_owned()));
     }
-    variables.iter().for_each(|variable| spec::set(&mut spec.env, variable));
+    variables.iter().for_each(|variable| variables::set(&mut spec.env, variable));
     if let Some(user) = &args.user {
         spec.user = user.clone();
         // That user's own, unless somebody has said otherwise.
-        spec.env.retain(|variable| !variable.starts_with("HOME=") || variables.contains(variable));
+        spec.env.retain(|variable| {
+            !variable.starts_with("HOME=") || variables.contains(&Variable::Set(variable.clone()))
+        });
     }
     if let Some(directory) = &args.workdir {
         if !directory.starts_with('/') {

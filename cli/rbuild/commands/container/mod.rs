@@ -10,9 +10,11 @@
 //! | the others     | one command each                                              |
 
 mod attach;
+mod confinement;
 mod create;
 mod detach;
 mod exec;
+mod host_names;
 mod inspect;
 pub(crate) mod lifecycle;
 mod logs;
@@ -29,7 +31,7 @@ pub(crate) mod spec;
 mod start;
 mod stop;
 mod system;
-mod volume;
+pub(crate) mod variables;
 mod wait;
 
 use ::store::Store;

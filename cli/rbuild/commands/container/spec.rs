@@ -2,16 +2,17 @@
 //! `create` become a [`ContainerSpec`].
 
 use std::ffi::OsString;
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cli::environment::Environment;
-use runtime::{ContainerSpec, EtcFiles, Mount, NetworkMode, ProcessView, Rootfs, Ulimit, etc};
+use runtime::{ContainerSpec, EtcFiles, NetworkMode, ProcessView, Rootfs, Ulimit, etc};
 use store::ImageConfig;
 
-use super::volume;
+use super::confinement::{self, Confinement};
+use super::host_names;
+use super::variables::{self, Variable};
 use crate::args::ContainerArgs;
 use crate::commands::settings;
 
@@ -20,8 +21,8 @@ const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 /// What the arguments say, checked before anything is started.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    env: Vec<String>,
-    mounts: Vec<Mount>,
+    env: Vec<Variable>,
+    confinement: Confinement,
     hosts: Vec<(String, IpAddr)>,
     network: NetworkMode,
     shm_size: Option<u64>,
@@ -29,20 +30,25 @@ pub(crate) struct Settings {
 }
 
 pub(crate) fn settings(args: &ContainerArgs, environment: &Environment) -> Result<Settings> {
-    let hosts = args.add_hosts.iter().map(|text| settings::host(text));
+    if let Some(path) = args.workdir.as_deref().filter(|path| !path.starts_with('/')) {
+        bail!("`--workdir {path}`: it must be an absolute path");
+    }
+    let network = network(args.network.as_deref())?;
+    let gateway = host_names::gateway(network);
+    let hosts = args.add_hosts.iter().map(|text| settings::host(text, gateway));
     Ok(Settings {
-        env: variables(&args.env_file, &args.env, environment)?,
-        mounts: args.volumes.iter().map(|text| volume::parse(text)).collect::<Result<_>>()?,
+        env: variables::read(&args.env_file, &args.env, environment)?,
+        confinement: confinement::resolve(args)?,
         hosts: hosts.map(|host| host.map(|h| (h.host, h.address))).collect::<Result<_>>()?,
-        network: network(args.network.as_deref())?,
+        network,
         shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
         ulimits: args.ulimits.iter().map(|text| Ok(text.parse()?)).collect::<Result<_>>()?,
     })
 }
 
-/// Known before the specification is, because the shim is forked before. No flag shares the host's processes yet.
-pub(crate) fn process_view(_settings: &Settings) -> ProcessView {
-    ProcessView::Own
+/// Known before the specification is, because the shim is forked before.
+pub(crate) fn process_view(settings: &Settings) -> ProcessView {
+    settings.confinement.process_view()
 }
 
 pub(crate) fn container(
@@ -52,24 +58,23 @@ pub(crate) fn container(
     id: &str,
     rootfs: Rootfs,
 ) -> Result<ContainerSpec> {
-    let short = id.get(..12).unwrap_or(id);
-    let hostname = args.hostname.clone().unwrap_or_else(|| short.to_owned());
+    let hostname = host_names::own(args, &settings.confinement, id)?;
     let mut spec = ContainerSpec::new(id, rootfs, process(args, image)?);
     spec.read_only_rootfs = args.read_only;
     spec.env = environment(args, settings, image, &hostname);
     spec.cwd = working_directory(args, image);
     spec.user = args.user.clone().unwrap_or_else(|| image.config.user.clone());
     spec.etc = EtcFiles {
-        hosts: Some(etc::hosts(&hostname, &settings.hosts)),
+        hosts: Some(host_names::file(args, &settings.confinement, &hostname, &settings.hosts)),
         resolv_conf: Some(etc::host_resolv_conf()),
         hostname: Some(format!("{hostname}\n").into_bytes()),
         read_only: false,
     };
     spec.hostname = hostname;
-    spec.mounts = settings.mounts.clone();
     spec.network = settings.network;
     spec.shm_size = settings.shm_size.unwrap_or(spec.shm_size);
     spec.ulimits = settings.ulimits.clone();
+    settings.confinement.apply(&mut spec, image)?;
     Ok(spec)
 }
 
@@ -111,48 +116,13 @@ fn environment(
     if args.tty {
         env.push("TERM=xterm".to_owned());
     }
-    for variable in image.config.env.iter().chain(&settings.env) {
-        set(&mut env, variable);
+    for variable in &image.config.env {
+        variables::set(&mut env, &Variable::Set(variable.clone()));
+    }
+    for variable in &settings.env {
+        variables::set(&mut env, variable);
     }
     env
-}
-
-pub(crate) fn set(env: &mut Vec<String>, variable: &str) {
-    let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
-    let wanted = name(variable);
-    match env.iter_mut().find(|known| name(known) == wanted) {
-        Some(known) => *known = variable.to_owned(),
-        None => env.push(variable.to_owned()),
-    }
-}
-
-/// `--env-file` first, then `--env`; a name without value is taken from the environment.
-pub(crate) fn variables(
-    files: &[PathBuf],
-    given: &[String],
-    environment: &Environment,
-) -> Result<Vec<String>> {
-    let mut lines = Vec::new();
-    for path in files {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read `{}`", path.display()))?;
-        let meant = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
-        lines.extend(text.lines().map(str::trim_start).filter(meant).map(str::to_owned));
-    }
-    lines.extend(given.iter().cloned());
-    let mut variables = Vec::new();
-    for line in lines {
-        let name = line.split('=').next().unwrap_or_default();
-        if name.is_empty() {
-            bail!("the environment variable `{line}` has no name");
-        }
-        if line.contains('=') {
-            variables.push(line);
-        } else if let Some(value) = environment.os(name).and_then(|value| value.to_str()) {
-            variables.push(format!("{name}={value}"));
-        }
-    }
-    Ok(variables)
 }
 
 fn network(mode: Option<&str>) -> Result<NetworkMode> {

@@ -1,0 +1,147 @@
+//! `--volume [SOURCE:]TARGET[:OPTIONS]`
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use runtime::{BindOptions, Mount, MountSource, Propagation, PropagationKind};
+
+use super::{Wanted, source, target};
+
+pub(super) fn parse(text: &str) -> Result<Wanted> {
+    volume(text).with_context(|| format!("`--volume {text}`"))
+}
+
+fn volume(text: &str) -> Result<Wanted> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (from, to, options) = match parts.as_slice() {
+        [to] => return Ok(anonymous(target(to)?)),
+        [_, options] if is_options(options) => {
+            bail!("options need a source: SOURCE:TARGET:OPTIONS")
+        }
+        [from, to] => (*from, *to, ""),
+        [from, to, options] => (*from, *to, *options),
+        _ => bail!("expected [SOURCE:]TARGET[:OPTIONS]"),
+    };
+    if from.is_empty() {
+        bail!("the source is empty");
+    }
+    if !from.starts_with(['/', '.']) {
+        bail!("named volumes are not supported yet; give a path beginning with `/` or `./`");
+    }
+    let target = target(to)?;
+    let (read_only, options) = bind_options(options)?;
+    let source = MountSource::Path { source: source(from)?, subpath: None, options };
+    Ok(Wanted { mount: Mount { target, source, read_only }, create: true })
+}
+
+/// A volume without a name belongs to the container.
+fn anonymous(target: std::path::PathBuf) -> Wanted {
+    let mount = Mount { target, source: MountSource::Own, read_only: false };
+    Wanted { mount, create: false }
+}
+
+fn is_options(text: &str) -> bool {
+    !text.starts_with('/') && bind_options(text).is_ok()
+}
+
+fn bind_options(text: &str) -> Result<(bool, BindOptions)> {
+    let mut read_only = None;
+    let mut options = BindOptions::default();
+    let mut propagation = None;
+    for option in text.split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "ro" | "rw" if read_only.is_none() => read_only = Some(option == "ro"),
+            "ro" | "rw" => bail!("`ro` or `rw` is given twice"),
+            "z" | "Z" => labels_are_off(option)?,
+            // Of docker for Mac; without effect there too by now.
+            "consistent" | "cached" | "delegated" => {}
+            "nocopy" => bail!("`nocopy` is for volumes, not for directories of this machine"),
+            other => match self::propagation(other) {
+                Some(kind) if propagation.is_none() => propagation = Some(kind),
+                Some(_) => bail!("more than one kind of propagation is given"),
+                None => bail!(
+                    "the option `{other}` is not known; known are ro, rw, z, Z, and [r]private, [r]slave, [r]shared"
+                ),
+            },
+        }
+    }
+    options.propagation = propagation.unwrap_or_default();
+    Ok((read_only.unwrap_or(false), options))
+}
+
+pub(super) fn propagation(text: &str) -> Option<Propagation> {
+    let (recursive, text) = match text.strip_prefix('r') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let kind = match text {
+        "private" => PropagationKind::Private,
+        "slave" => PropagationKind::Slave,
+        "shared" => PropagationKind::Shared,
+        _ => return None,
+    };
+    Some(Propagation { kind, recursive })
+}
+
+/// Relabelling means something only with SELinux; without it docker does nothing either.
+fn labels_are_off(option: &str) -> Result<()> {
+    if Path::new("/sys/fs/selinux/enforce").exists() {
+        bail!("`{option}`: files cannot be given SELinux labels yet");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> (String, bool, PropagationKind) {
+        let Wanted { mount, create } = parse(text).unwrap();
+        assert!(create);
+        let MountSource::Path { source, options, .. } = mount.source else { panic!("{text}") };
+        let shown = format!("{} {}", source.display(), mount.target.display());
+        (shown, mount.read_only, options.propagation.kind)
+    }
+
+    #[test]
+    fn directories_are_bound() {
+        use PropagationKind::{Private, Shared, Slave};
+        for (text, shown, read_only, kind) in [
+            ("/a:/b", "/a /b", false, Private),
+            ("/a:/b/:ro", "/a /b", true, Private),
+            ("/a:/b:rw,z", "/a /b", false, Private),
+            ("/a:/b:ro,rslave", "/a /b", true, Slave),
+            ("/a:/b:shared", "/a /b", false, Shared),
+            ("/a:/b:", "/a /b", false, Private),
+        ] {
+            assert_eq!(parts(text), (shown.to_owned(), read_only, kind), "{text}");
+        }
+        let here = std::env::current_dir().unwrap();
+        assert!(parts("./x:/b").0.starts_with(here.to_str().unwrap()));
+    }
+
+    #[test]
+    fn a_target_alone_is_the_containers_own() {
+        assert_eq!(parse("/data").unwrap().mount.source, MountSource::Own);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, expected) in [
+            ("", "absolute"),
+            ("data:/x", "named volumes"),
+            (":/x", "source is empty"),
+            ("/a:x", "the target `x` is not an absolute path"),
+            ("/a:/", "cannot be `/`"),
+            ("/a:ro", "options need a source"),
+            ("/a:/b:ro:z", "expected"),
+            ("/a:/b:quick", "the option `quick` is not known"),
+            ("/a:/b:ro,rw", "twice"),
+            ("/a:/b:shared,slave", "more than one"),
+            ("/a:/b:nocopy", "`nocopy` is for volumes"),
+        ] {
+            let error = format!("{:#}", parse(text).unwrap_err());
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
