@@ -113,7 +113,7 @@ fn capabilities_and_privileges() {
         &sandbox,
         &["-u", "65534:7", "--group-add", "9", "--group-add", "root"],
         script,
-        "65534\n7\n7 9 0\n",
+        "65534\n7\n7 0 9\n",
     );
 }
 
