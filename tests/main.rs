@@ -14,6 +14,7 @@ mod build_fixtures;
 mod cases_again;
 mod check;
 mod command_line;
+mod compose_graph;
 mod concurrency;
 mod convert;
 mod copies;

@@ -2,11 +2,13 @@
 
 mod check;
 mod config;
+mod graph;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use config::{ConfigArgs, DocumentFormat, Listing};
+pub(crate) use graph::{GraphArgs, GraphFormat};
 
 /// Reads, checks and shows compose files.
 #[derive(Debug, Parser)]
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Config(Box<ConfigArgs>),
     /// Look for mistakes that do not keep the project from loading
     Check(CheckArgs),
+    /// Draw services, what they depend on, networks, volumes and ports
+    Graph(GraphArgs),
     /// Show the version
     Version,
     #[command(external_subcommand)]

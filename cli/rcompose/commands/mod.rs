@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod digests;
+mod graph;
 mod listing;
 mod variables;
 
@@ -25,6 +26,7 @@ pub(crate) fn run(args: Args) -> Exit {
     let result = match &args.command {
         Command::Config(config) => config::run(config, &args.project, &environment),
         Command::Check(check) => check::run(check, &args.project, &environment),
+        Command::Graph(graph) => graph::run(graph, &args.project, &environment),
         Command::Version => version(),
         Command::Other(words) => Ok(refuse(words)),
     };
@@ -42,7 +44,7 @@ fn version() -> Result<Exit> {
 fn refuse(words: &[String]) -> Exit {
     let name = words.first().map_or("", String::as_str);
     Report::error(format!("`rcompose {name}` is not supported yet"))
-        .hint("known are `rcompose config`, `rcompose check` and `rcompose version`")
+        .hint("known are `rcompose config`, `check`, `graph` and `version`")
         .print();
     Exit::Failure
 }
