@@ -24,6 +24,7 @@ mod error_reports;
 mod faults;
 mod full_disk;
 mod interop;
+mod lifecycle;
 mod looking;
 mod nobody_waits;
 mod outline;

@@ -33,6 +33,9 @@ pub(crate) fn send_frame(
     Ok(())
 }
 
+/// The longest message: secrets and large files go otherwise. Who claims more is no peer of ours.
+const LONGEST: usize = 256 << 20;
+
 /// The next message, or `None` when the other side is gone.
 pub(crate) fn receive_frame<T: DeserializeOwned>(
     socket: impl AsFd,
@@ -44,7 +47,9 @@ pub(crate) fn receive_frame<T: DeserializeOwned>(
     }
     read_exact(&socket, &mut header[length..])?;
     let length = usize::try_from(u64::from_le_bytes(header))
-        .map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
+        .ok()
+        .filter(|length| *length <= LONGEST)
+        .ok_or(ErrorKind::InvalidData)?;
     let mut body = vec![0; length];
     read_exact(&socket, &mut body)?;
     Ok(Some((serde_json::from_slice(&body)?, descriptors)))

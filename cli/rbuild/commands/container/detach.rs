@@ -12,11 +12,13 @@ pub(super) struct DetachKeys {
     seen: usize,
 }
 
-/// What to do with what was typed.
+/// What was typed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Typed {
-    Input(Vec<u8>),
-    Detach,
+pub(super) struct Typed {
+    /// What is for the container.
+    pub(super) input: Vec<u8>,
+    /// Whether the sequence followed it.
+    pub(super) detach: bool,
 }
 
 impl DetachKeys {
@@ -42,7 +44,7 @@ impl DetachKeys {
             if *byte == self.keys[self.seen] {
                 self.seen += 1;
                 if self.seen == self.keys.len() {
-                    return Typed::Detach;
+                    return Typed { input, detach: true };
                 }
                 continue;
             }
@@ -52,7 +54,7 @@ impl DetachKeys {
                 input.push(*byte);
             }
         }
-        Typed::Input(input)
+        Typed { input, detach: false }
     }
 }
 
@@ -78,7 +80,11 @@ mod tests {
     use super::*;
 
     fn input(bytes: &[u8]) -> Typed {
-        Typed::Input(bytes.to_vec())
+        Typed { input: bytes.to_vec(), detach: false }
+    }
+
+    fn detach(bytes: &[u8]) -> Typed {
+        Typed { input: bytes.to_vec(), detach: true }
     }
 
     #[test]
@@ -88,13 +94,13 @@ mod tests {
         assert_eq!(keys.take(&[16]), input(b""));
         assert_eq!(keys.take(b"x"), input(&[16, b'x']));
         assert_eq!(keys.take(&[16, 16]), input(&[16]));
-        assert_eq!(keys.take(&[17]), Typed::Detach);
+        assert_eq!(keys.take(&[17]), detach(b""));
         let mut keys = DetachKeys::parse(Some("a,ctrl-a,@")).unwrap().unwrap();
         assert_eq!(keys.take(b"za\x01b"), input(b"za\x01b"));
-        assert_eq!(keys.take(b"a\x01@"), Typed::Detach);
+        assert_eq!(keys.take(b"before a\x01@"), detach(b"before "));
         let mut single = DetachKeys::parse(Some("ctrl-]")).unwrap().unwrap();
         assert_eq!(single.take(b"xyz"), input(b"xyz"));
-        assert_eq!(single.take(&[29]), Typed::Detach);
+        assert_eq!(single.take(&[29]), detach(b""));
     }
 
     #[test]

@@ -177,12 +177,14 @@ fn feed(mut to: File, mut keys: Option<DetachKeys>, leave: impl FnOnce() + Send 
         while let Ok(count @ 1..) = stdin.read(&mut buffer) {
             let typed = match &mut keys {
                 Some(keys) => keys.take(&buffer[..count]),
-                None => Typed::Input(buffer[..count].to_vec()),
+                None => Typed { input: buffer[..count].to_vec(), detach: false },
             };
-            match typed {
-                Typed::Input(bytes) if to.write_all(&bytes).is_err() => return,
-                Typed::Input(_) => {}
-                Typed::Detach => return leave(),
+            let taken = to.write_all(&typed.input).is_ok();
+            if typed.detach {
+                return leave();
+            }
+            if !taken {
+                return;
             }
         }
     });

@@ -1,0 +1,131 @@
+//! A store with busybox whose containers do not outlive their test.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{Output, Sandbox, privileged};
+
+pub(super) struct Place {
+    pub(super) sandbox: Sandbox,
+}
+
+impl Place {
+    /// None, with the reason printed, where containers cannot be started.
+    pub(super) fn new() -> Option<Place> {
+        privileged().then(|| Place { sandbox: Sandbox::with_busybox() })
+    }
+
+    /// The words of a command line.
+    #[track_caller]
+    pub(super) fn rbuild(&self, line: &str) -> Output {
+        self.sandbox.rbuild(line.split(' '))
+    }
+
+    /// `rbuild LINE busybox sh -c SCRIPT`
+    #[track_caller]
+    pub(super) fn shell(&self, line: &str, script: &str) -> Output {
+        self.sandbox.rbuild(line.split(' ').chain(["busybox", "sh", "-c", script]))
+    }
+
+    /// What a template makes of a container's document.
+    #[track_caller]
+    pub(super) fn look(&self, name: &str, template: &str) -> String {
+        let found = self.sandbox.rbuild(["inspect", "--format", template, name]).success();
+        found.stdout.trim_end().to_owned()
+    }
+
+    /// Asks again until it is so.
+    #[track_caller]
+    pub(super) fn until(&self, name: &str, template: &str, expected: &str) {
+        let began = Instant::now();
+        loop {
+            let found = self.look(name, template);
+            if found == expected {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "it is `{found}`, not `{expected}`");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The state as it is on disk.
+    pub(super) fn state(&self, name: &str) -> Value {
+        let id = self.look(name, "{{.Id}}");
+        let path = self.sandbox.root().join("containers").join(id).join("state.json");
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    }
+
+    pub(super) fn shim(&self, name: &str) -> i32 {
+        i32::try_from(self.state(name)["shim"]["pid"].as_i64().unwrap()).unwrap()
+    }
+
+    /// Fails if anything is left of containers: processes, cgroups, mounts, run-time files, leases, names.
+    #[track_caller]
+    pub(super) fn assert_nothing_left(&self) {
+        let began = Instant::now();
+        loop {
+            let left = self.leftovers();
+            if left.is_empty() {
+                break;
+            }
+            // What was killed takes a moment to go, and the next command to clean up after it.
+            assert!(began.elapsed() < Duration::from_secs(30), "left: {left:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+            self.rbuild("ps -aq").success();
+            self.rbuild("run --rm busybox true").success();
+        }
+        self.sandbox.validate();
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        let mut list = |directory: &Path, but: &[&str]| {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                if !but.iter().any(|name| entry.file_name() == *name) {
+                    left.push(entry.path().display().to_string());
+                }
+            }
+        };
+        let (root, state) = (self.sandbox.root(), self.sandbox.path("state"));
+        list(&root.join("containers"), &["lock", "names"]);
+        for directory in ["containers/names", "leases"] {
+            list(&root.join(directory), &[]);
+        }
+        list(&state.join("containers"), &[]);
+        list(&state.join("zygotes"), &[]);
+        let metadata = fs::metadata(&root).unwrap();
+        use std::os::unix::fs::MetadataExt;
+        let engine = format!("{:x}-{:x}", metadata.dev(), metadata.ino());
+        for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+            list(&hierarchy.path().join("rbuild").join(&engine), &[]);
+        }
+        let own = root.display().to_string();
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let read = |file: &str| fs::read(process.path().join(file)).unwrap_or_default();
+            let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+            if command.contains("container-shim") && command.contains(&own) {
+                left.push(command);
+            }
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        left.extend(mounts.lines().filter(|line| line.contains(&own)).map(str::to_owned));
+        // Leases of processes that live are theirs.
+        left.retain(|path| !path.contains("/leases/") || path.contains("keep."));
+        // Groups of controllers, not of containers.
+        left.retain(|path| !path.starts_with("/sys/") || Path::new(path).is_dir());
+        left
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let all = self.sandbox.rbuild(["ps", "-aq", "--no-trunc"]);
+        let ids: Vec<&str> = all.stdout.lines().collect();
+        if !ids.is_empty() {
+            let _removed = self.sandbox.rbuild(["rm", "-f"].iter().chain(&ids));
+        }
+    }
+}

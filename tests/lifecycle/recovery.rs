@@ -1,0 +1,85 @@
+//! kill -9 of anything at any moment: the next command finds a true state, and nothing is left.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::place::Place;
+
+const WAITS: &str = "while :; do sleep 0.05; done";
+
+/// `RBUILD_TEST_KILLS=200` tries so many moments.
+fn kills() -> u64 {
+    let wanted = std::env::vars().find(|(name, _)| name == "RBUILD_TEST_KILLS");
+    wanted.and_then(|(_, value)| value.parse().ok()).unwrap_or(12)
+}
+
+fn kill(pid: i32) {
+    // It may be gone, which is as good.
+    let _gone = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+}
+
+#[test]
+fn who_kills_the_shim_or_the_first_process_leaves_a_true_state() {
+    let Some(place) = Place::new() else { return };
+    place.shell("run -d --name box", WAITS).success();
+    kill(place.shim("box"));
+    place.until("box", "{{.State.Status}} {{.State.ExitCode}}", "exited 137");
+    place.rbuild("start box").success();
+    place.rbuild("exec box true").success();
+    let first = place.look("box", "{{.State.Pid}}").parse().unwrap();
+    kill(first);
+    place.until("box", "{{.State.Status}} {{.State.ExitCode}}", "exited 137");
+    place.rbuild("start box").success();
+    place.rbuild("rm -f box").success();
+    // One that was to go when it ends.
+    place.shell("run -d --rm --name gone", WAITS).success();
+    kill(place.shim("gone"));
+    place.shell("run -d --rm --name gone", WAITS).success();
+    kill(place.shim("gone"));
+    place.rbuild("ps -aq").success().prints("");
+    place.assert_nothing_left();
+}
+
+/// Killed at moments spread over the time a command takes.
+#[test]
+fn commands_killed_at_any_moment_leave_nothing_behind() {
+    let Some(place) = Place::new() else { return };
+    let count = kills();
+    for number in 0..count {
+        let commands: [&[&str]; 6] = [
+            &["run", "-d", "--name", "x", "busybox", "sleep", "60"],
+            &["run", "--rm", "--name", "y", "busybox", "true"],
+            &["stop", "-t", "0", "x"],
+            &["start", "x"],
+            &["rm", "-f", "x"],
+            &["create", "--name", "z", "busybox", "true"],
+        ];
+        let words = commands[usize::try_from(number % 6).unwrap()];
+        let mut child = place.sandbox.spawn(words);
+        // A different fraction of some twenty milliseconds each time.
+        std::thread::sleep(Duration::from_micros(number.wrapping_mul(7919) % 20_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Whatever there is can be listed, and what runs can be run in.
+        let list = place.rbuild("ps -a --format {{.Names}}:{{.State}}").success().stdout;
+        if number % 4 == 3 && list.contains("x:running") {
+            kill(place.shim("x"));
+        }
+    }
+    for name in place.rbuild("ps -a --format {{.Names}}").success().stdout.lines() {
+        place.rbuild(&format!("rm -f {name}")).success();
+    }
+    place.assert_nothing_left();
+}
+
+#[test]
+fn many_starts_leak_nothing() {
+    let Some(place) = Place::new() else { return };
+    let children: Vec<_> =
+        (0..8).map(|_| place.sandbox.spawn(&["run", "--rm", "busybox", "true"])).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    place.assert_nothing_left();
+}

@@ -1,0 +1,176 @@
+//! Commands about containers and what docker means by them.
+
+use std::fs;
+
+use super::place::Place;
+
+const WAITS: &str = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done";
+
+#[test]
+fn a_container_lives_by_itself() {
+    let Some(place) = Place::new() else { return };
+    let id = place.shell("run -d --name web --label a=1", WAITS).success().stdout;
+    let id = id.trim_end();
+    assert_eq!(id.len(), 64);
+    let list = place.rbuild("ps").success().stdout;
+    let (titles, line) = list.split_once('\n').unwrap();
+    assert_eq!(
+        titles.split_whitespace().collect::<Vec<_>>().join(" "),
+        "CONTAINER ID IMAGE COMMAND CREATED STATUS PORTS NAMES"
+    );
+    for part in [&id[..12], "busybox", "\"sh -c 'trap", " Up ", "web"] {
+        assert!(line.contains(&part.replace('\'', "")) || line.contains(part), "{part}: {line}");
+    }
+    place.until("web", "{{.State.Status}}", "running");
+    let format = "{{.ID}}|{{.Image}}|{{.Names}}|{{.State}}|{{.Labels}}|{{.Networks}}";
+    let shown = place.sandbox.rbuild(["ps", "--format", format]).success();
+    shown.prints(&format!("{}|busybox|web|running|a=1|host\n", &id[..12]));
+    place.rbuild("exec web touch /written").success();
+    place.rbuild("stop web").success().prints("web\n");
+    assert_eq!(place.look("web", "{{.State.ExitCode}} {{.State.Status}}"), "3 exited");
+    assert!(place.rbuild("ps -a").success().stdout.contains("Exited (3) "));
+    place.rbuild("ps -q").success().prints("");
+    // What it wrote is still there.
+    place.rbuild(&format!("start {}", &id[..10])).success();
+    place.rbuild("exec web test -e /written").success();
+    place.rbuild("rm web").exits(1).says("container `web` is running; stop it with");
+    place.rbuild("rm -f web").success().prints("web\n");
+    place.rbuild("ps -aq").success().prints("");
+    place.assert_nothing_left();
+}
+
+#[test]
+fn exit_codes_reach_whoever_waits() {
+    let Some(place) = Place::new() else { return };
+    place.shell("run --name code", "exit 7").exits(7);
+    place.rbuild("wait code").success().prints("7\n");
+    place.shell("run -d --name loop", WAITS).success();
+    place.rbuild("kill -s 9 loop").success();
+    place.rbuild("wait loop").success().prints("137\n");
+    place.rbuild("kill loop").exits(1).says("cannot kill container `loop`: it is not running");
+    place.rbuild("start -a code").exits(7);
+    place.rbuild("create --name made busybox echo hello").success();
+    assert_eq!(place.look("made", "{{.State.Status}}"), "created");
+    place.rbuild("start -a made").success().prints("hello\n");
+    place.rbuild("run --name wrong busybox absent").exits(127);
+    assert_eq!(place.look("wrong", "{{.State.Status}} {{.State.ExitCode}}"), "created 127");
+    place.rbuild("run --rm --name gone busybox /etc/passwd").exits(126);
+    place.rbuild("inspect gone").exits(1);
+}
+
+#[test]
+fn containers_have_names_and_beginnings_of_ids() {
+    let Some(place) = Place::new() else { return };
+    let path = place.sandbox.path("id");
+    let id = place.rbuild(&format!("create --name one --cidfile {} busybox true", path.display()));
+    let id = id.success().stdout.trim_end().to_owned();
+    assert_eq!(fs::read_to_string(&path).unwrap(), id);
+    place
+        .rbuild(&format!("create --cidfile {} busybox true", path.display()))
+        .exits(125)
+        .says("exists");
+    for text in ["one", "/one", &id, &id[..5]] {
+        assert_eq!(place.look(text, "{{.Id}} {{.Name}}"), format!("{id} /one"));
+    }
+    let taken = place.rbuild("create --name one busybox true").exits(125);
+    taken.says(&format!("the name `one` is in use by container {}", &id[..12])).says("hint:");
+    place.rbuild("create --name -x busybox true").exits(2);
+    place.rbuild("create --name a/b busybox true").exits(125).says("`a/b` cannot name a container");
+    place.rbuild("rename one two").success();
+    assert_eq!(place.look("two", "{{.Name}}"), "/two");
+    place
+        .rbuild("stop one")
+        .exits(1)
+        .says("container `one` does not exist")
+        .says("rbuild ps --all");
+    place.rbuild("create --name one busybox true").success();
+    let listed = place.rbuild("ps -a --filter name=two --format {{.Names}}").success();
+    listed.prints("two\n");
+    place.rbuild("ps -l --format {{.Names}}").success().prints("one\n");
+    place.rbuild("ps -n 5 --format {{.Names}}").success().prints("one\ntwo\n");
+    place.rbuild("ps --filter status=created --filter name=o -q").success();
+    place.rbuild("ps --filter colour=red").exits(1).says("the filters are");
+    place.rbuild("container prune -f").success();
+    place.rbuild("ps -aq").success().prints("");
+}
+
+#[test]
+fn images_of_containers_stay() {
+    let Some(place) = Place::new() else { return };
+    place.rbuild("create --name user busybox true").success();
+    place.rbuild("rmi busybox").exits(1).says("is in use by");
+    place.rbuild("image prune -af").success();
+    place.rbuild("builder prune -af").success();
+    place.rbuild("start -a user").success();
+    // By force it loses its name only.
+    place.rbuild("rmi -f busybox").success();
+    place.rbuild("builder prune -af").success();
+    place.rbuild("start -a user").success();
+    place.rbuild("rm user").success();
+    place.rbuild("image prune -af").success();
+    assert!(place.rbuild("images -aq").success().stdout.is_empty());
+    place.sandbox.validate();
+}
+
+#[test]
+fn other_programs_run_in_a_container() {
+    let Some(place) = Place::new() else { return };
+    place.shell("run -d --name box -e A=image -e B=1 -w /tmp", WAITS).success();
+    let script =
+        "echo $A $B $C; pwd; id -u; grep -c . /proc/1/cmdline; grep CapEff /proc/self/status";
+    let line =
+        ["exec", "-e", "A=2", "-e", "C=3", "-u", "nobody", "-w", "/var", "box", "sh", "-c", script];
+    let none = "CapEff:\t0000000000000000\n";
+    place.sandbox.rbuild(line).success().prints(&format!("2 1 3\n/var\n65534\n1\n{none}"));
+    let caps = |flags: &[&str]| {
+        let words =
+            ["exec"].iter().chain(flags).chain(&["box", "grep", "CapEff", "/proc/self/status"]);
+        place.sandbox.rbuild(words).success().stdout
+    };
+    assert_eq!(caps(&[]), "CapEff:\t00000000a80425fb\n");
+    assert_ne!(caps(&["--privileged"]), caps(&[]));
+    let filter = place.rbuild("exec box grep Seccomp: /proc/self/status").success().stdout;
+    assert_eq!(filter, "Seccomp:\t2\n");
+    // In the container's cgroups, as its first process.
+    let groups = |file: &str| place.rbuild(&format!("exec box cat {file}")).success().stdout;
+    assert_eq!(groups("/proc/self/cgroup"), groups("/proc/1/cgroup"));
+    place
+        .sandbox
+        .rbuild_with_input(["exec", "-i", "box", "wc", "-c"], "12345")
+        .success()
+        .prints("5\n");
+    place.rbuild("exec box absent").exits(127).says("absent");
+    place.rbuild("exec box /etc/passwd").exits(126);
+    place.rbuild("exec -u nobody:absent box true").exits(125);
+    place.rbuild("exec -d box touch /tmp/detached").success();
+    place.rbuild("kill box").success();
+    place.rbuild("wait box").success();
+    place.rbuild("exec box true").exits(125).says("container `box` is not running");
+    place.rbuild("exec absent true").exits(125).says("container `absent` does not exist");
+}
+
+#[test]
+fn wrong_flags_say_what_and_leave_nothing() {
+    let Some(place) = Place::new() else { return };
+    for (line, expected) in [
+        ("--restart sometimes", "unknown restart policy `sometimes`"),
+        ("--restart always", "`--rm` and `--restart` exclude each other"),
+        ("--stop-signal NOPE", "`NOPE` is no signal"),
+        ("--stop-timeout -5", "`--stop-timeout -5` is no number of seconds"),
+        ("--health-interval soon --health-cmd x", "`--health-interval soon` is no duration"),
+        ("--log-driver syslog", "the log driver `syslog` is not supported"),
+        ("--log-opt colour=red", "`--log-opt colour=red` is not supported"),
+        ("--network bridge", "`--network bridge` is not supported"),
+        ("--detach-keys ctrl-", "`--detach-keys ctrl-`"),
+        ("--label =x", "the label `=x` has no name"),
+        ("-u nobody:absent", "absent"),
+        ("-v /absent/dir:/x", "/absent/dir"),
+    ] {
+        place.rbuild(&format!("run --rm {line} busybox true")).exits(125).says(expected);
+    }
+    place.rbuild("run -d absent").exits(125).says("image `absent` does not exist");
+    place.rbuild("run -it --rm busybox").exits(125).says("needs a terminal on stdin");
+    place.rbuild("kill -s NOPE x").exits(1).says("`NOPE` is no signal");
+    place.rbuild("logs --tail some x").exits(1);
+    place.assert_nothing_left();
+}
