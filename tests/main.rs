@@ -33,6 +33,7 @@ mod power_loss;
 mod prune;
 mod quick_start;
 mod real_input;
+mod reproducible;
 mod run;
 mod run_flags;
 mod ssh;

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use store::{ChainId, Descriptor, DiffId, History, Image, ImageConfig, NewImage, Reference, Store};
 
+use crate::cache::Cache;
+use crate::clamp::clamped;
 use crate::execute::StepError;
 use crate::history::rfc3339;
+use crate::plan::BuildPlan;
 use crate::solve::filesystem::Filesystem;
 
 /// The parts of an image, before it gets its names.
@@ -15,38 +18,54 @@ pub(crate) struct Parts {
     layers: Vec<Descriptor>,
 }
 
-/// Puts the parts together. `config` is as planned: history without times of ours, layers of the base only.
+/// Puts the parts together. With `clamp`, no file of ours is newer than SOURCE_DATE_EPOCH.
 pub(crate) fn parts(
     store: &Store,
     filesystem: &Filesystem,
-    config: &ImageConfig,
-    epoch: Option<i64>,
+    plan: &BuildPlan,
+    clamp: bool,
 ) -> Result<Parts, StepError> {
+    let epoch = plan.source_date_epoch;
+    let cache = Cache::open(store)?;
     let base = filesystem.base.as_ref().map(|base| &base.image);
     let mut layers: Vec<Descriptor> =
         base.map(|image| image.manifest.layers.clone()).unwrap_or_default();
     let mut diff_ids: Vec<DiffId> =
         base.map(|image| image.config.rootfs.diff_ids.clone()).unwrap_or_default();
     let mut times = Vec::new();
+    // A snapshot is for the layers it was made on.
+    let mut as_made = true;
     for layer in &filesystem.layers {
-        let sealed = layer.sealed()?;
+        let made = layer.sealed()?;
+        let sealed = match epoch.filter(|_| clamp) {
+            Some(epoch) => clamped(store, &cache, &made, epoch)?,
+            None => made.clone(),
+        };
+        as_made &= sealed.diff_id == made.diff_id;
         diff_ids.push(sealed.diff_id);
         if sealed.is_new()
             && let Some(chain) = ChainId::of(&diff_ids)
         {
             store.put_layer_index(chain, sealed.index()?)?;
-            if let Some(snapshot) = layer.snapshot() {
+            if let Some(snapshot) = layer.snapshot().filter(|_| as_made) {
                 store.set_snapshot_of_chain(chain, &snapshot)?;
             }
         }
         layers.push(sealed.descriptor);
         times.push(epoch.unwrap_or(layer.created));
     }
-    let mut config = config.clone();
+    let mut config = plan.stages[plan.target.0].config.clone();
     config.rootfs.diff_ids = diff_ids;
     let inherited = base.map_or(0, |image| image.config.history.len());
     set_times(&mut config, inherited, &times, epoch);
     Ok(Parts { config, layers })
+}
+
+/// The image of the parts for each platform, without a name: it lives as long as the build.
+pub(crate) fn nameless(store: &Store, parts: &[Parts]) -> Result<Vec<Image>, StepError> {
+    let annotations = BTreeMap::new();
+    let write = |parts| Ok(store.write_image(&new_image(parts, &annotations, &[]))?);
+    parts.iter().map(write).collect()
 }
 
 /// What was committed.

@@ -11,6 +11,7 @@ mod change;
 mod check;
 pub mod check_rules;
 pub mod chmod;
+mod clamp;
 mod commit;
 pub mod context;
 mod error;

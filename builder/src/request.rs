@@ -46,6 +46,10 @@ pub struct BuildRequest {
     pub named_contexts: BTreeMap<String, NamedContext>,
     pub http: HttpSettings,
     pub outputs: Vec<Output>,
+    /// `--reproducible`: SOURCE_DATE_EPOCH is 0 where nothing else says what it is.
+    pub reproducible: bool,
+    /// Files of the image in the store that would be newer than SOURCE_DATE_EPOCH get it as their time.
+    pub rewrite_timestamps: bool,
     /// `--strict`: every [`crate::Quirk`] fails the build.
     pub strict: bool,
     /// Steps that run at once; the number of CPUs when absent.
@@ -199,8 +203,19 @@ pub struct ImageOutput {
     pub compression: LayerCompression,
     /// Layers that came compressed in another way get this compression too.
     pub force_compression: bool,
-    /// `rewrite-timestamp=true`: file times of the layers are clamped to SOURCE_DATE_EPOCH.
-    pub rewrite_timestamp: bool,
+    /// `rewrite-timestamp`: whether files that are newer than SOURCE_DATE_EPOCH get it as their time; as for the image
+    /// in the store when absent.
+    pub rewrite_timestamp: Option<bool>,
+}
+
+impl Output {
+    /// Whether its files have no later times, when those in the store's image do not as `store` says.
+    pub fn clamps(&self, store: bool) -> bool {
+        match self {
+            Output::Oci(image) | Output::Docker(image) => image.rewrite_timestamp.unwrap_or(store),
+            Output::Tar(_) | Output::Local(_) => store,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -56,6 +56,17 @@ impl Archive {
 }
 
 impl Layer {
+    /// The time of every entry, by its path.
+    pub(crate) fn times(&self) -> Vec<(String, u64)> {
+        let mut archive = tar::Archive::new(self.bytes.as_slice());
+        let entries = archive.entries().unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            let path = entry.path().unwrap().to_string_lossy().into_owned();
+            (path.trim_end_matches('/').to_owned(), entry.header().mtime().unwrap())
+        });
+        entries.collect()
+    }
+
     /// One line an entry: kind and mode, owner, path, link target or contents of small texts.
     pub(crate) fn listing(&self) -> String {
         let mut text = String::new();

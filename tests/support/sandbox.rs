@@ -22,6 +22,11 @@ impl Sandbox {
         Sandbox { directory: TempDir::new().unwrap(), snapshotter: "" }
     }
 
+    /// Somewhere else than among the other temporary directories.
+    pub(crate) fn within(directory: &Path) -> Sandbox {
+        Sandbox { directory: TempDir::new_in(directory).unwrap(), snapshotter: "" }
+    }
+
     /// With the image `busybox:latest` in the store.
     pub(crate) fn with_busybox() -> Sandbox {
         let sandbox = Sandbox::new();

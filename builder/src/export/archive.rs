@@ -3,8 +3,8 @@
 use store::archive::{ArchiveKind, FormOptions, ImageToSave};
 use store::{Descriptor, Image, Reference, Store};
 
+use super::ExportError;
 use super::destination::write_to;
-use super::{ExportError, timestamps};
 use crate::request::{Destination, ImageOutput, Output};
 
 pub(super) fn kind(output: &Output) -> ArchiveKind {
@@ -20,21 +20,13 @@ pub(super) fn write(
     names: &[Reference],
     kind: ArchiveKind,
     options: &ImageOutput,
-    epoch: Option<i64>,
 ) -> Result<Descriptor, ExportError> {
     if images.len() > 1 && kind == ArchiveKind::Docker {
         return Err(ExportError::SeveralPlatforms);
     }
-    let mut rewritten = images.to_vec();
-    if options.rewrite_timestamp {
-        let epoch = epoch.ok_or(ExportError::NoEpoch)?;
-        for image in &mut rewritten {
-            *image = timestamps::rewrite(store, image, epoch)?;
-        }
-    }
     let names = output_names(names, options)?;
     let form = FormOptions { form: options.compression.form(), force: options.force_compression };
-    let target = match rewritten.as_slice() {
+    let target = match images {
         [image] => image.descriptor.clone(),
         several => store.put_index(several)?,
     };

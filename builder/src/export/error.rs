@@ -19,8 +19,6 @@ pub enum ExportError {
     File { path: PathBuf, target: PathBuf, source: SysError },
     #[error("cannot copy the bytes of `{}`", path.display())]
     Copy { path: PathBuf, source: io::Error },
-    #[error("`rewrite-timestamp` needs SOURCE_DATE_EPOCH")]
-    NoEpoch,
     #[error("`name={name}` of the output")]
     Name { name: String, source: ReferenceError },
     #[error("an archive for docker holds one platform; use `type=oci` for several")]
@@ -38,9 +36,6 @@ pub enum ExportError {
 impl ExportError {
     pub fn hint(&self) -> Option<String> {
         match self {
-            ExportError::NoEpoch => Some(
-                "set it in the environment or with `--build-arg SOURCE_DATE_EPOCH=…`".to_owned(),
-            ),
             ExportError::Store(error) => error.hint(),
             _ => None,
         }

@@ -161,9 +161,24 @@ fn expand_global(
     Ok(expanded)
 }
 
+/// As [`named_epoch`]; with `--reproducible` there is always one.
+fn epoch(
+    dockerfile: &Dockerfile,
+    request: &BuildRequest,
+    globals: &mut Variables,
+    build_args: &mut BTreeMap<String, String>,
+) -> Result<Option<i64>, PlanError> {
+    let named = named_epoch(dockerfile, request, globals, build_args)?;
+    if named.is_none() && request.reproducible {
+        build_args.insert(EPOCH.to_owned(), "0".to_owned());
+        return Ok(Some(0));
+    }
+    Ok(named)
+}
+
 /// SOURCE_DATE_EPOCH of the request, else of a global ARG. Where it names a source that has no time
 /// (a local context), there is none, and the argument is as if it were not set.
-fn epoch(
+fn named_epoch(
     dockerfile: &Dockerfile,
     request: &BuildRequest,
     globals: &mut Variables,

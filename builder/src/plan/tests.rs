@@ -28,6 +28,8 @@ pub(crate) fn request() -> BuildRequest {
         named_contexts: BTreeMap::new(),
         http: crate::fetch::HttpSettings::default(),
         outputs: Vec::new(),
+        reproducible: false,
+        rewrite_timestamps: true,
         strict: false,
         jobs: None,
         now: SystemTime::UNIX_EPOCH,

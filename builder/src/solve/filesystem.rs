@@ -100,7 +100,7 @@ impl Sealed {
         }
     }
 
-    fn open(&self, store: &Store) -> Result<Arc<File>, StepError> {
+    pub(crate) fn open(&self, store: &Store) -> Result<Arc<File>, StepError> {
         if let Some(file) = self.file.get() {
             return Ok(file.clone());
         }

@@ -37,6 +37,7 @@ impl OneStep<'_> {
             created,
             leads_to: self.state_key(keyed.key),
             times: self.times(),
+            prescribed: self.prescribed_time(),
             _lock: lock,
         };
         let layer = match (&self.planned.step, &keyed.work) {
@@ -77,6 +78,15 @@ impl OneStep<'_> {
             Step::Copy(_) | Step::Workdir(_) => Times::None,
             // The clock of the file system may be a tick behind.
             Step::Run(_) => Times::Before(self.session.now - 1),
+        }
+    }
+
+    /// The time of what the step writes, where SOURCE_DATE_EPOCH says one.
+    fn prescribed_time(&self) -> Option<i64> {
+        match &self.planned.step {
+            Step::Copy(step) => step.created,
+            Step::Workdir(step) => step.created,
+            Step::Run(_) => None,
         }
     }
 
@@ -162,7 +172,7 @@ impl OneStep<'_> {
             return Ok(None);
         }
         let cache = &self.session.cache;
-        let result = fingerprint(index, report.times, self.session.store, self.below)?;
+        let result = report.result(index, self.session.store, self.below)?;
         let Some(earlier) = cache.with_result(self.below.key, result) else {
             return Ok(None);
         };
@@ -198,11 +208,27 @@ struct Report {
     /// The key of the state it leads to, see [`OneStep::state_key`].
     leads_to: StepKey,
     times: Times,
+    /// A result with another prescribed time is another one: it may not take its place.
+    prescribed: Option<i64>,
     /// Until the record is written.
     _lock: Option<StepLock>,
 }
 
 impl Report {
+    /// What the result is known by.
+    fn result(
+        &self,
+        index: &LayerIndex,
+        store: &Store,
+        below: &Filesystem,
+    ) -> Result<StepKey, StepError> {
+        let result = fingerprint(index, self.times, store, below)?;
+        Ok(match self.prescribed {
+            Some(time) => KeyBuilder::new("at").key(result).part(&time.to_le_bytes()).finish(),
+            None => result,
+        })
+    }
+
     fn write(
         &self,
         layer: &NewLayer,
@@ -216,7 +242,7 @@ impl Report {
         record.same_as = (self.leads_to != self.key).then_some(self.leads_to);
         record.platform = Some(self.platform.clone());
         self.cache.write(&record, &layer.index, &self.inputs)?;
-        let result = fingerprint(&layer.index, self.times, store, below)?;
+        let result = self.result(&layer.index, store, below)?;
         self.cache.set_result(self.parent, result, self.key)
     }
 }

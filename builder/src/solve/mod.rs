@@ -24,7 +24,7 @@ use crate::execute::StepError;
 use crate::export;
 use crate::plan::{self, BuildPlan};
 use crate::progress::{BuildEvent, Progress, Warning};
-use crate::request::BuildRequest;
+use crate::request::{BuildRequest, Output};
 use crate::step::StageId;
 use filesystem::Filesystem;
 use images::Images;
@@ -41,24 +41,33 @@ pub(crate) fn build(
     let images = Images::new(store, request);
     let mut warnings = Vec::new();
     let plans = plan(request, &images, &mut warnings);
+    warnings.extend(rewriting_nothing(request, plans.as_deref().unwrap_or_default()));
     announce(plans.as_deref().unwrap_or_default(), &warnings, progress);
     let plans = plans?;
     let (ids, slots) = (AtomicU64::new(1), StepSlots::default());
-    let mut parts = Vec::new();
+    let (mut parts, mut other_parts) = (Vec::new(), Vec::new());
     let mut cached = 0;
+    let clamp = request.rewrite_timestamps;
+    let wants_other = request.outputs.iter().any(|output| output.clamps(clamp) != clamp);
     for plan in &plans {
         let surroundings =
             Surroundings { zygote, progress, images: &images, ids: &ids, steps: &slots };
         let session = Session::new(request, plan, store, surroundings)?;
         let filesystem = solve(&session, cancel)?;
-        let config = &plan.stages[plan.target.0].config;
-        let built = commit::parts(store, &filesystem, config, plan.source_date_epoch);
-        parts.push(built.map_err(commit_error)?);
+        let built = |clamp| commit::parts(store, &filesystem, plan, clamp).map_err(commit_error);
+        parts.push(built(clamp)?);
+        if wants_other {
+            other_parts.push(built(!clamp)?);
+        }
         cached += session.cached.into_inner();
     }
     let committed = commit::commit(store, &parts, &names).map_err(commit_error)?;
-    let epoch = plans.first().and_then(|plan| plan.source_date_epoch);
-    let exported = export::write(store, &committed.images, &names, &request.outputs, epoch)?;
+    let other = commit::nameless(store, &other_parts).map_err(commit_error)?;
+    let mut exported = None;
+    for output in &request.outputs {
+        let images = if output.clamps(clamp) == clamp { &committed.images } else { &other };
+        exported = export::write(store, images, &names, output)?.or(exported);
+    }
     Ok(BuiltImage {
         image_id: image_id(&committed),
         metadata: metadata(&committed, exported, &names),
@@ -89,6 +98,20 @@ fn plan(
     }
     warnings.extend(plans.iter().flat_map(|plan| plan.warnings.clone()));
     Ok(plans)
+}
+
+/// `rewrite-timestamp=true` has no effect without a time, as with BuildKit.
+fn rewriting_nothing(request: &BuildRequest, plans: &[BuildPlan]) -> Option<Warning> {
+    let asked = request.outputs.iter().any(|output| match output {
+        Output::Oci(image) | Output::Docker(image) => image.rewrite_timestamp == Some(true),
+        Output::Tar(_) | Output::Local(_) => false,
+    });
+    let timeless = plans.iter().any(|plan| plan.source_date_epoch.is_none());
+    (asked && timeless).then(|| {
+        Warning::remark(
+            "`rewrite-timestamp` has no effect: there is no SOURCE_DATE_EPOCH".to_owned(),
+        )
+    })
 }
 
 fn commit_error(source: StepError) -> BuildError {

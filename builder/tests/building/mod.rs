@@ -84,6 +84,8 @@ impl Bench {
             named_contexts: BTreeMap::new(),
             http: builder::fetch::HttpSettings::default(),
             outputs: Vec::new(),
+            reproducible: false,
+            rewrite_timestamps: true,
             strict: false,
             jobs: None,
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),

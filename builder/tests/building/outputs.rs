@@ -27,7 +27,7 @@ fn image(bench: &Bench, name: &str) -> ImageOutput {
         names: Vec::new(),
         compression: LayerCompression::Gzip { level: None },
         force_compression: false,
-        rewrite_timestamp: false,
+        rewrite_timestamp: None,
     }
 }
 

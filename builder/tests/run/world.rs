@@ -153,6 +153,8 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
         outputs: Vec::new(),
+        reproducible: false,
+        rewrite_timestamps: true,
         strict: false,
         jobs: None,
         now: SystemTime::now(),

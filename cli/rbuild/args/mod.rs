@@ -231,6 +231,9 @@ pub(crate) struct BuildArgs {
     /// Has no effect: no step leaves a container behind
     #[arg(long, num_args = 0..=1, require_equals = true, hide = true)]
     pub(crate) force_rm: Option<Option<bool>>,
+    /// Same inputs, same image: as with SOURCE_DATE_EPOCH=0, unless it or the Dockerfile says otherwise
+    #[arg(long)]
+    pub(crate) reproducible: bool,
     /// Fail where BuildKit takes a mistake in silence, instead of warning
     #[arg(long)]
     pub(crate) strict: bool,

@@ -23,6 +23,6 @@ pub(crate) fn run(args: &ExportArgs, environment: &Environment) -> Result<Exit> 
     };
     let store = open_store(environment)?;
     let image = store.resolve_for(&args.image, &platform.unwrap_or_else(Platform::host))?;
-    builder::export::write(&store, &[image], &[], &[Output::Tar(destination)], None)?;
+    builder::export::write(&store, &[image], &[], &Output::Tar(destination))?;
     Ok(Exit::Success)
 }

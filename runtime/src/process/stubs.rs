@@ -187,7 +187,9 @@ pub(crate) fn remove(stubs: &Stubs, changes: &RootDir) {
         {
             continue;
         }
-        let (secs, nanos) = if untouched { directory.before } else { pair(now) };
+        // A file that was copied up into it, or a new mode, changes the change time alone.
+        let same_entries = pair(now) == directory.after.0;
+        let (secs, nanos) = if same_entries { directory.before } else { pair(now) };
         // A time that is not put back costs a cache hit at most.
         let _ = changes.set_mtime(&directory.path, Timestamp { secs, nanos });
     }

@@ -56,7 +56,8 @@ impl Store {
         Ok(Descriptor::of(media_type::IMAGE_INDEX, &bytes))
     }
 
-    fn write_image(&self, new: &NewImage<'_>) -> Result<Image> {
+    /// Writes an image that nothing leads to yet.
+    pub fn write_image(&self, new: &NewImage<'_>) -> Result<Image> {
         let config_bytes = new.config.to_bytes();
         let config = Descriptor::of(media_type::IMAGE_CONFIG, &config_bytes);
         let mut manifest = Manifest::new(config, new.layers.to_vec());

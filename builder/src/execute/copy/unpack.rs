@@ -8,7 +8,7 @@ use store::layer::{Entry, EntryKind, LayerIndex, apply_archive, decompressor, is
 use sys::RootDir;
 
 use crate::execute::source::{NodeKind, Selection, Source, SourceError, as_path, join};
-use crate::execute::target::{Content, Ownership, Target};
+use crate::execute::target::{Content, Target};
 use crate::execute::{StepError, io_error};
 use crate::step::CopyStep;
 
@@ -81,11 +81,10 @@ fn put_member(
         _ => Content::None,
     };
     let mut entry = Entry { path: join(dest, &member.path), ..first.clone() };
-    let Ownership { owner, time, .. } = *target.ownership();
-    if let Some((uid, gid)) = owner {
+    // The times are the archive's, whatever SOURCE_DATE_EPOCH says: as with BuildKit.
+    if let Some((uid, gid)) = target.ownership().owner {
         (entry.uid, entry.gid) = (uid, gid);
     }
-    entry.mtime = time.unwrap_or(entry.mtime);
     let group = [&archive.to_le_bytes()[..], &first.path].concat();
     let group = (!entry.is_dir()).then_some(group);
     target.put_as_is(entry, content, group);

@@ -18,11 +18,20 @@ struct Settings {
     compression: Option<String>,
     level: Option<i32>,
     force_compression: bool,
-    rewrite_timestamp: bool,
+    rewrite_timestamp: Option<bool>,
 }
 
-/// None for an output that is no more than the image in the store.
-pub(super) fn parse(text: &str) -> Result<Option<Output>> {
+/// What an `--output` asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Output(Output),
+    /// No more than the image in the store.
+    Stored {
+        rewrite_timestamp: Option<bool>,
+    },
+}
+
+pub(super) fn parse(text: &str) -> Result<Asked> {
     resolve(settings(text)?).with_context(|| format!("`--output {text}`"))
 }
 
@@ -46,7 +55,7 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
     let flag = |value: Option<String>| boolean(name, value.as_deref());
     match name {
         "tar" => settings.tar = Some(flag(value)?),
-        "rewrite-timestamp" => settings.rewrite_timestamp = flag(value)?,
+        "rewrite-timestamp" => settings.rewrite_timestamp = Some(flag(value)?),
         // What they ask for is what happens anyway.
         "oci-mediatypes" | "unpack" | "store" if flag(value.clone())? => {}
         "force-compression" => settings.force_compression = flag(value)?,
@@ -66,27 +75,28 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
     Ok(())
 }
 
-fn resolve(settings: Settings) -> Result<Option<Output>> {
+fn resolve(settings: Settings) -> Result<Asked> {
     let kind = settings.kind.clone().context("`type` is missing")?;
-    if !matches!(kind.as_str(), "oci" | "docker") && settings.rewrite_timestamp {
-        bail!("`rewrite-timestamp` belongs to the types `oci` and `docker`");
+    let rewrite_timestamp = settings.rewrite_timestamp;
+    if matches!(kind.as_str(), "tar" | "local") && rewrite_timestamp.is_some() {
+        bail!("`rewrite-timestamp` belongs to the types `oci`, `docker` and `image`");
     }
-    match kind.as_str() {
-        "oci" => Ok(Some(Output::Oci(image(settings)?))),
+    Ok(Asked::Output(match kind.as_str() {
+        "oci" => Output::Oci(image(settings)?),
         // Without a destination docker loads the image; here it is in the store already.
-        "docker" if settings.dest.is_none() => Ok(None),
-        "docker" => Ok(Some(Output::Docker(image(settings)?))),
-        "image" => Ok(None),
-        "tar" => Ok(Some(Output::Tar(destination(settings.dest)?))),
+        "docker" if settings.dest.is_none() => return Ok(Asked::Stored { rewrite_timestamp }),
+        "docker" => Output::Docker(image(settings)?),
+        "image" => return Ok(Asked::Stored { rewrite_timestamp }),
+        "tar" => Output::Tar(destination(settings.dest)?),
         "local" => match destination(settings.dest)? {
-            Destination::Path(path) => Ok(Some(Output::Local(path))),
+            Destination::Path(path) => Output::Local(path),
             Destination::Stdout => bail!("a directory cannot go to stdout"),
         },
         "registry" => {
             bail!("registries are not supported yet; use `type=oci` and copy the archive")
         }
         _ => bail!("unknown type `{kind}`; known are oci, docker, tar, local, image"),
-    }
+    }))
 }
 
 fn image(settings: Settings) -> Result<ImageOutput> {
@@ -144,10 +154,11 @@ mod tests {
 
     #[test]
     fn the_forms_of_docker_are_understood() {
-        assert_eq!(parse("out").unwrap(), Some(Output::Local("out".into())));
-        assert_eq!(parse("type=image").unwrap(), None);
-        assert_eq!(parse("type=docker").unwrap(), None);
-        let Some(Output::Oci(image)) =
+        let stored = |rewrite_timestamp| Asked::Stored { rewrite_timestamp };
+        assert_eq!(parse("out").unwrap(), Asked::Output(Output::Local("out".into())));
+        assert_eq!(parse("type=image").unwrap(), stored(None));
+        assert_eq!(parse("type=docker,rewrite-timestamp=false").unwrap(), stored(Some(false)));
+        let Asked::Output(Output::Oci(image)) =
             parse("type=oci,dest=a.tar,compression=zstd,compression-level=7").unwrap()
         else {
             panic!("an OCI archive")
@@ -165,6 +176,7 @@ mod tests {
             "type=oci,dest=x,compression=estargz",
             "type=oci,dest=x,compression-level=10",
             "type=oci,tar=false,dest=-",
+            "type=local,dest=x,rewrite-timestamp=true",
             "type=oci,dest=",
             "dest=x",
         ] {

@@ -7,13 +7,14 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use builder::BuildRequest;
 use builder::fetch::url::{is_git, is_url, redacted};
-use builder::request::{Entitlement, NamedContext, NetworkMode, NoCache, Ulimit};
+use builder::request::{Entitlement, NamedContext, NetworkMode, NoCache, Output, Ulimit};
 use cli::environment::Environment;
 use store::Reference;
 
 use super::context::Inputs;
 use super::fetch::{Fetcher, Streamed};
-use super::{http, output, secret, ssh};
+use super::output::{self, Asked};
+use super::{http, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
 
@@ -25,7 +26,7 @@ pub(super) fn resolve(
 ) -> Result<BuildRequest> {
     let secrets = args.secrets.iter().map(|text| secret::parse(text, environment));
     let agents = args.ssh.iter().map(|text| ssh::parse(text, environment));
-    let outputs = args.outputs.iter().filter_map(|text| output::parse(text).transpose());
+    let (outputs, rewrite_timestamps) = outputs(&args.outputs)?;
     let platforms = args.platform.iter().flat_map(|list| list.split(','));
     Ok(BuildRequest {
         dockerfile: inputs.dockerfile,
@@ -51,7 +52,9 @@ pub(super) fn resolve(
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
         named_contexts: named_contexts(&args.build_contexts, fetcher)?,
         http: http::settings(environment),
-        outputs: outputs.collect::<Result<_>>()?,
+        outputs,
+        reproducible: args.reproducible,
+        rewrite_timestamps,
         strict: args.strict,
         jobs: None,
         now: SystemTime::now(),
@@ -90,6 +93,20 @@ fn tags(tags: &[String]) -> Result<Vec<String>> {
         }
     }
     Ok(tags.to_vec())
+}
+
+/// What is written besides the store's image, and whether that one has its times rewritten.
+fn outputs(texts: &[String]) -> Result<(Vec<Output>, bool)> {
+    let (mut outputs, mut rewrite_timestamps) = (Vec::new(), true);
+    for text in texts {
+        match output::parse(text)? {
+            Asked::Output(output) => outputs.push(output),
+            Asked::Stored { rewrite_timestamp } => {
+                rewrite_timestamps = rewrite_timestamp.unwrap_or(rewrite_timestamps);
+            }
+        }
+    }
+    Ok((outputs, rewrite_timestamps))
 }
 
 fn no_cache(args: &BuildArgs) -> NoCache {
