@@ -116,6 +116,8 @@ fn request(dir: &Path) -> BuildRequest {
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
         outputs: Vec::new(),
+        reproducible: false,
+        rewrite_timestamps: true,
         strict: false,
         jobs: None,
         now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),

@@ -81,6 +81,8 @@ fn request(dockerfile: &[u8]) -> BuildRequest {
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
         outputs: Vec::new(),
+        reproducible: false,
+        rewrite_timestamps: true,
         strict: false,
         jobs: None,
         now: SystemTime::UNIX_EPOCH,
