@@ -11,7 +11,7 @@ pub enum ContainerError {
     #[error("the name `{name}` is in use by container {id}")]
     NameInUse { name: String, id: String },
     #[error(
-        "`{name}` cannot name a container: a letter or digit, then letters, digits, `_`, `.` and `-`"
+        "`{name}` cannot name a container: a letter or digit, then one or more letters, digits, `_`, `.` and `-`"
     )]
     BadName { name: String },
     #[error("cannot {act} `{path}`: {source}")]
