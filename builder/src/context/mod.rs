@@ -17,13 +17,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use store::layer::{ContentDigest, holes};
 use sys::RootDir;
 
-use crate::execute::source::{Node, Source, SourceError, as_path, parent_and_name};
+use crate::execute::source::{Node, Source, SourceError, as_path, join, parent_and_name};
 use file_index::FileIndex;
 use ignore::Ignore;
 use walk::{Child, Listings};
 
-/// Files are hashed on several threads from this many on.
-const MANY: usize = 16;
+/// Files or directories for each thread, at least.
+const FEW: usize = 8;
 
 /// A directory to copy from. Everything in it belongs to root.
 #[derive(Debug)]
@@ -128,21 +128,46 @@ impl Source for Context {
                 _ => {}
             }
         }
-        if unknown.len() < MANY {
-            return;
-        }
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some((path, child)) = unknown.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if self.hash(path, child).is_err() {
-                    return;
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            (1..threads).for_each(|_| drop(scope.spawn(work)));
-            work();
-        });
+        on_all_processors(&unknown, &|(path, child)| self.hash(path, child).is_ok());
     }
+
+    /// One level after the other; what fails is found again by whoever asks for the directory.
+    fn prepare_tree(&self, path: &[u8]) {
+        let mut level = vec![path.to_vec()];
+        while !level.is_empty() {
+            let below = Mutex::new(Vec::new());
+            on_all_processors(&level, &|path| {
+                let Ok(Some(listing)) = self.listings.directory(&self.root, path) else {
+                    return false;
+                };
+                let directories = listing.children().filter(|child| child.node.is_dir());
+                let paths: Vec<_> = directories.map(|child| join(path, &child.name)).collect();
+                below.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
+                true
+            });
+            level = below.into_inner().unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Works on each of `things` until one fails.
+fn on_all_processors<T: Sync>(things: &[T], work: &(dyn Fn(&T) -> bool + Sync)) {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        while let Some(thing) = things.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if !work(thing) {
+                return;
+            }
+        }
+    };
+    // A few things are done before a thread has begun.
+    let wanted = things.len() / FEW;
+    let threads = match wanted {
+        0 => 1,
+        _ => std::thread::available_parallelism().map_or(1, |n| n.get()).min(8).min(wanted),
+    };
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(run)));
+        run();
+    });
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use store::layer::ContentDigest;
 use sys::root_dir::{FileKind, Metadata};
@@ -59,14 +59,14 @@ impl Listing {
 pub(super) struct Listings {
     ignore: Ignore,
     /// What earlier builds knew.
-    index: Mutex<FileIndex>,
+    index: RwLock<FileIndex>,
     /// `None`: not a directory, or not there, or ignored.
     known: Mutex<HashMap<Vec<u8>, Option<Arc<Listing>>>>,
 }
 
 impl Listings {
     pub(super) fn new(ignore: Ignore, index: FileIndex) -> Listings {
-        Listings { ignore, index: Mutex::new(index), known: Mutex::default() }
+        Listings { ignore, index: RwLock::new(index), known: Mutex::default() }
     }
 
     /// Writes down what is known of the files of the directories looked at.
@@ -76,7 +76,7 @@ impl Listings {
             let records: Records = listing.as_ref()?.children().filter_map(|c| record(c)).collect();
             Some((path.clone(), records))
         });
-        self.index.lock().unwrap_or_else(PoisonError::into_inner).save(listed);
+        self.index.write().unwrap_or_else(PoisonError::into_inner).save(listed);
     }
 
     /// What is in the directory `path`, taken literally; none if it is not a visible directory.
@@ -116,7 +116,7 @@ impl Listings {
         let entries = dir.read_dir("").map_err(failed(path))?;
         let now = file_index::now();
         let mut children = Vec::with_capacity(entries.len());
-        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         let mut records = index.directory(path);
         let mut deeper = Vec::new();
         for entry in entries {

@@ -77,7 +77,8 @@ impl Sink for DirSink {
 
 /// Tells a failing source from a failing destination.
 fn copy(content: &mut dyn Read, writer: &mut dyn Write) -> Result<()> {
-    let mut buffer = vec![0; 256 << 10];
+    // As much as is written at once: see `layer::holes`.
+    let mut buffer = vec![0; 32 << 10];
     loop {
         match content.read(&mut buffer) {
             Ok(0) => return Ok(()),

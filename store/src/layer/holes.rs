@@ -123,7 +123,7 @@ impl<F: Borrow<File>> HoleWriter<F> {
 }
 
 impl<F: Borrow<File>> Write for HoleWriter<F> {
-    /// One run of zeros, or everything up to the next.
+    /// One run of zeros, or what comes before the next.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let is_hole = |piece: &[u8]| piece.len() == PIECE && piece == ZEROS;
         let first = bytes.chunks(PIECE).next().is_some_and(is_hole);
@@ -135,7 +135,9 @@ impl<F: Borrow<File>> Write for HoleWriter<F> {
             file.seek(SeekFrom::Current(length as i64))?;
             return Ok(length);
         }
-        file.write(&bytes[..length])
+        // Not more at a time: the kernel takes one block of memory for as much as is written at once, and on a machine
+        // whose memory is in pieces it moves other pages about to find a large one. 256 KiB took twice the time.
+        file.write(&bytes[..length.min(PIECE)])
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -44,6 +44,8 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError>;
     /// The digest of the bytes of the file at `path`.
     fn digest(&self, path: &[u8]) -> Result<ContentDigest, SourceError>;
+    /// Told of a directory all of which will be asked for, where looking at several at a time is faster.
+    fn prepare_tree(&self, _path: &[u8]) {}
     /// Told of the files whose digests will be asked for, where several at a time are faster.
     fn prepare_digests(&self, _paths: &mut dyn Iterator<Item = &[u8]>) {}
 }

@@ -148,6 +148,9 @@ fn selection(
     let node = found(source, &path, &asked)?;
     let mut inside = Vec::new();
     if node.is_dir() {
+        if include.is_none() && excludes.is_empty() {
+            source.prepare_tree(&path);
+        }
         let walk = Walk { source, root: &path, include, excludes };
         walk.directory(b"", &Covered::default(), include.is_none(), &mut inside)?;
     }
