@@ -24,7 +24,7 @@ fn every_command_ends_while_a_build_and_a_load_do_not() {
     sandbox.rbuild(["tag", "busybox", "old"]).success();
     let mut build = endless_build(&sandbox);
     let mut load = endless_load(&sandbox);
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 19] = [
         &["images"],
         &["load", "-i", "busybox.tar"],
         &["tag", "busybox", "new"],
@@ -32,13 +32,18 @@ fn every_command_ends_while_a_build_and_a_load_do_not() {
         &["run", "--rm", "short", "cat", "/b"],
         &["save", "-o", "short.tar", "short"],
         &["inspect", "short"],
+        &["history", "short"],
+        &["export", "-o", "short-files.tar", "short"],
+        &["import", "short-files.tar", "files"],
+        &["convert", "--compression", "gzip", "docker-archive:short.tar", "store:gzip"],
         &["rmi", "old"],
-        &["system", "df"],
+        &["df", "-v"],
+        &["image", "prune", "-a", "-f", "--filter", "label=none"],
         &["image", "prune", "-f"],
         &["builder", "prune", "-a", "-f"],
         &["system", "prune", "-a", "-f"],
         &["load", "-i", "short.tar"],
-        &["system", "check"],
+        &["system", "check", "--repair"],
     ];
     for args in commands {
         ends(&sandbox, args);

@@ -131,6 +131,13 @@ pub fn is_full_disk(error: &(dyn std::error::Error + 'static)) -> bool {
     kinds.any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
+/// Whether the disk itself could not give what is on it.
+pub(crate) fn is_of_the_disk(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errors = [Errno::IO, Errno::UCLEAN, Errno::BADMSG];
+    errors.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 fn list<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -274,6 +274,30 @@ fn documents_and_directories_that_are_missing_come_back() {
     assert_eq!(store.images().unwrap()[0].id.hex(), world.documents[1]);
 }
 
+/// Together they are no worse than alone.
+#[test]
+fn a_damaged_list_of_an_image_with_a_damaged_layer_comes_back() {
+    if !may_unpack() {
+        return;
+    }
+    let world = World::new();
+    world.reset();
+    let root = world.root();
+    fs::write(root.join("images/index.json"), "{").unwrap();
+    let layer = root.join("images/blobs/sha256").join(&world.parts[0]);
+    fs::write(layer, "damage").unwrap();
+    let store = open(&root);
+    let repairs = store.repair().unwrap();
+    assert!(repairs.left.is_empty() && repairs.lost.is_empty(), "{repairs:?}");
+    assert_eq!(store.images().unwrap()[0].id.hex(), world.documents[1]);
+    assert_eq!(problems(&store), [] as [String; 0]);
+    // And what cannot be mended is told to be lost.
+    fs::write(root.join("images/index.json"), "{").unwrap();
+    fs::write(root.join("images/blobs/sha256").join(&world.documents[1]), "damage").unwrap();
+    let repairs = store.repair().unwrap();
+    assert!(repairs.lost.iter().any(|lost| !lost.missing.is_empty()), "{repairs:?}");
+}
+
 #[test]
 fn a_damaged_description_is_named_and_written_anew() {
     let world = World::new();

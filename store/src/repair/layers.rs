@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 use super::{Remedy, Repairs};
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId, Digest};
-use crate::error::{Result, io_error};
+use crate::error::{Result, StoreError, io_error};
 use crate::image::Image;
-use crate::layer::{Compression, LayerIndex, LayerWriter, compressor, decompressor, write_layer};
+use crate::layer::{
+    Compression, LayerError, LayerIndex, LayerWriter, compressor, decompressor, write_layer,
+};
 use crate::media_type;
 use crate::open::Store;
 use crate::platform::Platform;
@@ -29,6 +32,25 @@ const USUAL: [Compression; 4] = [
     Compression::Zstd { level: 3 },
     Compression::Gzip { level: 9 },
 ];
+
+enum Copied {
+    All,
+    /// What was to be read is damaged.
+    Unreadable,
+}
+
+/// Tells a damaged source from a disk that takes no more: the error is that of the writer.
+fn copy(reader: &mut dyn Read, writer: &mut dyn Write) -> io::Result<Copied> {
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(Copied::All),
+            Ok(read) => writer.write_all(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Ok(Copied::Unreadable),
+        }
+    }
+}
 
 impl Store {
     pub(super) fn repair_layers(&self, repairs: &mut Repairs) -> Result<()> {
@@ -66,8 +88,7 @@ impl Store {
                 return Ok(Some(format!("its other form {form}")));
             }
         }
-        let plain = self.plain_from_snapshot(layer)?;
-        let Some(plain) = plain else { return Ok(None) };
+        let Some(plain) = self.plain_from_snapshot(layer)? else { return Ok(None) };
         let open = || -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(fs::File::open(&plain)?)) };
         let made = self.remake_from(layer, &open);
         // Nobody else needs it, and the end of this session removes it if this does not.
@@ -75,28 +96,35 @@ impl Store {
         Ok(made?.then(|| "its snapshot".to_owned()))
     }
 
-    /// `open` gives the plain layer, or so it is hoped.
+    /// `open` gives the plain layer, or so it is hoped. That a blob cannot be written is no sign that it cannot be made.
     fn remake_from(
         &self,
         layer: &Wanted,
         open: &dyn Fn() -> io::Result<Box<dyn Read + Send>>,
     ) -> Result<bool> {
-        let plain = media_type::is_plain_layer(&layer.descriptor.media_type);
+        let Descriptor { digest, size, ref media_type, .. } = layer.descriptor;
+        let plain = media_type::is_plain_layer(media_type);
         let compressions = if plain { &[Compression::None][..] } else { &USUAL[..] };
+        let path = self.blob_path(&digest);
+        let failed = |source| io_error("write the layer", &path)(source);
         for compression in compressions {
-            let writer = self.blob_writer()?;
-            let Ok(mut encoder) = compressor(writer, *compression) else { continue };
-            let copied = open().and_then(|mut reader| io::copy(&mut reader, &mut encoder));
-            let Ok(writer) = copied.and_then(|_| encoder.finish()) else { continue };
-            if writer.finish_as(layer.descriptor.digest, layer.descriptor.size).is_ok() {
-                return Ok(true);
+            let mut encoder = compressor(self.blob_writer()?, *compression).map_err(failed)?;
+            let Ok(mut reader) = open() else { return Ok(false) };
+            match copy(&mut reader, &mut encoder).map_err(failed)? {
+                Copied::Unreadable => return Ok(false),
+                Copied::All => {}
+            }
+            match encoder.finish().map_err(failed)?.finish_as(digest, size) {
+                Ok(()) => return Ok(true),
+                Err(StoreError::BlobCorrupt { .. } | StoreError::BlobSize { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(false)
     }
 
     /// The layer as it would be written of its snapshot.
-    fn plain_from_snapshot(&self, layer: &Wanted) -> Result<Option<std::path::PathBuf>> {
+    fn plain_from_snapshot(&self, layer: &Wanted) -> Result<Option<PathBuf>> {
         let Ok(bytes) = fs::read(self.index_path(layer.chain_id)) else { return Ok(None) };
         let Ok(index) = LayerIndex::from_bytes(&bytes) else { return Ok(None) };
         let Some(snapshot) = self.snapshot_of_chain(layer.chain_id)? else { return Ok(None) };
@@ -105,8 +133,13 @@ impl Store {
         let file = fs::File::create_new(&path).map_err(io_error("create", &path))?;
         let mut writer = LayerWriter::new(io::BufWriter::new(file));
         let written = write_layer(&index, &dir, &mut writer).and_then(|()| writer.finish());
-        let flushed = written.is_ok_and(|(mut file, _)| file.flush().is_ok());
-        Ok(flushed.then_some(path))
+        match written {
+            Ok((mut file, _)) => file.flush().map_err(io_error("write", &path))?,
+            Err(LayerError::Write { source }) => return Err(io_error("write", &path)(source)),
+            // It is not what the index says.
+            Err(_) => return Ok(None),
+        }
+        Ok(Some(path))
     }
 
     fn listed_layers(&self) -> Result<Vec<Wanted>> {

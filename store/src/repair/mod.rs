@@ -141,7 +141,7 @@ impl Store {
         } else if object == "images/oci-layout" {
             self.replace_file_durably(&self.sub(object), OCI_LAYOUT.as_bytes())?;
             repairs.note(object, Remedy::Corrected);
-        } else if self.is_nobodys(object) {
+        } else if self.is_nobodys(object)? {
             remove_any(&self.sub(object))?;
             repairs.note(object, Remedy::Removed);
         } else if object.starts_with("images/blobs/") || object.starts_with("snapshots/fs/") {
@@ -156,11 +156,8 @@ impl Store {
         if repairs.mended.iter().any(|mended| mended.object == object) {
             return Ok(());
         }
-        let used = self.held_by_others()?.contains(&Held::Snapshot(id.clone()));
-        if !used {
-            self.remove_snapshot(id)?;
-        }
-        repairs.note(&object, if used { Remedy::InUse } else { Remedy::Removed });
+        let removed = self.remove_unused_snapshot(id)?;
+        repairs.note(&object, if removed { Remedy::Removed } else { Remedy::InUse });
         Ok(())
     }
 

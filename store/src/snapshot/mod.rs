@@ -32,7 +32,7 @@ pub use overlay::OverlaySnapshotter;
 use crate::digest::ChainId;
 use crate::error::{Result, StoreError, io_error};
 use crate::layer::{LayerIndex, Stamps, WhiteoutForm};
-use crate::lease;
+use crate::lease::{self, Held};
 use crate::lock::LockName;
 use crate::open::{Store, remove_any};
 use crate::tree::Tree;
@@ -254,12 +254,32 @@ impl Store {
 
     /// Forgets the snapshot, takes it out of sight at once and then removes it.
     pub(crate) fn remove_snapshot(&self, id: &SnapshotId) -> Result<()> {
+        self.remove_snapshot_if(id, || Ok(true)).map(drop)
+    }
+
+    /// As [`Store::remove_snapshot`], unless somebody else holds it. Says whether it was removed.
+    pub(crate) fn remove_unused_snapshot(&self, id: &SnapshotId) -> Result<bool> {
+        // Under the lock: whoever holds it now has not looked for it yet.
+        self.remove_snapshot_if(id, || {
+            Ok(!self.held_by_others()?.contains(&Held::Snapshot(id.clone())))
+        })
+    }
+
+    fn remove_snapshot_if(
+        &self,
+        id: &SnapshotId,
+        may_go: impl FnOnce() -> Result<bool>,
+    ) -> Result<bool> {
         self.session()?;
         let aside = {
             let _sweep = self.lock_exclusive(LockName::Sweep)?;
+            if !may_go()? {
+                return Ok(false);
+            }
             self.set_snapshots_aside(std::slice::from_ref(id))?
         };
-        aside.iter().try_for_each(|path| self.remove_aside(path).map(drop))
+        aside.iter().try_for_each(|path| self.remove_aside(path).map(drop))?;
+        Ok(true)
     }
 
     /// Forgets snapshots and moves them out of sight. Where they are now is for the caller to remove, after

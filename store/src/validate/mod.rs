@@ -21,10 +21,11 @@ mod snapshots;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use crate::aside;
 use crate::digest::{Digest, HashingReader};
-use crate::error::{Result, StoreError, io_error};
+use crate::error::{Result, StoreError, io_error, is_of_the_disk};
 use crate::lease::{self, Held};
 use crate::open::Store;
 use crate::snapshot::SnapshotId;
@@ -119,13 +120,19 @@ impl Store {
                 continue;
             };
             let path = self.sub(&object);
-            // It may have been collected since it was listed.
-            let Ok(file) = File::open(&path) else { continue };
-            let mut reader = HashingReader::new(file);
-            io::copy(&mut reader, &mut io::sink()).map_err(io_error("read the blob", &path))?;
-            let (_, actual, _) = reader.finish();
-            if actual != expected {
-                report.add(object, ProblemKind::Content { actual });
+            match digest_of(&path) {
+                Ok(actual) if actual == expected => {}
+                Ok(actual) => report.add(object, ProblemKind::Content { actual }),
+                // It may have been collected since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let of_the_disk = is_of_the_disk(&error);
+                    let error = io_error("read the blob", &path)(error);
+                    if !of_the_disk {
+                        return Err(error);
+                    }
+                    report.add(object, ProblemKind::Broken(Box::new(error)));
+                }
             }
         }
         Ok(())
@@ -160,6 +167,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn digest_of(path: &Path) -> io::Result<Digest> {
+    let mut reader = HashingReader::new(File::open(path)?);
+    io::copy(&mut reader, &mut io::sink())?;
+    Ok(reader.finish().1)
 }
 
 impl Report {
