@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Sandbox, privileged, run};
 
+/// What goes on would do so for ever; this is only how long the tests go on hoping.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 fn sandbox() -> Option<Sandbox> {
     privileged().then(Sandbox::with_busybox)
 }
@@ -80,9 +83,7 @@ fn signals_are_forwarded() {
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let started = Instant::now();
     assert_eq!(child.wait().unwrap().code(), Some(9));
-    assert!(started.elapsed() < Duration::from_secs(5));
 }
 
 /// Root in a container could otherwise write to what it was given to read, and make a program of
@@ -107,7 +108,7 @@ fn files_of_the_host_stay_out_of_reach() {
 #[test]
 fn asking_three_times_ends_every_container() {
     let Some(sandbox) = sandbox() else { return };
-    let script = "trap '' INT; echo ready; exec sleep 60";
+    let script = "trap '' INT; echo ready; exec sleep 100000";
     let mut command = sandbox.rbuild_command(["run", "--rm", "busybox", "sh", "-c", script]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut ready = [0; 6];
@@ -117,7 +118,7 @@ fn asking_three_times_ends_every_container() {
     while child.try_wait().unwrap().is_none() {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         std::thread::sleep(Duration::from_millis(200));
-        assert!(started.elapsed() < Duration::from_secs(10), "it goes on");
+        assert!(started.elapsed() < PATIENCE, "it goes on");
     }
     assert_eq!(child.wait().unwrap().code(), Some(137));
 }
@@ -131,7 +132,7 @@ fn a_terminal_that_nobody_reads_ends_its_container() {
     let started = Instant::now();
     while child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(50));
-        if started.elapsed() > Duration::from_secs(10) {
+        if started.elapsed() > PATIENCE {
             child.kill().unwrap();
             panic!("it goes on");
         }
