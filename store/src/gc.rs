@@ -23,7 +23,7 @@ use std::fs;
 
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId, Digest};
-use crate::error::{Result, io_error};
+use crate::error::{Result, StoreError, io_error};
 use crate::image::select::MAX_NESTING;
 use crate::lease::{self, Held};
 use crate::lock::LockName;
@@ -133,19 +133,20 @@ impl Store {
         live.blobs.insert(entry.digest);
         // Once each: an index that lists others many times, and these others, would take for ever.
         let followed = live.followed.get(&entry.digest).is_some_and(|&known| known >= depth);
-        if depth == 0 || followed || !self.has_blob(&entry.digest) {
+        if depth == 0 || followed {
             return Ok(());
         }
         live.followed.insert(entry.digest, depth);
-        let document: serde_json::Value = self.read_json("manifest", &entry.digest)?;
+        let document = unless_missing(self.read_json("manifest", &entry.digest))?;
+        let Some(document): Option<serde_json::Value> = document else { return Ok(()) };
         if document.get("manifests").is_some() {
-            let index: Index = self.read_json("image index", &entry.digest)?;
-            return index
-                .manifests
-                .iter()
+            let index = unless_missing(self.read_json::<Index>("image index", &entry.digest))?;
+            let nested = index.iter().flat_map(|index| &index.manifests);
+            return nested
+                .into_iter()
                 .try_for_each(|nested| self.mark_manifest(nested, live, depth - 1));
         }
-        let manifest = self.read_manifest(entry)?;
+        let Some(manifest) = unless_missing(self.read_manifest(entry))? else { return Ok(()) };
         live.blobs.insert(manifest.config.digest);
         live.blobs.extend(manifest.layers.iter().map(|layer| layer.digest));
         if self.has_blob(&manifest.config.digest)
@@ -222,6 +223,14 @@ impl Store {
         self.mark_chains(&mut live)?;
         let blobs = live.blobs.into_iter().map(Held::Blob);
         Ok(blobs.chain(live.snapshots.into_iter().map(Held::Snapshot)).collect())
+    }
+}
+
+/// Outside of a collection, what was there a moment ago may be collected.
+fn unless_missing<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(StoreError::BlobMissing { .. }) => Ok(None),
+        read => read.map(Some),
     }
 }
 

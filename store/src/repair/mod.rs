@@ -107,25 +107,35 @@ impl fmt::Display for LostImage {
 }
 
 impl Store {
-    /// Checks the store and mends what is wrong with it.
+    /// Checks the store and mends what is wrong with it. What was mended may show what it hid (the snapshots above a layer
+    /// that was not there): as long as something gets better it goes on.
     pub fn repair(&self) -> Result<Repairs> {
         let mut repairs = Repairs::default();
-        let problems = self.validate()?;
-        if problems.is_empty() {
-            return Ok(repairs);
-        }
-        self.session()?;
         let mut aside = Aside::new(self.clone());
-        self.repair_index(&mut aside, &mut repairs)?;
-        for problem in &problems {
-            self.mend(problem, &mut aside, &mut repairs)?;
+        loop {
+            repairs.left = self.validate()?;
+            if repairs.left.is_empty() {
+                return Ok(repairs);
+            }
+            let before = repairs.mended.len() + repairs.lost.len();
+            self.repair_once(&mut aside, &mut repairs)?;
+            if repairs.mended.len() + repairs.lost.len() == before {
+                return Ok(repairs);
+            }
         }
-        self.repair_layers(&mut repairs)?;
-        self.repair_images(&mut aside, &mut repairs)?;
-        self.repair_leases(&mut repairs)?;
-        self.sync()?;
-        repairs.left = self.validate()?;
-        Ok(repairs)
+    }
+
+    fn repair_once(&self, aside: &mut Aside, repairs: &mut Repairs) -> Result<()> {
+        self.session()?;
+        self.repair_index(aside, repairs)?;
+        for problem in std::mem::take(&mut repairs.left) {
+            self.mend(&problem, aside, repairs)?;
+            repairs.left.push(problem);
+        }
+        self.repair_layers(repairs)?;
+        self.repair_images(aside, repairs)?;
+        self.repair_leases(repairs)?;
+        self.sync()
     }
 
     /// Whatever can be mended by looking at it alone.
