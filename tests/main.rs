@@ -23,6 +23,7 @@ mod entitlements;
 mod error_reports;
 mod faults;
 mod full_disk;
+mod git;
 mod interop;
 mod lifecycle;
 mod looking;

@@ -109,15 +109,21 @@ impl BaseImages for Bases<'_> {
         }
     }
 
+    fn time_of_context(&self, _key: &str) -> Result<Option<i64>, BaseError> {
+        // Nothing is fetched for a check, and no check depends on the time.
+        Ok(None)
+    }
+
     fn named(&self, key: &str, platform: &Platform) -> Result<Option<ImageConfig>, BaseError> {
         match (self.request.named_contexts.get(key), self.store) {
-            (Some(NamedContext::Dir(_) | NamedContext::Fetched(_)), _) => Ok(None),
             (Some(NamedContext::Image(name)), _) => self.image(name, platform).map(Some),
             (Some(NamedContext::OciLayout { path, tag, digest }), Some(store)) => {
                 let name = digest.as_deref().or(tag.as_deref());
                 Ok(Some(store.open_layout(path, name)?.config))
             }
             (Some(NamedContext::OciLayout { .. }) | None, _) => Ok(Some(self.empty(key, platform))),
+            // A directory, wherever it has to be fetched from.
+            (Some(_), _) => Ok(None),
         }
     }
 }

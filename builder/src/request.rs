@@ -10,7 +10,7 @@ use runtime::Emulators;
 use serde::Serialize;
 use store::LayerForm;
 
-use crate::fetch::{Fetched, HttpSettings};
+use crate::fetch::{Fetched, GitRef, GitSettings, HttpSettings};
 
 /// One build. Every field is set by the caller: there is no `Default`.
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ pub struct BuildRequest {
     /// `--build-context`, by name as typed.
     pub named_contexts: BTreeMap<String, NamedContext>,
     pub http: HttpSettings,
+    pub git: GitSettings,
     pub outputs: Vec<Output>,
     /// `--reproducible`: SOURCE_DATE_EPOCH is 0 where nothing else says what it is.
     pub reproducible: bool,
@@ -70,10 +71,13 @@ pub struct SourceText {
 pub enum ContextSource {
     /// A directory of this machine.
     Dir(PathBuf),
-    /// An archive, unpacked.
+    /// An archive, unpacked, or a commit, checked out.
     Fetched(Fetched),
     /// No files (`rbuild build -`).
-    Empty,
+    Empty {
+        /// When the Dockerfile was made, if its server said so; in seconds since 1970.
+        time: Option<i64>,
+    },
 }
 
 /// `--no-cache` and `--no-cache-filter`.
@@ -167,8 +171,12 @@ pub struct Ulimit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamedContext {
     Dir(PathBuf),
-    /// An archive, unpacked.
-    Fetched(Fetched),
+    /// What follows is fetched when something needs it: an archive of this machine,
+    Archive(PathBuf),
+    /// an archive on a server,
+    Url(String),
+    /// a repository.
+    Git(GitRef),
     /// `oci-layout://PATH[:TAG][@DIGEST]`
     OciLayout {
         path: PathBuf,

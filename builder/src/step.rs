@@ -7,7 +7,8 @@
 use parser::Span;
 use serde::Serialize;
 
-use crate::fetch::Checksum;
+use crate::fetch::git::FileTimes;
+use crate::fetch::{Checksum, GitRef};
 
 pub use crate::request::{ExtraHost, NetworkMode, Ulimit};
 
@@ -219,8 +220,22 @@ pub enum CopySource {
         checksum: Option<Checksum>,
         unpack: bool,
     },
+    /// The files of a commit; which one that is, is an input.
+    Git(Box<GitSource>),
     /// A here-document: a file with mode 0644, root:root.
     Inline { name: String, content: String },
+}
+
+/// A repository that ADD copies.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GitSource {
+    #[serde(skip)]
+    pub reference: GitRef,
+    /// Absolute and clean.
+    pub subdir: String,
+    pub keep_git_dir: bool,
+    pub submodules: bool,
+    pub times: FileTimes,
 }
 
 /// `WORKDIR`: the directory is made when it is missing, 0755, owned by `user`.

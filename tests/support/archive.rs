@@ -67,6 +67,11 @@ impl Layer {
         entries.collect()
     }
 
+    /// A file that is one archive: what `type=tar` writes.
+    pub(crate) fn of_file(path: &Path) -> Layer {
+        Layer { bytes: std::fs::read(path).unwrap() }
+    }
+
     /// One line an entry: kind and mode, owner, path, link target or contents of small texts.
     pub(crate) fn listing(&self) -> String {
         let mut text = String::new();

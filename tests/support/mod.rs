@@ -2,13 +2,15 @@
 
 mod archive;
 mod base_image;
+mod git_repository;
 mod http_server;
 mod output;
 mod repository;
 mod sandbox;
 
-pub(crate) use archive::Archive;
+pub(crate) use archive::{Archive, Layer};
 pub(crate) use base_image::busybox_rootfs;
+pub(crate) use git_repository::{COMMIT_TIME, GitRepository};
 pub(crate) use http_server::{HttpServer, response};
 pub(crate) use output::Output;
 pub(crate) use repository::Repository;

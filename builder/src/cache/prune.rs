@@ -1,4 +1,4 @@
-//! Forgetting records and cache mounts.
+//! Forgetting records, cache mounts and repositories that were fetched from.
 //!
 //! Records go while a collection holds the store's `sweep` lock, just before it asks what the records lead to.
 //! A build that found a record wrote the record's layer into its lease before it looked for the record's index;
@@ -235,7 +235,7 @@ pub(super) fn used(
     place.max(modified(&cache.path(&record.key, "json"))).min(SystemTime::now())
 }
 
-/// A directory of a cache mount. Its lock file stays for ever: whoever waits for it has it open.
+/// A directory of a cache mount, or a repository that git sources were fetched into. Its lock file stays for ever: whoever waits for it has it open.
 #[derive(Debug)]
 pub(super) struct Mount {
     pub(super) path: PathBuf,
@@ -268,9 +268,11 @@ impl Mount {
 
 pub(super) fn mounts(store: &Store) -> Result<Vec<Mount>, StoreError> {
     let mut mounts = Vec::new();
-    for parent in paths_in(&store.directory("cache/mounts")?)? {
-        let paths = paths_in(&parent)?.into_iter();
-        mounts.extend(paths.filter(|path| path.is_dir()).map(|path| Mount { path }));
+    for kind in ["cache/mounts", "cache/git"] {
+        for parent in paths_in(&store.directory(kind)?)? {
+            let paths = paths_in(&parent)?.into_iter();
+            mounts.extend(paths.filter(|path| path.is_dir()).map(|path| Mount { path }));
+        }
     }
     Ok(mounts)
 }

@@ -1,7 +1,9 @@
 //! Archives as contexts: tar in any compression, unpacked as ADD does it, so that no name and no link in it
 //! reaches out of the directory.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
 
 use store::Store;
 use store::id_map::IdMap;
@@ -9,27 +11,83 @@ use store::layer::{apply_archive, decompressor, is_archive};
 use store::tree::Tree;
 use sys::RootDir;
 
-use super::{FetchError, Fetched};
+use super::url::redacted;
+use super::{Access, FetchError, Fetched, download};
+
+/// As much of a file as tells an archive from a text.
+const START: u64 = 4096;
+
+/// What a stream turned out to be.
+#[derive(Debug)]
+pub enum Streamed {
+    Archive(Fetched),
+    Text(Vec<u8>),
+}
 
 /// Unpacks an archive; `origin` is what messages call it.
-pub fn unpack(
-    reader: impl Read + Send,
-    origin: &str,
-    store: &Store,
-) -> Result<Fetched, FetchError> {
-    let fetched = Fetched::new(store, origin)?;
+fn unpack(reader: impl Read + Send, origin: &str, store: &Store) -> Result<Fetched, FetchError> {
+    let mut fetched = Fetched::new(store, origin)?;
     let failed = |source| FetchError::Archive { origin: origin.to_owned(), source };
     let plain = decompressor(reader)
         .map_err(|source| FetchError::Read { origin: origin.to_owned(), source })?;
     let dir = RootDir::open(fetched.path())
         .map_err(|source| FetchError::Open { origin: origin.to_owned(), source })?;
-    apply_archive(plain, &dir, &Tree::default(), IdMap::Identity).map_err(failed)?;
+    let index = apply_archive(plain, &dir, &Tree::default(), IdMap::Identity).map_err(failed)?;
+    fetched.time = index.iter().filter(|entry| !entry.is_dir()).map(|entry| entry.mtime).max();
     Ok(fetched)
+}
+
+/// An archive is unpacked as it comes, anything else is a text.
+pub fn read_stream(
+    mut reader: impl Read + Send,
+    origin: &str,
+    store: &Store,
+) -> Result<Streamed, FetchError> {
+    let failed = |source| FetchError::Read { origin: origin.to_owned(), source };
+    let mut start = Vec::new();
+    reader.by_ref().take(START).read_to_end(&mut start).map_err(failed)?;
+    if looks_like_archive(&start) {
+        return Ok(Streamed::Archive(unpack(Cursor::new(start).chain(reader), origin, store)?));
+    }
+    reader.read_to_end(&mut start).map_err(failed)?;
+    Ok(Streamed::Text(start))
+}
+
+/// Whether a file of this machine is an archive.
+pub fn is_archive_file(path: &Path) -> Result<bool, FetchError> {
+    let origin = || format!("`{}`", path.display());
+    let failed = |source| FetchError::Read { origin: origin(), source };
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(START).read_to_end(&mut start).map_err(failed)?;
+    Ok(looks_like_archive(&start))
+}
+
+/// A file of this machine that is an archive, unpacked.
+pub fn archive_file(path: &Path, store: &Store) -> Result<Fetched, FetchError> {
+    let origin = format!("`{}`", path.display());
+    let file =
+        File::open(path).map_err(|source| FetchError::Read { origin: origin.clone(), source })?;
+    unpack(file, &origin, store)
+}
+
+/// What is at a URL, and when the server says it was made.
+pub fn read_url(url: &str, access: &Access<'_>) -> Result<(Streamed, Option<i64>), FetchError> {
+    let origin = format!("`{}`", redacted(url));
+    let download = download(url, access)?;
+    let file = File::open(&download.path)
+        .map_err(|source| FetchError::Read { origin: origin.clone(), source })?;
+    let modified = download.known.modified;
+    let mut streamed = read_stream(file, &origin, access.store)?;
+    if let Streamed::Archive(fetched) = &mut streamed {
+        fetched.time = modified.or(fetched.time);
+    }
+    Ok((streamed, modified))
 }
 
 /// Whether the first bytes are those of an archive: docker's rule to tell a context from a Dockerfile. What is
 /// compressed is taken for an archive, because no Dockerfile is.
-pub fn looks_like_archive(start: &[u8]) -> bool {
+fn looks_like_archive(start: &[u8]) -> bool {
     const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"];
     COMPRESSED.iter().any(|magic| start.starts_with(magic)) || is_archive(start)
 }

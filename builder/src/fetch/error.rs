@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use store::StoreError;
 use store::layer::LayerError;
 
-use super::Checksum;
+use super::{Checksum, GitError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -18,6 +18,8 @@ pub enum FetchError {
     Open { origin: String, source: sys::SysError },
     #[error("cannot read {origin}")]
     Read { origin: String, source: io::Error },
+    #[error("{origin} is not a tar archive")]
+    NotAnArchive { origin: String },
     #[error("cannot read `{}` of {origin}", path.display())]
     Member { path: PathBuf, origin: String, source: sys::SysError },
     #[error("cannot download {url}")]
@@ -44,13 +46,25 @@ pub enum FetchError {
     #[error("the download was cancelled")]
     Cancelled,
     #[error(transparent)]
+    Git(Box<GitError>),
+    #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<GitError> for FetchError {
+    fn from(error: GitError) -> FetchError {
+        match error {
+            GitError::Cancelled => FetchError::Cancelled,
+            error => FetchError::Git(Box::new(error)),
+        }
+    }
 }
 
 impl FetchError {
     pub fn hint(&self) -> Option<String> {
         match self {
             FetchError::Store(error) => error.hint(),
+            FetchError::Git(error) => error.hint(),
             FetchError::Status { url, status: 401 | 403 } => {
                 let host = super::url::host(url);
                 Some(format!("`--secret id=HTTP_AUTH_TOKEN_{host},src=FILE` gives a token"))

@@ -84,6 +84,10 @@ impl Http {
         Http { settings: settings.clone(), plain: OnceLock::new(), secure: OnceLock::new() }
     }
 
+    pub(crate) fn settings(&self) -> &HttpSettings {
+        &self.settings
+    }
+
     /// Downloads a file, unless it is what is known.
     pub fn get(
         &self,

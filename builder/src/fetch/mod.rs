@@ -1,5 +1,5 @@
-//! Sources of a build that are not directories of this machine become ones ([`unpack`]), and files on servers
-//! files of this machine ([`download`]).
+//! Sources of a build that are not directories of this machine become ones (archives, [git] repositories), and files
+//! on servers files of this machine ([`download`]).
 //!
 //! What is fetched lies among the temporary files of the store, in the lease of this process: it goes with the
 //! last [`Fetched`] of it, and with the next collection if the process was killed.
@@ -7,6 +7,7 @@
 mod archive;
 mod checksum;
 mod error;
+pub mod git;
 mod http;
 mod http_date;
 mod memory;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 use store::Store;
 use sys::RootDir;
 
-pub use archive::{looks_like_archive, unpack};
+pub use archive::{Streamed, archive_file, is_archive_file, read_stream, read_url};
 pub use checksum::{Checksum, ChecksumError};
 pub use error::FetchError;
+pub use git::{Git, GitError, GitRef, GitSettings};
 pub use http::{Download, Http, HttpSettings};
 pub use memory::Known;
 pub(crate) use remote::RemoteFile;
@@ -30,9 +32,13 @@ pub use remote::{Access, download};
 /// A directory that lives as long as somebody holds it.
 #[derive(Clone, Debug)]
 pub struct Fetched {
-    scratch: Arc<Scratch>,
+    _scratch: Arc<Scratch>,
     /// What it was made of, as the user named it.
     origin: String,
+    /// A directory of the scratch.
+    root: PathBuf,
+    /// How old the whole is, in seconds since 1970: a commit's time, or that of the newest file of an archive.
+    pub(crate) time: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -47,12 +53,22 @@ impl Fetched {
         let path = store.temp_path()?;
         std::fs::create_dir(&path)
             .map_err(|source| FetchError::Directory { path: path.clone(), source })?;
-        let scratch = Arc::new(Scratch { path, _store: store.clone() });
-        Ok(Fetched { scratch, origin: origin.to_owned() })
+        let scratch = Arc::new(Scratch { path: path.clone(), _store: store.clone() });
+        Ok(Fetched { _scratch: scratch, origin: origin.to_owned(), root: path, time: None })
+    }
+
+    /// Means only a directory of it from now on. The path is one without links.
+    fn enter(&mut self, path: &Path) {
+        self.root.push(path.strip_prefix("/").unwrap_or(path));
     }
 
     pub fn path(&self) -> &Path {
-        &self.scratch.path
+        &self.root
+    }
+
+    /// See [`crate::plan`] for what SOURCE_DATE_EPOCH makes of it.
+    pub fn time(&self) -> Option<i64> {
+        self.time
     }
 
     pub fn origin(&self) -> &str {

@@ -10,16 +10,18 @@ use store::Store;
 use super::http::{Answer, Download, Http, HttpRequest};
 use super::memory::Known;
 use super::url::{host, redacted};
-use super::{Checksum, FetchError};
+use super::{Checksum, FetchError, Git};
 use crate::cancel::Cancel;
 use crate::execute::run::secret;
-use crate::request::Secret;
+use crate::request::{Secret, SshAgent};
 
-/// What downloading needs besides the file's address.
+/// What fetching needs besides an address.
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a> {
     pub http: &'a Http,
+    pub git: &'a Git,
     pub secrets: &'a [Secret],
+    pub ssh: &'a [SshAgent],
     pub store: &'a Store,
     pub cancel: &'a Cancel,
 }

@@ -6,12 +6,13 @@ use parser::{Word, expand};
 use super::stage::StagePlanner;
 use super::step_name::shown;
 use super::{PlanError, PlanErrorKind, ResultExt, path, warnings};
-use crate::fetch::Checksum;
-use crate::fetch::url::{is_git, is_url};
+use crate::fetch::git::{FileTimes, check_checksum};
+use crate::fetch::url::is_url;
+use crate::fetch::{Checksum, GitRef};
 use crate::glob;
 use crate::history::Layer;
 use crate::image_config;
-use crate::step::{CopySource, CopyStep, Source, Step};
+use crate::step::{CopySource, CopyStep, GitSource, Source, Step};
 
 /// The flags both instructions have.
 struct Flags<'a> {
@@ -23,14 +24,20 @@ struct Flags<'a> {
     parents: bool,
     /// `--unpack`
     unpack: Option<bool>,
+    /// Of a file on a server, checked.
     checksum: Option<Checksum>,
+    /// How the hash of a commit begins.
+    commit: Option<String>,
+    /// `--keep-git-dir`
+    keep_git_dir: Option<bool>,
     sources: &'a [AstSource],
     dest: &'a Word,
 }
 
-/// A source path after expansion.
+/// A source after expansion.
 struct Written {
     text: String,
+    git: Option<GitRef>,
     span: parser::Span,
 }
 
@@ -45,12 +52,14 @@ impl StagePlanner<'_> {
             parents: copy.parents,
             unpack: Some(false),
             checksum: None,
+            commit: None,
+            keep_git_dir: None,
             sources: &copy.sources,
             dest: &copy.dest,
         };
         let paths = self.paths(&copy.sources)?;
         for written in &paths {
-            check_copy_source(&written.text).at(written.span)?;
+            check_copy_source(written).at(written.span)?;
         }
         let from = self.copy_source(instruction, copy)?;
         self.plan_copy(instruction, &flags, paths, from)
@@ -58,10 +67,8 @@ impl StagePlanner<'_> {
 
     pub(super) fn add(&mut self, instruction: &Instruction, add: &Add) -> Result<(), PlanError> {
         let paths = self.paths(&add.sources)?;
-        let checksum = self.checksum(add, &paths)?;
-        for written in &paths {
-            check_add_source(&written.text).at(written.span)?;
-        }
+        let (checksum, commit) = self.checksum(add, &paths)?;
+        self.warn_keep_git_dir(add, &paths, instruction.span);
         let flags = Flags {
             keyword: "ADD",
             chown: add.chown.as_ref(),
@@ -71,6 +78,8 @@ impl StagePlanner<'_> {
             parents: false,
             unpack: add.unpack,
             checksum,
+            commit,
+            keep_git_dir: add.keep_git_dir,
             sources: &add.sources,
             dest: &add.dest,
         };
@@ -93,8 +102,8 @@ impl StagePlanner<'_> {
             warnings::link_beside_chmod(instruction.span, &mut self.warnings);
         }
         if from == Source::Context {
-            let local = paths.iter().map(|written| &written.text).filter(|text| !is_url(text));
-            let sources: Vec<String> = local.cloned().collect();
+            let local = paths.iter().filter(|written| !written.is_remote());
+            let sources: Vec<String> = local.map(|written| written.text.clone()).collect();
             self.warn_ignored(flags.keyword, &sources, instruction.span);
         }
         let excludes: Vec<String> =
@@ -102,10 +111,15 @@ impl StagePlanner<'_> {
         let dest = self.expand(flags.dest)?;
         let inline = self.inline_files(flags.sources)?;
         let history = history(flags, &chown, &chmod, &paths, &inline, &dest);
-        let files = paths.iter().map(|written| file_source(&written.text, flags));
+        let mut sources = Vec::new();
+        for written in paths {
+            let span = written.span;
+            sources.push(file_source(written, flags).at(span)?);
+        }
+        sources.extend(inline);
         let step = CopyStep {
             from,
-            sources: files.chain(inline).collect(),
+            sources,
             dest: path::destination(&image_config::workdir(&self.config), &dest),
             chown,
             // As in BuildKit, a layer of its own only where modes are left alone.
@@ -132,7 +146,11 @@ impl StagePlanner<'_> {
         let mut paths = Vec::new();
         for source in sources {
             if let AstSource::Path(word) = source {
-                paths.push(Written { text: self.expand(word)?, span: word.span });
+                let text = self.expand(word)?;
+                // `github.com/…` may be a directory of the context.
+                let git = GitRef::parse(&text).map_err(PlanErrorKind::from).at(word.span)?;
+                let git = git.filter(|git| !git.without_scheme);
+                paths.push(Written { text, git, span: word.span });
             }
         }
         Ok(paths)
@@ -174,13 +192,34 @@ impl StagePlanner<'_> {
             .at(from.span)
     }
 
-    fn checksum(&mut self, add: &Add, paths: &[Written]) -> Result<Option<Checksum>, PlanError> {
-        let Some(text) = self.flag(add.checksum.as_ref())? else { return Ok(None) };
-        let Some(word) = &add.checksum else { return Ok(None) };
+    /// `.git` is kept with all files of a repository only, as in BuildKit.
+    fn warn_keep_git_dir(&mut self, add: &Add, paths: &[Written], span: parser::Span) {
+        let keeps = |git: &GitRef| git.keep_git_dir.or(add.keep_git_dir) == Some(true);
+        let repositories = || paths.iter().filter_map(|written| written.git.as_ref());
+        let part = |git: &GitRef| keeps(git) && path::clean(&git.subdir) != "/";
+        if add.keep_git_dir == Some(true) && repositories().next().is_none() {
+            warnings::ignored_keep_git_dir("no source is a repository", span, &mut self.warnings);
+        } else if repositories().any(part) {
+            let why = "a directory of a repository is copied without `.git`";
+            warnings::ignored_keep_git_dir(why, span, &mut self.warnings);
+        }
+    }
+
+    /// Of a file on a server, or of a commit.
+    fn checksum(
+        &mut self,
+        add: &Add,
+        paths: &[Written],
+    ) -> Result<(Option<Checksum>, Option<String>), PlanError> {
+        let Some(text) = self.flag(add.checksum.as_ref())? else { return Ok((None, None)) };
+        let Some(word) = &add.checksum else { return Ok((None, None)) };
         match paths {
-            [source] if is_git(&source.text) => Ok(None),
+            [source] if source.git.is_some() => match check_checksum(&text) {
+                true => Ok((None, Some(text))),
+                false => Err(PlanErrorKind::GitChecksum { checksum: text }).at(word.span),
+            },
             [source] if is_url(&source.text) => match Checksum::parse(&text) {
-                Ok(checksum) => Ok(Some(checksum)),
+                Ok(checksum) => Ok((Some(checksum), None)),
                 Err(source) => Err(PlanErrorKind::Checksum { text, source }).at(word.span),
             },
             [_] => Err(PlanErrorKind::ChecksumOfLocal).at(word.span),
@@ -189,31 +228,59 @@ impl StagePlanner<'_> {
     }
 }
 
-fn check_copy_source(source: &str) -> Result<(), PlanErrorKind> {
-    if is_git(source) {
+impl Written {
+    fn is_remote(&self) -> bool {
+        self.git.is_some() || is_url(&self.text)
+    }
+}
+
+fn check_copy_source(source: &Written) -> Result<(), PlanErrorKind> {
+    if source.git.is_some() {
         return Err(PlanErrorKind::CopyGit);
     }
-    if is_url(source) { Err(PlanErrorKind::CopyUrl) } else { Ok(()) }
+    if is_url(&source.text) { Err(PlanErrorKind::CopyUrl) } else { Ok(()) }
 }
 
-fn check_add_source(source: &str) -> Result<(), PlanErrorKind> {
-    if is_git(source) {
-        let feature = "ADD of a git repository".to_owned();
-        return Err(PlanErrorKind::Unsupported { feature });
-    }
-    Ok(())
-}
-
-fn file_source(source: &str, flags: &Flags<'_>) -> CopySource {
-    match flags.parents {
-        true => parents_source(source),
-        false if is_url(source) => CopySource::Url {
-            url: source.to_owned(),
+fn file_source(source: Written, flags: &Flags<'_>) -> Result<CopySource, PlanErrorKind> {
+    let Written { text, git, .. } = source;
+    Ok(match git {
+        Some(git) => CopySource::Git(Box::new(git_source(git, flags)?)),
+        None if flags.parents => parents_source(&text),
+        None if is_url(&text) => CopySource::Url {
+            url: text,
             checksum: flags.checksum.clone(),
             unpack: flags.unpack == Some(true),
         },
-        false => CopySource::Path(path::clean(source)),
+        None => CopySource::Path(path::clean(&text)),
+    })
+}
+
+/// What flags say and what the address says has to agree.
+fn git_source(mut git: GitRef, flags: &Flags<'_>) -> Result<GitSource, PlanErrorKind> {
+    if let (Some(flag), Some(query)) = (flags.keep_git_dir, git.keep_git_dir)
+        && flag != query
+    {
+        return Err(PlanErrorKind::KeepGitDir);
     }
+    if !check_checksum(&git.checksum) {
+        return Err(PlanErrorKind::GitChecksum { checksum: git.checksum });
+    }
+    if let Some(flag) = &flags.commit {
+        if !git.checksum.is_empty() && git.checksum != *flag {
+            let (flag, query) = (flag.clone(), git.checksum);
+            return Err(PlanErrorKind::ChecksumTwice { flag, query });
+        }
+        git.checksum.clone_from(flag);
+    }
+    let subdir = path::clean(&git.subdir);
+    let keep = git.keep_git_dir.or(flags.keep_git_dir).unwrap_or(false);
+    Ok(GitSource {
+        keep_git_dir: keep && subdir == "/",
+        subdir,
+        submodules: git.submodules.unwrap_or(true),
+        times: git.times.unwrap_or(FileTimes::Commit),
+        reference: git,
+    })
 }
 
 fn parents_source(source: &str) -> CopySource {

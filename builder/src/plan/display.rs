@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::{Base, BuildPlan, PlannedStage};
+use crate::fetch::git::FileTimes;
 use crate::step::{
-    BindMount, CacheMount, CopySource, CopyStep, PlannedStep, RunMount, RunStep, SecretMount,
-    Source, SshMount, StageId, Step,
+    BindMount, CacheMount, CopySource, CopyStep, GitSource, PlannedStep, RunMount, RunStep,
+    SecretMount, Source, SshMount, StageId, Step,
 };
 
 impl fmt::Display for BuildPlan {
@@ -151,6 +152,7 @@ fn copy_text(f: &mut fmt::Formatter<'_>, copy: &CopyStep) -> fmt::Result {
                 let url = crate::fetch::url::redacted(url);
                 writeln!(f, "    url {url}{}{unpack}", checksum.unwrap_or_default())?;
             }
+            CopySource::Git(git) => writeln!(f, "    git {}", git_text(git))?,
             CopySource::Inline { name, content } => writeln!(f, "    inline {name} {content:?}")?,
         }
     }
@@ -167,6 +169,27 @@ fn copy_text(f: &mut fmt::Formatter<'_>, copy: &CopyStep) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+fn git_text(git: &GitSource) -> String {
+    let mut text = crate::fetch::url::redacted(&git.reference.with_name());
+    if git.subdir != "/" {
+        text.push_str(&format!(" directory {}", git.subdir));
+    }
+    if !git.reference.checksum.is_empty() {
+        text.push_str(&format!(" checksum {}", git.reference.checksum));
+    }
+    let by_commit = git.reference.fetch_by_commit;
+    let checkout = git.times == FileTimes::Checkout;
+    for (words, on) in [
+        (" by commit", by_commit),
+        (" with .git", git.keep_git_dir),
+        (" without submodules", !git.submodules),
+        (" as new as the checkout", checkout),
+    ] {
+        text.push_str(if on { words } else { "" });
+    }
+    text
 }
 
 fn source_text(source: &Source) -> String {

@@ -11,6 +11,7 @@ use runtime::NoEmulator;
 use super::BaseError;
 use crate::execute::StepError;
 use crate::fetch::ChecksumError;
+use crate::fetch::git::GitRefError;
 use crate::quirk::Quirk;
 use crate::request::Entitlement;
 
@@ -142,6 +143,14 @@ pub enum PlanErrorKind {
     ChecksumOfSeveral,
     #[error("checksum requires HTTP(S) or Git sources")]
     ChecksumOfLocal,
+    #[error(transparent)]
+    Git(#[from] GitRefError),
+    #[error("inconsistent keep-git-dir configuration")]
+    KeepGitDir,
+    #[error("checksum mismatch {flag:?} != {query:?}")]
+    ChecksumTwice { flag: String, query: String },
+    #[error("invalid checksum {checksum} for Git URL, expected hex commit hash")]
+    GitChecksum { checksum: String },
     #[error("invalid checksum {text:?}: {source}")]
     Checksum { text: String, source: ChecksumError },
     #[error("onbuild trigger should be a single expression: `{trigger}`")]
@@ -178,6 +187,11 @@ impl PlanErrorKind {
                     .into(),
             ),
             PlanErrorKind::NothingToRun => Some("give RUN a command".into()),
+            PlanErrorKind::CopyGit => Some("ADD takes repositories".into()),
+            PlanErrorKind::Git(error) => error.hint().map(Cow::from),
+            PlanErrorKind::KeepGitDir => {
+                Some("the flag and the address disagree: leave one of them out".into())
+            }
             PlanErrorKind::CopyUrl => Some("ADD takes URLs".into()),
             PlanErrorKind::BlankBase { .. } => {
                 Some("give the ARG a default before the first FROM, or pass --build-arg".into())

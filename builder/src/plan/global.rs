@@ -12,7 +12,7 @@ use super::room::Room;
 use super::{BaseImages, Context, ExpandedFrom, PlanError, PlanErrorKind, ResultExt, warnings};
 use crate::named_context;
 use crate::progress::Warning;
-use crate::request::BuildRequest;
+use crate::request::{BuildRequest, ContextSource};
 use crate::scope::{self, Variables};
 
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -31,7 +31,7 @@ pub(super) fn resolve<'a>(
     warnings::check_default_bases(dockerfile, &defaults, warnings);
     let mut build_args = request.build_args.clone();
     let Globals { mut variables, uses } = global_arguments(dockerfile, defaults, &build_args)?;
-    let epoch = epoch(dockerfile, request, &mut variables, &mut build_args)?;
+    let epoch = epoch(dockerfile, request, images, &mut variables, &mut build_args)?;
     let mut context = Context {
         dockerfile,
         request,
@@ -165,10 +165,11 @@ fn expand_global(
 fn epoch(
     dockerfile: &Dockerfile,
     request: &BuildRequest,
+    images: &dyn BaseImages,
     globals: &mut Variables,
     build_args: &mut BTreeMap<String, String>,
 ) -> Result<Option<i64>, PlanError> {
-    let named = named_epoch(dockerfile, request, globals, build_args)?;
+    let named = named_epoch(dockerfile, request, images, globals, build_args)?;
     if named.is_none() && request.reproducible {
         build_args.insert(EPOCH.to_owned(), "0".to_owned());
         return Ok(Some(0));
@@ -176,18 +177,20 @@ fn epoch(
     Ok(named)
 }
 
-/// SOURCE_DATE_EPOCH of the request, else of a global ARG. Where it names a source that has no time
-/// (a local context), there is none, and the argument is as if it were not set.
+/// SOURCE_DATE_EPOCH of the request, else of a global ARG. It may name a context, whose time it is then: that of a
+/// commit, of a file on a server, of the newest file in an archive. A context without a time (a directory) is as if
+/// the argument were not set.
 fn named_epoch(
     dockerfile: &Dockerfile,
     request: &BuildRequest,
+    images: &dyn BaseImages,
     globals: &mut Variables,
     build_args: &mut BTreeMap<String, String>,
 ) -> Result<Option<i64>, PlanError> {
     let given = build_args.get(EPOCH).cloned();
     let default = || globals.get(EPOCH).filter(|value| !value.is_empty()).map(str::to_owned);
     let Some(value) = given.or_else(default) else { return Ok(None) };
-    let seconds = epoch_seconds(dockerfile, request, &value)?;
+    let seconds = epoch_seconds(dockerfile, request, images, &value)?;
     match seconds {
         Some(seconds) => {
             if let Some(argument) = build_args.get_mut(EPOCH) {
@@ -208,10 +211,27 @@ fn named_epoch(
 fn epoch_seconds(
     dockerfile: &Dockerfile,
     request: &BuildRequest,
+    images: &dyn BaseImages,
     value: &str,
 ) -> Result<Option<i64>, PlanError> {
-    if value.is_empty() || value == "context" || named_context::find(request, value).is_some() {
+    if value.is_empty() {
         return Ok(None);
+    }
+    if value == "context" {
+        return Ok(match &request.context {
+            ContextSource::Dir(_) => None,
+            ContextSource::Fetched(fetched) => fetched.time(),
+            ContextSource::Empty { time } => *time,
+        });
+    }
+    if let Some(key) = named_context::find(request, value) {
+        let failed = |source| PlanErrorKind::Base {
+            name: key.clone(),
+            canonical: format!("build context `{key}`"),
+            suggestion: None,
+            source,
+        };
+        return Ok(images.time_of_context(&key).map_err(failed)?);
     }
     if let Ok(seconds) = value.parse() {
         return Ok(Some(seconds));

@@ -88,6 +88,9 @@ pub trait BaseImages {
 
     /// The configuration of a named context by its key in the request; none for a plain directory.
     fn named(&self, name: &str, platform: &Platform) -> Result<Option<ImageConfig>, BaseError>;
+
+    /// When a named context was made, in seconds since 1970; none for what has no such time, as directories.
+    fn time_of_context(&self, name: &str) -> Result<Option<i64>, BaseError>;
 }
 
 /// Why a base image is not available; becomes the source of a [`PlanError`] with the place of its FROM.

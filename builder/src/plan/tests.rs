@@ -9,7 +9,7 @@ use crate::request::{BuildRequest, ContextSource, NetworkMode, NoCache, SourceTe
 pub(crate) fn request() -> BuildRequest {
     BuildRequest {
         dockerfile: SourceText { name: "Dockerfile".to_owned(), text: Vec::new() },
-        context: ContextSource::Empty,
+        context: ContextSource::Empty { time: None },
         dockerignore: None,
         target: None,
         build_args: BTreeMap::new(),
@@ -27,6 +27,7 @@ pub(crate) fn request() -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: crate::fetch::HttpSettings::default(),
+        git: crate::fetch::GitSettings::default(),
         outputs: Vec::new(),
         reproducible: false,
         rewrite_timestamps: true,

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use store::{Image, ImageConfig, Platform, Reference, Store, StoreError};
 
 use super::filesystem::BaseImage;
+use super::remotes::Remotes;
+use crate::cancel::Cancel;
 use crate::execute::StepError;
 use crate::plan::{BaseError, BaseImages};
 use crate::request::{BuildRequest, NamedContext};
@@ -15,12 +17,19 @@ use crate::request::{BuildRequest, NamedContext};
 pub(super) struct Images<'a> {
     store: &'a Store,
     request: &'a BuildRequest,
+    remotes: &'a Remotes<'a>,
+    cancel: &'a Cancel,
     found: Mutex<HashMap<(String, String), Arc<BaseImage>>>,
 }
 
 impl<'a> Images<'a> {
-    pub(super) fn new(store: &'a Store, request: &'a BuildRequest) -> Images<'a> {
-        Images { store, request, found: Mutex::default() }
+    pub(super) fn new(
+        store: &'a Store,
+        request: &'a BuildRequest,
+        remotes: &'a Remotes<'a>,
+        cancel: &'a Cancel,
+    ) -> Images<'a> {
+        Images { store, request, remotes, cancel, found: Mutex::default() }
     }
 
     pub(super) fn by_name(
@@ -46,8 +55,10 @@ impl<'a> Images<'a> {
             _ => Err(missing(key)),
         };
         match self.request.named_contexts.get(key) {
-            Some(NamedContext::Dir(_) | NamedContext::Fetched(_)) => Ok(None),
-            _ => self.shared(format!("context {key}"), platform, load).map(Some),
+            Some(NamedContext::Image(_) | NamedContext::OciLayout { .. }) | None => {
+                self.shared(format!("context {key}"), platform, load).map(Some)
+            }
+            Some(_) => Ok(None),
         }
     }
 
@@ -94,5 +105,8 @@ impl BaseImages for Images<'_> {
 
     fn named(&self, name: &str, platform: &Platform) -> Result<Option<ImageConfig>, BaseError> {
         Ok(self.by_context(name, platform)?.map(|base| base.image.config.clone()))
+    }
+    fn time_of_context(&self, name: &str) -> Result<Option<i64>, BaseError> {
+        Ok(self.remotes.context(name, self.cancel)?.and_then(|fetched| fetched.time()))
     }
 }

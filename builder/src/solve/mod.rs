@@ -5,6 +5,7 @@ pub(crate) mod filesystem;
 mod images;
 mod make;
 mod mounts;
+mod remotes;
 mod seal;
 mod session;
 mod stage;
@@ -28,6 +29,7 @@ use crate::request::{BuildRequest, Output};
 use crate::step::StageId;
 use filesystem::Filesystem;
 use images::Images;
+use remotes::Remotes;
 use session::{Permits, Session, StepSlots, Surroundings};
 
 pub(crate) fn build(
@@ -38,7 +40,8 @@ pub(crate) fn build(
     cancel: &Cancel,
 ) -> Result<BuiltImage, BuildError> {
     let names = names(request)?;
-    let images = Images::new(store, request);
+    let remotes = Remotes::new(store, request);
+    let images = Images::new(store, request, &remotes, cancel);
     let mut warnings = Vec::new();
     let plans = plan(request, &images, &mut warnings);
     warnings.extend(rewriting_nothing(request, plans.as_deref().unwrap_or_default()));
@@ -51,7 +54,7 @@ pub(crate) fn build(
     let wants_other = request.outputs.iter().any(|output| output.clamps(clamp) != clamp);
     for plan in &plans {
         let surroundings =
-            Surroundings { zygote, progress, images: &images, ids: &ids, steps: &slots };
+            Surroundings { zygote, progress, images: &images, remotes: &remotes, ids: &ids, steps: &slots };
         let session = Session::new(request, plan, store, surroundings)?;
         let filesystem = solve(&session, cancel)?;
         let built = |clamp| commit::parts(store, &filesystem, plan, clamp).map_err(commit_error);

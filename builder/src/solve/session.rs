@@ -12,6 +12,7 @@ use store::{ActiveSnapshot, Platform, Snapshotter, Store};
 
 use super::filesystem::{Filesystem, Layer};
 use super::images::Images;
+use super::remotes::Remotes;
 use crate::cache::{Cache, StepKey};
 use crate::cancel::Cancel;
 use crate::context::Context;
@@ -20,7 +21,6 @@ use crate::context::ignore::Ignore;
 use crate::error::BuildError;
 use crate::execute::source::{InlineFile, Source as Files, StageSource};
 use crate::execute::{StepError, copy};
-use crate::fetch::Http;
 use crate::plan::{Base, BuildPlan};
 use crate::progress::{BuildEvent, Progress, ProgressId};
 use crate::request::{BuildRequest, ContextSource, NamedContext};
@@ -38,7 +38,7 @@ pub(super) struct Session<'a> {
     pub(super) images: &'a Images<'a>,
     pub(super) cache: Cache,
     pub(super) snapshotter: Arc<dyn Snapshotter>,
-    http: Http,
+    pub(super) remotes: &'a Remotes<'a>,
     /// Set by the caller's [`Cancel`] and by the first failure.
     pub(super) stop: Cancel,
     ids: &'a AtomicU64,
@@ -110,6 +110,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) zygote: Option<&'a Zygote>,
     pub(super) progress: &'a dyn Progress,
     pub(super) images: &'a Images<'a>,
+    pub(super) remotes: &'a Remotes<'a>,
     /// The number of the next step; goes on from one platform to the next.
     pub(super) ids: &'a AtomicU64,
     pub(super) steps: &'a StepSlots,
@@ -134,7 +135,7 @@ impl<'a> Session<'a> {
             images: surroundings.images,
             cache: Cache::open(store)?,
             snapshotter: store.snapshotter(),
-            http: Http::new(&request.http),
+            remotes: surroundings.remotes,
             stop: Cancel::default(),
             ids: surroundings.ids,
             cached: AtomicUsize::default(),
@@ -158,8 +159,10 @@ impl<'a> Session<'a> {
             store: self.store,
             cancel: &self.stop,
             now: self.now,
-            http: &self.http,
+            http: &self.remotes.http,
+            git: &self.remotes.git,
             secrets: &self.request.secrets,
+            ssh: &self.request.ssh,
         }
     }
 
@@ -250,15 +253,19 @@ impl<'a> Session<'a> {
     }
 
     fn directory(&self, source: &Source) -> Result<Arc<dyn Files>, StepError> {
+        let fetched = match source {
+            Source::Named(key) => self.remotes.context(key, &self.stop)?,
+            _ => None,
+        };
         let (path, lasting) = match (source, &self.request.context) {
-            (Source::Named(key), _) => match self.request.named_contexts.get(key) {
-                Some(NamedContext::Dir(path)) => (path.as_path(), true),
-                Some(NamedContext::Fetched(fetched)) => (fetched.path(), false),
-                _ => return Ok(Arc::new(nothing())),
+            (Source::Named(key), _) => match (self.request.named_contexts.get(key), &fetched) {
+                (Some(NamedContext::Dir(path)), _) => (path.as_path(), true),
+                (_, Some(fetched)) => (fetched.path(), false),
+                _ => return Ok(Arc::new(InlineFile::nothing())),
             },
             (_, ContextSource::Dir(path)) => (path.as_path(), true),
             (_, ContextSource::Fetched(fetched)) => (fetched.path(), false),
-            (_, ContextSource::Empty) => return Ok(Arc::new(nothing())),
+            (_, ContextSource::Empty { .. }) => return Ok(Arc::new(InlineFile::nothing())),
         };
         let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(context) = contexts.get(source) {
@@ -300,9 +307,4 @@ impl<'a> Session<'a> {
         let contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
         contexts.values().for_each(|context| context.save_index());
     }
-}
-
-/// A tree without files.
-fn nothing() -> InlineFile {
-    InlineFile { name: Vec::new(), content: Vec::new(), mtime: 0 }
 }

@@ -21,6 +21,10 @@ pub struct FakeImages {
 }
 
 impl BaseImages for FakeImages {
+    fn time_of_context(&self, _name: &str) -> Result<Option<i64>, BaseError> {
+        Ok(None)
+    }
+
     fn image(&self, name: &str, platform: &Platform) -> Result<ImageConfig, BaseError> {
         if let Some(config) = self.known.get(name) {
             return Ok(config.clone());
@@ -52,7 +56,7 @@ pub fn busybox(platform: &Platform) -> ImageConfig {
 pub fn request(dockerfile: &[u8]) -> BuildRequest {
     BuildRequest {
         dockerfile: SourceText { name: "Dockerfile".to_owned(), text: dockerfile.to_vec() },
-        context: ContextSource::Empty,
+        context: ContextSource::Empty { time: None },
         dockerignore: None,
         target: None,
         build_args: BTreeMap::new(),
@@ -70,6 +74,7 @@ pub fn request(dockerfile: &[u8]) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
+        git: builder::fetch::GitSettings::default(),
         outputs: Vec::new(),
         reproducible: false,
         rewrite_timestamps: true,

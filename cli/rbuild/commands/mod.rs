@@ -33,6 +33,8 @@ mod version;
 
 use ::store::{Digest, Image, Platform, Store, StoreError};
 use anyhow::Result;
+use builder::fetch::FetchError;
+use builder::fetch::git::GitRefError;
 use cli::Exit;
 use cli::environment::Environment;
 use cli::format::TemplateError;
@@ -117,13 +119,13 @@ fn report_of(error: &anyhow::Error) -> Report {
         return error.report();
     }
     let report = Report::of(error.as_ref());
-    let of_store = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<StoreError>().and_then(StoreError::hint)
-    };
-    let of_container = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<ContainerError>().and_then(ContainerError::hint).map(str::to_owned)
-    };
-    let hint = error.chain().find_map(|cause| of_store(cause).or_else(|| of_container(cause)));
+    let hint = error.chain().find_map(|cause| {
+        let of_store = || cause.downcast_ref::<StoreError>()?.hint();
+        let of_git = || cause.downcast_ref::<GitRefError>()?.hint();
+        let of_fetch = || cause.downcast_ref::<FetchError>()?.hint();
+        let of_container = || cause.downcast_ref::<ContainerError>()?.hint().map(str::to_owned);
+        of_store().or_else(of_git).or_else(of_fetch).or_else(of_container)
+    });
     match hint {
         Some(hint) => report.hint(hint),
         None => report,

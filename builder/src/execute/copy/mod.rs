@@ -12,8 +12,8 @@ use store::tree::Tree;
 use sys::RootDir;
 
 use super::source::{
-    DownloadedFile, InlineFile, Node, NodeKind, Selection, Source, SourceError, Wanted, as_path,
-    clean, parent_and_name, select,
+    CheckedOut, DownloadedFile, InlineFile, Node, NodeKind, Selection, Source, SourceError, Wanted,
+    as_path, clean, parent_and_name, select,
 };
 use super::target::{Ownership, Placed, Target};
 use super::{NewLayer, StepError, layer, owners};
@@ -21,9 +21,10 @@ use crate::cache::{Inputs, KeyBuilder};
 use crate::cancel::Cancel;
 use crate::chmod::Chmod;
 use crate::context::ignore::Ignore;
-use crate::fetch::{self, Access, Checksum, Http, RemoteFile};
-use crate::request::Secret;
-use crate::step::{CopySource, CopyStep};
+use crate::fetch::git::Commit;
+use crate::fetch::{self, Access, Checksum, Git, Http, RemoteFile};
+use crate::request::{Secret, SshAgent};
+use crate::step::{CopySource, CopyStep, GitSource};
 use place::place;
 pub(crate) use quirks::quirks;
 use unpack::{Scratch, try_unpack};
@@ -36,13 +37,15 @@ pub(crate) struct Setting<'a> {
     /// Time of what has no time of its own, in seconds since 1970.
     pub(crate) now: i64,
     pub(crate) http: &'a Http,
+    pub(crate) git: &'a Git,
     pub(crate) secrets: &'a [Secret],
+    pub(crate) ssh: &'a [SshAgent],
 }
 
 impl Setting<'_> {
     fn access(&self) -> Access<'_> {
-        let Setting { store, cancel, http, secrets, .. } = *self;
-        Access { http, secrets, store, cancel }
+        let Setting { store, cancel, http, git, secrets, ssh, .. } = *self;
+        Access { http, git, secrets, ssh, store, cancel }
     }
 
     pub(super) fn check(&self) -> Result<(), StepError> {
@@ -53,12 +56,19 @@ impl Setting<'_> {
 /// A source, and what of it is copied.
 type Found = (Arc<dyn Source>, Vec<Selection>);
 
+/// A source that is fetched only if the step has to be executed.
+#[derive(Debug)]
+enum Remote {
+    File(DownloadedFile),
+    Commit(Commit),
+}
+
 /// A COPY or ADD whose sources have been looked up.
 #[derive(Debug, Default)]
 pub(crate) struct Prepared {
     sources: Vec<Found>,
     /// Those of the sources that come from servers, by their number.
-    remote: BTreeMap<usize, DownloadedFile>,
+    remote: BTreeMap<usize, Remote>,
     pub(crate) inputs: Inputs,
 }
 
@@ -76,7 +86,14 @@ pub(crate) fn prepare(
                 let file = remote(url, checksum.as_ref(), number, setting, &mut prepared.inputs)?;
                 // What stands here only has the name, until the file is needed.
                 prepared.sources.push(inline(&file.name, &[], 0)?);
-                prepared.remote.insert(number, file);
+                prepared.remote.insert(number, Remote::File(file));
+                continue;
+            }
+            CopySource::Git(git) => {
+                let commit = commit(git, number, setting, &mut prepared.inputs)?;
+                // Stands for the directory until it is needed.
+                prepared.sources.push(single(Arc::new(InlineFile::nothing()), b"")?);
+                prepared.remote.insert(number, Remote::Commit(commit));
                 continue;
             }
             CopySource::Path(path) => {
@@ -131,6 +148,25 @@ fn remote(
     Ok(DownloadedFile::pending(name, remote))
 }
 
+/// The commit stands for the files. What `.git` says depends on more.
+fn commit(
+    git: &GitSource,
+    number: usize,
+    setting: &Setting<'_>,
+    inputs: &mut Inputs,
+) -> Result<Commit, StepError> {
+    let commit = setting.git.resolve(&git.reference, &setting.access())?;
+    let mut key = KeyBuilder::new("commit").part(commit.id().as_bytes());
+    if git.keep_git_dir {
+        let name = commit.name.as_deref().unwrap_or_default();
+        let remote = fetch::url::redacted(&git.reference.remote);
+        key = key.part(commit.object.as_bytes()).part(name.as_bytes()).part(remote.as_bytes());
+    }
+    // By whichever name: a branch and a hash may mean the same.
+    inputs.fact(format!("source {}: the commit", number + 1), key.finish());
+    Ok(commit)
+}
+
 fn inline(name: &[u8], content: &[u8], mtime: i64) -> Result<Found, StepError> {
     single(Arc::new(InlineFile { name: name.to_vec(), content: content.to_vec(), mtime }), name)
 }
@@ -147,15 +183,49 @@ fn single(source: Arc<dyn Source>, name: &[u8]) -> Result<Found, StepError> {
     Ok((source, vec![selection]))
 }
 
-/// The sources with the files of servers, downloaded now at the latest.
-fn fetched(prepared: &Prepared, setting: &Setting<'_>) -> Result<Vec<Found>, StepError> {
+/// The sources with what comes from servers, fetched now at the latest.
+fn fetched(
+    step: &CopyStep,
+    prepared: &Prepared,
+    setting: &Setting<'_>,
+) -> Result<Vec<Found>, StepError> {
     let mut sources = prepared.sources.clone();
-    for (number, file) in &prepared.remote {
-        let file = file.fetch(&setting.access())?;
-        let name = file.name.clone();
-        sources[*number] = single(Arc::new(file), &name)?;
+    for (number, remote) in &prepared.remote {
+        sources[*number] = match (remote, &step.sources[*number]) {
+            (Remote::File(file), _) => {
+                let file = file.fetch(&setting.access())?;
+                let name = file.name.clone();
+                single(Arc::new(file), &name)?
+            }
+            (Remote::Commit(commit), CopySource::Git(git)) => {
+                check_out(step, git, commit, setting)?
+            }
+            // What is a commit was prepared of a repository.
+            (Remote::Commit(_), _) => continue,
+        };
     }
     Ok(sources)
+}
+
+fn check_out(
+    step: &CopyStep,
+    git: &GitSource,
+    commit: &Commit,
+    setting: &Setting<'_>,
+) -> Result<Found, StepError> {
+    let extent = fetch::git::Extent {
+        keep_git_dir: git.keep_git_dir,
+        submodules: git.submodules,
+        subdir: &git.subdir,
+        times: git.times,
+    };
+    let fetched = setting.git.check_out(&git.reference, commit, extent, &setting.access())?;
+    let path = fetched.path().to_owned();
+    let source =
+        CheckedOut::open(fetched).map_err(|source| StepError::Directory { path, source })?;
+    let excludes = Ignore::new(&step.excludes).map_err(|source| StepError::Exclude { source })?;
+    let selections = select(&source, Wanted::Path(b"/"), &excludes)?;
+    Ok((Arc::new(source), selections))
 }
 
 /// The directory a source names gives only what is in it, so its own owner and mode do not count.
@@ -246,7 +316,7 @@ fn arrange(
         chmod: step.chmod.as_deref().map(Chmod::parse).transpose()?,
         time: step.created,
     };
-    let sources = fetched(prepared, setting)?;
+    let sources = fetched(step, prepared, setting)?;
     let made_at = step.created.or_else(|| newest(&sources)).unwrap_or(setting.now);
     let mut target = if step.link {
         Target::linked(below.clone(), ownership, made_at)
@@ -258,7 +328,7 @@ fn arrange(
         let unpack = match wanted {
             CopySource::Path(_) => step.unpack,
             CopySource::Url { unpack, .. } => *unpack,
-            CopySource::Parents { .. } | CopySource::Inline { .. } => false,
+            CopySource::Parents { .. } | CopySource::Git(_) | CopySource::Inline { .. } => false,
         };
         for selection in selections {
             if unpack

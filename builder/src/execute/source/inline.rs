@@ -16,6 +16,13 @@ pub(crate) struct InlineFile {
     pub(crate) mtime: i64,
 }
 
+impl InlineFile {
+    /// A tree without files.
+    pub(crate) fn nothing() -> InlineFile {
+        InlineFile { name: Vec::new(), content: Vec::new(), mtime: 0 }
+    }
+}
+
 impl Source for InlineFile {
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, SourceError> {
         let (kind, mode) = if path.is_empty() {

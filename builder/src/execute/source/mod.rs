@@ -3,6 +3,7 @@
 //! All of them are trees of [`Node`]s under canonical paths: `a/b`, no slash at either end, the
 //! root is the empty path. A path is taken literally here; links are followed in [`resolve`].
 
+mod checked_out;
 mod downloaded;
 mod inline;
 mod resolve;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
 
+pub(crate) use checked_out::CheckedOut;
 pub(crate) use downloaded::DownloadedFile;
 pub(crate) use inline::InlineFile;
 pub(crate) use resolve::{Link, TooManyLinks, clean, join, parent_and_name, resolve};

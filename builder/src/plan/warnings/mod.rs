@@ -16,7 +16,7 @@ pub(super) use file::{
 };
 pub(super) use stage::{
     SeenOnce, check_ignored, check_json_form, check_legacy_pairs, check_ports, check_secret,
-    check_undefined, link_beside_chmod, relative_workdir,
+    check_undefined, ignored_keep_git_dir, link_beside_chmod, relative_workdir,
 };
 
 use super::{PlanError, PlanErrorKind};

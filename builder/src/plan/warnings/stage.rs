@@ -87,6 +87,11 @@ pub(in crate::plan) fn link_beside_chmod(span: Span, warnings: &mut Vec<Warning>
     warnings.push(Warning::quirk(Quirk::LinkBesideChmod, message, span));
 }
 
+pub(in crate::plan) fn ignored_keep_git_dir(why: &str, span: Span, warnings: &mut Vec<Warning>) {
+    let message = format!("BuildKit ignores `--keep-git-dir` here: {why}");
+    warnings.push(Warning::quirk(Quirk::IgnoredFlag, message, span));
+}
+
 pub(in crate::plan) fn relative_workdir(path: &str, span: Span, warnings: &mut Vec<Warning>) {
     let message =
         format!("Relative workdir {path:?} can have unexpected results if the base image changes");

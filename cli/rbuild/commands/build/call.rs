@@ -4,10 +4,8 @@ use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
 use cli::report::{checks, outline};
 use cli::{Exit, output};
-use store::Store;
 
-use super::fetch::Fetcher;
-use super::{check, context, failure, fields, request, source};
+use super::{check, failure, fields, source, unbuilt_request};
 use crate::args::{BuildArgs, CheckFormat};
 
 /// What is asked, and how the answer is printed.
@@ -111,8 +109,7 @@ pub(super) fn answer(args: &BuildArgs, call: Call, environment: &Environment) ->
 }
 
 fn show_outline(args: &BuildArgs, form: Form, environment: &Environment) -> Result<Exit> {
-    let fetcher = Fetcher::new(None, &args.secrets, environment);
-    let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
+    let request = unbuilt_request(args, environment)?;
     let (source, store) = (source(&request), check::existing_store(environment));
     let (found, remarks) = match builder::outline(&request, store.as_ref()) {
         Ok(found) => found,
@@ -132,8 +129,7 @@ fn show_outline(args: &BuildArgs, form: Form, environment: &Environment) -> Resu
 }
 
 fn show_targets(args: &BuildArgs, form: Form, environment: &Environment) -> Result<Exit> {
-    let fetcher = Fetcher::new(None::<&Store>, &args.secrets, environment);
-    let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
+    let request = unbuilt_request(args, environment)?;
     let source = source(&request);
     let dockerfile = match parser::parse(&request.dockerfile.text) {
         Ok(dockerfile) => dockerfile,

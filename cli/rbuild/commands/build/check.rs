@@ -8,8 +8,7 @@ use cli::{Exit, output};
 use parser::Source;
 use store::Store;
 
-use super::fetch::Fetcher;
-use super::{context, failure, request, source};
+use super::{failure, source, unbuilt_request};
 use crate::args::{BuildArgs, CheckArgs, CheckFormat};
 
 pub(crate) fn run(args: &CheckArgs, environment: &Environment) -> Result<Exit> {
@@ -48,8 +47,7 @@ pub(super) fn check(
     rules: Rules,
     environment: &Environment,
 ) -> Result<Exit> {
-    let fetcher = Fetcher::new(None, &args.secrets, environment);
-    let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
+    let request = unbuilt_request(args, environment)?;
     let source = source(&request);
     let store = existing_store(environment);
     let mut checked = builder::check(&request, store.as_ref());

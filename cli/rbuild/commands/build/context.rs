@@ -1,18 +1,18 @@
 //! The build context and the Dockerfile: which files the arguments mean.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use builder::fetch::Fetched;
-use builder::fetch::url::{is_git, is_url, redacted};
+use builder::fetch::url::{is_url, redacted};
+use builder::fetch::{Fetched, Streamed};
 use builder::request::{ContextSource, SourceText};
 use cli::report::Report;
 
-use super::fetch::{Fetcher, Streamed};
+use super::fetch::Fetcher;
+use super::git;
 use crate::args::BuildArgs;
-use crate::commands::dockerfile;
 
 /// What a build reads its files from.
 #[derive(Debug)]
@@ -29,25 +29,32 @@ pub(super) fn read(args: &BuildArgs, fetcher: &Fetcher<'_>) -> Result<Inputs> {
         return from_stdin(args, fetcher);
     }
     let text = args.context.to_string_lossy();
-    refuse_git(&text)?;
+    if let Some(git) = git::repository(&text)? {
+        return of_fetched(args, fetcher.repository(&git, keeps_git_dir(args))?, fetcher);
+    }
     if is_url(&text) {
-        return of_stream(
-            args,
-            args.file.is_some(),
-            fetcher.url(&text)?,
-            &format!("`{}`", redacted(&text)),
-        );
+        let origin = format!("`{}`", redacted(&text));
+        return of_stream(args, args.file.is_some(), fetcher.url(&text)?, &origin, fetcher);
     }
     if let Some(fetched) = fetcher.archive(&args.context)? {
-        return of_fetched(args, fetched);
+        return of_fetched(args, fetched, fetcher);
     }
-    of_directory(args, directory(&args.context)?)
+    of_directory(args, directory(&args.context)?, fetcher)
 }
 
-fn of_directory(args: &BuildArgs, context: PathBuf) -> Result<Inputs> {
+/// BuildKit's build argument for contexts that are repositories.
+fn keeps_git_dir(args: &BuildArgs) -> bool {
+    let given = args.build_args.iter().rev().filter_map(|arg| arg.split_once('='));
+    let mut values = given.filter(|(name, _)| *name == "BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+    values
+        .next()
+        .is_some_and(|(_, value)| matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"))
+}
+
+fn of_directory(args: &BuildArgs, context: PathBuf, fetcher: &Fetcher<'_>) -> Result<Inputs> {
     let path = match &args.file {
         Some(path) if path.as_os_str() == STDIN => {
-            let dockerfile = unnamed(dockerfile::read(path)?);
+            let dockerfile = unnamed(on_stdin(fetcher)?);
             let dockerignore = read_if_present(&context.join(".dockerignore"), ".dockerignore")?;
             return Ok(Inputs { context: ContextSource::Dir(context), dockerfile, dockerignore });
         }
@@ -60,10 +67,17 @@ fn of_directory(args: &BuildArgs, context: PathBuf) -> Result<Inputs> {
     Ok(Inputs { context: ContextSource::Dir(context), dockerfile, dockerignore })
 }
 
-/// Everything is read from the archive, but a Dockerfile on stdin.
-fn of_fetched(args: &BuildArgs, fetched: Fetched) -> Result<Inputs> {
+fn on_stdin(fetcher: &Fetcher<'_>) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = fetcher.stdin().read_to_end(&mut bytes);
+    read.context("cannot read the Dockerfile from stdin")?;
+    Ok(bytes)
+}
+
+/// Everything is read from the archive or repository, but a Dockerfile on stdin.
+fn of_fetched(args: &BuildArgs, fetched: Fetched, fetcher: &Fetcher<'_>) -> Result<Inputs> {
     let dockerfile = match &args.file {
-        Some(path) if path.as_os_str() == STDIN => unnamed(dockerfile::read(path)?),
+        Some(path) if path.as_os_str() == STDIN => unnamed(on_stdin(fetcher)?),
         asked => {
             let path = asked.as_deref().unwrap_or(Path::new("Dockerfile"));
             let mut text = fetched.read(path)?;
@@ -92,16 +106,6 @@ fn unnamed(text: Vec<u8>) -> SourceText {
 fn file_name(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| "Dockerfile".to_owned())
-}
-
-fn refuse_git(text: &str) -> Result<()> {
-    if is_git(text) || text.starts_with("github.com/") {
-        bail!(
-            "the build context `{}` is a git repository, which is not supported; clone it",
-            redacted(text)
-        );
-    }
-    Ok(())
 }
 
 fn directory(path: &Path) -> Result<PathBuf> {
@@ -141,25 +145,31 @@ fn read_if_present(path: &Path, name: &str) -> Result<Option<SourceText>> {
 
 /// `rbuild build -`: a context as an archive, or a Dockerfile, which builds without any files.
 fn from_stdin(args: &BuildArgs, fetcher: &Fetcher<'_>) -> Result<Inputs> {
-    let streamed = fetcher.stream(io::stdin(), "the archive on stdin")?;
+    let streamed = fetcher.stream()?;
     let asks_stdin = args.file.as_ref().is_some_and(|file| file.as_os_str() == STDIN);
     if asks_stdin && matches!(streamed, Streamed::Archive(_)) {
         bail!("stdin cannot be both the build context and the Dockerfile");
     }
     // A Dockerfile that is stdin may be named so.
     let named = args.file.is_some() && !asks_stdin;
-    of_stream(args, named, streamed, "stdin")
+    of_stream(args, named, (streamed, None), "stdin", fetcher)
 }
 
 /// A Dockerfile alone is built without any files.
-fn of_stream(args: &BuildArgs, named: bool, streamed: Streamed, origin: &str) -> Result<Inputs> {
+fn of_stream(
+    args: &BuildArgs,
+    named: bool,
+    (streamed, time): (Streamed, Option<i64>),
+    origin: &str,
+    fetcher: &Fetcher<'_>,
+) -> Result<Inputs> {
     match streamed {
-        Streamed::Archive(fetched) => of_fetched(args, fetched),
+        Streamed::Archive(fetched) => of_fetched(args, fetched, fetcher),
         Streamed::Text(_) if named => {
             bail!("`--file` names a file of the build context, but {origin} is a Dockerfile")
         }
         Streamed::Text(text) => Ok(Inputs {
-            context: ContextSource::Empty,
+            context: ContextSource::Empty { time },
             dockerfile: unnamed(text),
             dockerignore: None,
         }),

@@ -2,44 +2,49 @@
 //! becomes, is opened when the first such thing is met: a check of a directory needs none.
 
 use std::cell::OnceCell;
-use std::fs::File;
-use std::io::{Cursor, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use builder::Cancel;
-use builder::fetch::url::redacted;
-use builder::fetch::{self, Access, Fetched, Http};
+use builder::fetch::git::{Extent, FileTimes};
+use builder::fetch::{self, Access, Fetched, Git, GitRef, GitSettings, Http, Streamed};
+use builder::request::{Secret, SshAgent};
 use cli::environment::Environment;
 use store::Store;
 
-use super::{http, secret};
-
-/// As much as tells an archive from a text.
-const START: u64 = 4096;
+use super::interrupt::Stdin;
+use super::{http, secret, ssh};
+use crate::args::BuildArgs;
 
 pub(super) struct Fetcher<'a> {
     store: OnceCell<Store>,
     environment: &'a Environment,
-    /// `--secret` as typed: some are for servers.
-    secrets: &'a [String],
-}
-
-/// Something read from a stream.
-pub(super) enum Streamed {
-    Archive(Fetched),
-    Text(Vec<u8>),
+    cancel: &'a Cancel,
+    http: Http,
+    git: Git,
+    /// Some are for servers.
+    secrets: Vec<Secret>,
+    agents: Vec<SshAgent>,
 }
 
 impl<'a> Fetcher<'a> {
     /// `store` is the one that is open, if one is.
     pub(super) fn new(
         store: Option<&Store>,
-        secrets: &'a [String],
+        args: &BuildArgs,
         environment: &'a Environment,
-    ) -> Fetcher<'a> {
-        let store = store.map_or_else(OnceCell::new, |store| OnceCell::from(store.clone()));
-        Fetcher { store, environment, secrets }
+        cancel: &'a Cancel,
+    ) -> Result<Fetcher<'a>> {
+        let secrets = args.secrets.iter().map(|text| secret::parse(text, environment));
+        Ok(Fetcher {
+            store: store.map_or_else(OnceCell::new, |store| OnceCell::from(store.clone())),
+            environment,
+            cancel,
+            http: Http::new(&http::settings(environment)),
+            git: Git::new(&git_settings(environment)),
+            secrets: secrets.collect::<Result<_>>()?,
+            agents: ssh::agents(args, environment)?,
+        })
     }
 
     fn store(&self) -> Result<&Store> {
@@ -51,47 +56,53 @@ impl<'a> Fetcher<'a> {
         Ok(self.store.get_or_init(|| store))
     }
 
-    /// An archive is unpacked as it comes, anything else is a text.
-    pub(super) fn stream(&self, mut reader: impl Read + Send, origin: &str) -> Result<Streamed> {
-        let about = || format!("cannot read {origin}");
-        let mut start = Vec::new();
-        reader.by_ref().take(START).read_to_end(&mut start).with_context(about)?;
-        if fetch::looks_like_archive(&start) {
-            let whole = Cursor::new(start).chain(reader);
-            return Ok(Streamed::Archive(fetch::unpack(whole, origin, self.store()?)?));
-        }
-        reader.read_to_end(&mut start).with_context(about)?;
-        Ok(Streamed::Text(start))
+    fn access(&self) -> Result<Access<'_>> {
+        Ok(Access {
+            http: &self.http,
+            git: &self.git,
+            secrets: &self.secrets,
+            ssh: &self.agents,
+            store: self.store()?,
+            cancel: self.cancel,
+        })
+    }
+
+    pub(super) fn stdin(&self) -> Stdin {
+        Stdin::new(self.cancel)
+    }
+
+    /// What is on stdin.
+    pub(super) fn stream(&self) -> Result<Streamed> {
+        Ok(fetch::read_stream(self.stdin(), "the archive on stdin", self.store()?)?)
     }
 
     /// The archive at `path`, unpacked; none if it is a regular file of another kind or none at all.
     pub(super) fn archive(&self, path: &Path) -> Result<Option<Fetched>> {
-        if !path.is_file() {
+        if !path.is_file() || !fetch::is_archive_file(path)? {
             return Ok(None);
         }
-        let about = || format!("cannot read `{}`", path.display());
-        let mut file = File::open(path).with_context(about)?;
-        let mut start = Vec::new();
-        file.by_ref().take(START).read_to_end(&mut start).with_context(about)?;
-        if !fetch::looks_like_archive(&start) {
-            return Ok(None);
-        }
-        let origin = format!("`{}`", path.display());
-        let whole = Cursor::new(start).chain(file);
-        Ok(Some(fetch::unpack(whole, &origin, self.store()?)?))
+        Ok(Some(fetch::archive_file(path, self.store()?)?))
     }
 
-    /// What is at a URL: an archive is unpacked, anything else is a text.
-    pub(super) fn url(&self, url: &str) -> Result<Streamed> {
-        let secrets = self.secrets.iter().map(|text| secret::parse(text, self.environment));
-        let access = Access {
-            http: &Http::new(&http::settings(self.environment)),
-            secrets: &secrets.collect::<Result<Vec<_>>>()?,
-            store: self.store()?,
-            cancel: &Cancel::default(),
-        };
-        let download = fetch::download(url, &access)?;
-        let file = File::open(&download.path).context("cannot open the download")?;
-        self.stream(file, &format!("`{}`", redacted(url)))
+    /// What is at a URL, and when it was made.
+    pub(super) fn url(&self, url: &str) -> Result<(Streamed, Option<i64>)> {
+        Ok(fetch::read_url(url, &self.access()?)?)
     }
+
+    /// The files of a repository; with `.git` if that is said here and not otherwise in the address.
+    pub(super) fn repository(&self, git: &GitRef, keep_git_dir: bool) -> Result<Fetched> {
+        let access = self.access()?;
+        let commit = self.git.resolve(git, &access)?;
+        let extent = Extent {
+            keep_git_dir: git.keep_git_dir.unwrap_or(keep_git_dir),
+            submodules: git.submodules.unwrap_or(true),
+            subdir: &git.subdir,
+            times: git.times.unwrap_or(FileTimes::Commit),
+        };
+        Ok(self.git.check_out(git, &commit, extent, &access)?)
+    }
+}
+
+pub(super) fn git_settings(environment: &Environment) -> GitSettings {
+    GitSettings { search_path: environment.os("PATH").unwrap_or_default().to_owned() }
 }

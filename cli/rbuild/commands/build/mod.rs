@@ -6,6 +6,7 @@ mod context;
 pub(super) mod failure;
 mod fetch;
 mod fields;
+mod git;
 mod http;
 mod interrupt;
 pub(super) mod output;
@@ -41,11 +42,13 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     let engine = Engine::start(environment)?;
     let store = Store::open(&engine.locations.root, &engine.locations.state)?;
     workers.into_iter().for_each(|count| store.set_workers(count));
-    let fetcher = Fetcher::new(Some(&store), &args.secrets, environment);
-    let request = request::resolve(args, context::read(args, &fetcher)?, &fetcher, environment)?;
-    snapshots::choose(&store, engine.zygote(), environment)?;
     let cancel = Cancel::default();
     interrupt::watch(&cancel)?;
+    let request = match request(args, Some(&store), environment, &cancel) {
+        Err(_) if cancel.is_cancelled() => return Ok(interrupted()),
+        request => request?,
+    };
+    snapshots::choose(&store, engine.zygote(), environment)?;
     let display = Display::start(mode, environment.colour_wanted());
     let built = builder::build(&request, &store, engine.zygote(), &display, &cancel);
     let outcome = display.finish();
@@ -64,15 +67,33 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
             result::show(args, mode, &built)?;
             Ok(Exit::Success)
         }
-        Err(_) if cancel.is_cancelled() => {
-            report::Report::error("the build was interrupted").print();
-            Ok(Exit::Interrupted)
-        }
+        Err(_) if cancel.is_cancelled() => Ok(interrupted()),
         Err(error) => {
             failure::print(&error, &source, &outcome.failed);
             Ok(Exit::Failure)
         }
     }
+}
+
+/// Reads what the build starts from; contexts that are elsewhere are fetched.
+fn request(
+    args: &BuildArgs,
+    store: Option<&Store>,
+    environment: &Environment,
+    cancel: &Cancel,
+) -> Result<BuildRequest> {
+    let fetcher = Fetcher::new(store, args, environment, cancel)?;
+    request::resolve(args, context::read(args, &fetcher)?, environment)
+}
+
+/// For those who only look at a request.
+fn unbuilt_request(args: &BuildArgs, environment: &Environment) -> Result<BuildRequest> {
+    request(args, None, environment, &Cancel::default())
+}
+
+fn interrupted() -> Exit {
+    report::Report::error("the build was interrupted").print();
+    Exit::Interrupted
 }
 
 /// The option, else docker's variable, else what suits stderr.

@@ -6,26 +6,25 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use builder::BuildRequest;
-use builder::fetch::url::{is_git, is_url, redacted};
+use builder::fetch::is_archive_file;
+use builder::fetch::url::is_url;
 use builder::request::{Entitlement, NamedContext, NetworkMode, NoCache, Output, Ulimit};
 use cli::environment::Environment;
 use store::Reference;
 
 use super::context::Inputs;
-use super::fetch::{Fetcher, Streamed};
+use super::fetch::git_settings;
 use super::output::{self, Asked};
-use super::{http, secret, ssh};
+use super::{git, http, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
 
 pub(super) fn resolve(
     args: &BuildArgs,
     inputs: Inputs,
-    fetcher: &Fetcher<'_>,
     environment: &Environment,
 ) -> Result<BuildRequest> {
     let secrets = args.secrets.iter().map(|text| secret::parse(text, environment));
-    let agents = args.ssh.iter().map(|text| ssh::parse(text, environment));
     let (outputs, rewrite_timestamps) = outputs(&args.outputs)?;
     let platforms = args.platform.iter().flat_map(|list| list.split(','));
     Ok(BuildRequest {
@@ -39,7 +38,7 @@ pub(super) fn resolve(
         tags: tags(&args.tag)?,
         no_cache: no_cache(args),
         secrets: secrets.collect::<Result<_>>()?,
-        ssh: agents.collect::<Result<_>>()?,
+        ssh: ssh::agents(args, environment)?,
         add_hosts: args
             .add_hosts
             .iter()
@@ -50,8 +49,9 @@ pub(super) fn resolve(
         emulators: runtime::Emulators::of_machine(),
         shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
-        named_contexts: named_contexts(&args.build_contexts, fetcher)?,
+        named_contexts: named_contexts(&args.build_contexts)?,
         http: http::settings(environment),
+        git: git_settings(environment),
         outputs,
         reproducible: args.reproducible,
         rewrite_timestamps,
@@ -146,10 +146,7 @@ fn ulimit(text: &str) -> Result<Ulimit> {
     Ok(Ulimit { name: limit.name, soft: number(limit.soft), hard: number(limit.hard) })
 }
 
-fn named_contexts(
-    specs: &[String],
-    fetcher: &Fetcher<'_>,
-) -> Result<BTreeMap<String, NamedContext>> {
+fn named_contexts(specs: &[String]) -> Result<BTreeMap<String, NamedContext>> {
     let parse = |text: &String| {
         let about = || format!("`--build-context {text}`");
         let (name, source) = text
@@ -158,12 +155,13 @@ fn named_contexts(
         if name.is_empty() || source.is_empty() {
             bail!("{} is not of the form name=source", about());
         }
-        Ok((name.to_owned(), named_context(source, fetcher).with_context(about)?))
+        Ok((name.to_owned(), named_context(source).with_context(about)?))
     };
     specs.iter().map(parse).collect()
 }
 
-fn named_context(source: &str, fetcher: &Fetcher<'_>) -> Result<NamedContext> {
+/// What has to be fetched is fetched by the build, if an instruction needs it.
+fn named_context(source: &str) -> Result<NamedContext> {
     if let Some(layout) = source.strip_prefix("oci-layout://") {
         return Ok(oci_layout(layout));
     }
@@ -171,25 +169,25 @@ fn named_context(source: &str, fetcher: &Fetcher<'_>) -> Result<NamedContext> {
         let reference: Reference = image.parse()?;
         return Ok(NamedContext::Image(reference.to_string()));
     }
-    if is_url(source) && !is_git(source) {
-        return match fetcher.url(source)? {
-            Streamed::Archive(fetched) => Ok(NamedContext::Fetched(fetched)),
-            Streamed::Text(_) => bail!("`{}` is not a tar archive", redacted(source)),
-        };
+    if let Some(git) = git::repository(source)? {
+        return Ok(NamedContext::Git(git));
     }
-    if source.contains("://") || source.starts_with("git@") {
+    if is_url(source) {
+        return Ok(NamedContext::Url(source.to_owned()));
+    }
+    if source.contains("://") {
         bail!(
-            "unsupported context source: only directories, tar archives (files or http), oci-layout:// and docker-image:// are"
+            "unsupported context source: only directories, tar archives (files or http), git repositories, oci-layout:// and docker-image:// are"
         );
     }
     let path = PathBuf::from(source);
-    if let Some(fetched) = fetcher.archive(&path)? {
-        return Ok(NamedContext::Fetched(fetched));
+    if path.is_dir() {
+        return Ok(NamedContext::Dir(path));
     }
-    if !path.is_dir() {
+    if !path.is_file() || !is_archive_file(&path)? {
         bail!("`{source}` is neither a directory nor a tar archive");
     }
-    Ok(NamedContext::Dir(path))
+    Ok(NamedContext::Archive(path))
 }
 
 /// `PATH[:TAG][@DIGEST]`

@@ -5,10 +5,34 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use builder::fetch::git::Transport;
 use builder::request::SshAgent;
 use cli::environment::Environment;
 
-pub(super) fn parse(text: &str, environment: &Environment) -> Result<SshAgent> {
+use super::git;
+use crate::args::BuildArgs;
+
+/// Those of `--ssh`. When a context is a repository behind ssh, that of the environment comes unasked, as with docker.
+pub(super) fn agents(args: &BuildArgs, environment: &Environment) -> Result<Vec<SshAgent>> {
+    if !args.ssh.is_empty() {
+        return args.ssh.iter().map(|text| parse(text, environment)).collect();
+    }
+    let named = args.build_contexts.iter().filter_map(|text| text.split_once('='));
+    let context = args.context.to_string_lossy();
+    let mut sources = named.map(|(_, source)| source).chain([&*context]);
+    // A mistake in an address is told where it is used.
+    let by_ssh = |source| {
+        let found = git::repository(source).ok().flatten();
+        found.is_some_and(|found| found.transport == Transport::Ssh)
+    };
+    let given = environment.os("SSH_AUTH_SOCK").is_some_and(|socket| !socket.is_empty());
+    match given && sources.any(by_ssh) {
+        true => Ok(vec![parse("default", environment)?]),
+        false => Ok(Vec::new()),
+    }
+}
+
+fn parse(text: &str, environment: &Environment) -> Result<SshAgent> {
     let about = || format!("`--ssh {text}`");
     let (id, path) = match text.split_once('=') {
         Some((id, path)) => (id, Some(path)),
