@@ -198,8 +198,12 @@ fn a_context_may_lie_on_a_server() {
     let secret = "--secret=id=HTTP_AUTH_TOKEN_127.0.0.1,src=token";
     sandbox.rbuild(["build", secret, &file]).success();
     sandbox.rbuild(["build", secret, "-f", "x", &file]).exits(1).says("is a Dockerfile");
+    // What no instruction names is not asked for.
     let named = format!("--build-context=more={file}");
-    sandbox.rbuild(["build", secret, &named, &archive]).exits(1).says("is not a tar archive");
+    sandbox.rbuild(["build", &named, &archive]).success();
+    let text = "FROM scratch\nCOPY --from=more / /\n";
+    let output = sandbox.rbuild_with_input(["build", secret, &named, "-"], text).exits(1);
+    output.says("/Dockerfile` is not a tar archive");
     sandbox.rbuild(["check", &archive]).success();
     assert_eq!(std::fs::read_dir(sandbox.root().join("temp")).unwrap().count(), 0);
 }

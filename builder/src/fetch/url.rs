@@ -1,26 +1,8 @@
 //! What a source written as text is, and the parts of a URL that matter here.
 
-/// A file, or an archive, on a server; ask [`is_git`] first.
+/// A file, or an archive, on a server; whether it is a repository is asked first ([`super::GitRef::parse`]).
 pub fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
-}
-
-/// `git://…`, `ssh://…`, `git@host:path`, and web addresses whose path ends in `.git`.
-pub fn is_git(source: &str) -> bool {
-    if let Some((scheme, rest)) = source.split_once("://") {
-        let path = rest.split(['#', '?']).next().unwrap_or_default();
-        return match scheme {
-            "git" | "ssh" => true,
-            "http" | "https" => path.ends_with(".git"),
-            _ => false,
-        };
-    }
-    let Some((user, rest)) = source.split_once('@') else { return false };
-    let is_word = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    };
-    is_word(user)
-        && rest.split_once(':').is_some_and(|(host, path)| is_word(host) && !path.is_empty())
 }
 
 /// Without user and password.
@@ -86,25 +68,6 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn git_sources() {
-        for yes in [
-            "https://github.com/moby/buildkit.git",
-            "https://github.com/moby/buildkit.git#v0.10:docs",
-            "http://host/x.git?ref=main",
-            "git@github.com:moby/buildkit.git",
-            "git://host/x",
-            "ssh://git@host/x",
-        ] {
-            assert!(is_git(yes), "{yes}");
-        }
-        for no in
-            ["https://host/x.tar", "github.com/moby/buildkit", "a@b", "x:y", "./a", "dir/a@b:c"]
-        {
-            assert!(!is_git(no), "{no}");
-        }
-    }
 
     #[test]
     fn names_hosts_and_secrets() {

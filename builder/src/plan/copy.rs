@@ -7,7 +7,7 @@ use super::stage::StagePlanner;
 use super::step_name::shown;
 use super::{PlanError, PlanErrorKind, ResultExt, path, warnings};
 use crate::fetch::git::{FileTimes, check_checksum};
-use crate::fetch::url::is_url;
+use crate::fetch::url::{is_url, redacted};
 use crate::fetch::{Checksum, GitRef};
 use crate::glob;
 use crate::history::Layer;
@@ -130,7 +130,9 @@ impl StagePlanner<'_> {
             created: self.context.epoch,
         };
         let text = shown(&instruction.original, self.context.escape(), &self.scope);
-        self.push(Step::Copy(Box::new(step)), &text, instruction.span);
+        // Progress ends up in logs.
+        let words: Vec<String> = text.split(' ').map(redacted).collect();
+        self.push(Step::Copy(Box::new(step)), &words.join(" "), instruction.span);
         self.record(history, Layer::Made)
     }
 
@@ -312,7 +314,8 @@ fn history(
     words.extend(flags.parents.then(|| "--parents".to_owned()));
     words.extend(chown.iter().map(|owner| format!("--chown={owner}")));
     words.extend(chmod.iter().map(|mode| format!("--chmod={mode}")));
-    words.extend(paths.iter().map(|written| written.text.clone()));
+    // Everybody who has the image can read it.
+    words.extend(paths.iter().map(|written| redacted(&written.text)));
     words.extend(inline.iter().filter_map(|file| match file {
         CopySource::Inline { name, .. } => Some(format!("<<{name}")),
         _ => None,
