@@ -24,7 +24,9 @@ need zstd zstd
 need unshare util-linux
 need setpriv util-linux
 need mount mount
+need git git
 need ssh-agent openssh-client
+need /usr/sbin/sshd openssh-server
 need_rust
 
 exec cargo test --workspace --locked "$@"

@@ -27,6 +27,10 @@ impl BaseImages for Images {
     fn named(&self, _: &str, _: &Platform) -> Result<Option<ImageConfig>, BaseError> {
         Ok(None)
     }
+
+    fn time_of_context(&self, _: &str) -> Result<Option<i64>, BaseError> {
+        Ok(None)
+    }
 }
 
 pub fn check(bytes: &[u8]) {
@@ -62,7 +66,7 @@ fn look_at(warning: &Warning, source: &Source, text: &str) {
 fn request(dockerfile: &[u8]) -> BuildRequest {
     BuildRequest {
         dockerfile: SourceText { name: "Dockerfile".to_owned(), text: dockerfile.to_vec() },
-        context: ContextSource::Empty,
+        context: ContextSource::Empty { time: None },
         dockerignore: Some(SourceText { name: ".dockerignore".to_owned(), text: b"a*\n".to_vec() }),
         target: None,
         build_args: BTreeMap::from([("x".to_owned(), "${y}/*".to_owned())]),
@@ -80,6 +84,7 @@ fn request(dockerfile: &[u8]) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
+        git: builder::fetch::GitSettings::default(),
         outputs: Vec::new(),
         reproducible: false,
         rewrite_timestamps: true,

@@ -53,8 +53,14 @@ pub(crate) fn build(
     let clamp = request.rewrite_timestamps;
     let wants_other = request.outputs.iter().any(|output| output.clamps(clamp) != clamp);
     for plan in &plans {
-        let surroundings =
-            Surroundings { zygote, progress, images: &images, remotes: &remotes, ids: &ids, steps: &slots };
+        let surroundings = Surroundings {
+            zygote,
+            progress,
+            images: &images,
+            remotes: &remotes,
+            ids: &ids,
+            steps: &slots,
+        };
         let session = Session::new(request, plan, store, surroundings)?;
         let filesystem = solve(&session, cancel)?;
         let built = |clamp| commit::parts(store, &filesystem, plan, clamp).map_err(commit_error);

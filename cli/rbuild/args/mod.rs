@@ -150,8 +150,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct BuildArgs {
-    /// Build context: a directory, a tar archive, an http(s) URL, or `-` for an archive or a Dockerfile on stdin
-    #[arg(value_name = "PATH | -")]
+    /// Build context: a directory, a tar archive, a git repository (`URL#REF:DIR`), an http(s) URL of an archive or a
+    /// Dockerfile, or `-` for one of them on stdin
+    #[arg(value_name = "PATH | URL | -")]
     pub(crate) context: PathBuf,
     /// Dockerfile (default: `PATH/Dockerfile`), or `-` for stdin
     #[arg(short, long)]
@@ -207,7 +208,8 @@ pub(crate) struct BuildArgs {
     /// Limits of RUN steps: `name=soft[:hard]`
     #[arg(long = "ulimit", value_name = "LIMIT")]
     pub(crate) ulimits: Vec<String>,
-    /// Another source: `name=DIR`, `name=oci-layout://DIR` or `name=docker-image://IMAGE`
+    /// Another source: `name=DIR`, `name=ARCHIVE`, `name=URL` (an archive or a git repository), `name=oci-layout://DIR` or
+    /// `name=docker-image://IMAGE`
     #[arg(long = "build-context", value_name = "NAME=SOURCE")]
     pub(crate) build_contexts: Vec<String>,
     /// Write the image ID to this file
