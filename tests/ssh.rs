@@ -1,53 +1,10 @@
 //! `--ssh` and `RUN --mount=type=ssh` with OpenSSH's agent, asked by OpenSSH's programs in the container.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
-use crate::support::{Sandbox, installed, privileged};
-
-/// An agent with one key, ended with the test.
-struct Agent {
-    child: Child,
-    socket: PathBuf,
-    fingerprint: String,
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
-impl Agent {
-    fn start(directory: &Path) -> Agent {
-        let (socket, key) = (directory.join("agent-of-the-user"), directory.join("key"));
-        let mut command = Command::new("ssh-agent");
-        command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null());
-        let child = command.spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !socket.exists() {
-            assert!(Instant::now() < deadline, "ssh-agent has not started");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let mut agent = Agent { child, socket, fingerprint: String::new() };
-        agent.ask("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f"], &key);
-        agent.ask("ssh-add", &["-q"], &key);
-        let listed = agent.ask("ssh-keygen", &["-l", "-f"], &key);
-        agent.fingerprint = listed.split(' ').nth(1).unwrap().to_owned();
-        agent
-    }
-
-    fn ask(&self, program: &str, args: &[&str], key: &Path) -> String {
-        let mut command = Command::new(program);
-        command.args(args).arg(key).env("SSH_AUTH_SOCK", &self.socket);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{command:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
+use crate::support::{Sandbox, SshAgent, installed, privileged};
 
 /// This machine's ssh-add and ssh-keygen with their libraries, for a container that has neither.
 fn copy_programs(to: &Path) {
@@ -77,7 +34,7 @@ fn keys_of_the_agent_can_be_used_and_nothing_else() {
         return;
     }
     let sandbox = Sandbox::with_busybox();
-    let agent = Agent::start(&sandbox.path(""));
+    let agent = SshAgent::start(&sandbox.path(""));
     copy_programs(&sandbox.path("programs"));
     fs::copy(sandbox.path("key.pub"), sandbox.path("programs/key.pub")).unwrap();
     let text = "FROM busybox\n\

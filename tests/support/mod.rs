@@ -7,6 +7,7 @@ mod http_server;
 mod output;
 mod repository;
 mod sandbox;
+mod ssh_agent;
 
 pub(crate) use archive::{Archive, Layer};
 pub(crate) use base_image::busybox_rootfs;
@@ -15,6 +16,7 @@ pub(crate) use http_server::{HttpServer, response};
 pub(crate) use output::Output;
 pub(crate) use repository::Repository;
 pub(crate) use sandbox::{Sandbox, run, run_bytes, run_script};
+pub(crate) use ssh_agent::SshAgent;
 
 /// Whether containers can be started here. Says why not; `RBUILD_TEST_ROOT=1` (set by `.ci/run`)
 /// makes it a failure, so that nothing is skipped unnoticed.
