@@ -25,6 +25,7 @@ need unshare util-linux
 need setpriv util-linux
 need mount mount
 need git git
+need strace strace
 need ssh-agent openssh-client
 need /usr/sbin/sshd openssh-server
 need_rust

@@ -37,6 +37,7 @@ mod real_input;
 mod reproducible;
 mod run;
 mod run_flags;
+mod sources;
 mod ssh;
 mod store_check;
 mod support;
