@@ -95,6 +95,7 @@ fn named_contexts_that_are_no_sources() {
         ("a=absent", "`absent` is neither a directory nor a tar archive"),
         ("a=file", "`file` is neither a directory nor a tar archive"),
         ("a=docker-image://UPPER", "UPPER"),
+        ("a::linux/amd64=context", "contexts for one platform"),
     ] {
         let named = format!("--build-context={spec}");
         sandbox.rbuild(["build", &named, "context"]).exits(1).says(words).says(&named[..15]);

@@ -85,6 +85,8 @@ fn what_is_kept_is_pruned_and_what_is_damaged_replaced() {
     let url = server.url("/repo/.git");
     sandbox.rbuild(["build", "-q", &url]).success();
     let kept_one = kept(&sandbox).remove(0);
+    let listed = sandbox.rbuild(["cache", "ls"]).success();
+    assert!(listed.stdout.contains("git") && listed.stdout.contains(&url), "{listed}");
     // As after a loss of power; and as after a kill in the middle of a fetch.
     let objects = kept_one.join("objects");
     for entry in std::fs::read_dir(&objects).unwrap().map(|entry| entry.unwrap().path()) {

@@ -9,7 +9,7 @@ use store::usage::measure;
 use store::{Held, SnapshotId, Store, StoreError};
 
 use super::limit::{CacheLimit, Rank, ranks};
-use super::prune::{modified, mounts, paths_in, things};
+use super::prune::{directories, modified, paths_in, things};
 use super::record::{Cache, Record};
 
 /// Mounts and file indexes that were not needed for so long go before everything else.
@@ -123,7 +123,7 @@ impl Budget {
             let (what, rank) = (What::Record(record.key.clone()), ranks[&record.key]);
             budget.items.push(Item { stale: false, rank, what, bytes, things });
         }
-        for mount in mounts(store)? {
+        for mount in directories(store)? {
             budget.add_path(&mount.path, modified(&mount.lock_path()))?;
         }
         for index in paths_in(&store.directory("cache/files")?)? {

@@ -183,7 +183,7 @@ impl Sweep {
         store: &Store,
         stays: &dyn Fn(&Path, SystemTime) -> bool,
     ) -> Result<(), StoreError> {
-        for mount in mounts(store)? {
+        for mount in directories(store)? {
             if stays(&mount.path, modified(&mount.lock_path())) {
                 continue;
             }
@@ -267,14 +267,28 @@ impl Mount {
 }
 
 pub(super) fn mounts(store: &Store) -> Result<Vec<Mount>, StoreError> {
-    let mut mounts = Vec::new();
-    for kind in ["cache/mounts", "cache/git"] {
-        for parent in paths_in(&store.directory(kind)?)? {
-            let paths = paths_in(&parent)?.into_iter();
-            mounts.extend(paths.filter(|path| path.is_dir()).map(|path| Mount { path }));
-        }
+    directories_in(&store.directory("cache/mounts")?)
+}
+
+/// Repositories that git sources were fetched into have the form of mounts.
+pub(super) fn repositories(store: &Store) -> Result<Vec<Mount>, StoreError> {
+    directories_in(&store.directory("cache/git")?)
+}
+
+/// Everything in the cache that is a directory with a lock.
+pub(super) fn directories(store: &Store) -> Result<Vec<Mount>, StoreError> {
+    let mut all = mounts(store)?;
+    all.extend(repositories(store)?);
+    Ok(all)
+}
+
+fn directories_in(dir: &Path) -> Result<Vec<Mount>, StoreError> {
+    let mut found = Vec::new();
+    for parent in paths_in(dir)? {
+        let paths = paths_in(&parent)?.into_iter();
+        found.extend(paths.filter(|path| path.is_dir()).map(|path| Mount { path }));
     }
-    Ok(mounts)
+    Ok(found)
 }
 
 pub(super) fn records(cache: &Cache) -> Result<Vec<Record>, StoreError> {

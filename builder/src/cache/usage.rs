@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use store::{Held, Store, StoreError};
 
-use super::prune::{last_used, modified, mounts, of_images, records, things, used};
+use super::prune::{
+    directories, last_used, modified, mounts, of_images, records, repositories, things, used,
+};
 use super::record::Cache;
 
 /// How much the cache takes, in the sense of `system df`.
@@ -40,6 +42,8 @@ pub struct CacheEntry {
 pub enum CacheEntryKind {
     Step,
     Mount,
+    /// What was fetched of a git repository.
+    Repository,
 }
 
 /// What the records and mounts of the cache take.
@@ -58,7 +62,7 @@ pub fn usage(store: &Store) -> Result<CacheUsage, StoreError> {
             }
         }
     }
-    for mount in mounts(store)? {
+    for mount in directories(store)? {
         let idle = mount.lock()?.is_some();
         usage.entries += 1;
         usage.active += usize::from(!idle);
@@ -102,12 +106,16 @@ pub fn entries(store: &Store) -> Result<Vec<CacheEntry>, StoreError> {
                 .any(|thing| of_images.contains(&thing) || users.get(&thing) > Some(&1)),
         });
     }
-    for mount in mounts(store)? {
+    let of_mounts = mounts(store)?.into_iter().map(|mount| (CacheEntryKind::Mount, mount));
+    let of_git = repositories(store)?.into_iter().map(|kept| (CacheEntryKind::Repository, kept));
+    for (kind, mount) in of_mounts.chain(of_git) {
         let last_used = modified(&mount.lock_path());
+        // A repository's own; a mount's is its ID, which is asked for elsewhere.
+        let address = mount.path.with_file_name("address");
         entries.push(CacheEntry {
             id: mount.name(),
-            kind: CacheEntryKind::Mount,
-            description: String::new(),
+            kind,
+            description: std::fs::read_to_string(address).unwrap_or_default(),
             created: made(&mount.path).unwrap_or(last_used),
             last_used,
             bytes: store::usage::measure(&mount.path)?.bytes,

@@ -60,6 +60,7 @@ fn row(entry: CacheEntry, ids: &HashMap<String, Option<String>>, no_trunc: bool)
     let (kind, id, description) = match entry.kind {
         CacheEntryKind::Step if no_trunc => ("step", entry.id, entry.description),
         CacheEntryKind::Step => ("step", entry.id.chars().take(12).collect(), entry.description),
+        CacheEntryKind::Repository => ("git", entry.id, entry.description),
         CacheEntryKind::Mount => {
             let known = ids.get(&entry.id).cloned().flatten();
             ("mount", entry.id, known.unwrap_or_else(|| "(unknown id)".to_owned()))

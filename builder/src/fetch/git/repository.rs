@@ -42,6 +42,9 @@ impl<'a> Repository<'a> {
         let parent = store.directory("cache/git")?.join(&key.finish().to_string()[..32]);
         fs::create_dir_all(&parent).map_err(io("create", &parent))?;
         let lock = lock(&parent.join("0.lock"), program.cancel)?;
+        // For those who look at what the cache has.
+        let told = parent.join("address");
+        fs::write(&told, remote.address()).map_err(io("write", &told))?;
         let dir = parent.join("0");
         let repository = Repository { dir, remote, program, store, sha256, _lock: lock };
         if !repository.dir.join("HEAD").exists() {

@@ -155,6 +155,12 @@ fn named_contexts(specs: &[String]) -> Result<BTreeMap<String, NamedContext>> {
         if name.is_empty() || source.is_empty() {
             bail!("{} is not of the form name=source", about());
         }
+        if name.contains("::") {
+            bail!(
+                "{}: contexts for one platform (`name::platform`) are not supported yet",
+                about()
+            );
+        }
         Ok((name.to_owned(), named_context(source).with_context(about)?))
     };
     specs.iter().map(parse).collect()

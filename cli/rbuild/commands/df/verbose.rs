@@ -167,6 +167,7 @@ fn cache_row(entry: &CacheEntry, now: SystemTime) -> Row {
     let kind = match entry.kind {
         CacheEntryKind::Step => "regular",
         CacheEntryKind::Mount => "exec.cachemount",
+        CacheEntryKind::Repository => "source.git.checkout",
     };
     format::row([
         ("CacheType", kind.to_owned()),
