@@ -164,7 +164,7 @@ fn wrong_flags_say_what_and_leave_nothing() {
         ("--detach-keys ctrl-", "`--detach-keys ctrl-`"),
         ("--label =x", "the label `=x` has no name"),
         ("-u nobody:absent", "absent"),
-        ("-v /absent/dir:/x", "/absent/dir"),
+        ("--mount type=bind,source=/absent/dir,target=/x", "/absent/dir"),
     ] {
         place.rbuild(&format!("run --rm {line} busybox true")).exits(125).says(expected);
     }
