@@ -27,3 +27,14 @@ need_rust() {
         exit 1
     fi
 }
+
+# Debian's kernel for the guest of tests/guest.rs, as a file. Without one that test is skipped.
+need_guest_kernel() {
+    local directory=target/guest name
+    if [ ! -w /dev/kvm ] || ls "$directory"/linux-image-*.deb >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
+        return
+    fi
+    name=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
+    mkdir -p "$directory"
+    [ -z "$name" ] || (cd "$directory" && apt-get download -q "$name" </dev/null) || true
+}

@@ -28,6 +28,8 @@ need git git
 need strace strace
 need ssh-agent openssh-client
 need /usr/sbin/sshd openssh-server
+need qemu-system-x86_64 qemu-system-x86
+need_guest_kernel
 need_rust
 
 exec cargo test --workspace --locked "$@"

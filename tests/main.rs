@@ -24,6 +24,7 @@ mod error_reports;
 mod faults;
 mod full_disk;
 mod git;
+mod guest;
 mod interop;
 mod lifecycle;
 mod looking;

@@ -36,25 +36,23 @@ const EMPTY: u64 = libc::MOUNT_ATTR_RDONLY
 /// read-only: the device works nevertheless, but its owner and mode stay the host's to change.
 pub(super) fn mask_all(root: &RootDir) -> Result<(), StepError> {
     // Opened in this mount namespace: the zygote's cannot be mounted here.
-    let null = open_null().step("open /dev/null")?;
-    let null = clone_mount(&null, false).step("copy /dev/null")?;
-    user_mounts::make_read_only(&null, false).step("make /dev/null read-only")?;
-    let mut empty = None;
+    let device = open_null().step("open /dev/null")?;
+    // Once attached they can be copied; before Linux 6.15 what is attached nowhere cannot.
+    let (mut null, mut empty) = (None, None);
     for path in MASKED.iter().map(|path| (*path).to_owned()).chain(thermal_throttles()) {
         let step = || format!("mask /{path}");
         let Some(place) = existing(root, &path).step(step())? else { continue };
         let mode = fstat(&place).step(step())?.st_mode;
         let is_dir = FileType::from_raw_mode(mode) == FileType::Directory;
-        let cover = match (&empty, is_dir) {
-            (_, false) => clone_mount(&null, false),
-            (Some(first), true) => clone_mount(first, false),
+        let first = if is_dir { &mut empty } else { &mut null };
+        let cover = match (&first, is_dir) {
+            (Some(first), _) => clone_mount(first, false),
             (None, true) => new_mount("tmpfs", &[Setting::Text("size", "4k")], EMPTY),
+            (None, false) => read_only_null(&device),
         }
         .step(step())?;
         attach(&cover, place).step(step())?;
-        if is_dir {
-            empty.get_or_insert(cover);
-        }
+        first.get_or_insert(cover);
     }
     for path in READ_ONLY {
         let step = || format!("make /{path} read-only");
@@ -64,6 +62,12 @@ pub(super) fn mask_all(root: &RootDir) -> Result<(), StepError> {
         attach(copy, place).step(step())?;
     }
     Ok(())
+}
+
+fn read_only_null(device: &OwnedFd) -> sys::Result<OwnedFd> {
+    let copy = clone_mount(device, false)?;
+    user_mounts::make_read_only(&copy, false)?;
+    Ok(copy)
 }
 
 /// Nothing that is there stays uncovered because it could not be opened.
