@@ -34,6 +34,7 @@ mod platforms;
 mod power_loss;
 mod prune;
 mod quick_start;
+mod rcompose_config;
 mod real_input;
 mod reproducible;
 mod run;

@@ -154,10 +154,8 @@ impl<'a> Reader<'a> {
         let Some(quote @ ('\'' | '"')) = self.rest.chars().next() else {
             let end = self.rest.find('\n').unwrap_or(self.rest.len());
             let line = self.advance(end);
-            // A comment starts at a `#` after a blank, or at the very start.
-            let comment = line
-                .match_indices('#')
-                .find(|(at, _)| *at == 0 && blank > 0 || line[..*at].ends_with(is_blank));
+            // A comment starts at a `#` after a blank within the value.
+            let comment = line.match_indices('#').find(|(at, _)| line[..*at].ends_with(is_blank));
             let value = comment.map_or(line, |(at, _)| &line[..at]);
             return Ok(Raw::Plain(value.trim_end()));
         };

@@ -8,6 +8,7 @@ pub mod findings;
 pub mod graph;
 mod hash;
 pub mod interpolate;
+pub mod listing;
 pub mod load;
 pub mod merge;
 pub mod model;

@@ -11,7 +11,6 @@ pub enum Cast {
 }
 
 const CASTS: &[(&str, Cast)] = &[
-    ("services.*.configs.[].mode", Cast::Int),
     ("services.*.cpu_count", Cast::Int),
     ("services.*.cpu_percent", Cast::Float),
     ("services.*.cpu_period", Cast::Int),
@@ -39,7 +38,6 @@ const CASTS: &[(&str, Cast)] = &[
     ("services.*.privileged", Cast::Bool),
     ("services.*.read_only", Cast::Bool),
     ("services.*.scale", Cast::Int),
-    ("services.*.secrets.[].mode", Cast::Int),
     ("services.*.stdin_open", Cast::Bool),
     ("services.*.tty", Cast::Bool),
     ("services.*.ulimits.*", Cast::Int),

@@ -32,7 +32,7 @@ pub enum ConsistencyError {
         "services.{service}: can't set container_name and {attribute} as container name must be unique"
     )]
     FixedName { service: String, attribute: &'static str },
-    #[error("services.{service}: container name {name:?} is already in use by service {other:?}")]
+    #[error("services.{service}: container name {name:?} is already in use by services.{other}")]
     NameInUse { service: String, name: String, other: String },
     #[error("services.{service}.develop.watch: target is required for non-rebuild actions")]
     WatchTarget { service: String },

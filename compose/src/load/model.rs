@@ -99,9 +99,14 @@ impl<'a> Loader<'a> {
             let span = tree.span;
             let map = tree.as_map_mut()?;
             map.set("name", Node::string(name, span));
-            normalize(&mut tree, &scope.environment);
+            normalize(&mut tree, &self.passed_through(&scope));
         }
         Some(tree)
+    }
+
+    /// The values that names without one take. None, where variables stay as they are written.
+    fn passed_through(&self, scope: &Scope) -> Rc<Environment> {
+        if self.request.options.interpolate { Rc::clone(&scope.environment) } else { Rc::default() }
     }
 
     fn project_name(&mut self) -> Option<String> {
@@ -157,7 +162,7 @@ impl<'a> Loader<'a> {
                 self.problem(ProblemKind::Path(error), span);
             }
         }
-        normalize::pass_through(&mut tree, &scope.environment);
+        normalize::pass_through(&mut tree, &self.passed_through(scope));
         Some(tree)
     }
 

@@ -77,6 +77,7 @@ record! {
         ports: Vec<Port> = "ports",
         privileged: bool = "privileged",
         pull_policy: String = "pull_policy",
+        pull_refresh_after: String = "pull_refresh_after",
         read_only: bool = "read_only",
         restart: String = "restart",
         runtime: String = "runtime",

@@ -49,7 +49,7 @@ impl Walk {
             let known = fields.known.iter().find(|(name, _)| *name == key);
             let shape = match (known, fields.rest) {
                 (Some((_, shape)), _) => Some(shape),
-                (None, Rest::Each(shape)) => Some(shape),
+                (None, Rest::Each(shape)) if !key.is_empty() => Some(shape),
                 (None, Rest::Named(shape)) if is_name(key) => Some(shape),
                 (None, Rest::LowerCase(shape)) if is_lower_case(key) => Some(shape),
                 (None, Rest::LowerCase(_) | Rest::Free) => None,

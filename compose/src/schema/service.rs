@@ -25,7 +25,7 @@ pub(super) const SERVICE: Fields = Fields::of(&[
     ("configs", FILE_REFERENCES),
     ("container_name", Shape::of(STR).matches(Pattern::ContainerName)),
     ("cpu_count", Shape::of(STR | INT).range(0, i64::MAX)),
-    ("cpu_percent", Shape::of(STR | NUM).range(0, 100)),
+    ("cpu_percent", Shape::of(STR | INT).range(0, 100)),
     ("cpu_shares", NUMBER),
     ("cpu_quota", NUMBER),
     ("cpu_period", NUMBER),

@@ -10,6 +10,7 @@ mod dotenv_files;
 mod json;
 mod load;
 mod merging;
+mod recorded;
 mod short_forms;
 mod texts;
 mod trees;

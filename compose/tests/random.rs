@@ -1,0 +1,188 @@
+//! Random texts: nothing panics, and what is written is read back.
+//!
+//! The same every time; `RBUILD_TEST_CASES` tries more, `RBUILD_TEST_SEED` others.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use compose::canonical::{parse_mount, parse_port};
+use compose::interpolate::{Variables, substitute};
+use compose::model::{Bytes, Duration};
+use compose::render::{Data, yaml};
+use compose::source::Sources;
+use compose::{dotenv, yaml as tree};
+use support::Tree;
+
+/// xorshift: good enough to mix pieces.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Random {
+        Random(number("RBUILD_TEST_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    fn mix(&mut self, pieces: &[&str], longest: usize) -> String {
+        let count = 1 + self.below(longest);
+        (0..count).map(|_| pieces[self.below(pieces.len())]).collect()
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::vars().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok())
+}
+
+fn cases() -> u64 {
+    number("RBUILD_TEST_CASES").unwrap_or(1_000)
+}
+
+#[test]
+fn yaml_of_any_kind_ends_with_a_tree_or_an_error() {
+    let pieces = [
+        "a",
+        ": ",
+        "\n",
+        "- ",
+        "  ",
+        "&x ",
+        "*x",
+        "<<: ",
+        "!reset ",
+        "!override ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        "\"",
+        "'",
+        "|\n",
+        ">-\n",
+        "#c",
+        "services:\n",
+        "---\n",
+        "\t",
+        "é",
+        "0x1f",
+        "? ",
+        "!!int ",
+        "%",
+        "2020-01-01",
+        "~",
+    ];
+    let mut random = Random::new();
+    for _ in 0..cases() {
+        let text = random.mix(&pieces, 40);
+        let _either = Tree::of([("/p/compose.yaml", text.as_str())]).load("/p/compose.yaml");
+    }
+}
+
+#[test]
+fn broken_compose_files_end_with_a_project_or_an_error() {
+    let good = "name: n\nx-a: &a {image: x, ports: ['80:80']}\nservices:\n  a:\n    <<: *a\n    \
+                environment: [A=1, B]\n    volumes: ['v:/v:ro', ./d:/d]\n    deploy: {replicas: 2}\n  \
+                b: {extends: a, depends_on: {a: {condition: service_started}}}\nvolumes: {v: }\n";
+    let mut random = Random::new();
+    for _ in 0..cases() {
+        let mut bytes = good.as_bytes().to_vec();
+        for _ in 0..=random.below(3) {
+            let at = random.below(bytes.len());
+            match random.below(3) {
+                0 => drop(bytes.remove(at)),
+                1 => bytes.insert(at, b" :-[]{}&*!|'\"\n$#@0a"[random.below(19)]),
+                _ => bytes[at] = b" :-[]{}&*!|'\"\n$#@0a"[random.below(19)],
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let _either = Tree::of([("/p/compose.yaml", text.as_str())]).load("/p/compose.yaml");
+    }
+}
+
+#[test]
+fn text_that_is_written_is_read_back() {
+    let pieces = [
+        "a", " ", "\n", ":", "#", "-", "'", "\"", "\\", "\t", "é", "😀", "{", "}", "[", "]", ",",
+        "&", "*", "!", "|", ">", "%", "@", "`", "0", "1.5", "true", "null", "~", "y", "=", "<<",
+        "?", "...", "---", "\u{1}", "\u{a0}", "\u{2028}", "\r",
+    ];
+    let mut random = Random::new();
+    for _ in 0..cases() {
+        let (key, value) = (random.mix(&pieces, 4), random.mix(&pieces, 8));
+        // A merge key is one whatever it stands for: yaml.v3 writes it plain.
+        if key == "<<" {
+            continue;
+        }
+        let document = Data::Map(vec![
+            (key.clone(), Data::text(&value)),
+            ("list".to_owned(), Data::List(vec![Data::text(&value), Data::Null])),
+        ]);
+        let text = yaml(&document);
+        let file = Sources::default().add("f", text.as_str());
+        let documents = tree::parse(&text, file);
+        let documents = documents.unwrap_or_else(|it| panic!("{it:?}\n{value:?}\n{text}"));
+        let root = &documents[0].root;
+        assert_eq!(root.get(&key).and_then(|it| it.as_str()), Some(value.as_str()), "{text}");
+        let list = root.get("list").and_then(|it| it.as_list()).unwrap();
+        assert_eq!(list[0].as_str(), Some(value.as_str()), "{text}");
+    }
+}
+
+#[test]
+fn templates_env_files_and_short_forms_never_panic() {
+    let pieces = [
+        "$",
+        "{",
+        "}",
+        "A",
+        "b_1",
+        ":-",
+        "?",
+        "+",
+        ":",
+        " ",
+        "\"",
+        "'",
+        "\\",
+        "\n",
+        "=",
+        "#",
+        "export ",
+        "é",
+        "80",
+        "-",
+        "/",
+        "udp",
+        "[::1]",
+        "127.0.0.1",
+        "ro",
+        ",",
+        ".",
+        "~",
+        "C",
+        "1.5",
+        "gb",
+        "h",
+        "ms",
+    ];
+    let mut random = Random::new();
+    for _ in 0..cases() {
+        let text = random.mix(&pieces, 14);
+        let lookup = |name: &str| (name == "A").then(|| "v".to_owned());
+        let _either = substitute(&text, &mut Variables::new(lookup));
+        let _either = dotenv::parse(&text, &mut BTreeMap::new(), &lookup);
+        let _either = parse_port(&text);
+        let _either = parse_mount(&text);
+        let _either = Bytes::parse(&text);
+        if let Ok(duration) = Duration::parse(&text) {
+            assert_eq!(Duration::parse(&duration.to_string()), Ok(duration), "{text}");
+        }
+    }
+}
