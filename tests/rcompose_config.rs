@@ -1,6 +1,7 @@
 //! `rcompose config` and `rcompose check` as typed: files, flags, lists, errors.
 
 use std::fs;
+use std::process::Stdio;
 
 use crate::support::{Output, Sandbox, run};
 
@@ -116,7 +117,7 @@ fn lists_are_one_name_a_line() {
     let table = rcompose(&sandbox, &["--profile", "all", "config", "--variables"]).success();
     assert!(table.stdout.contains("TAG                 false               1 "), "{table}");
     let environment = rcompose(&sandbox, &["--profile", "all", "config", "--environment"]);
-    assert!(environment.success().stdout.contains("\nCOMPOSE_PROJECT_NAME=shop\n"));
+    assert!(environment.success().stdout.contains("COMPOSE_PROJECT_NAME=shop\n"));
 }
 
 #[test]
@@ -189,11 +190,12 @@ fn standard_input_and_variables_name_the_project() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_rcompose"));
     command.args(["-f", "-", "config", "--format", "json"]).current_dir(sandbox.path(""));
-    command.env("COMPOSE_PROJECT_NAME", "named");
+    command.env("COMPOSE_PROJECT_NAME", "named").stdin(Stdio::piped());
     let output = run(&mut command, "services: {a: {image: x}}").success();
     assert!(output.stdout.contains("\"name\": \"named\""), "{output}");
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_rcompose"));
     command.args(["-p", "Bad Name", "-f", "-", "config"]).current_dir(sandbox.path(""));
+    command.stdin(Stdio::piped());
     run(&mut command, "services: {a: {image: x}}")
         .exits(1)
         .says("invalid project name \"Bad Name\"");
