@@ -1,6 +1,6 @@
 //! kill -9 of anything at any moment: the next command finds a true state, and nothing is left.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -17,6 +17,17 @@ fn kills() -> u64 {
 fn kill(pid: i32) {
     // It may be gone, which is as good.
     let _gone = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+    // On a busy machine a signal takes its time.
+    let began = Instant::now();
+    while runs(pid) && began.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Neither gone nor a zombie.
+fn runs(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
 }
 
 #[test]

@@ -17,7 +17,7 @@ use store::usage::measure;
 use store::{Store, StoreError};
 use sys::{RootDir, SysError};
 
-use super::prune::{Mount, PrunedCache, failed, modified, mounts};
+use super::prune::{Mount, PrunedCache, cache_mounts, failed, modified, paths_in, remove};
 
 /// Of a directory that a mount uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +96,16 @@ impl About {
     }
 }
 
+/// Removes the names of mounts of which there is no directory. Who makes one in this very moment goes without.
+pub(super) fn forget_names(store: &Store) -> std::result::Result<(), StoreError> {
+    for parent in paths_in(&store.directory("cache/mounts")?)? {
+        if paths_in(&parent)?.iter().all(|path| !path.is_dir()) {
+            remove(&parent.join(ABOUT))?;
+        }
+    }
+    Ok(())
+}
+
 fn id_of(mount: &Mount) -> Option<String> {
     About::read(mount.path.parent()?).map(|about| about.id)
 }
@@ -103,7 +113,7 @@ fn id_of(mount: &Mount) -> Option<String> {
 /// All there are.
 pub fn list_mounts(store: &Store) -> Result<Vec<CacheMountInfo>> {
     let mut list = Vec::new();
-    for mount in mounts(store)? {
+    for mount in cache_mounts(store)? {
         list.push(CacheMountInfo {
             name: mount.name(),
             id: id_of(&mount),
@@ -117,7 +127,7 @@ pub fn list_mounts(store: &Store) -> Result<Vec<CacheMountInfo>> {
 
 /// Those that `name` means: a directory by its own name, or all of an ID.
 fn named(store: &Store, name: &str) -> Result<Vec<Mount>> {
-    let mut found = mounts(store)?;
+    let mut found = cache_mounts(store)?;
     found.retain(|mount| mount.name() == name || id_of(mount).as_deref() == Some(name));
     Ok(found)
 }
@@ -155,6 +165,7 @@ pub fn prune_mounts(store: &Store, names: &[String]) -> Result<PrunedCache> {
         pruned.entries.push(mount.name());
     }
     drop(locks);
+    forget_names(store)?;
     for path in aside {
         pruned.bytes += store.remove_aside(&path)?;
     }

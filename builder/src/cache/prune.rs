@@ -18,6 +18,7 @@ use store::{Held, Store, StoreError};
 
 use super::budget::{self, Budget, SIZES, Sizes, What};
 use super::limit::CacheLimit;
+use super::mounts;
 use super::record::{Cache, Record, roots};
 
 /// What [`prune`] forgets.
@@ -193,7 +194,7 @@ impl Sweep {
                 self.entries.push(mount.name());
             }
         }
-        Ok(())
+        mounts::forget_names(store)
     }
 }
 
@@ -266,7 +267,7 @@ impl Mount {
     }
 }
 
-pub(super) fn mounts(store: &Store) -> Result<Vec<Mount>, StoreError> {
+pub(super) fn cache_mounts(store: &Store) -> Result<Vec<Mount>, StoreError> {
     directories_in(&store.directory("cache/mounts")?)
 }
 
@@ -277,7 +278,7 @@ pub(super) fn repositories(store: &Store) -> Result<Vec<Mount>, StoreError> {
 
 /// Everything in the cache that is a directory with a lock.
 pub(super) fn directories(store: &Store) -> Result<Vec<Mount>, StoreError> {
-    let mut all = mounts(store)?;
+    let mut all = cache_mounts(store)?;
     all.extend(repositories(store)?);
     Ok(all)
 }

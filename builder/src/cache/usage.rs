@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{Held, Store, StoreError};
 
 use super::prune::{
-    directories, last_used, modified, mounts, of_images, records, repositories, things, used,
+    cache_mounts, directories, last_used, modified, of_images, records, repositories, things, used,
 };
 use super::record::Cache;
 
@@ -106,7 +106,7 @@ pub fn entries(store: &Store) -> Result<Vec<CacheEntry>, StoreError> {
                 .any(|thing| of_images.contains(&thing) || users.get(&thing) > Some(&1)),
         });
     }
-    let of_mounts = mounts(store)?.into_iter().map(|mount| (CacheEntryKind::Mount, mount));
+    let of_mounts = cache_mounts(store)?.into_iter().map(|mount| (CacheEntryKind::Mount, mount));
     let of_git = repositories(store)?.into_iter().map(|kept| (CacheEntryKind::Repository, kept));
     for (kind, mount) in of_mounts.chain(of_git) {
         let last_used = modified(&mount.lock_path());

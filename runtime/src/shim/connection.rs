@@ -66,14 +66,26 @@ impl NewShim {
         output: bool,
         errors: bool,
     ) -> Result<AttachStreams, RuntimeError> {
-        self.connection.send_attach(input, output, errors)
+        self.connection.send_attach(input, output, errors).map_err(|error| self.why(error))
+    }
+
+    /// What the shim said before it ended, if it did; what it was sent after that is lost.
+    fn why(&self, error: RuntimeError) -> RuntimeError {
+        match self.connection.receive() {
+            Ok(Some(Reply::Failed { step, cause, failure })) => {
+                RuntimeError::Start { id: self.connection.id.clone(), step, cause, failure }
+            }
+            _ => error,
+        }
     }
 
     /// Starts the container, which exists by now. `size` is that of its terminal.
     pub fn begin(self, size: (u16, u16)) -> Result<Connection, RuntimeError> {
+        let begin = Request::Begin { rows: size.0, columns: size.1 };
+        let sent = self.connection.send(&Request::Wait, &[]);
+        let sent = sent.and_then(|()| self.connection.send(&begin, &[]));
+        sent.map_err(|error| self.why(error))?;
         let connection = self.connection;
-        connection.send(&Request::Wait, &[])?;
-        connection.send(&Request::Begin { rows: size.0, columns: size.1 }, &[])?;
         match connection.receive()? {
             Some(Reply::Done) => Ok(connection),
             Some(Reply::Failed { step, cause, failure }) => {
