@@ -71,10 +71,17 @@ impl NewShim {
 
     /// What the shim said before it ended, if it did; what it was sent after that is lost.
     fn why(&self, error: RuntimeError) -> RuntimeError {
-        match self.connection.receive() {
-            Ok(Some(Reply::Failed { step, cause, failure })) => {
-                RuntimeError::Start { id: self.connection.id.clone(), step, cause, failure }
+        let ended = match &error {
+            RuntimeError::Shim { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
             }
+            error => matches!(error, RuntimeError::ShimEnded { .. }),
+        };
+        if !ended {
+            return error;
+        }
+        match self.connection.receive() {
+            Ok(Some(Reply::Error { message })) => RuntimeError::ShimRefused { message },
             _ => error,
         }
     }
@@ -91,6 +98,7 @@ impl NewShim {
             Some(Reply::Failed { step, cause, failure }) => {
                 Err(RuntimeError::Start { id: connection.id, step, cause, failure })
             }
+            Some(Reply::Error { message }) => Err(RuntimeError::ShimRefused { message }),
             _ => Err(RuntimeError::ShimEnded { id: connection.id }),
         }
     }

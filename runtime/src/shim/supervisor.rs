@@ -96,13 +96,18 @@ impl Finished {
     }
 }
 
+/// The container is not this shim's yet: who made it has to remove it.
+fn not_ready(error: &StepError) -> Reply {
+    Reply::Error { message: format!("cannot start the shim: {}: {}", error.step, error.cause) }
+}
+
 impl Supervisor {
     /// Prepares everything, waits for the request to begin, and starts the container. None when nobody asks any more.
     pub(super) fn begin(socket: OwnedFd, told: &Told) -> io::Result<Option<Supervisor>> {
         let Ready { socket, starter, owner } = match begin::prepare(socket.try_clone()?, told) {
             Ok(ready) => ready,
-            Err(StepError { step, cause, failure }) => {
-                send_frame(&socket, &Reply::Failed { step, cause, failure }, &[])?;
+            Err(error) => {
+                send_frame(&socket, &not_ready(&error), &[])?;
                 return Ok(None);
             }
         };
@@ -145,8 +150,8 @@ impl Supervisor {
                     container,
                 }))
             }
-            Err(StepError { step, cause, failure }) => {
-                maker.reply(&Reply::Failed { step, cause, failure });
+            Err(error) => {
+                maker.reply(&not_ready(&error));
                 owner.remove();
                 Ok(None)
             }
