@@ -115,7 +115,7 @@ pub(crate) struct RmArgs {
     /// Kill the containers that run; do not mind those that do not exist
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Remove anonymous volumes too (there are none yet)
+    /// Remove anonymous volumes too; they are part of the container and go with it in any case
     #[arg(short, long)]
     pub(crate) volumes: bool,
     #[arg(required = true, value_name = "CONTAINER")]

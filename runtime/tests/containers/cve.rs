@@ -1,5 +1,4 @@
-//! The ways out that other runtimes have had: one case for each class, named after it. Each fails when what holds
-//! it shut is taken away.
+//! The ways out that other runtimes have had: one case for each class, named after it.
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;

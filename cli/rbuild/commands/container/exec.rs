@@ -45,6 +45,11 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
         if args.tty {
             bail!("`--detach` and `--tty` exclude each other: nobody would hold the terminal");
         }
+        if args.interactive {
+            bail!(
+                "`--detach` and `--interactive` exclude each other: nobody would write to its input"
+            );
+        }
         return start_detached(&engine, &container, &spec);
     }
     let session = Session::open(manner)?;
