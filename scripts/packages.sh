@@ -34,7 +34,7 @@ need_guest_kernel() {
     if [ ! -w /dev/kvm ] || ls "$directory"/linux-image-*.deb >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
         return
     fi
-    name=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
+    name=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1 || true)
     mkdir -p "$directory"
     [ -z "$name" ] || (cd "$directory" && apt-get download -q "$name" </dev/null) || true
 }

@@ -200,3 +200,37 @@ fn standard_input_and_variables_name_the_project() {
         .exits(1)
         .says("invalid project name \"Bad Name\"");
 }
+
+#[test]
+fn pinned_images_keep_their_registry_and_lists_go_where_asked() {
+    let sandbox = Sandbox::new();
+    let digest = format!("sha256:{}", "a".repeat(64));
+    sandbox.write(
+        "compose.yaml",
+        &format!("services: {{a: {{image: \"reg.example/foo/bar@{digest}\", tty: true}}}}\n"),
+    );
+    let config = |args: &[&str]| {
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_rcompose"));
+        crate::support::run(command.arg("config").args(args), "")
+    };
+    for flag in ["--normalize", "--no-interpolate"] {
+        let flags = ["--lock-image-digests", flag];
+        let flags = if flag == "--normalize" { &flags[..1] } else { &flags[..] };
+        config(flags)
+            .success()
+            .prints(&format!("services:\n  a:\n    image: reg.example/foo/bar@{digest}\n"));
+    }
+    config(&["--services", "-o", "names"]).success().prints("");
+    assert_eq!(sandbox.read("names"), "a\n");
+    config(&["--services", "-q"]).success().prints("");
+    config(&["--no-interpolate", "-q", "a"]).success().says("shows all services");
+}
+
+#[test]
+fn a_file_without_end_is_refused() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_rcompose"));
+    crate::support::run(command.args(["-f", "/dev/zero", "config"]), "")
+        .exits(1)
+        .says("more than 8 MiB");
+}

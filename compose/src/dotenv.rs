@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::interpolate::{TemplateError, Variables, substitute};
+use crate::interpolate::{Growth, TemplateError, Variables, substitute};
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DotenvError {
@@ -41,6 +41,7 @@ pub fn parse(
 ) -> Result<(), DotenvError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     let mut reader = Reader { rest: &text, line: 1 };
+    let mut growth = Growth::default();
     while reader.skip_to_statement() {
         let line = reader.line;
         match reader.key()? {
@@ -50,7 +51,7 @@ pub fn parse(
                 }
             }
             Key::Assigned(name) => {
-                let value = reader.value()?.expand(line, variables, environment)?;
+                let value = reader.value()?.expand(line, variables, environment, &mut growth)?;
                 variables.insert(name, value);
             }
         }
@@ -185,6 +186,7 @@ impl Raw<'_> {
         line: usize,
         earlier: &BTreeMap<String, String>,
         environment: &dyn Fn(&str) -> Option<String>,
+        growth: &mut Growth,
     ) -> Result<String, DotenvError> {
         let text = match self {
             Raw::Literal(text) => return Ok(text.to_owned()),
@@ -192,8 +194,10 @@ impl Raw<'_> {
             Raw::Plain(text) => text.to_owned(),
         };
         let lookup = |name: &str| environment(name).or_else(|| earlier.get(name).cloned());
-        substitute(&text, &mut Variables::new(lookup))
-            .map_err(|error| DotenvError::Template { line, error })
+        let mut variables = Variables::after(lookup, *growth);
+        let expanded = substitute(&text, &mut variables);
+        *growth = variables.growth;
+        expanded.map_err(|error| DotenvError::Template { line, error })
     }
 }
 

@@ -70,3 +70,30 @@ fn every_error_of_a_file_is_told() {
         ]
     );
 }
+
+#[test]
+fn text_that_aliases_repeat_is_bounded() {
+    let text = format!("x-a: &a {}\nx-b: [{}]", "a".repeat(1 << 20), vec!["*a"; 90].join(", "));
+    assert!(load_error(&text).contains("excessive aliasing"));
+}
+
+#[test]
+fn variables_are_not_nested_without_end() {
+    let text = format!(
+        "services: {{a: {{image: \"{}x{}\"}}}}",
+        "${A:-".repeat(20_000),
+        "}".repeat(20_000)
+    );
+    assert!(load_error(&text).contains("nested deeper than 100 levels"));
+}
+
+#[test]
+fn variables_that_repeat_variables_are_bounded() {
+    let mut text = format!("V0={}\n", "a".repeat(1000));
+    for level in 1..9 {
+        text.push_str(&format!("V{level}={}\n", format!("$V{}", level - 1).repeat(10)));
+    }
+    let mut found = std::collections::BTreeMap::new();
+    let error = compose::dotenv::parse(&text, &mut found, &|_| None).unwrap_err();
+    assert!(error.to_string().contains("add more than 1048576 bytes"), "{error}");
+}

@@ -31,16 +31,27 @@ pub(super) fn run(
         // What is printed can be read again: a dollar is not the start of a variable.
         document(args, project, environment)?.replace('$', "$$")
     };
-    if args.quiet {
-        return Ok(Exit::Success);
-    }
+    deliver(args, &text)
+}
+
+/// To where it was asked for.
+pub(super) fn deliver(args: &ConfigArgs, text: &str) -> Result<Exit> {
     match &args.output {
+        _ if args.quiet => {}
         Some(path) => {
             fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
         }
-        None => output::write(&text)?,
+        None => output::write(text)?,
     }
     Ok(Exit::Success)
+}
+
+/// Without a project there are no services to choose from.
+pub(super) fn warn_of_all(args: &ConfigArgs, flag: &str) {
+    if !args.services_wanted.is_empty() {
+        let text = format!("`{flag}` shows all services, whichever are named");
+        report::Report::warning(text).print();
+    }
 }
 
 /// Which stages the flags leave out.
@@ -94,11 +105,15 @@ fn document(args: &ConfigArgs, project: &ProjectArgs, environment: &Environment)
 
 /// The merged tree with its variables.
 fn model(args: &ConfigArgs, project: &ProjectArgs, environment: &Environment) -> Result<String> {
+    warn_of_all(args, "--no-interpolate");
     let found = find(project, options(args, project), environment)?;
     let (mut tree, warnings) = load_model(&found.request, &Disk)?;
     report::compose::warnings(&warnings);
     if args.resolve_image_digests || args.lock_image_digests {
         digests::pin_tree(&mut tree)?;
+    }
+    if args.lock_image_digests {
+        digests::retain_images(&mut tree);
     }
     let data = Data::of(&tree);
     Ok(match args.format.unwrap_or(DocumentFormat::Yaml) {

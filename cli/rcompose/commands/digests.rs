@@ -29,19 +29,31 @@ pub(super) fn pin_tree(tree: &mut Node) -> Result<()> {
     Ok(())
 }
 
+/// An override file with nothing but images.
+pub(super) fn retain_images(tree: &mut Node) {
+    let Some(map) = tree.as_map_mut() else { return };
+    map.retain(|key, _| key == "services");
+    let Some(services) = map.get_mut("services").and_then(Node::as_map_mut) else { return };
+    for (_, service) in services.iter_mut() {
+        if let Some(service) = service.as_map_mut() {
+            service.retain(|key, _| key == "image");
+        }
+    }
+}
+
 fn pinned(service: &str, image: &str) -> Result<String> {
     let Ok(reference) = image.parse::<Reference>() else {
         bail!("service `{service}` has an invalid image name: `{image}`");
     };
     match image.split_once('@') {
-        Some((_, digest)) => Ok(format!("{}@{digest}", reference.repository())),
+        Some((_, digest)) => Ok(format!("{}@{digest}", reference.name())),
         None => bail!(
             "cannot find the digest of `{image}` of service `{service}`: registries are not supported yet"
         ),
     }
 }
 
-/// An override file with nothing but images.
+/// The same of a project.
 pub(super) fn only_images(project: Project) -> Project {
     let services = project
         .services

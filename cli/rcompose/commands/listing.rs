@@ -1,8 +1,9 @@
 //! `rcompose config` with a flag that asks for names.
 
 use anyhow::Result;
+use cli::Exit;
 use cli::environment::Environment;
-use cli::{Exit, output};
+use cli::report::Report;
 use compose::{Project, listing, unsupported};
 
 use super::config;
@@ -33,8 +34,10 @@ pub(super) fn run(
     options.resolve_environment = false;
     let loaded = config::selected(args, project, options, environment)?;
     let lines = lines(&args.listing, &loaded)?;
-    output::write(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
-    Ok(Exit::Success)
+    if args.format.is_some() {
+        Report::warning("`--format` does not apply to lists of names").print();
+    }
+    config::deliver(args, &lines.iter().map(|line| format!("{line}\n")).collect::<String>())
 }
 
 fn lines(list: &Listing, project: &Project) -> Result<Vec<String>> {

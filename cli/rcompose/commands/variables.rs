@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use cli::environment::Environment;
-use cli::{Exit, output, report};
+use cli::{Exit, report};
 use compose::interpolate::{Variable, variables};
 use compose::load::load_model;
 use compose::render::{Data, json, yaml};
@@ -18,16 +18,17 @@ pub(super) fn run(
 ) -> Result<Exit> {
     let mut options = config::options(args, project);
     options.interpolate = false;
+    config::warn_of_all(args, "--variables");
     let found = find(project, options, environment)?;
     let (tree, warnings) = load_model(&found.request, &Disk)?;
     report::compose::warnings(&warnings);
     let variables: Vec<(String, Variable)> = variables(&tree).into_iter().collect();
-    output::write(&match args.format {
+    let text = match args.format {
         None => table(&variables),
         Some(DocumentFormat::Yaml) => yaml(&document(&variables, true)),
         Some(DocumentFormat::Json) => json(&document(&variables, false), 4) + "\n",
-    })?;
-    Ok(Exit::Success)
+    };
+    config::deliver(args, &text)
 }
 
 /// Docker's YAML has the names of Go's fields in lower case.

@@ -6,6 +6,6 @@ mod tree;
 mod variables;
 
 pub use cast::{Cast, cast_of};
-pub use template::{TemplateError, Variables, substitute};
+pub use template::{Growth, TemplateError, Variables, substitute};
 pub use tree::{Interpolated, InterpolationError, interpolate};
 pub use variables::{Variable, variables};

@@ -12,6 +12,33 @@ pub enum TemplateError {
     Invalid { template: String },
     #[error("required variable {name} is missing a value{}", after_colon(message))]
     Required { name: String, message: String },
+    #[error("variables are nested deeper than {DEEPEST} levels")]
+    TooDeep,
+    #[error("variables add more than {MOST} bytes to one text, or {MOST_OF_ALL} to all")]
+    TooLong,
+}
+
+/// Of `${A:-${B:-…}}`.
+pub(super) const DEEPEST: usize = 100;
+/// What the values in one text may add to it. Variables that repeat variables double with each line.
+const MOST: usize = 1 << 20;
+/// The same of all texts that share a [`Growth`].
+const MOST_OF_ALL: usize = 64 << 20;
+
+/// How much values have added so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Growth {
+    text: usize,
+    all: usize,
+}
+
+impl Growth {
+    fn add(&mut self, value: &str) -> Result<(), TemplateError> {
+        self.text += value.len();
+        self.all += value.len();
+        let fits = self.text <= MOST && self.all <= MOST_OF_ALL;
+        if fits { Ok(()) } else { Err(TemplateError::TooLong) }
+    }
 }
 
 fn after_colon(message: &str) -> String {
@@ -24,11 +51,17 @@ pub struct Variables<F> {
     lookup: F,
     /// Variables that were not set and had no default.
     pub unset: BTreeSet<String>,
+    pub growth: Growth,
 }
 
 impl<F: Fn(&str) -> Option<String>> Variables<F> {
     pub fn new(lookup: F) -> Variables<F> {
-        Variables { lookup, unset: BTreeSet::new() }
+        Variables::after(lookup, Growth::default())
+    }
+
+    /// For texts that come after others with the same limit.
+    pub fn after(lookup: F, growth: Growth) -> Variables<F> {
+        Variables { lookup, unset: BTreeSet::new(), growth }
     }
 
     pub fn get(&self, name: &str) -> Option<String> {
@@ -41,16 +74,29 @@ pub fn substitute<F: Fn(&str) -> Option<String>>(
     template: &str,
     variables: &mut Variables<F>,
 ) -> Result<String, TemplateError> {
+    variables.growth.text = 0;
+    substitute_at(template, variables, 0)
+}
+
+fn substitute_at<F: Fn(&str) -> Option<String>>(
+    template: &str,
+    variables: &mut Variables<F>,
+    depth: usize,
+) -> Result<String, TemplateError> {
+    if depth > DEEPEST {
+        return Err(TemplateError::TooDeep);
+    }
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, piece, after)) = next_piece(rest, template)? {
         out.push_str(before);
         match piece {
             Piece::Dollar => out.push('$'),
-            Piece::Name(name) => out.push_str(&plain(name, variables)),
-            Piece::Braced(name, None) => out.push_str(&plain(name, variables)),
+            Piece::Name(name) | Piece::Braced(name, None) => {
+                out.push_str(&plain(name, variables)?);
+            }
             Piece::Braced(name, Some((operator, word))) => {
-                out.push_str(&operate(name, operator, word, variables)?);
+                out.push_str(&operate(name, operator, word, (variables, depth))?);
             }
         }
         rest = after;
@@ -59,24 +105,33 @@ pub fn substitute<F: Fn(&str) -> Option<String>>(
     Ok(out)
 }
 
-fn plain<F: Fn(&str) -> Option<String>>(name: &str, variables: &mut Variables<F>) -> String {
-    variables.get(name).unwrap_or_else(|| {
+fn plain<F: Fn(&str) -> Option<String>>(
+    name: &str,
+    variables: &mut Variables<F>,
+) -> Result<String, TemplateError> {
+    let Some(value) = variables.get(name) else {
         variables.unset.insert(name.to_owned());
-        String::new()
-    })
+        return Ok(String::new());
+    };
+    variables.growth.add(&value)?;
+    Ok(value)
 }
 
 fn operate<F: Fn(&str) -> Option<String>>(
     name: &str,
     operator: Operator,
     word: &str,
-    variables: &mut Variables<F>,
+    (variables, depth): (&mut Variables<F>, usize),
 ) -> Result<String, TemplateError> {
-    let word = substitute(word, variables)?;
+    let word = substitute_at(word, variables, depth + 1)?;
     let value = variables.get(name);
     let present = value.as_ref().is_some_and(|it| !operator.or_empty || !it.is_empty());
     Ok(match (operator.kind, present) {
-        (Kind::Default, true) | (Kind::Required, true) => value.unwrap_or_default(),
+        (Kind::Default, true) | (Kind::Required, true) => {
+            let value = value.unwrap_or_default();
+            variables.growth.add(&value)?;
+            value
+        }
         (Kind::Default, false) | (Kind::Alternative, true) => word,
         (Kind::Alternative, false) => String::new(),
         (Kind::Required, false) => {

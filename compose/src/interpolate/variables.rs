@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::template::{Kind, Piece, next_piece};
+use super::template::{DEEPEST, Kind, Piece, next_piece};
 use crate::yaml::{Node, Value};
 
 /// A variable and what stands in for it.
@@ -30,8 +30,15 @@ fn collect(node: &Node, found: &mut BTreeMap<String, Variable>) {
 }
 
 fn texts(text: &str, found: &mut BTreeMap<String, Variable>) {
+    texts_at(text, found, 0);
+}
+
+/// What is nested deeper than a load allows is left out.
+fn texts_at(text: &str, found: &mut BTreeMap<String, Variable>, depth: usize) {
     let mut rest = text;
-    while let Ok(Some((_, piece, after))) = next_piece(rest, text) {
+    while depth <= DEEPEST
+        && let Ok(Some((_, piece, after))) = next_piece(rest, text)
+    {
         match piece {
             Piece::Dollar => {}
             Piece::Name(name) | Piece::Braced(name, None) => {
@@ -45,7 +52,7 @@ fn texts(text: &str, found: &mut BTreeMap<String, Variable>) {
                     Kind::Required => variable.required = true,
                 }
                 found.insert(name.to_owned(), variable);
-                texts(word, found);
+                texts_at(word, found, depth + 1);
             }
         }
         rest = after;

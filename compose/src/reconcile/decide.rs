@@ -75,6 +75,7 @@ pub(super) fn decide<'a>(
     observed: &'a ObservedState,
     options: &UpOptions,
 ) -> Result<Decisions<'a>, ReconcileError> {
+    let orphans = orphans(project, observed);
     let changed_networks = project.networks.iter().filter(|(_, network)| {
         let is = observed
             .networks
@@ -82,14 +83,18 @@ pub(super) fn decide<'a>(
             .filter(|it| it.project.as_ref() == Some(&project.name));
         let changes =
             |it: &super::ObservedObject| Record::of_network(network).changes_since(&it.record);
-        !network.external && is.is_some_and(|it| !changes(it).is_empty())
+        // Containers that are to stay keep their network.
+        let stays = [options.recreate, options.recreate_dependencies].contains(&Recreate::Never);
+        let is_on = |it: &ObservedContainer| it.status.is_up() && it.uses_network(&network.name);
+        let stays = stays || !options.remove_orphans && orphans.iter().any(|it| is_on(it));
+        !stays && !network.external && is.is_some_and(|it| !changes(it).is_empty())
     });
     let mut decisions = Decisions {
         order: order::sorted(project)?,
         scope: scope(project, options)?,
         services: BTreeMap::new(),
         changed_networks: changed_networks.map(|(key, _)| key.clone()).collect(),
-        orphans: orphans(project, observed),
+        orphans: orphans.clone(),
     };
     for name in decisions.order.clone() {
         let context = Context { project, observed, options, decisions: &decisions };

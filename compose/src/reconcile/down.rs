@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, ObservedState, Plan, Reason, ReconcileError, Warning, order, steps};
+use super::{
+    Action, ObservedContainer, ObservedState, Plan, Reason, ReconcileError, Warning, order, steps,
+};
 use crate::model::Project;
 
 #[derive(Clone, Debug)]
@@ -59,7 +61,8 @@ pub fn down(
         }
     }
     if options.services.is_empty() {
-        resources(&mut plan, project, observed, options, &removed);
+        let stays = if options.remove_orphans { Vec::new() } else { orphans };
+        resources(&mut plan, project, observed, options, (&removed, &stays));
     }
     Ok(plan)
 }
@@ -80,11 +83,16 @@ fn resources(
     project: &Project,
     observed: &ObservedState,
     options: &DownOptions,
-    removed: &[usize],
+    (removed, stays): (&[usize], &[&ObservedContainer]),
 ) {
     let is_own = |owner: &Option<String>| owner.as_ref() == Some(&project.name);
     for name in steps::own_networks(project) {
-        if observed.networks.get(&name).is_some_and(|it| is_own(&it.project)) {
+        if !observed.networks.get(&name).is_some_and(|it| is_own(&it.project)) {
+            continue;
+        }
+        if stays.iter().any(|it| it.status.is_up() && it.uses_network(&name)) {
+            plan.warnings.push(Warning::NetworkInUse { name });
+        } else {
             plan.add(Action::RemoveNetwork { name }, Reason::Down, removed.to_vec());
         }
     }

@@ -44,7 +44,8 @@ pub struct ObservedContainer {
     pub image: String,
     /// What it was made from.
     pub record: Record,
-    /// IDs of the containers whose namespaces or volumes it uses.
+    /// IDs of the containers of the project's services whose namespaces or volumes it uses; those that the file names
+    /// as `container:…` are not among them.
     pub joins: BTreeSet<String>,
 }
 
@@ -56,6 +57,13 @@ pub enum Status {
     Restarting,
     Exited(i32),
     Dead,
+}
+
+impl ObservedContainer {
+    /// Whether it was made with a network, by real name.
+    pub fn uses_network(&self, name: &str) -> bool {
+        self.record.attributes.contains_key(&format!("networks.{name}"))
+    }
 }
 
 impl Status {

@@ -151,6 +151,8 @@ pub enum Warning {
     Orphans { names: Vec<String> },
     ForeignNetwork { name: String, project: Option<String> },
     ForeignVolume { name: String, project: Option<String> },
+    NetworkInUse { name: String },
+    NetworkStays { name: String, changes: Vec<Change> },
     VolumeChanged { name: String, changes: Vec<Change> },
     ImageMayChange { service: String },
 }
@@ -328,6 +330,17 @@ impl fmt::Display for Warning {
                 "volume `{name}` exists but {}; `external: true` says that this is meant",
                 made_by(project)
             ),
+            Warning::NetworkInUse { name } => {
+                write!(f, "network `{name}` stays: a container that is left uses it")
+            }
+            Warning::NetworkStays { name, changes } => {
+                let changes: Vec<String> = changes.iter().map(Change::to_string).collect();
+                write!(
+                    f,
+                    "network `{name}` stays as it is, because containers that stay use it, though its definition changed ({})",
+                    changes.join("; ")
+                )
+            }
             Warning::VolumeChanged { name, changes } => {
                 let changes: Vec<String> = changes.iter().map(Change::to_string).collect();
                 write!(

@@ -51,7 +51,12 @@ pub(super) fn add_networks(
                 let removed = plan.add_for(remove, reasons(), after);
                 made.insert(key.clone(), plan.add_for(create(), reasons(), vec![removed]));
             }
-            Some(_) => {}
+            Some(is) => {
+                let changes = Record::of_network(network).changes_since(&is.record);
+                if !changes.is_empty() {
+                    plan.warnings.push(Warning::NetworkStays { name, changes });
+                }
+            }
         }
     }
     Ok(made)

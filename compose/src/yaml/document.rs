@@ -60,8 +60,11 @@ struct Builder<'input> {
 struct Anchor {
     path: TreePath,
     /// None while it is still being read.
-    value: Option<(Marked, usize)>,
+    value: Option<(Marked, Size)>,
 }
+
+/// Values, and bytes of text in them.
+type Size = (usize, usize);
 
 /// What a node's tag asks for.
 #[derive(Clone)]
@@ -137,7 +140,7 @@ impl<'input> Builder<'input> {
             }
             _ => (Node::new(Value::Null, span), 0, None),
         };
-        let size = if anchor > 0 { node.count() } else { 0 };
+        let size = if anchor > 0 { node.size() } else { (0, 0) };
         let marked = self.mark(node, tag);
         if anchor > 0 {
             self.close(anchor, marked.clone(), size);
@@ -151,7 +154,7 @@ impl<'input> Builder<'input> {
         }
     }
 
-    fn close(&mut self, anchor: usize, marked: Marked, size: usize) {
+    fn close(&mut self, anchor: usize, marked: Marked, size: Size) {
         let path = self.path.clone();
         self.anchors.insert(anchor, Anchor { path, value: Some((marked, size)) });
     }
@@ -177,11 +180,12 @@ impl<'input> Builder<'input> {
             let error = YamlError::Syntax { info: "unknown anchor".to_owned() };
             return Err((error, span));
         };
-        let Some((marked, size)) = value.clone() else {
+        let Some((marked, (count, bytes))) = value else {
             let (at, anchor) = (self.path.to_string(), path.to_string());
             return Err((YamlError::ContainsItself { at, anchor }, span));
         };
-        self.budget.aliased(size).map_err(|error| (error, span))?;
+        self.budget.aliased(*count, *bytes).map_err(|error| (error, span))?;
+        let marked = marked.clone();
         let repeated: Vec<TreePath> =
             self.resets.iter().filter_map(|reset| reset.moved(path, &self.path)).collect();
         self.resets.extend(repeated);
@@ -274,7 +278,8 @@ impl<'input> Builder<'input> {
                 let value = if is_merge(&text, style) { Value::String(text.into()) } else { value };
                 let node = Node::new(value, span);
                 if anchor > 0 {
-                    self.close(anchor, Marked::Kept(node.clone()), 1);
+                    let size = node.size();
+                    self.close(anchor, Marked::Kept(node.clone()), size);
                 }
                 node
             }

@@ -9,6 +9,9 @@ pub const MAX_DEPTH: usize = 100;
 /// Values of one file, those that aliases repeat counted each time.
 pub const MAX_NODES: usize = 1_000_000;
 
+/// Text that aliases repeat, in bytes.
+const MAX_ALIASED_BYTES: usize = 64 << 20;
+
 /// Below these counts aliases may be used freely.
 const FREE_ALIASED: usize = 100;
 const FREE_TOTAL: usize = 1_000;
@@ -21,6 +24,7 @@ const LARGE: usize = 4_000_000;
 pub(super) struct Budget {
     total: usize,
     aliased: usize,
+    aliased_bytes: usize,
 }
 
 impl Budget {
@@ -29,8 +33,12 @@ impl Budget {
         self.check()
     }
 
-    /// An alias stands for `count` values.
-    pub(super) fn aliased(&mut self, count: usize) -> Result<(), YamlError> {
+    /// An alias stands for `count` values with `bytes` of text.
+    pub(super) fn aliased(&mut self, count: usize, bytes: usize) -> Result<(), YamlError> {
+        self.aliased_bytes = self.aliased_bytes.saturating_add(bytes);
+        if self.aliased_bytes > MAX_ALIASED_BYTES {
+            return Err(YamlError::ExcessiveAliasing);
+        }
         self.total = self.total.saturating_add(count);
         self.aliased = self.aliased.saturating_add(count);
         if self.aliased > FREE_ALIASED

@@ -96,12 +96,20 @@ impl Node {
         self.as_map()?.get(key)
     }
 
-    /// Values in this tree, itself included.
-    pub(super) fn count(&self) -> usize {
-        1 + match &self.value {
-            Value::List(list) => list.iter().map(Node::count).sum(),
-            Value::Map(map) => map.iter().map(|(_, node)| node.count()).sum(),
-            _ => 0,
+    /// Values in this tree, itself included, and bytes of text in them.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let add = |(values, bytes): (usize, usize), node: &Node| {
+            let (more, text) = node.size();
+            (values + more, bytes + text)
+        };
+        match &self.value {
+            Value::List(list) => list.iter().fold((1, 0), add),
+            Value::Map(map) => map.iter().fold((1, 0), |sum, (key, node)| {
+                let (values, bytes) = add(sum, node);
+                (values, bytes + key.len())
+            }),
+            Value::String(text) => (1, text.len()),
+            _ => (1, 0),
         }
     }
 

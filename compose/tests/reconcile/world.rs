@@ -67,6 +67,8 @@ impl World {
                 assert!(self.state.volumes.insert(name.clone(), object).is_none(), "{name} twice");
             }
             Action::RemoveNetwork { name } => {
+                let mut up = self.state.containers.iter().filter(|it| it.status.is_up());
+                assert!(!up.any(|it| it.uses_network(name)), "a container is on {name}");
                 assert!(self.state.networks.remove(name).is_some(), "{name} is not there");
             }
             Action::RemoveVolume { name } => {

@@ -107,7 +107,8 @@ impl Borders {
     fn enter(&mut self) -> bool {
         let header = std::mem::take(&mut self.header);
         let size = content_size(&header);
-        let Some(size) = size else {
+        let Some((size, left)) = size.and_then(|it| Some((it, it.checked_next_multiple_of(512)?)))
+        else {
             // The end, or no tar.
             let zeros = header.iter().all(|&byte| byte == 0);
             self.state = if zeros { State::Header } else { State::Unknown };
@@ -115,7 +116,6 @@ impl Borders {
             self.header.clear();
             return self.length >= MOST;
         };
-        let left = size.next_multiple_of(BLOCK as u64);
         let large = size >= LARGE;
         let ends =
             large || self.length >= MOST || (self.length >= LEAST && is_chosen(&header, left));
