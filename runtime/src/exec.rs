@@ -6,9 +6,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::resource::{Resource, getrlimit};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -63,7 +65,7 @@ pub fn exec(
     let room = Room::of(engine, container).map_err(failed)?;
     let streams = Streams::new(stdio).step("connect standard streams").map_err(failed)?;
     let launcher = launcher::sealed().step("make the launcher").map_err(failed)?;
-    start(&room, spec, streams, &launcher).map_err(failed)
+    start(&room, spec, streams, &launcher, None).map_err(failed)
 }
 
 impl Room {
@@ -87,11 +89,13 @@ impl Room {
     }
 }
 
+/// `limit` is how long the program may take to start: others in the container can stop it on its way.
 pub(crate) fn start(
     room: &Room,
     spec: &ContainerSpec,
     mut streams: Streams,
     launcher: &OwnedFd,
+    limit: Option<Duration>,
 ) -> Result<Execution, StepError> {
     let (status, far_status) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -124,13 +128,20 @@ pub(crate) fn start(
     // Ours must be closed, or the end of the program's would not be noticed.
     drop(far_status);
     streams.theirs.clear();
+    set_socket_timeout(&status, Timeout::Recv, limit).step("limit the time")?;
     let mut progress = Start::going(status);
     let program = spec.args.first().cloned().unwrap_or_default();
     let terminal = loop {
-        match progress.read(&program, &mut Stubs::default()).step("hear of it")? {
-            Progress::Going => {}
-            Progress::Started(terminal) => break terminal,
-            Progress::Failed => {
+        match progress.read(&program, &mut Stubs::default()).step("hear of it") {
+            Ok(Progress::Going) => {}
+            Ok(Progress::Started(terminal)) => break terminal,
+            Err(error) => {
+                // It may have ended already.
+                let _ended = pidfd_send_signal(&child.pidfd, Signal::KILL);
+                let _status = reap(child.pidfd.as_fd());
+                return Err(error);
+            }
+            Ok(Progress::Failed) => {
                 // It is about to end; how is known already.
                 let _ = reap(child.pidfd.as_fd());
                 return Err(progress.failure());

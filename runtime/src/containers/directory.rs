@@ -10,6 +10,7 @@ use super::error::{ContainerError, file_error};
 use super::liveness::{boot_id, is_locked};
 use super::state::{State, Status};
 use crate::clock;
+use crate::shim::lock as shim_lock;
 
 type Result<T> = std::result::Result<T, ContainerError>;
 
@@ -314,12 +315,26 @@ impl Containers {
     /// Moves a container out of sight, to `aside`, and frees its name. False if it had gone already.
     pub fn withdraw(&self, _guard: &Guard, container: &Container, aside: &Path) -> Result<bool> {
         let place = &container.place;
+        // It may have been renamed since it was read.
+        let name = self
+            .read_definition(container.id(), place)
+            .map_or_else(|_| container.definition.name.clone(), |definition| definition.name);
+        // No shim may begin with it meanwhile.
+        let lock = shim_lock(place).map_err(file_error("lock", &place.lock_file()))?;
+        let Some(_lock) = lock else {
+            return Err(ContainerError::Busy { id: container.short_id().to_owned() });
+        };
         match fs::rename(&place.directory, aside) {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                remove_runtime(&place.runtime)?;
+                return Ok(false);
+            }
             Err(error) => return Err(file_error("remove", &place.directory)(error)),
         }
-        self.free_name(&container.definition.name)?;
+        if fs::read_to_string(self.name_file(&name)).is_ok_and(|id| id == container.id()) {
+            self.free_name(&name)?;
+        }
         remove_runtime(&place.runtime)?;
         Ok(true)
     }

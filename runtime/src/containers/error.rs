@@ -8,6 +8,8 @@ pub enum ContainerError {
     NotFound { text: String },
     #[error("`{text}` may be any of the containers {}", names.join(", "))]
     Ambiguous { text: String, names: Vec<String> },
+    #[error("container {id} is being started or ended")]
+    Busy { id: String },
     #[error("the name `{name}` is in use by container {id}")]
     NameInUse { name: String, id: String },
     #[error(
@@ -30,6 +32,7 @@ impl ContainerError {
             ContainerError::NameInUse { .. } => {
                 Some("remove it with `rbuild rm`, or choose another name")
             }
+            ContainerError::Busy { .. } => Some("try again, or end it with `rbuild rm --force`"),
             ContainerError::Schema { .. } => Some("use the version of rbuild that made it"),
             _ => None,
         }

@@ -9,7 +9,8 @@ use rustix::fs::Mode;
 use sys::RootDir;
 
 use super::{
-    ChildStdio, Launch, Never, become_program, report_failure, report_ready, resolve_user, terminal,
+    ChildStdio, Launch, Never, become_program, conceal, report_failure, report_ready, resolve_user,
+    terminal,
 };
 use crate::process::Stubs;
 use crate::zygote::message::{Step, StepError};
@@ -18,6 +19,16 @@ use crate::zygote::message::{Step, StepError};
 pub(crate) fn run(launch: &Launch<'_>, first: BorrowedFd<'_>) -> u8 {
     let Err(failure) = start(launch, first);
     report_failure(launch, &failure)
+}
+
+/// Descriptors of the host's lead out of the container for whoever can look at ours in /proc (CVE-2016-9962).
+fn hide(launch: &Launch<'_>, first: BorrowedFd<'_>) -> Result<(), StepError> {
+    conceal()?;
+    let mut needed = vec![launch.status, launch.launcher, first];
+    if let ChildStdio::Descriptors(streams) = launch.stdio {
+        needed.extend(streams);
+    }
+    sys::clone::close_all_except(&needed).step("close the host's files")
 }
 
 fn start(launch: &Launch<'_>, first: BorrowedFd<'_>) -> Result<Never, StepError> {
@@ -31,6 +42,8 @@ fn start(launch: &Launch<'_>, first: BorrowedFd<'_>) -> Result<Never, StepError>
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWCGROUP;
+    // In there this is a process like any other of the container's, so nothing of the host's may be found in it.
+    hide(launch, first)?;
     // With the mount namespace come its root as root and working directory.
     setns(first, namespaces).step("enter the container's namespaces")?;
 

@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use sys::RootDir;
 use sys::seccomp::Instruction;
 
@@ -200,6 +201,7 @@ fn become_program(
     terminal: Option<terminal::Terminal>,
 ) -> Result<Never, StepError> {
     let spec = launch.spec;
+    conceal()?;
     privileges::set_ulimits(&spec.ulimits, launch.open_files)?;
     privileges::leave_keyring()?;
     change_directory(&spec.cwd)?;
@@ -209,6 +211,11 @@ fn become_program(
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let path = program::find(spec)?;
     Err(program::execute(launch, &path, &environment))
+}
+
+/// From here to the next exec nobody in the container may trace this process or look at its files, even as root.
+fn conceal() -> Result<(), StepError> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hide from the container")
 }
 
 fn resolve_user(root: &RootDir, spec: &ContainerSpec) -> Result<ResolvedUser, StepError> {

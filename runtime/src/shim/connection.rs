@@ -3,7 +3,9 @@ use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use sys::clone::Child;
 
 use super::begin;
@@ -36,6 +38,9 @@ pub struct AttachStreams {
     pub output: Option<PipeReader>,
     pub errors: Option<PipeReader>,
 }
+
+/// How long a shim may take to answer a greeting: longer than a health check takes to start.
+const GREETING: Duration = Duration::from_secs(30);
 
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,10 +121,16 @@ impl Connection {
             move |source| RuntimeError::Shim { act, id, source }
         };
         let socket = place::connect_socket(&container.place).map_err(failed("reach"))?;
+        // A shim that does not answer is to be told of, not waited for.
+        let limit = |time| set_socket_timeout(&socket, Timeout::Recv, time).map_err(Into::into);
+        limit(Some(GREETING)).map_err(failed("reach"))?;
         let hello = Hello { lowest: LOWEST, highest: HIGHEST };
         send_frame(&socket, &hello, &[]).map_err(failed("greet"))?;
         match receive_frame::<Welcome>(&socket).map_err(failed("greet"))? {
-            Some((Welcome { version: Some(_), .. }, _)) => Ok(Connection { id, socket }),
+            Some((Welcome { version: Some(_), .. }, _)) => {
+                limit(None).map_err(failed("reach"))?;
+                Ok(Connection { id, socket })
+            }
             Some((Welcome { lowest, highest, .. }, _)) => {
                 Err(RuntimeError::ShimVersion { id, lowest, highest })
             }
@@ -136,6 +147,8 @@ impl Connection {
     fn receive(&self) -> Result<Option<Reply>, RuntimeError> {
         match receive_frame::<Reply>(&self.socket) {
             Ok(reply) => Ok(reply.map(|(reply, _)| reply)),
+            // It ended without having read what it was sent last.
+            Err(source) if source.kind() == io::ErrorKind::ConnectionReset => Ok(None),
             Err(source) => Err(RuntimeError::Shim { act: "hear", id: self.id.clone(), source }),
         }
     }

@@ -38,6 +38,7 @@ use std::io;
 pub use begin::VERB;
 pub use connection::{AttachStreams, Connection, Ended, NewShim};
 pub use log::files as log_files;
+pub(crate) use place::lock;
 pub use restart::starts_at_boot;
 pub use supervisor::Finished;
 

@@ -21,7 +21,7 @@ const SOCKET: &str = "socket";
 const ATTEMPTS: usize = 100;
 
 /// The lock of the container's one shim; none if there is another.
-pub(super) fn lock(place: &Place) -> io::Result<Option<File>> {
+pub(crate) fn lock(place: &Place) -> io::Result<Option<File>> {
     for attempt in 0..ATTEMPTS {
         DirBuilder::new().recursive(true).mode(0o700).create(&place.runtime)?;
         let file = match File::create(place.lock_file()) {

@@ -15,6 +15,10 @@ use crate::spec::ContainerSpec;
 use crate::zygote::message::{Step, StepError};
 use crate::zygote::streams::Streams;
 
+/// The shim waits for a check to start, so not for long.
+const LONGEST_START: Duration = Duration::from_secs(10);
+const LAST_READS: usize = 16;
+
 #[derive(Debug)]
 pub(super) struct Probe {
     execution: Execution,
@@ -33,6 +37,7 @@ impl Probe {
         launcher: &OwnedFd,
     ) -> Result<Probe, StepError> {
         let mut spec = spec.clone();
+        spec.init = false;
         spec.args = monitor.command().into_iter().map(Into::into).collect();
         let step = "connect standard streams";
         let (reader, writer) = io::pipe().step(step)?;
@@ -42,10 +47,13 @@ impl Probe {
             stderr: writer.into(),
         };
         let began = clock::now();
-        let execution = exec::start(room, &spec, Streams::new(stdio).step(step)?, launcher)?;
+        let streams = Streams::new(stdio).step(step)?;
+        let timeout = Duration::from_nanos(monitor.check.timeout);
+        let limit = timeout.min(LONGEST_START);
+        let execution = exec::start(room, &spec, streams, launcher, Some(limit))?;
         let reader = File::from(OwnedFd::from(reader));
         let output = Some(Source::new(reader, Stream::Stdout).step(step)?);
-        let deadline = Instant::now() + Duration::from_nanos(monitor.check.timeout);
+        let deadline = Instant::now() + timeout;
         Ok(Probe { execution, output, text: Vec::new(), began, deadline })
     }
 
@@ -53,23 +61,29 @@ impl Probe {
         self.execution.pidfd()
     }
 
-    /// Takes what there is of its output; what is too much is read and dropped.
-    pub(super) fn read(&mut self) {
-        while let Some(source) = &mut self.output {
-            match source.read() {
-                Got::Output(bytes) => {
-                    let room = OUTPUT.saturating_sub(self.text.len());
-                    self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                }
-                Got::Nothing => return,
-                Got::End => self.output = None,
+    /// Takes a part of its output; what is too much is read and dropped. False when there is no more for now.
+    pub(super) fn read(&mut self) -> bool {
+        let Some(source) = &mut self.output else { return false };
+        match source.read() {
+            Got::Output(bytes) => {
+                let room = OUTPUT.saturating_sub(self.text.len());
+                self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                return true;
             }
+            Got::Nothing => {}
+            Got::End => self.output = None,
         }
+        false
     }
 
     /// After its end.
     pub(super) fn result(mut self) -> HealthRun {
-        self.read();
+        // Others it has started may write for ever.
+        for _ in 0..LAST_READS {
+            if !self.read() {
+                break;
+            }
+        }
         let exit_code = self.execution.wait().map_or(-1, |status| status.code());
         let output = String::from_utf8_lossy(&self.text).into_owned();
         HealthRun { start: self.began, end: clock::now(), exit_code, output }

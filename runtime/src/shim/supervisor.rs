@@ -66,6 +66,8 @@ pub(super) enum Phase {
     /// Ended; what it wrote is still on its way. Then, after the time given, it is started again.
     Draining {
         again: Option<Duration>,
+        /// When who does not read is no longer waited for: somebody waits for the end.
+        until: Option<Instant>,
     },
     Waiting {
         until: Instant,
@@ -223,9 +225,19 @@ impl Supervisor {
                 });
             }
         };
-        let process = host_process(&running).step("find the container's process")?;
-        self.connect(stdin, stdout, stderr, terminal).step(step)?;
-        self.note_start(process);
+        let process =
+            host_process(&running).step("find the container's process").and_then(|process| {
+                self.connect(stdin, stdout, stderr, terminal).step(step).map(|()| process)
+            });
+        match process {
+            Ok(process) => self.note_start(process),
+            Err(error) => {
+                // It may have ended already; how does not matter.
+                let _ended = pidfd_send_signal(&running.child.pidfd, Signal::KILL);
+                let _status = running.finish();
+                return Err(error);
+            }
+        }
         self.phase = Phase::Running { running: Box::new(running), began: Instant::now() };
         Ok(())
     }
@@ -304,7 +316,8 @@ impl Supervisor {
         state.finished = clock::now();
         state.process = None;
         self.save();
-        self.phase = Phase::Draining { again };
+        let until = self.clients.iter().any(|client| client.stops).then(reading_ends);
+        self.phase = Phase::Draining { again, until };
     }
 
     /// The container's directory may be gone when it was removed by force; then nobody asks for its state.
@@ -336,6 +349,11 @@ impl Supervisor {
         self.starter.cgroups.remove_parents();
         Ok(Finished { container: self.container, clients: self.clients, farewell })
     }
+}
+
+/// Docker gives those who read as long.
+pub(super) fn reading_ends() -> Instant {
+    Instant::now() + Duration::from_secs(2)
 }
 
 /// The container's first process by its number on the host, which /proc knows and this namespace does not.

@@ -10,8 +10,8 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use super::client::{Client, Message};
 use super::probe::{self, Probe};
 use super::protocol::{Reply, Request};
-use super::streams::{Got, record};
-use super::supervisor::{Phase, Supervisor};
+use super::streams::{Attached, Got, record};
+use super::supervisor::{Phase, Supervisor, reading_ends};
 use crate::cgroup::Leaf;
 use crate::containers::{HealthRun, Status};
 use crate::exec::Room;
@@ -97,6 +97,7 @@ impl Supervisor {
     fn next_deadline(&self) -> Option<Instant> {
         let again = match &self.phase {
             Phase::Waiting { until } => Some(*until),
+            Phase::Draining { until, .. } => *until,
             _ => None,
         };
         let probe = match (&self.probe, &self.monitor) {
@@ -116,7 +117,10 @@ impl Supervisor {
             What::Source(at) => self.pass_output(at),
             What::ContainerInput => self.flush_input(),
             What::ContainerEnd => return self.container_ended(),
-            What::ProbeOutput => self.probe.iter_mut().for_each(Probe::read),
+            What::ProbeOutput => {
+                // What is left makes the next turn.
+                let _more = self.probe.as_mut().is_some_and(Probe::read);
+            }
             What::ProbeEnd => self.probe_ended(),
         }
         Ok(())
@@ -199,8 +203,9 @@ impl Supervisor {
         self.container.state.stopped_by_hand = true;
         self.save();
         if self.signal(signal) {
-            let patience = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-            self.patience = patience;
+            // A time beyond all clocks is no limit.
+            self.patience = seconds
+                .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
         } else {
             self.cancel_restart();
         }
@@ -216,8 +221,9 @@ impl Supervisor {
                 self.phase = Phase::Over;
                 true
             }
-            Phase::Draining { again } => {
+            Phase::Draining { again, until } => {
                 *again = None;
+                until.get_or_insert_with(reading_ends);
                 self.container.state.status = Status::Exited;
                 self.save();
                 true
@@ -315,7 +321,12 @@ impl Supervisor {
     /// After the end: passes on what was written before it, then tells those who wait.
     fn drain(&mut self) {
         self.sources.retain(|source| !source.ended);
-        let Phase::Draining { again } = self.phase else { return };
+        let Phase::Draining { again, until } = self.phase else { return };
+        if until.is_some_and(|until| until <= Instant::now()) {
+            for client in self.clients.iter_mut().filter(|client| client.attached.is_full()) {
+                client.attached = Attached::default();
+            }
+        }
         while !self.clients.iter().any(|client| client.attached.is_full()) {
             if self.sources.is_empty() {
                 return self.drained(again);

@@ -5,7 +5,7 @@ use cli::Exit;
 use cli::environment::Environment;
 use runtime::shim::Connection;
 
-use super::session::{self, Manner, Session};
+use super::session::{self, Bond, Manner, Session};
 use super::{open, start};
 use crate::args::AttachArgs;
 
@@ -28,5 +28,6 @@ pub(crate) fn run(args: &AttachArgs, environment: &Environment) -> Result<Exit> 
         connection.resize(rows, columns.saturating_sub(1).max(1))?;
         connection.resize(rows, columns)?;
     }
-    start::follow(session, streams, connection, definition.auto_remove)
+    let bond = Bond { goes: definition.auto_remove, owns: false };
+    start::follow(session, streams, connection, bond)
 }

@@ -89,6 +89,8 @@ fn program(
 ) -> Result<ContainerSpec> {
     let mut spec = container.definition.spec.clone();
     spec.args = args.command.clone();
+    // The container has one.
+    spec.init = false;
     if args.tty {
         variables::set(&mut spec.env, &Variable::Set("TERM=xterm".to_owned()));
     }

@@ -84,7 +84,13 @@ impl Plan<'_> {
             let _aside = store.remove_aside(&directory);
         }
         published?;
-        self.write_id(id)?;
+        if let Err(error) = self.write_id(id) {
+            // What is told is why; leftovers are found by the next command.
+            if let Ok(container) = containers.read(id) {
+                let _left = super::remove(store, containers, &container);
+            }
+            return Err(error);
+        }
         Ok(definition)
     }
 

@@ -237,13 +237,21 @@ impl Drop for RawTerminal {
 pub(crate) struct ContainerTarget {
     connection: runtime::shim::Connection,
     left: AtomicBool,
+    bond: Bond,
+}
+
+/// What a client is to the container.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bond {
     /// It goes when it ends: then it is waited for.
-    goes: bool,
+    pub(crate) goes: bool,
+    /// It was made for this client: its output ends with it.
+    pub(crate) owns: bool,
 }
 
 impl ContainerTarget {
-    pub(crate) fn new(connection: runtime::shim::Connection, goes: bool) -> ContainerTarget {
-        ContainerTarget { connection, left: AtomicBool::new(false), goes }
+    pub(crate) fn new(connection: runtime::shim::Connection, bond: Bond) -> ContainerTarget {
+        ContainerTarget { connection, left: AtomicBool::new(false), bond }
     }
 }
 
@@ -258,7 +266,12 @@ impl Target for ContainerTarget {
     }
 
     fn close_output(&self) {
-        let _late = self.connection.close_output();
+        match self.bond.owns {
+            true => {
+                let _late = self.connection.close_output();
+            }
+            false => self.leave(),
+        }
     }
 
     fn leave(&self) {
@@ -269,7 +282,7 @@ impl Target for ContainerTarget {
     fn wait(&self) -> Result<Option<i32>> {
         match self.connection.ended() {
             Ok(ended) => {
-                if self.goes {
+                if self.bond.goes {
                     self.connection.gone();
                 }
                 Ok(Some(ended.exit_code))

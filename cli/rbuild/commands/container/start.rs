@@ -11,7 +11,7 @@ use runtime::ProcessView;
 use runtime::containers::{Container, Containers};
 use runtime::shim::{AttachStreams, Connection, NewShim};
 
-use super::session::{self, ContainerTarget, Ends, Manner, Session};
+use super::session::{self, Bond, ContainerTarget, Ends, Manner, Session};
 use super::{for_each, not_started, open, stop};
 use crate::args::{StartArgs, StopArgs};
 
@@ -65,7 +65,7 @@ fn start_attached(
     let session = Session::open(manner)?;
     let streams = shim.attach(input, true, !definition.terminal)?;
     let connection = shim.begin(session::size())?;
-    follow(session, streams, connection, definition.auto_remove)
+    follow(session, streams, connection, Bond { goes: definition.auto_remove, owns: false })
 }
 
 /// Copies and forwards until the container ends.
@@ -73,14 +73,14 @@ pub(crate) fn follow(
     session: Session,
     streams: AttachStreams,
     connection: Connection,
-    goes: bool,
+    bond: Bond,
 ) -> Result<Exit> {
     let ends = Ends {
         input: streams.input.map(|end| File::from(OwnedFd::from(end))),
         output: streams.output.map(|end| File::from(OwnedFd::from(end))),
         errors: streams.errors.map(|end| File::from(OwnedFd::from(end))),
     };
-    let target = Arc::new(ContainerTarget::new(connection, goes));
+    let target = Arc::new(ContainerTarget::new(connection, bond));
     Ok(session.follow(ends, target)?.exit())
 }
 

@@ -11,7 +11,7 @@ use runtime::shim::{AttachStreams, Connection, NewShim};
 use store::Store;
 
 use super::container::make::Plan;
-use super::container::session::{self, Manner, Session};
+use super::container::session::{self, Bond, Manner, Session};
 use super::container::{self, names, not_started, of_store};
 use super::engine::lazy_snapshotter;
 use crate::args::RunArgs;
@@ -71,7 +71,8 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
         output::line(&id)?;
         return Ok(Exit::Success);
     };
-    let exit = container::follow(session, streams, connection, container.lifecycle.rm)?;
+    let bond = Bond { goes: container.lifecycle.rm, owns: true };
+    let exit = container::follow(session, streams, connection, bond)?;
     trace.phase("run, end, clean up");
     trace.print();
     Ok(exit)
