@@ -1,5 +1,6 @@
 //! Containers from their making to their removal, with the binary.
 
+mod beside;
 mod logs;
 mod place;
 mod protocol;
