@@ -10,7 +10,7 @@ use runtime::Emulators;
 use serde::Serialize;
 use store::LayerForm;
 
-use crate::fetch::{Fetched, GitRef, GitSettings, HttpSettings};
+use crate::fetch::{Fetched, Git, GitRef, HttpSettings};
 
 /// One build. Every field is set by the caller: there is no `Default`.
 #[derive(Clone, Debug)]
@@ -45,7 +45,8 @@ pub struct BuildRequest {
     /// `--build-context`, by name as typed.
     pub named_contexts: BTreeMap<String, NamedContext>,
     pub http: HttpSettings,
-    pub git: GitSettings,
+    /// The one that fetched the context, so that a name is one commit everywhere.
+    pub git: Git,
     pub outputs: Vec<Output>,
     /// `--reproducible`: SOURCE_DATE_EPOCH is 0 where nothing else says what it is.
     pub reproducible: bool,

@@ -115,7 +115,7 @@ fn request(dir: &Path) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
-        git: builder::fetch::GitSettings::default(),
+        git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,
         rewrite_timestamps: true,

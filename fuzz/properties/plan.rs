@@ -84,7 +84,7 @@ fn request(dockerfile: &[u8]) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
-        git: builder::fetch::GitSettings::default(),
+        git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,
         rewrite_timestamps: true,

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{GitRepository, Sandbox, run};
 
-use super::server::SmartServer;
+use super::server::{self, SmartServer};
 
 const ALL: &str = "FROM scratch\nCOPY . /\n";
 
@@ -118,6 +118,60 @@ fn git_has_to_be_there() {
     output.says("git 2.9.1 is too old").says("at least 2.31 is needed");
 }
 
+/// What a server says of a tag counts only when the tag says so as well: otherwise it could give other files than the
+/// ones that a checksum names, and they would be found in the cache for good.
+#[test]
+fn a_tag_is_the_commit_that_it_leads_to_whatever_a_server_says() {
+    let sandbox = Sandbox::new();
+    let Some(repository) = GitRepository::new(&sandbox, "served/repo") else { return };
+    let good = repository.commit_files(&[("file", "good")]);
+    let evil = repository.commit_files(&[("file", "evil")]);
+    repository.git(&["tag", "-a", "-m", "tag", "v1", &evil]);
+    repository.git(&["update-server-info"]);
+    let refs = sandbox.path("served/repo/.git/info/refs");
+    let told = std::fs::read_to_string(&refs).unwrap();
+    let (peeled, lie) =
+        (format!("{evil}\trefs/tags/v1^{{}}"), format!("{good}\trefs/tags/v1^{{}}"));
+    assert!(told.contains(&peeled), "{told}");
+    let url = server::plain(&sandbox.path("served")).url("/repo/.git");
+    let add = |checksum: &str| {
+        let text = format!("FROM scratch\nADD --checksum={checksum} {url}#v1 /\n");
+        let _absent = std::fs::remove_dir_all(sandbox.path("out"));
+        sandbox.build(&text, &["-o", "out"])
+    };
+    std::fs::write(&refs, told.replace(&peeled, &lie)).unwrap();
+    let mismatch = format!("expected checksum to match {good}, got {evil}");
+    add(&good).exits(1).says(&mismatch);
+    assert!(!sandbox.path("out").exists());
+    let context = ["build", "-f-", "-o", "out", &format!("{url}#v1")];
+    sandbox.rbuild_with_input(context, ALL).exits(1).says(&mismatch);
+    // Nothing of it is left to be found by who means the good one.
+    std::fs::write(&refs, told).unwrap();
+    add(&good).exits(1).says(&format!("expected checksum to match {good}"));
+    add(&evil).success();
+    assert_eq!(sandbox.read("out/file"), "evil");
+}
+
+#[test]
+fn repositories_of_who_called_sudo_are_read_and_others_are_not() {
+    let sandbox = Sandbox::new();
+    if !crate::support::privileged() {
+        return;
+    }
+    let Some(repository) = GitRepository::new(&sandbox, "repo") else { return };
+    repository.commit_files(&[("Dockerfile", ALL), ("file", "own")]);
+    let mut chown = std::process::Command::new("chown");
+    let owned = chown.args(["-R", "1234:1234"]).arg(repository.path()).status();
+    assert!(owned.unwrap().success());
+    let build = |uid: &str| {
+        let mut command = sandbox.rbuild_command(["build", "-o", "out", &repository.url()]);
+        run(command.env("SUDO_UID", uid), "")
+    };
+    build("4321").exits(1).says("belongs to another user");
+    build("1234").success();
+    assert_eq!(sandbox.read("out/file"), "own");
+}
+
 /// Git's processes that work for the store of this sandbox.
 fn gits(sandbox: &Sandbox) -> usize {
     let root = format!("RBUILD_TEST_MARK={}", sandbox.root().display());
@@ -150,9 +204,16 @@ fn an_interrupted_build_leaves_no_git_behind() {
     let mark = format!("RBUILD_TEST_MARK={}", sandbox.root().display());
     let url = format!("http://127.0.0.1:{port}/{mark}/x.git");
     sandbox.write("context/Dockerfile", &format!("FROM scratch\nADD {url} /\n"));
-    for context in [url.as_str(), "context"] {
+    let url = url.as_str();
+    for args in [
+        ["build", "-q", url],
+        ["build", "-q", "context"],
+        ["check", "--extra", url],
+        ["build", "--call=outline", url],
+        ["build", "--call=targets", url],
+    ] {
         for signal in [Signal::INT, Signal::TERM] {
-            let mut command = sandbox.rbuild_command(["build", context]);
+            let mut command = sandbox.rbuild_command(args);
             command.stderr(std::process::Stdio::piped());
             let child = command.spawn().unwrap();
             receiver.recv_timeout(Duration::from_secs(60)).unwrap();

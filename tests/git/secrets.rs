@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{GitRepository, Output, Sandbox, response, run};
+use crate::support::{GitRepository, HttpServer, Output, Sandbox, response, run};
 
 use super::server::SmartServer;
 
@@ -140,4 +140,46 @@ fn tokens_do_not_follow_to_other_servers() {
         heads.any(|head| head.to_lowercase().contains("authorization"))
     };
     assert!(with("127.0.0.1") && !with("localhost"), "{heads:?}");
+}
+
+#[test]
+fn tokens_are_not_sent_in_the_clear_where_the_address_did_not_ask_for_that() {
+    let sandbox = Sandbox::new();
+    let Some(server) = served(&sandbox, "git/") else { return };
+    let inner = sandbox.command("git").args(["-C", "served/repo", "rev-parse", "HEAD"]).output();
+    let inner = String::from_utf8(inner.unwrap().stdout).unwrap();
+    let outer = GitRepository::new(&sandbox, "served/outer").unwrap();
+    outer.commit_files(&[("Dockerfile", "FROM scratch\nCOPY . /\n")]);
+    outer.add_submodule("sub", Some(&server.url("/repo/.git")), inner.trim());
+    let secret = format!("--secret=id=GIT_AUTH_TOKEN.127.0.0.1:{},env=TOKEN", server.port);
+    let told = |context: &str| {
+        build(&sandbox, &["--no-cache", &secret, context]).0.success();
+        let heads = server.requests();
+        assert!(!heads.is_empty());
+        heads.iter().any(|head| head.to_lowercase().contains("authorization"))
+    };
+    assert!(!told(&outer.url()));
+    assert!(told(&server.url("/outer/.git")));
+}
+
+#[test]
+fn passwords_are_hidden_in_every_form_of_an_instruction() {
+    let sandbox = Sandbox::new();
+    let server = HttpServer::start(|_| response("200 OK", &[], b"x"));
+    let url = |name: &str| server.url(name).replace("http://", "http://user:pass,word@");
+    let (one, two) = (url("/one"), url("/two"));
+    sandbox.write(
+        "context/Dockerfile",
+        &format!("FROM scratch\nADD [\"{one}\",\"{two}\",\"/a/\"]\nADD\t{one}\t{two} /b/\n"),
+    );
+    let (output, _) = build(&sandbox, &["-t", "added", "--explain", "context"]);
+    let output = output.success();
+    assert!(!output.to_string().contains("pass,word"), "{output}");
+    assert!(output.stderr.contains("xxxxx@127"), "{output}");
+    let found = sandbox.command("grep").args(["-rl", "pass,word"]).arg(sandbox.root()).output();
+    assert_eq!(String::from_utf8_lossy(&found.unwrap().stdout), "");
+    let wrong = format!("--build-context=a::b={one}");
+    let (output, _) = build(&sandbox, &[&wrong, "context"]);
+    let report = output.exits(1).stderr;
+    assert!(!report.contains("pass,word") && report.contains("xxxxx@"), "{report}");
 }

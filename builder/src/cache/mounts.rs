@@ -160,7 +160,8 @@ pub fn prune_mounts(store: &Store, names: &[String]) -> Result<PrunedCache> {
     let locks = chosen.iter().map(lock).collect::<Result<Vec<_>>>()?;
     let mut pruned = PrunedCache::default();
     let mut aside = Vec::new();
-    for mount in &chosen {
+    // Somebody else may have removed one until it was locked.
+    for mount in chosen.iter().filter(|mount| mount.path.exists()) {
         aside.push(store.set_aside(&mount.path)?);
         pruned.entries.push(mount.name());
     }
@@ -202,10 +203,9 @@ pub fn import_mount(
     owner: CacheMountOwner,
     reader: impl Read + Send,
 ) -> Result<String> {
-    let mount = match single(store, name)? {
-        Some(mount) => mount,
-        None => new_mount(store, name, owner)?,
-    };
+    let found = single(store, name)?;
+    let is_new = found.is_none();
+    let mount = found.map_or_else(|| new_mount(store, name, owner), Ok)?;
     let temp = store.temp_path()?;
     fs::create_dir(&temp).map_err(failed("create", &temp))?;
     let filled = fill(&temp, &mount, owner, reader);
@@ -221,6 +221,9 @@ pub fn import_mount(
     };
     fs::rename(&temp, &mount.path).map_err(failed("create", &mount.path))?;
     locked.set_modified(SystemTime::now()).map_err(failed("touch", &mount.lock_path()))?;
+    if is_new {
+        About { id: name.to_owned() }.write(store, mount.path.parent().unwrap_or(&mount.path));
+    }
     drop(locked);
     if let Some(old) = old {
         store.remove_aside(&old)?;
@@ -232,7 +235,6 @@ fn new_mount(store: &Store, id: &str, owner: CacheMountOwner) -> Result<Mount> {
     let key = crate::execute::run::cache_mount::key_of_new(id, owner.mode, owner.uid, owner.gid);
     let parent = store.directory("cache/mounts")?.join(key);
     fs::create_dir_all(&parent).map_err(failed("create", &parent))?;
-    About { id: id.to_owned() }.write(store, &parent);
     Ok(Mount { path: parent.join("0") })
 }
 

@@ -5,14 +5,27 @@ pub fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
 }
 
-/// Without user and password.
-pub fn redacted(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority = authority(rest);
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://xxxxx@{host}{}", &rest[authority.len()..]),
-        None => url.to_owned(),
+/// Without users and passwords, in as many URLs as the text has.
+pub fn redacted(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let authority =
+            after.split(['/', '?', '#', '"', ' ', '\t', '\n']).next().unwrap_or_default();
+        shown.push_str(before);
+        shown.push_str("://");
+        let host = match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                shown.push_str("xxxxx@");
+                host
+            }
+            None => authority,
+        };
+        shown.push_str(host);
+        rest = &after[authority.len()..];
     }
+    shown.push_str(rest);
+    shown
 }
 
 /// The host, without port.

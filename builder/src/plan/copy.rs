@@ -131,8 +131,7 @@ impl StagePlanner<'_> {
         };
         let text = shown(&instruction.original, self.context.escape(), &self.scope);
         // Progress ends up in logs.
-        let words: Vec<String> = text.split(' ').map(redacted).collect();
-        self.push(Step::Copy(Box::new(step)), &words.join(" "), instruction.span);
+        self.push(Step::Copy(Box::new(step)), &redacted(&text), instruction.span);
         self.record(history, Layer::Made)
     }
 

@@ -27,7 +27,7 @@ pub(crate) fn request() -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: crate::fetch::HttpSettings::default(),
-        git: crate::fetch::GitSettings::default(),
+        git: crate::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,
         rewrite_timestamps: true,

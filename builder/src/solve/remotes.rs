@@ -29,7 +29,7 @@ impl<'a> Remotes<'a> {
             request,
             store,
             http: Http::new(&request.http),
-            git: Git::new(&request.git),
+            git: request.git.clone(),
             contexts: Mutex::default(),
         }
     }

@@ -83,7 +83,7 @@ impl Bench {
             ulimits: Vec::new(),
             named_contexts: BTreeMap::new(),
             http: builder::fetch::HttpSettings::default(),
-            git: builder::fetch::GitSettings::default(),
+            git: builder::fetch::Git::default(),
             outputs: Vec::new(),
             reproducible: false,
             rewrite_timestamps: true,

@@ -63,10 +63,11 @@ pub(crate) fn open_all<'a>(
     for (name, Wanted { first, sharing, numbers }) in wanted {
         let parent = store.directory("cache/mounts")?.join(name);
         let dir = CacheDir::open(&parent, sharing, cancel)?;
-        About { id: first.id.clone() }.write(store, &parent);
         if !dir.path.exists() {
             make(&dir.path, first, store, |path| seed(first, path))?;
         }
+        // Now that there is a directory, nobody takes the name away.
+        About { id: first.id.clone() }.write(store, &parent);
         opened.extend(numbers.into_iter().map(|number| (number, dir.clone())));
     }
     Ok(opened)

@@ -9,6 +9,7 @@ use store::Store;
 use sys::RootDir;
 use sys::root_dir::{FileKind, Timestamp};
 
+use super::address::Transport;
 use super::error::GitError;
 use super::program::{Call, Program};
 use super::remote::{Remote, of_submodule};
@@ -85,6 +86,10 @@ impl Checkout<'_> {
         dir: &Path,
     ) -> Result<Contents, GitError> {
         let (id, time) = repository.commit_and_time(&commit.object)?;
+        // A server can say of a tag what it likes; keys and checksums went by what it said.
+        if let Some(expected) = commit.tagged.as_ref().filter(|tagged| **tagged != id) {
+            return Err(GitError::Mismatch { expected: expected.clone(), found: id });
+        }
         let index = self.store.temp_path()?;
         let call = Call {
             work_tree: Some(dir),
@@ -162,7 +167,9 @@ impl Checkout<'_> {
         let same = |host: &str| {
             host.eq_ignore_ascii_case(self.top.host()) && transport == self.top.transport
         };
-        let remote = Remote::new(transport, &address, same, self.secrets).map_err(failed)?;
+        let in_the_clear = transport == Transport::Http && self.top.transport != Transport::Http;
+        let secrets = if in_the_clear { &[] } else { self.secrets };
+        let remote = Remote::new(transport, &address, same, secrets).map_err(failed)?;
         // Git has made an empty directory for it; where a link leads is no place for it.
         let root = RootDir::open(dir).and_then(|root| root.subdir_nofollow(path));
         root.map_err(|source| GitError::Files { repository: repository(), source })?;

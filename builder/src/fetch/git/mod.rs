@@ -46,14 +46,38 @@ const AGENT: &str = "default";
 pub struct GitSettings {
     /// `PATH`, where `git` and the programs it uses are looked for.
     pub search_path: OsString,
+    /// `SUDO_UID`, whose repositories git reads as well when it runs as root.
+    pub sudo_uid: Option<OsString>,
 }
 
-/// What was asked in one build: a name is the same commit from its beginning to its end.
-#[derive(Debug)]
+/// What was asked in one build: a name is the same commit from its beginning to its end. Clones share it.
+#[derive(Clone, Debug, Default)]
 pub struct Git {
     settings: GitSettings,
-    checked: OnceLock<()>,
-    resolved: Mutex<HashMap<GitRef, Slot>>,
+    checked: Arc<OnceLock<()>>,
+    resolved: Arc<Mutex<HashMap<Asked, Slot>>>,
+}
+
+/// All of a reference that decides which commit it means.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    transport: Transport,
+    remote: String,
+    name: String,
+    checksum: String,
+    fetch_by_commit: bool,
+}
+
+impl Asked {
+    fn of(wanted: &GitRef) -> Asked {
+        Asked {
+            transport: wanted.transport,
+            remote: wanted.remote.clone(),
+            name: wanted.name.clone(),
+            checksum: wanted.checksum.clone(),
+            fetch_by_commit: wanted.fetch_by_commit,
+        }
+    }
 }
 
 /// The commit, once it is known.
@@ -71,14 +95,14 @@ pub struct Extent<'a> {
 
 impl Git {
     pub fn new(settings: &GitSettings) -> Git {
-        Git { settings: settings.clone(), checked: OnceLock::new(), resolved: Mutex::default() }
+        Git { settings: settings.clone(), ..Git::default() }
     }
 
     /// The commit that is meant.
     pub fn resolve(&self, wanted: &GitRef, access: &Access<'_>) -> Result<Commit, FetchError> {
         let slot = {
             let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
-            resolved.entry(wanted.clone()).or_default().clone()
+            resolved.entry(Asked::of(wanted)).or_default().clone()
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(commit) = &*slot {
@@ -140,7 +164,7 @@ impl Git {
     ) -> Result<Program<'a>, FetchError> {
         let known_hosts = access.store.directory("cache/ssh")?.join("known_hosts");
         let program = Program {
-            search_path: self.settings.search_path.clone(),
+            settings: &self.settings,
             http: access.http.settings(),
             cancel: access.cancel,
             agent: agent(access.ssh),

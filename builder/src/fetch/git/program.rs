@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::GitSettings;
 use super::credentials::Credentials;
 use super::error::GitError;
 use crate::cancel::Cancel;
@@ -44,8 +45,7 @@ const CONFIG: [(&str, &str); 14] = [
 /// How git is found and reaches servers.
 #[derive(Clone, Debug)]
 pub(super) struct Program<'a> {
-    /// `PATH`
-    pub(super) search_path: OsString,
+    pub(super) settings: &'a GitSettings,
     pub(super) http: &'a HttpSettings,
     pub(super) cancel: &'a Cancel,
     /// The user's ssh agent, if it may be used.
@@ -120,7 +120,7 @@ impl Program<'_> {
 
     fn variables(&self, call: &Call<'_>) -> Vec<(&'static str, OsString)> {
         let mut variables: Vec<(&str, OsString)> = vec![
-            ("PATH", self.search_path.clone()),
+            ("PATH", self.settings.search_path.clone()),
             ("HOME", "/dev/null".into()),
             ("LC_ALL", "C".into()),
             ("GIT_ALLOW_PROTOCOL", call.transport.into()),
@@ -134,6 +134,8 @@ impl Program<'_> {
             ("GIT_TERMINAL_PROMPT", "0".into()),
             ("SSH_ASKPASS_REQUIRE", "never".into()),
         ];
+        let sudo_uid = self.settings.sudo_uid.iter();
+        variables.extend(sudo_uid.map(|uid| ("SUDO_UID", uid.clone())));
         let paths = [("GIT_WORK_TREE", call.work_tree), ("GIT_INDEX_FILE", call.index)];
         variables.extend(paths.into_iter().filter_map(|(name, path)| Some((name, path?.into()))));
         variables.extend(self.agent.iter().map(|socket| ("SSH_AUTH_SOCK", socket.into())));

@@ -1,11 +1,13 @@
 //! `--call` and `--check`: another question about the Dockerfile than what it builds.
 
 use anyhow::{Context, Result, bail};
+use builder::BuildRequest;
 use cli::environment::Environment;
 use cli::report::{checks, outline};
 use cli::{Exit, output};
+use store::Store;
 
-use super::{check, failure, fields, source, unbuilt_request};
+use super::{check, failure, fields, look_at, source};
 use crate::args::{BuildArgs, CheckFormat};
 
 /// What is asked, and how the answer is printed.
@@ -96,8 +98,10 @@ pub(super) fn answer(args: &BuildArgs, call: Call, environment: &Environment) ->
         Call::Check { format, lenient } => {
             check::check(args, format, lenient, check::Rules::BuildKits, environment)
         }
-        Call::Outline(form) => show_outline(args, form, environment),
-        Call::Targets(form) => show_targets(args, form, environment),
+        Call::Outline(form) => look_at(args, environment, |request| {
+            show_outline(request, form, check::existing_store(environment).as_ref())
+        }),
+        Call::Targets(form) => look_at(args, environment, |request| show_targets(request, form)),
         Call::Describe(form) => {
             output::write(&match form {
                 Form::Text => outline::describe_text(),
@@ -108,10 +112,9 @@ pub(super) fn answer(args: &BuildArgs, call: Call, environment: &Environment) ->
     }
 }
 
-fn show_outline(args: &BuildArgs, form: Form, environment: &Environment) -> Result<Exit> {
-    let request = unbuilt_request(args, environment)?;
-    let (source, store) = (source(&request), check::existing_store(environment));
-    let (found, remarks) = match builder::outline(&request, store.as_ref()) {
+fn show_outline(request: &BuildRequest, form: Form, store: Option<&Store>) -> Result<Exit> {
+    let source = source(request);
+    let (found, remarks) = match builder::outline(request, store) {
         Ok(found) => found,
         Err(error) => {
             failure::print(&error, &source, &[]);
@@ -128,9 +131,8 @@ fn show_outline(args: &BuildArgs, form: Form, environment: &Environment) -> Resu
     Ok(Exit::Success)
 }
 
-fn show_targets(args: &BuildArgs, form: Form, environment: &Environment) -> Result<Exit> {
-    let request = unbuilt_request(args, environment)?;
-    let source = source(&request);
+fn show_targets(request: &BuildRequest, form: Form) -> Result<Exit> {
+    let source = source(request);
     let dockerfile = match parser::parse(&request.dockerfile.text) {
         Ok(dockerfile) => dockerfile,
         Err(errors) => {

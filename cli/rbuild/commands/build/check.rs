@@ -5,10 +5,10 @@ use builder::Checked;
 use cli::environment::Environment;
 use cli::report::{Report, checks};
 use cli::{Exit, output};
-use parser::Source;
+use parser::{Source, Span};
 use store::Store;
 
-use super::{failure, source, unbuilt_request};
+use super::{failure, look_at, source};
 use crate::args::{BuildArgs, CheckArgs, CheckFormat};
 
 pub(crate) fn run(args: &CheckArgs, environment: &Environment) -> Result<Exit> {
@@ -47,15 +47,16 @@ pub(super) fn check(
     rules: Rules,
     environment: &Environment,
 ) -> Result<Exit> {
-    let request = unbuilt_request(args, environment)?;
-    let source = source(&request);
-    let store = existing_store(environment);
-    let mut checked = builder::check(&request, store.as_ref());
-    if rules == Rules::All {
-        checked.warnings.extend(builder::check_extra(&request));
-        checked.warnings.sort_by_key(|warning| warning.span.map_or(usize::MAX, |span| span.start));
-    }
-    show(&source, &checked, format, lenient)
+    look_at(args, environment, |request| {
+        let store = existing_store(environment);
+        let mut checked = builder::check(request, store.as_ref());
+        if rules == Rules::All {
+            checked.warnings.extend(builder::check_extra(request));
+            let place = |span: Span| span.start;
+            checked.warnings.sort_by_key(|warning| warning.span.map_or(usize::MAX, place));
+        }
+        show(&source(request), &checked, format, lenient)
+    })
 }
 
 /// Remarks and the error go to stderr in any format; what reads stdout still gets a document.

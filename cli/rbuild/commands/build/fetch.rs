@@ -47,6 +47,10 @@ impl<'a> Fetcher<'a> {
         })
     }
 
+    pub(super) fn git(&self) -> Git {
+        self.git.clone()
+    }
+
     fn store(&self) -> Result<&Store> {
         if let Some(store) = self.store.get() {
             return Ok(store);
@@ -103,6 +107,9 @@ impl<'a> Fetcher<'a> {
     }
 }
 
-pub(super) fn git_settings(environment: &Environment) -> GitSettings {
-    GitSettings { search_path: environment.os("PATH").unwrap_or_default().to_owned() }
+fn git_settings(environment: &Environment) -> GitSettings {
+    GitSettings {
+        search_path: environment.os("PATH").unwrap_or_default().to_owned(),
+        sudo_uid: environment.os("SUDO_UID").map(ToOwned::to_owned),
+    }
 }

@@ -83,12 +83,21 @@ fn request(
     cancel: &Cancel,
 ) -> Result<BuildRequest> {
     let fetcher = Fetcher::new(store, args, environment, cancel)?;
-    request::resolve(args, context::read(args, &fetcher)?, environment)
+    request::resolve(args, context::read(args, &fetcher)?, fetcher.git(), environment)
 }
 
 /// For those who only look at a request.
-fn unbuilt_request(args: &BuildArgs, environment: &Environment) -> Result<BuildRequest> {
-    request(args, None, environment, &Cancel::default())
+fn look_at(
+    args: &BuildArgs,
+    environment: &Environment,
+    look: impl FnOnce(&BuildRequest) -> Result<Exit>,
+) -> Result<Exit> {
+    let cancel = Cancel::default();
+    interrupt::watch(&cancel)?;
+    match request(args, None, environment, &cancel) {
+        Err(_) if cancel.is_cancelled() => Ok(interrupted()),
+        request => look(&request?),
+    }
 }
 
 fn interrupted() -> Exit {

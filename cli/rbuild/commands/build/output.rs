@@ -25,8 +25,9 @@ struct Settings {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Output(Output),
-    /// No more than the image in the store.
+    /// No more than the image in the store, with these names besides those of `--tag`.
     Stored {
+        names: Vec<String>,
         rewrite_timestamp: Option<bool>,
     },
 }
@@ -77,18 +78,14 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
 
 fn resolve(settings: Settings) -> Result<Asked> {
     let kind = settings.kind.clone().context("`type` is missing")?;
-    let rewrite_timestamp = settings.rewrite_timestamp;
-    if matches!(kind.as_str(), "tar" | "local") && rewrite_timestamp.is_some() {
-        bail!("`rewrite-timestamp` belongs to the types `oci`, `docker` and `image`");
-    }
     Ok(Asked::Output(match kind.as_str() {
         "oci" => Output::Oci(image(settings)?),
         // Without a destination docker loads the image; here it is in the store already.
-        "docker" if settings.dest.is_none() => return Ok(Asked::Stored { rewrite_timestamp }),
+        "docker" if settings.dest.is_none() => return stored(settings),
         "docker" => Output::Docker(image(settings)?),
-        "image" => return Ok(Asked::Stored { rewrite_timestamp }),
-        "tar" => Output::Tar(destination(settings.dest)?),
-        "local" => match destination(settings.dest)? {
+        "image" => return stored(settings),
+        "tar" => Output::Tar(files(settings)?),
+        "local" => match files(settings)? {
             Destination::Path(path) => Output::Local(path),
             Destination::Stdout => bail!("a directory cannot go to stdout"),
         },
@@ -97,6 +94,41 @@ fn resolve(settings: Settings) -> Result<Asked> {
         }
         _ => bail!("unknown type `{kind}`; known are oci, docker, tar, local, image"),
     }))
+}
+
+fn stored(settings: Settings) -> Result<Asked> {
+    // The store keeps layers as they are quickest to use; archives have them compressed as they are asked for.
+    settings.refuse_form("the store's own form")?;
+    if settings.dest.is_some() {
+        bail!("`dest` belongs to `type=oci` and `type=docker`");
+    }
+    let Settings { names, rewrite_timestamp, .. } = settings;
+    Ok(Asked::Stored { names, rewrite_timestamp })
+}
+
+/// The files of the image, without what makes them an image.
+fn files(settings: Settings) -> Result<Destination> {
+    settings.refuse_form("files, not an image")?;
+    if settings.rewrite_timestamp.is_some() || !settings.names.is_empty() {
+        bail!("`rewrite-timestamp` and `name` belong to the types `oci`, `docker` and `image`");
+    }
+    destination(settings.dest)
+}
+
+impl Settings {
+    /// What says how an archive of an image is made.
+    fn refuse_form(&self, made: &str) -> Result<()> {
+        let given = [
+            ("compression", self.compression.is_some()),
+            ("compression-level", self.level.is_some()),
+            ("force-compression", self.force_compression),
+            ("tar", self.tar.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((name, _)) => bail!("`{name}` has no meaning here: what is made is {made}"),
+            None => Ok(()),
+        }
+    }
 }
 
 fn image(settings: Settings) -> Result<ImageOutput> {
@@ -154,9 +186,11 @@ mod tests {
 
     #[test]
     fn the_forms_of_docker_are_understood() {
-        let stored = |rewrite_timestamp| Asked::Stored { rewrite_timestamp };
+        let stored = |rewrite_timestamp| Asked::Stored { names: Vec::new(), rewrite_timestamp };
         assert_eq!(parse("out").unwrap(), Asked::Output(Output::Local("out".into())));
         assert_eq!(parse("type=image").unwrap(), stored(None));
+        let named = Asked::Stored { names: vec!["a".into(), "b".into()], rewrite_timestamp: None };
+        assert_eq!(parse("type=image,\"name=a,b\"").unwrap(), named);
         assert_eq!(parse("type=docker,rewrite-timestamp=false").unwrap(), stored(Some(false)));
         let Asked::Output(Output::Oci(image)) =
             parse("type=oci,dest=a.tar,compression=zstd,compression-level=7").unwrap()
@@ -178,6 +212,11 @@ mod tests {
             "type=oci,tar=false,dest=-",
             "type=local,dest=x,rewrite-timestamp=true",
             "type=oci,dest=",
+            "type=image,compression=zstd",
+            "type=image,dest=x",
+            "type=docker,tar=false",
+            "type=tar,dest=x,name=a",
+            "type=local,dest=x,force-compression=true",
             "dest=x",
         ] {
             assert!(parse(text).is_err(), "{text}");

@@ -6,14 +6,13 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use builder::BuildRequest;
-use builder::fetch::is_archive_file;
-use builder::fetch::url::is_url;
+use builder::fetch::url::{is_url, redacted};
+use builder::fetch::{Git, is_archive_file};
 use builder::request::{Entitlement, NamedContext, NetworkMode, NoCache, Output, Ulimit};
 use cli::environment::Environment;
 use store::Reference;
 
 use super::context::Inputs;
-use super::fetch::git_settings;
 use super::output::{self, Asked};
 use super::{git, http, secret, ssh};
 use crate::args::BuildArgs;
@@ -22,10 +21,11 @@ use crate::commands::settings;
 pub(super) fn resolve(
     args: &BuildArgs,
     inputs: Inputs,
+    git: Git,
     environment: &Environment,
 ) -> Result<BuildRequest> {
     let secrets = args.secrets.iter().map(|text| secret::parse(text, environment));
-    let (outputs, rewrite_timestamps) = outputs(&args.outputs)?;
+    let outputs = outputs(&args.outputs)?;
     let platforms = args.platform.iter().flat_map(|list| list.split(','));
     Ok(BuildRequest {
         dockerfile: inputs.dockerfile,
@@ -35,7 +35,7 @@ pub(super) fn resolve(
         build_args: build_args(&args.build_args, environment),
         labels: labels(&args.labels)?,
         platforms: platforms.map(|platform| platform.trim().to_owned()).collect(),
-        tags: tags(&args.tag)?,
+        tags: tags("--tag", &args.tag)?.chain(tags("name", &outputs.names)?).collect(),
         no_cache: no_cache(args),
         secrets: secrets.collect::<Result<_>>()?,
         ssh: ssh::agents(args, environment)?,
@@ -51,10 +51,10 @@ pub(super) fn resolve(
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
         named_contexts: named_contexts(&args.build_contexts)?,
         http: http::settings(environment),
-        git: git_settings(environment),
-        outputs,
+        git,
+        outputs: outputs.written,
         reproducible: args.reproducible,
-        rewrite_timestamps,
+        rewrite_timestamps: outputs.rewrite_timestamps,
         strict: args.strict,
         jobs: None,
         now: SystemTime::now(),
@@ -85,28 +85,38 @@ fn labels(labels: &[String]) -> Result<BTreeMap<String, String>> {
 }
 
 /// Names are checked here, before anything is built for them.
-fn tags(tags: &[String]) -> Result<Vec<String>> {
+fn tags(option: &str, tags: &[String]) -> Result<impl Iterator<Item = String>> {
     for tag in tags {
-        let reference: Reference = tag.parse().with_context(|| format!("`--tag {tag}`"))?;
+        let reference: Reference = tag.parse().with_context(|| format!("`{option} {tag}`"))?;
         if reference.digest().is_some() {
-            bail!("`--tag {tag}`: a name cannot have a digest before the image is built");
+            bail!("`{option} {tag}`: a name cannot have a digest before the image is built");
         }
     }
-    Ok(tags.to_vec())
+    Ok(tags.iter().cloned())
 }
 
-/// What is written besides the store's image, and whether that one has its times rewritten.
-fn outputs(texts: &[String]) -> Result<(Vec<Output>, bool)> {
-    let (mut outputs, mut rewrite_timestamps) = (Vec::new(), true);
+/// What is written besides the store's image, and what becomes of that one.
+#[derive(Debug)]
+struct Outputs {
+    written: Vec<Output>,
+    rewrite_timestamps: bool,
+    /// As for `--tag`.
+    names: Vec<String>,
+}
+
+fn outputs(texts: &[String]) -> Result<Outputs> {
+    let mut outputs = Outputs { written: Vec::new(), rewrite_timestamps: true, names: Vec::new() };
     for text in texts {
         match output::parse(text)? {
-            Asked::Output(output) => outputs.push(output),
-            Asked::Stored { rewrite_timestamp } => {
-                rewrite_timestamps = rewrite_timestamp.unwrap_or(rewrite_timestamps);
+            Asked::Output(output) => outputs.written.push(output),
+            Asked::Stored { names, rewrite_timestamp } => {
+                outputs.names.extend(names);
+                outputs.rewrite_timestamps =
+                    rewrite_timestamp.unwrap_or(outputs.rewrite_timestamps);
             }
         }
     }
-    Ok((outputs, rewrite_timestamps))
+    Ok(outputs)
 }
 
 fn no_cache(args: &BuildArgs) -> NoCache {
@@ -148,7 +158,7 @@ fn ulimit(text: &str) -> Result<Ulimit> {
 
 fn named_contexts(specs: &[String]) -> Result<BTreeMap<String, NamedContext>> {
     let parse = |text: &String| {
-        let about = || format!("`--build-context {text}`");
+        let about = || format!("`--build-context {}`", redacted(text));
         let (name, source) = text
             .split_once('=')
             .with_context(|| format!("{} is not of the form name=source", about()))?;

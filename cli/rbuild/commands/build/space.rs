@@ -55,7 +55,7 @@ fn limit(cap: Cap, disk: &Disk) -> Option<CacheLimit> {
         Cap::Off => None,
         Cap::Default => Some(default),
         Cap::Bytes(bytes) => Some(default.capped(bytes)),
-        Cap::Percent(percent) => Some(default.capped(disk.size / 100 * percent)),
+        Cap::Percent(percent) => Some(default.capped((disk.size / 100).saturating_mul(percent))),
     }
 }
 
@@ -84,6 +84,7 @@ mod tests {
         assert_eq!(most("1k"), Some(1024));
         assert_eq!(most("0"), Some(0));
         assert_eq!(most("15%"), Some(150));
+        assert_eq!(most("9999999999999999999%"), Some(u64::MAX));
         assert_eq!(most("off"), None);
         assert_eq!(limit(Cap::Default, &disk).unwrap().max_used, Some(600));
         for wrong in ["", "much", "-1", "%", "10x"] {
