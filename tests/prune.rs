@@ -1,5 +1,7 @@
 //! What `builder prune`, `image prune` and `system prune` remove, and what they keep.
 
+use std::time::{Duration, SystemTime};
+
 use crate::support::{Sandbox, privileged};
 
 /// A layer that is copied, one of a stage that is not in the image, and one that is in no image at all.
@@ -98,8 +100,46 @@ fn images_go_by_age_and_label() {
         let refused = sandbox.rbuild([command, "prune", "-f", "--filter", "name=x"]).exits(1);
         refused
             .says("cannot use `--filter name=x`")
-            .says("the filters are `until`, `label` and `label!`");
+            .says("the filters are `until`, `unused-for`, `label` and `label!`");
     }
+}
+
+#[test]
+fn images_go_that_nobody_used_for_long() {
+    let sandbox = aged();
+    // All of it was there two hours ago.
+    let age = || {
+        let then = SystemTime::now() - Duration::from_secs(7200);
+        for blob in std::fs::read_dir(sandbox.root().join("images/blobs/sha256")).unwrap() {
+            let file = std::fs::File::options().write(true).open(blob.unwrap().path()).unwrap();
+            file.set_modified(then).unwrap();
+        }
+    };
+    let names = || {
+        let listed = sandbox.rbuild(["images", "--format", "{{.Repository}}"]).success().stdout;
+        listed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let prune = |command: &str| {
+        sandbox.rbuild([command, "prune", "-a", "-f", "--filter", "unused-for=1h"]).success()
+    };
+    prune("image").prints("Total reclaimed space: 0B\n");
+    age();
+    sandbox.build("FROM old\nLABEL a=b\n", &["-t", "child"]).success();
+    prune("image");
+    assert_eq!(names(), ["child", "old"]);
+    age();
+    // What is built again, to the same image, is used.
+    sandbox.build("FROM old\nLABEL a=b\n", &["-t", "child"]).success().says("image");
+    age();
+    sandbox.rbuild(["tag", "child", "named"]).success();
+    prune("system");
+    assert_eq!(names(), ["child", "named"]);
+    age();
+    sandbox.rbuild(["save", "-o", "child.tar", "child"]).success();
+    sandbox.rbuild(["load", "-i", "child.tar"]).success();
+    prune("system");
+    assert_eq!(names(), ["child", "named"]);
+    sandbox.validate();
 }
 
 /// Cache has no labels, and an age: that of its last use.

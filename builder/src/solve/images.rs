@@ -78,6 +78,7 @@ impl<'a> Images<'a> {
             let digest = image.descriptor.digest;
             return Err(StoreError::BlobMissing { digest }.into());
         }
+        self.store.mark_used(&image);
         let image = Arc::new(BaseImage::new(image));
         found.insert(key, image.clone());
         Ok(image)

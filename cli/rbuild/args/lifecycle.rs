@@ -247,7 +247,7 @@ pub(crate) struct AttachArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ContainerPruneArgs {
-    /// Only those that fit: `until=TIME`, `label=NAME[=VALUE]`, `label!=NAME[=VALUE]`
+    /// Only those that fit: made `until=TIME`, ended `unused-for=DURATION` ago, `label=NAME[=VALUE]`, `label!=NAME[=VALUE]`
     #[arg(long = "filter", value_name = "FILTER")]
     pub(crate) filters: Vec<String>,
     /// Do not ask

@@ -46,7 +46,8 @@ pub(crate) struct ImagePruneArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Only images that fit: `until=TIME|AGE`, `label=NAME[=VALUE]`, `label!=NAME[=VALUE]`; may be repeated
+    /// Only images that fit: made `until=TIME|AGE`, `unused-for=DURATION` (not run, built, built from, loaded or named
+    /// since), `label=NAME[=VALUE]`, `label!=NAME[=VALUE]`; may be repeated
     #[arg(long = "filter", value_name = "NAME=VALUE")]
     pub(crate) filters: Vec<String>,
 }
@@ -59,7 +60,7 @@ pub(crate) struct SystemPruneArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Only images that fit (as for `image prune`), and only cache that was not used since `until=TIME|AGE`; cache has
+    /// Only images that fit (as for `image prune`), and only cache that was not used since; cache has
     /// no labels, and with `label=` stays
     #[arg(long = "filter", value_name = "NAME=VALUE")]
     pub(crate) filters: Vec<String>,

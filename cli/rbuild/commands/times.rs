@@ -77,6 +77,12 @@ pub(super) fn instant(created: Option<&str>) -> Instant {
     unix_seconds(created).map_or((i64::MIN, 0), |seconds| (seconds, nanoseconds))
 }
 
+/// A time of this machine's; long ago if it is before 1970.
+pub(super) fn of_system(time: SystemTime) -> Instant {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
+}
+
 /// The moment that `until=` means: an age (`24h`), seconds since 1970, or a date with or without time, which is
 /// UTC unless it says otherwise.
 pub(super) fn moment(text: &str, now: SystemTime) -> Option<Instant> {

@@ -155,7 +155,9 @@ impl Store {
             let given = loaded.iter().map(|image| (&image.manifest, image.names.as_slice()));
             names::assign(index, &given.collect::<Vec<_>>());
             Ok(())
-        })
+        })?;
+        loaded.iter().for_each(|image| self.mark_listed(&image.manifest));
+        Ok(())
     }
 
     fn publish_blobs(&self, source: &dyn Source, candidates: &[Candidate]) -> Result<()> {

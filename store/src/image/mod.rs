@@ -16,6 +16,7 @@ mod put;
 mod resolve;
 pub(crate) mod select;
 mod untag;
+mod used;
 
 use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;

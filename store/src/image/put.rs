@@ -100,6 +100,8 @@ impl Store {
         self.update_index(|index| {
             names::assign(index, &[(&manifest, names)]);
             Ok(())
-        })
+        })?;
+        self.mark_listed(&manifest);
+        Ok(())
     }
 }

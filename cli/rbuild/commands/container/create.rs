@@ -22,6 +22,7 @@ fn create(args: &CreateArgs, environment: &Environment) -> Result<Exit> {
     let containers = of_store(&store);
     recover::run(&store, &containers)?;
     let image = store.resolve(&args.image)?;
+    store.mark_used(&image);
     let definition = plan.make(&store, &containers, &image, &names::random_id()?)?;
     output::line(&definition.id)?;
     Ok(Exit::Success)

@@ -63,6 +63,8 @@ fn remove_fitting(
 #[derive(Debug, Default)]
 struct Filter {
     before: Option<Instant>,
+    /// `unused-for`
+    ended_before: Option<Instant>,
     /// Name, value, and whether it is to be there.
     labels: Vec<(String, Option<String>, bool)>,
 }
@@ -88,8 +90,12 @@ impl Filter {
         } else if let Some(text) = text.strip_prefix("until=") {
             let moment = times::moment(text, SystemTime::now());
             self.before = Some(moment.context("its value is no time and no duration")?);
+        } else if let Some(age) = text.strip_prefix("unused-for=") {
+            parser::duration::parse(age).context("its value is no duration")?;
+            let moment = times::moment(age, SystemTime::now());
+            self.ended_before = Some(moment.context("its value is too long")?);
         } else {
-            bail!("the filters are `until=`, `label=` and `label!=`");
+            bail!("the filters are `until=`, `unused-for=`, `label=` and `label!=`");
         }
         Ok(())
     }
@@ -97,7 +103,11 @@ impl Filter {
     fn admits(&self, container: &Container) -> bool {
         let definition = &container.definition;
         let created = times::instant(Some(&definition.created));
+        // One that never ran was used when it was made.
+        let ended = Some(container.state.finished.as_str()).filter(|time| !time.is_empty());
+        let used = ended.map_or(created, |time| times::instant(Some(time)).max(created));
         self.before.is_none_or(|before| created < before)
+            && self.ended_before.is_none_or(|before| used < before)
             && self.labels.iter().all(|(name, value, wanted)| {
                 let found = definition.labels.get(name);
                 let fits =

@@ -13,6 +13,8 @@ use super::super::times::{self, Instant};
 pub(super) struct PruneFilter {
     /// Made at each of these moments, or before.
     until: Vec<Instant>,
+    /// Not used since any of these moments.
+    unused_since: Vec<Instant>,
     with: Vec<Label>,
     /// None of them may be there.
     without: Vec<Label>,
@@ -43,28 +45,39 @@ impl PruneFilter {
                 let moment = times::moment(value, now);
                 self.until.push(moment.context("its value is no time and no duration")?);
             }
+            "unused-for" => {
+                parser::duration::parse(value).context("its value is no duration")?;
+                let moment = times::moment(value, now);
+                self.unused_since.push(moment.context("its value is too long")?);
+            }
             "label" => self.with.push(Label::parse(value)),
             "label!" => self.without.push(Label::parse(value)),
-            _ => bail!("the filters are `until`, `label` and `label!`"),
+            _ => bail!("the filters are `until`, `unused-for`, `label` and `label!`"),
         }
         Ok(())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.until.is_empty() && self.with.is_empty() && self.without.is_empty()
+        self.until.is_empty()
+            && self.unused_since.is_empty()
+            && self.with.is_empty()
+            && self.without.is_empty()
     }
 
-    pub(super) fn admits(&self, image: &ImageConfig) -> bool {
+    pub(super) fn admits(&self, image: &ImageConfig, used: SystemTime) -> bool {
         let made = times::instant(image.created.as_deref());
+        let used = times::of_system(used);
         let labels = &image.config.labels;
         self.until.iter().all(|moment| made <= *moment)
+            && self.unused_since.iter().all(|moment| used <= *moment)
             && self.with.iter().all(|label| label.is_among(labels))
             && !self.without.iter().any(|label| label.is_among(labels))
     }
 
     pub(super) fn of_cache(&self, now: SystemTime) -> CacheFilter {
         let has_labels = !self.with.is_empty() || !self.without.is_empty();
-        match self.until.iter().min() {
+        // Of cache nothing is known but when it was used.
+        match self.until.iter().chain(&self.unused_since).min() {
             _ if has_labels => CacheFilter::Nothing,
             None => CacheFilter::Everything,
             Some(&(seconds, nanoseconds)) => {
@@ -112,14 +125,32 @@ mod tests {
             (&["label=a", "label!=b", "until=1h"], true),
         ];
         for (texts, expected) in table {
-            assert_eq!(filter(texts).unwrap().admits(&image), *expected, "{texts:?}");
+            assert_eq!(filter(texts).unwrap().admits(&image, now()), *expected, "{texts:?}");
         }
+    }
+
+    #[test]
+    fn an_image_goes_that_was_not_used_for_long() {
+        let image = ImageConfig::empty(&Platform::host());
+        let used = now() - Duration::from_secs(3600);
+        for (texts, expected) in [
+            (vec!["unused-for=30m"], true),
+            (vec!["unused-for=1h"], true),
+            (vec!["unused-for=2h"], false),
+            (vec!["unused-for=30m", "unused-for=2h"], false),
+            (vec!["unused-for=30m", "label=a"], false),
+        ] {
+            assert_eq!(filter(&texts).unwrap().admits(&image, used), expected, "{texts:?}");
+        }
+        assert!(filter(&["unused-for=1970-01-01"]).is_err());
+        let cache = filter(&["unused-for=2h", "until=1h"]).unwrap().of_cache(now());
+        assert_eq!(cache, CacheFilter::UnusedFor(Duration::from_secs(7200)));
     }
 
     #[test]
     fn an_image_that_does_not_say_when_it_was_made_is_old() {
         let image = ImageConfig::empty(&Platform::host());
-        assert!(filter(&["until=9999h"]).unwrap().admits(&image));
+        assert!(filter(&["until=9999h"]).unwrap().admits(&image, now()));
     }
 
     #[test]

@@ -130,7 +130,10 @@ pub(super) fn ask(force: bool, warning: &str) -> Result<()> {
 /// Removes the images that fit and that no running build or container uses; those with names only if `all` may go.
 fn forget(store: &Store, all: bool, filter: &PruneFilter) -> Result<Vec<Removed>, StoreError> {
     store.forget_images(&|listed| match listed.image {
-        Some(image) => (all || listed.name.is_none()) && filter.admits(&image.config),
+        Some(image) => {
+            let chosen = all || listed.name.is_none();
+            chosen && filter.admits(&image.config, store.last_used(image))
+        }
         // Of what cannot be read nothing is known, and `store check` tells of it by its name.
         None => listed.name.is_none() && filter.is_empty(),
     })

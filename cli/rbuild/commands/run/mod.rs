@@ -45,6 +45,7 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let locations = environment.locations();
     let store = Store::open(&locations.root, &locations.state)?;
     let image = store.resolve(&container.image)?;
+    store.mark_used(&image);
     lazy_snapshotter(&store, environment)?;
     trace.phase("read arguments, find image");
     let id = names::random_id()?;
