@@ -5,15 +5,20 @@ mod base_image;
 mod git_repository;
 mod http_server;
 mod output;
+mod recorded;
 mod repository;
 mod sandbox;
 mod ssh_agent;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use archive::{Archive, Layer};
 pub(crate) use base_image::busybox_rootfs;
 pub(crate) use git_repository::{COMMIT_TIME, GitRepository};
 pub(crate) use http_server::{HttpServer, response};
 pub(crate) use output::Output;
+pub(crate) use recorded::{Base, Case, copy_tree, recorded_cases};
 pub(crate) use repository::Repository;
 pub(crate) use sandbox::{Sandbox, run, run_bytes, run_script};
 pub(crate) use ssh_agent::SshAgent;
@@ -45,4 +50,25 @@ pub(crate) fn installed(program: &str) -> bool {
 /// Whether `RBUILD_TEST_FAULTS=all` asks for every point at which something can go wrong, and not only for some.
 pub(crate) fn all_faults() -> bool {
     std::env::vars().any(|pair| pair == ("RBUILD_TEST_FAULTS".to_owned(), "all".to_owned()))
+}
+
+/// What is said against any of many items, looked at side by side: most of the time is waiting for programs.
+pub(crate) fn failures_of<T: Sync>(
+    items: &[T],
+    check: impl Fn(&T) -> Result<(), String> + Sync,
+) -> Vec<String> {
+    const THREADS: usize = 8;
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = check(item) {
+                        failed.lock().unwrap().push(why);
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().unwrap()
 }

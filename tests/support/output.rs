@@ -1,5 +1,6 @@
 //! What a run of a binary gave.
 
+use std::collections::BTreeSet;
 use std::process;
 
 /// Texts and status of a finished command.
@@ -10,6 +11,13 @@ pub(crate) struct Output {
     pub(crate) stderr: String,
     /// None when a signal ended it.
     pub(crate) status: Option<i32>,
+}
+
+/// `[build 2/5] RUN make`
+#[derive(Debug)]
+pub(crate) struct BuiltStep {
+    pub(crate) name: String,
+    pub(crate) cached: bool,
 }
 
 impl Output {
@@ -37,6 +45,20 @@ impl Output {
     /// For a command whose failure is an answer.
     pub(crate) fn or_why(self) -> Result<Output, String> {
         if self.status == Some(0) { Ok(self) } else { Err(self.to_string()) }
+    }
+
+    /// The steps that the plain progress of a build names, but for FROM.
+    pub(crate) fn steps(&self) -> Vec<BuiltStep> {
+        let lines =
+            || self.stderr.lines().filter_map(|line| line.strip_prefix('#')?.split_once(' '));
+        let cached: BTreeSet<&str> =
+            lines().filter(|(_, text)| *text == "CACHED").map(|(number, _)| number).collect();
+        let steps = lines().filter(|(_, text)| text.starts_with('[') && !text.contains("] FROM "));
+        let built = steps.map(|(number, name)| BuiltStep {
+            name: name.to_owned(),
+            cached: cached.contains(number),
+        });
+        built.collect()
     }
 
     #[track_caller]

@@ -70,6 +70,21 @@ fn what_nobody_copies_does_not_count() {
     assert_eq!(told.misses(), ["added: dir/two"]);
 }
 
+/// What `--chown` and `--chmod` replace is not in the layer, so it is not in the key.
+#[test]
+fn owners_and_modes_that_flags_replace_do_not_count() {
+    let bench = bench();
+    let dockerfile = |chown: &str, chmod: &str| {
+        format!(
+            "FROM scratch AS made\nCOPY {chown} {chmod} a /\n\
+             FROM scratch\nCOPY --from=made --chmod=640 --chown=3 /a /\n"
+        )
+    };
+    bench.build(&bench.request(&dockerfile("--chown=1", "--chmod=600")));
+    let (built, _) = bench.build(&bench.request(&dockerfile("--chown=2", "--chmod=755")));
+    assert_eq!((built.steps, built.cached), (2, 1));
+}
+
 /// The key differs, the result does not: so what follows is found.
 #[test]
 fn a_step_with_the_same_result_gets_a_second_chance() {

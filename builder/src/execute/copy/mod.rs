@@ -79,6 +79,7 @@ pub(crate) fn prepare(
     setting: &Setting<'_>,
 ) -> Result<Prepared, StepError> {
     let excludes = Ignore::new(&step.excludes).map_err(|source| StepError::Exclude { source })?;
+    let chmod = step.chmod.as_deref().map(Chmod::parse).transpose()?;
     let mut prepared = Prepared::default();
     for (number, wanted) in step.sources.iter().enumerate() {
         let (source, selections): Found = match wanted {
@@ -110,9 +111,14 @@ pub(crate) fn prepare(
             }
         };
         source.prepare_digests(&mut files(&selections));
+        let overrides = Overrides {
+            owner: step.chown.is_some(),
+            chmod: chmod.as_ref(),
+            keep_directories: matches!(wanted, CopySource::Parents { .. }),
+        };
         for selection in &selections {
-            setting.check()?;
-            add_inputs(setting, &mut prepared.inputs, number, &*source, selection)?;
+            let inputs = &mut prepared.inputs;
+            add_inputs(setting, inputs, number, &*source, selection, &overrides)?;
         }
         prepared.sources.push((source, selections));
     }
@@ -228,6 +234,29 @@ fn check_out(
     Ok((Arc::new(source), selections))
 }
 
+/// What the flags of a step make of owners and modes: those of the source do not count then.
+struct Overrides<'a> {
+    owner: bool,
+    chmod: Option<&'a Chmod>,
+    /// `--parents`: directories that are there already take the mode of the source's as it is.
+    keep_directories: bool,
+}
+
+impl Overrides<'_> {
+    fn apply(&self, node: &Node) -> Node {
+        let mut node = node.clone();
+        if self.owner {
+            (node.uid, node.gid) = (0, 0);
+        }
+        let kept =
+            matches!(node.kind, NodeKind::Symlink { .. }) || node.is_dir() && self.keep_directories;
+        if let Some(chmod) = self.chmod.filter(|_| !kept) {
+            node.mode = chmod.apply(node.mode, node.is_dir());
+        }
+        node
+    }
+}
+
 /// The directory a source names gives only what is in it, so its own owner and mode do not count.
 fn add_inputs(
     setting: &Setting<'_>,
@@ -235,7 +264,9 @@ fn add_inputs(
     number: usize,
     source: &dyn Source,
     selection: &Selection,
+    overrides: &Overrides<'_>,
 ) -> Result<(), StepError> {
+    setting.check()?;
     let show = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
     // The same file may be named twice; the order of the sources counts as well.
     let prefix = if number == 0 { String::new() } else { format!("source {}: ", number + 1) };
@@ -245,14 +276,15 @@ fn add_inputs(
         inputs.fact(format!("{name}/"), kind);
     } else {
         let content = content_digest(source, &selection.path, &selection.node)?;
-        inputs.node(name, &selection.node, content.as_ref());
+        inputs.node(name, &overrides.apply(&selection.node), content.as_ref());
         let named = KeyBuilder::new("name").part(&selection.name).finish();
         inputs.fact(format!("{prefix}name of {}", show(&selection.path)), named);
     }
     for selected in &selection.inside {
         setting.check()?;
         let content = content_digest(source, &selected.path, &selected.node)?;
-        inputs.node(format!("{prefix}{}", show(&selected.path)), &selected.node, content.as_ref());
+        let node = overrides.apply(&selected.node);
+        inputs.node(format!("{prefix}{}", show(&selected.path)), &node, content.as_ref());
     }
     Ok(())
 }
