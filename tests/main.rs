@@ -40,6 +40,7 @@ mod real_input;
 mod reproducible;
 mod run;
 mod run_flags;
+mod secrets;
 mod sources;
 mod ssh;
 mod store_check;

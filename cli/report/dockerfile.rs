@@ -18,10 +18,27 @@ pub fn excerpt(source: &Source, span: Span) -> Excerpt {
     Excerpt {
         name: source.name().to_owned(),
         // A carriage return takes its place, so that offsets stay true.
-        text: String::from_utf8_lossy(&bytes[start..end]).replace('\r', " "),
+        text: hidden(&String::from_utf8_lossy(&bytes[start..end]).replace('\r', " ")),
         line: source.position(from).line,
         span: from - start..to - start,
     }
+}
+
+/// Users and passwords of addresses as so many `x`: logs are read by others than the file. The user of ssh is no secret.
+fn hidden(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let ends = |c: char| c.is_whitespace() || "/?#\"'`<>".contains(c);
+        let authority = after.split(ends).next().unwrap_or_default();
+        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+        let secret = !before.ends_with("ssh") || user.contains(':');
+        shown.push_str(before);
+        shown.push_str("://");
+        shown.push_str(&if secret { "x".repeat(user.len()) } else { user.to_owned() });
+        rest = &after[user.len()..];
+    }
+    shown + rest
 }
 
 /// Shows the errors of the file, then how many there are.
@@ -55,4 +72,23 @@ pub fn warning(source: &Source, rule: Option<&str>, message: &str, span: Option<
         .map(|span| format!(" ({}:{})", source.name(), source.position(span.start)))
         .unwrap_or_default();
     Report::warning(format!("{rule}{message}{place}")).print();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_hides_passwords_and_keeps_its_places() {
+        for (line, shown) in [
+            ("ADD https://u:pass@h/x.git http://t@h /", "ADD https://xxxxxx@h/x.git http://x@h /"),
+            ("ADD ssh://git@h/x ssh://g:p@h/x /", "ADD ssh://git@h/x ssh://xxx@h/x /"),
+            ("ADD [\"http://u:é@h\", \"/\"]", "ADD [\"http://xxxx@h\", \"/\"]"),
+            ("ADD http://h/a@b /a@b://", "ADD http://h/a@b /a@b://"),
+        ] {
+            let source = Source::new("Dockerfile", format!("FROM scratch\n{line}\n"));
+            let shown_now = excerpt(&source, Span::new(13, 16));
+            assert_eq!((shown_now.text.as_str(), shown_now.span), (shown, 0..3));
+        }
+    }
 }
