@@ -11,6 +11,7 @@ mod archives;
 mod build;
 mod build_cache;
 mod build_fixtures;
+mod buildkit_behaviours;
 mod cache_inputs;
 mod cases_again;
 mod check;

@@ -53,10 +53,11 @@ impl Output {
             || self.stderr.lines().filter_map(|line| line.strip_prefix('#')?.split_once(' '));
         let cached: BTreeSet<&str> =
             lines().filter(|(_, text)| *text == "CACHED").map(|(number, _)| number).collect();
+        // A name is told again when the output of its step is.
+        let mut told = BTreeSet::new();
         let steps = lines().filter(|(_, text)| text.starts_with('[') && !text.contains("] FROM "));
-        let built = steps.map(|(number, name)| BuiltStep {
-            name: name.to_owned(),
-            cached: cached.contains(number),
+        let built = steps.filter(|(number, _)| told.insert(*number)).map(|(number, name)| {
+            BuiltStep { name: name.to_owned(), cached: cached.contains(number) }
         });
         built.collect()
     }
