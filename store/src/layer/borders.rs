@@ -19,9 +19,8 @@ const MOST: u64 = 2 << 20;
 const LARGE: u64 = 1 << 20;
 const BLOCK: usize = 512;
 
-#[cfg(test)]
 /// No piece is longer: an entry just under [`LARGE`] after one just under [`MOST`].
-const LONGEST: usize = (MOST + LARGE) as usize + 2 * BLOCK;
+pub(super) const LONGEST: usize = (MOST + LARGE) as usize + 2 * BLOCK;
 
 /// Follows the bytes of a tar and says where the pieces end.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 
 use libdeflater::{CompressionLvl, Compressor as Deflate};
 
-use super::borders::Borders;
+use super::borders::{self, Borders};
 use super::content::ContentDigest;
 
 /// Pieces that were compressed before, by what they are made of.
@@ -131,7 +131,8 @@ impl<W: Write> Parallel<W> {
             }
         };
         self.any = true;
-        let next = self.spare.pop().unwrap_or_default();
+        // Of its final size: growing would leave the allocator with its former ones.
+        let next = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(borders::LONGEST));
         let plain = std::mem::replace(&mut self.piece, next);
         let packed = self.spare.pop().unwrap_or_default();
         let (result, pending) = sync_channel(1);
@@ -179,9 +180,10 @@ struct Permit;
 static PERMITS_TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 impl Permit {
-    /// A few more than processors, so that none is idle while results are written.
+    /// A few more than processors, so that none is idle while results are written. Each piece under way takes up to
+    /// 7 MiB with its compressed form.
     fn limit() -> usize {
-        processors() + 4
+        processors() + 2
     }
 
     fn take() -> Option<Permit> {
