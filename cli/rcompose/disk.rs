@@ -12,8 +12,9 @@ use compose::yaml::MAX_BYTES;
 pub(crate) struct Disk;
 
 /// A device or a pipe may have no end.
-fn bounded(source: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn bounded(source: impl Read, expected: u64) -> io::Result<Vec<u8>> {
+    // One more, to see the end without another, larger buffer.
+    let mut bytes = Vec::with_capacity(expected.min(MAX_BYTES as u64) as usize + 1);
     source.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > MAX_BYTES {
         let text = format!("it has more than {} MiB", MAX_BYTES >> 20);
@@ -25,8 +26,12 @@ fn bounded(source: impl Read) -> io::Result<Vec<u8>> {
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         match path {
-            "-" => bounded(io::stdin().lock()),
-            path => bounded(File::open(path)?),
+            "-" => bounded(io::stdin().lock(), 0),
+            path => {
+                let file = File::open(path)?;
+                let expected = file.metadata().map_or(0, |it| it.len());
+                bounded(file, expected)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod canonical;
+mod depth_first;
 pub mod discover;
 pub mod dotenv;
 pub mod findings;

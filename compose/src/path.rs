@@ -1,5 +1,6 @@
 //! Paths in a compose file, and the patterns that rules are written with.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// `services.web.ports[0]`
@@ -81,6 +82,30 @@ impl TreePath {
         let parts: Vec<&str> =
             self.parts.iter().map(|part| index_of(part).unwrap_or(part.as_str())).collect();
         parts.join(".")
+    }
+}
+
+/// What is to be done at the paths that patterns name. Every value of a file is looked up, so patterns are found
+/// by their last part.
+#[derive(Debug)]
+pub(crate) struct PathTable<T: 'static> {
+    by_last: HashMap<&'static str, Vec<&'static (&'static str, T)>>,
+}
+
+impl<T: Copy> PathTable<T> {
+    pub(crate) fn new(rows: &'static [(&'static str, T)]) -> PathTable<T> {
+        let mut by_last: HashMap<_, Vec<_>> = HashMap::new();
+        for row in rows {
+            by_last.entry(row.0.rsplit('.').next().unwrap_or_default()).or_default().push(row);
+        }
+        PathTable { by_last }
+    }
+
+    pub(crate) fn get(&self, path: &TreePath) -> Option<T> {
+        let named = self.by_last.get(path.last()?);
+        let any = self.by_last.get("*");
+        let mut rows = named.into_iter().chain(any).flatten();
+        rows.find(|(pattern, _)| path.matches(pattern)).map(|(_, value)| *value)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Look;
+use crate::depth_first;
 use crate::model::Service;
 
 pub(super) fn check(look: &mut Look<'_>) {
@@ -60,30 +61,9 @@ fn cannot_be_healthy(service: &Service) -> bool {
 }
 
 fn cycle(all: &BTreeMap<&String, &Service>) -> Option<Vec<String>> {
-    fn visit(
-        all: &BTreeMap<&String, &Service>,
-        name: &String,
-        chain: &mut Vec<String>,
-        done: &mut Vec<String>,
-    ) -> Option<Vec<String>> {
-        if done.contains(name) {
-            return None;
-        }
-        if let Some(at) = chain.iter().position(|it| it == name) {
-            let mut found = chain[at..].to_vec();
-            found.push(name.clone());
-            return Some(found);
-        }
-        chain.push(name.clone());
-        for other in all.get(name).into_iter().flat_map(|service| service.depends_on.keys()) {
-            if let Some(found) = visit(all, other, chain, done) {
-                return Some(found);
-            }
-        }
-        chain.pop();
-        done.push(name.clone());
-        None
-    }
-    let mut done = Vec::new();
-    all.keys().find_map(|name| visit(all, name, &mut Vec::new(), &mut done))
+    let dependencies = |name: &str| -> Vec<String> {
+        let service = all.get(&name.to_owned());
+        service.into_iter().flat_map(|service| service.depends_on.keys().cloned()).collect()
+    };
+    depth_first::sorted(all.keys().map(|name| (*name).clone()), dependencies).err()
 }

@@ -8,6 +8,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use crate::depth_first;
 use crate::model::{Mount, Port, Project, Service};
 use crate::reconcile::service_dependencies;
 pub use dot::dot;
@@ -143,26 +144,21 @@ fn mount(mount: &Mount) -> MountEdge {
     }
 }
 
-/// The longest way from a service nothing depends on. A cycle, which validation refuses, ends at the number of services.
+/// The longest way from a service nothing depends on; nothing where services wait for each other.
 fn columns(project: &Project) -> BTreeMap<String, usize> {
     let mut columns: BTreeMap<String, usize> =
         project.services.keys().map(|name| (name.clone(), 0)).collect();
-    for _ in 0..project.services.len() {
-        let mut changed = false;
-        for (name, service) in &project.services {
-            let next = columns[name] + 1;
-            for dependency in service_dependencies(service).into_keys() {
-                match columns.get_mut(&dependency) {
-                    Some(column) if *column < next && next < project.services.len() => {
-                        *column = next;
-                        changed = true;
-                    }
-                    _ => {}
-                }
+    let needed = |name: &str| -> Vec<String> {
+        let service = project.services.get(name);
+        service.into_iter().flat_map(|it| service_dependencies(it).into_keys()).collect()
+    };
+    let order = depth_first::sorted(project.services.keys().cloned(), needed);
+    for name in order.unwrap_or_default().iter().rev() {
+        let next = columns.get(name).map_or(0, |column| column + 1);
+        for dependency in needed(name) {
+            if let Some(column) = columns.get_mut(&dependency) {
+                *column = next.max(*column);
             }
-        }
-        if !changed {
-            break;
         }
     }
     columns

@@ -1,6 +1,8 @@
 //! Attributes whose text becomes a number or a boolean, whether it came from a variable or not.
 
-use crate::path::TreePath;
+use std::sync::LazyLock;
+
+use crate::path::{PathTable, TreePath};
 use crate::yaml::Value;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +59,8 @@ const CASTS: &[(&str, Cast)] = &[
 
 /// What the text at a path of a compose file is turned into.
 pub fn cast_of(path: &TreePath) -> Option<Cast> {
-    CASTS.iter().find(|(pattern, _)| path.matches(pattern)).map(|(_, cast)| *cast)
+    static TABLE: LazyLock<PathTable<Cast>> = LazyLock::new(|| PathTable::new(CASTS));
+    TABLE.get(path)
 }
 
 impl Cast {

@@ -79,27 +79,29 @@ impl<F: Fn(&str) -> Option<String>> Walk<'_, F> {
                 }
             }
             Value::String(text) => match self.text(text, path) {
-                Ok(value) => node.value = value,
+                Ok(None) => {}
+                Ok(Some(value)) => node.value = value,
                 Err(error) => self.found.errors.push((error, node.span)),
             },
             _ => {}
         }
     }
 
-    fn text(&mut self, text: &str, path: &TreePath) -> Result<Value, InterpolationError> {
-        let replaced = if text.contains('$') {
-            substitute(text, self.variables).map_err(|error| failure(error, path))?
-        } else {
-            text.to_owned()
-        };
-        let Some(cast) = (self.cast)(path) else { return Ok(Value::String(replaced)) };
+    /// What the text becomes; none when it stays.
+    fn text(&mut self, text: &str, path: &TreePath) -> Result<Option<Value>, InterpolationError> {
+        let cast = (self.cast)(path);
+        if cast.is_none() && !text.contains('$') {
+            return Ok(None);
+        }
+        let replaced = substitute(text, self.variables).map_err(|error| failure(error, path))?;
+        let Some(cast) = cast else { return Ok(Some(Value::String(replaced))) };
         let value = cast
             .apply(&replaced)
             .map_err(|why| InterpolationError::Cast { path: path.to_string(), why })?;
         if cast == Cast::Bool && is_old_boolean(&replaced) {
             self.found.old_booleans.insert(replaced);
         }
-        Ok(value)
+        Ok(Some(value))
     }
 }
 

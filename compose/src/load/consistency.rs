@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::Project;
+use crate::depth_first;
 use crate::model::Service;
 use crate::schema::nearest;
 use crate::source::Span;
@@ -328,38 +329,10 @@ impl Look<'_> {
 }
 
 /// A chain of services that ends where it begins.
-pub(crate) fn cycle(project: &Project) -> Option<Vec<String>> {
-    let mut done: BTreeMap<&str, bool> = BTreeMap::new();
-    for name in project.services.keys() {
-        let mut chain = Vec::new();
-        if let Some(found) = visit(project, name, &mut chain, &mut done) {
-            return Some(found);
-        }
-    }
-    None
-}
-
-fn visit<'p>(
-    project: &'p Project,
-    name: &'p str,
-    chain: &mut Vec<&'p str>,
-    done: &mut BTreeMap<&'p str, bool>,
-) -> Option<Vec<String>> {
-    if done.contains_key(name) {
-        return None;
-    }
-    if let Some(at) = chain.iter().position(|it| *it == name) {
-        let mut found: Vec<String> = chain[at..].iter().map(|it| (*it).to_owned()).collect();
-        found.push(name.to_owned());
-        return Some(found);
-    }
-    chain.push(name);
-    for dependency in project.services.get(name).into_iter().flat_map(|it| it.depends_on.keys()) {
-        if let Some(found) = visit(project, dependency, chain, done) {
-            return Some(found);
-        }
-    }
-    chain.pop();
-    done.insert(name, true);
-    None
+fn cycle(project: &Project) -> Option<Vec<String>> {
+    let dependencies = |name: &str| -> Vec<String> {
+        let service = project.services.get(name);
+        service.into_iter().flat_map(|it| it.depends_on.keys().cloned()).collect()
+    };
+    depth_first::sorted(project.services.keys().cloned(), dependencies).err()
 }

@@ -31,10 +31,12 @@ pub(super) struct Loader<'a> {
     pub(super) warnings: Vec<Warning>,
     /// Files that were parsed already, by path.
     pub(super) parsed: BTreeMap<String, Rc<Parsed>>,
+    /// Of the project, once it was found.
+    pub(super) name: Option<String>,
 }
 
 /// A file as it was written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Parsed {
     pub(super) name: String,
     /// None when it could not be read or parsed; that is reported already.
@@ -62,6 +64,16 @@ impl Loader<'_> {
         parsed
     }
 
+    /// The same, not kept for another time: most files are needed once, and a copy costs as much as parsing.
+    pub(super) fn parsed_last(&mut self, file: &InputFile) -> Parsed {
+        let parsed = self.parsed(file);
+        // Standard input cannot be read again.
+        if parsed.documents.is_some() && file.path != "-" {
+            self.parsed.remove(&file.path);
+        }
+        Rc::unwrap_or_clone(parsed)
+    }
+
     fn parse(&mut self, file: &InputFile) -> Parsed {
         let name = if file.path == "-" { "<stdin>".to_owned() } else { file.path.clone() };
         let text = self.text(file);
@@ -79,7 +91,8 @@ impl Loader<'_> {
     }
 
     fn text(&mut self, file: &InputFile) -> Option<String> {
-        if let Some(content) = &file.content {
+        let given = self.request.files.iter().find(|it| it.path == file.path);
+        if let Some(content) = file.content.as_ref().or_else(|| given?.content.as_ref()) {
             return Some(content.clone());
         }
         let path = file.path.clone();

@@ -57,6 +57,7 @@ impl<'a> Loader<'a> {
             problems: Vec::new(),
             warnings: Vec::new(),
             parsed: BTreeMap::new(),
+            name: None,
         }
     }
 
@@ -110,6 +111,13 @@ impl<'a> Loader<'a> {
     }
 
     fn project_name(&mut self) -> Option<String> {
+        if self.name.is_none() {
+            self.name = self.find_project_name();
+        }
+        self.name.clone()
+    }
+
+    fn find_project_name(&mut self) -> Option<String> {
         let request = self.request;
         if request.name_is_chosen {
             if let Err(error) = project_name::check(&request.name) {
@@ -173,12 +181,12 @@ impl<'a> Loader<'a> {
         scope: &Scope,
         included: &[String],
     ) -> Option<Option<Node>> {
-        let parsed = self.parsed(file);
-        let documents = parsed.documents.as_ref()?;
+        let parsed = self.parsed_last(file);
+        let documents = parsed.documents?;
         let mut included = included.to_vec();
         included.push(file.path.clone());
         for document in documents {
-            let root = document.root.clone();
+            let root = document.root;
             let span = root.span;
             if root.is_null() {
                 self.problem(ProblemKind::Empty, span);

@@ -1,6 +1,8 @@
 //! Attributes that merge in a way of their own.
 
-use crate::path::TreePath;
+use std::sync::LazyLock;
+
+use crate::path::{PathTable, TreePath};
 use crate::source::Span;
 use crate::yaml::{Map, Node, Value};
 
@@ -65,7 +67,8 @@ pub(super) fn rule_of(path: &TreePath) -> Option<Rule> {
     if path.parts().len() < 3 || !matches!(first.as_str(), "services" | "networks" | "volumes") {
         return None;
     }
-    RULES.iter().find(|(pattern, _)| path.matches(pattern)).map(|(_, rule)| *rule)
+    static TABLE: LazyLock<PathTable<Rule>> = LazyLock::new(|| PathTable::new(RULES));
+    TABLE.get(path)
 }
 
 /// Either form as a list: a mapping becomes entries `NAME=value`, sorted.

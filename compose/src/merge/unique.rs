@@ -1,11 +1,12 @@
 //! Lists whose entries have a key: of two with the same key the later stays, in the place of the earlier.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use thiserror::Error;
 
 use crate::canonical::parse_mount;
-use crate::path::TreePath;
+use crate::path::{PathTable, TreePath};
 use crate::source::Span;
 use crate::yaml::{Node, Value};
 
@@ -81,9 +82,9 @@ fn walk(node: &mut Node, path: &mut TreePath, errors: &mut Vec<(UniqueError, Spa
             }
         }
         Value::List(list) => {
-            let key = KEYS.iter().find(|(pattern, _)| path.matches(pattern)).map(|(_, key)| *key);
-            if let Some(key) = key
-                && list.len() > 1
+            static TABLE: LazyLock<PathTable<Key>> = LazyLock::new(|| PathTable::new(KEYS));
+            if list.len() > 1
+                && let Some(key) = TABLE.get(path)
                 && let Err(error) = only_last(list, key, path)
             {
                 errors.push(error);
@@ -95,14 +96,17 @@ fn walk(node: &mut Node, path: &mut TreePath, errors: &mut Vec<(UniqueError, Spa
 
 fn only_last(list: &mut Vec<Node>, key: Key, path: &TreePath) -> Result<(), (UniqueError, Span)> {
     let mut places: HashMap<String, usize> = HashMap::new();
-    let mut kept: Vec<Node> = Vec::with_capacity(list.len());
+    let mut names = Vec::with_capacity(list.len());
     for (at, node) in list.iter().enumerate() {
-        let name = key.of(node, &path.at(at)).map_err(|error| (error, node.span))?;
+        names.push(key.of(node, &|| path.at(at)).map_err(|error| (error, node.span))?);
+    }
+    let mut kept: Vec<Node> = Vec::with_capacity(list.len());
+    for (name, node) in names.into_iter().zip(std::mem::take(list)) {
         match places.get(&name) {
-            Some(place) => kept[*place] = node.clone(),
+            Some(place) => kept[*place] = node,
             None => {
                 places.insert(name, kept.len());
-                kept.push(node.clone());
+                kept.push(node);
             }
         }
     }
@@ -111,13 +115,13 @@ fn only_last(list: &mut Vec<Node>, key: Key, path: &TreePath) -> Result<(), (Uni
 }
 
 impl Key {
-    fn of(self, node: &Node, path: &TreePath) -> Result<String, UniqueError> {
+    fn of(self, node: &Node, path: &dyn Fn() -> TreePath) -> Result<String, UniqueError> {
         let text = |key: &str| node.get(key).and_then(Node::scalar_text);
-        let no_target = |what| UniqueError::NoTarget { path: path.to_string(), what };
+        let no_target = |what| UniqueError::NoTarget { path: path().to_string(), what };
         let own = node.scalar_text();
         Ok(match self {
             Key::Name => {
-                let own = own.ok_or_else(|| UniqueError::NotText { path: path.to_string() })?;
+                let own = own.ok_or_else(|| UniqueError::NotText { path: path().to_string() })?;
                 own.split('=').next().unwrap_or_default().to_owned()
             }
             Key::Text => own.unwrap_or_default(),

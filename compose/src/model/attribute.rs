@@ -106,7 +106,7 @@ pub(crate) fn field_named<T: Attribute + Default>(
     key: &str,
     json: &str,
 ) -> Result<T, Misfit> {
-    field(map, if map.contains(key) { key } else { json })
+    if key == json || map.contains(key) { field(map, key) } else { field(map, json) }
 }
 
 pub(crate) fn extensions(map: &Map) -> Extensions {

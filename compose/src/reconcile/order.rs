@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ReconcileError;
+use crate::depth_first;
 use crate::model::{Dependency, Project, Service};
 
 /// Dependencies of a service, including those that its shared namespaces and volumes mean.
@@ -45,43 +46,11 @@ pub(super) fn joined(service: &Service) -> Vec<String> {
 
 /// All services, each after those it depends on; else by name.
 pub(super) fn sorted(project: &Project) -> Result<Vec<String>, ReconcileError> {
-    let mut order = Vec::new();
-    let mut done = BTreeMap::new();
-    for name in project.services.keys() {
-        visit(project, name, &mut done, &mut order, &mut Vec::new())?;
-    }
-    Ok(order)
-}
-
-fn visit(
-    project: &Project,
-    name: &str,
-    done: &mut BTreeMap<String, bool>,
-    order: &mut Vec<String>,
-    path: &mut Vec<String>,
-) -> Result<(), ReconcileError> {
-    path.push(name.to_owned());
-    match done.get(name) {
-        Some(true) => {
-            path.pop();
-            return Ok(());
-        }
-        Some(false) => {
-            let start = path.iter().position(|it| it == name).unwrap_or(0);
-            return Err(ReconcileError::Cycle { services: path[start..].to_vec() });
-        }
-        None => {}
-    }
-    let Some(service) = project.services.get(name) else {
-        path.pop();
-        return Ok(());
+    let known = |name: &String| project.services.contains_key(name);
+    let needed = |name: &str| -> Vec<String> {
+        let service = project.services.get(name);
+        service.into_iter().flat_map(|it| dependencies(it).into_keys()).filter(known).collect()
     };
-    done.insert(name.to_owned(), false);
-    for dependency in dependencies(service).keys() {
-        visit(project, dependency, done, order, path)?;
-    }
-    done.insert(name.to_owned(), true);
-    order.push(name.to_owned());
-    path.pop();
-    Ok(())
+    depth_first::sorted(project.services.keys().cloned(), needed)
+        .map_err(|services| ReconcileError::Cycle { services })
 }

@@ -57,35 +57,45 @@ impl Data {
 
 /// How yaml.v3 sorts keys: letters last, numbers in them by value.
 pub(super) fn natural(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        return compare(a.as_bytes(), b.as_bytes());
+    }
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    compare(&a, &b)
+}
+
+fn compare<T: Copy + Into<char>>(a: &[T], b: &[T]) -> Ordering {
+    let char = |text: &[T], at: usize| -> char { text[at].into() };
     let mut digits = false;
     for at in 0..a.len().min(b.len()) {
-        if a[at] == b[at] {
-            digits = a[at].is_ascii_digit();
+        let (char_a, char_b) = (char(a, at), char(b, at));
+        if char_a == char_b {
+            digits = char_a.is_ascii_digit();
             continue;
         }
-        let (letter_a, letter_b) = (a[at].is_alphabetic(), b[at].is_alphabetic());
+        let (letter_a, letter_b) = (char_a.is_alphabetic(), char_b.is_alphabetic());
         if letter_a && letter_b {
-            return a[at].cmp(&b[at]);
+            return char_a.cmp(&char_b);
         }
         if letter_a || letter_b {
             let before = if digits { letter_a } else { letter_b };
             return if before { Ordering::Less } else { Ordering::Greater };
         }
-        return numbers(&a, &b, at);
+        return numbers(a, b, at);
     }
     a.len().cmp(&b.len())
 }
 
 /// The first difference is between digits or signs: numbers there compare by value.
-fn numbers(a: &[char], b: &[char], at: usize) -> Ordering {
+fn numbers<T: Copy + Into<char>>(a: &[T], b: &[T], at: usize) -> Ordering {
+    let char = |text: &[T], at: usize| -> char { text[at].into() };
     let mut leading_zero_a = 0i64;
     let mut leading_zero_b = 0i64;
-    if a[at] == '0' || b[at] == '0' {
+    if char(a, at) == '0' || char(b, at) == '0' {
         let mut back = at;
-        while back > 0 && a[back - 1].is_ascii_digit() {
+        while back > 0 && char(a, back - 1).is_ascii_digit() {
             back -= 1;
-            if a[back] != '0' {
+            if char(a, back) != '0' {
                 leading_zero_a = 1;
                 leading_zero_b = 1;
                 break;
@@ -94,12 +104,12 @@ fn numbers(a: &[char], b: &[char], at: usize) -> Ordering {
     }
     let (end_a, value_a) = number_at(a, at, &mut leading_zero_a);
     let (end_b, value_b) = number_at(b, at, &mut leading_zero_b);
-    value_a.cmp(&value_b).then(end_a.cmp(&end_b)).then(a[at].cmp(&b[at]))
+    value_a.cmp(&value_b).then(end_a.cmp(&end_b)).then(char(a, at).cmp(&char(b, at)))
 }
 
-fn number_at(text: &[char], at: usize, value: &mut i64) -> (usize, i64) {
+fn number_at<T: Copy + Into<char>>(text: &[T], at: usize, value: &mut i64) -> (usize, i64) {
     let mut end = at;
-    while let Some(digit) = text.get(end).and_then(|char| char.to_digit(10)) {
+    while let Some(digit) = text.get(end).and_then(|&char| char.into().to_digit(10)) {
         *value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
         end += 1;
     }

@@ -81,7 +81,7 @@ fn block_list(out: &mut String, list: &[Data], level: usize, mut inline: bool) {
 }
 
 fn indent(out: &mut String, level: usize) {
-    out.push_str(&"  ".repeat(level));
+    (0..level).for_each(|_| out.push_str("  "));
 }
 
 fn scalar(out: &mut String, data: &Data, level: usize) {
@@ -142,17 +142,18 @@ struct Traits {
 
 impl Traits {
     fn of(text: &str) -> Traits {
-        let chars: Vec<char> = text.chars().collect();
+        let mut chars = text.chars().peekable();
         let mut look = Look::default();
         if text.starts_with("---") || text.starts_with("...") {
             look.indicators = true;
         }
-        let mut after_space = true;
-        for (at, &char) in chars.iter().enumerate() {
-            let before_space = chars.get(at + 1).is_none_or(|next| is_blank(*next));
-            look.indicator(char, at == 0, after_space, before_space);
-            look.spaces(char, at == 0, at + 1 == chars.len());
+        let (mut first, mut after_space) = (true, true);
+        while let Some(char) = chars.next() {
+            let next = chars.peek();
+            look.indicator(char, first, after_space, next.is_none_or(|next| is_blank(*next)));
+            look.spaces(char, first, next.is_none());
             after_space = is_blank(char);
+            first = false;
         }
         look.traits()
     }

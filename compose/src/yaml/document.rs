@@ -30,6 +30,7 @@ pub fn parse(text: &str, file: FileId) -> Result<Vec<Document>, (YamlError, Span
     }
     let mut builder = Builder {
         events: Parser::new_from_str(text),
+        text,
         file,
         anchors: HashMap::new(),
         budget: Budget::default(),
@@ -49,6 +50,7 @@ pub fn parse(text: &str, file: FileId) -> Result<Vec<Document>, (YamlError, Span
 
 struct Builder<'input> {
     events: Parser<'input, saphyr_parser::StrInput<'input>>,
+    text: &'input str,
     file: FileId,
     anchors: HashMap<usize, Anchor>,
     budget: Budget,
@@ -88,6 +90,13 @@ impl<'input> Builder<'input> {
     fn syntax(&self, error: &ScanError) -> Failure {
         let mark = *error.marker();
         let mut span = self.span(&mark, &mark);
+        let last = self.text.split('\n').count() as u32;
+        if span.start.line > last {
+            // The parser counts one more line where the text ends without a newline.
+            let column = self.text.rsplit('\n').next().unwrap_or_default().chars().count() as u32;
+            span.start = Position { line: last, column: column.max(1) };
+            span.end = span.start;
+        }
         span.end.column += 1;
         (YamlError::Syntax { info: error.info().to_owned() }, span)
     }
