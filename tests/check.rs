@@ -187,3 +187,29 @@ fn more_is_checked_only_when_asked_for() {
     let log = parsed(&sandbox.rbuild(["check", "--extra", "--format=sarif"]).exits(1));
     assert_eq!(log["runs"][0]["tool"]["driver"]["rules"][1]["id"], "RunWithoutEffect");
 }
+
+/// The tour of README.md is what comes out; `…` stands for lines left out.
+#[test]
+fn the_readme_shows_what_check_says() {
+    let readme = Repository::here().read("README.md");
+    let tour = readme.split("## Check a Dockerfile").nth(1).unwrap();
+    let tour = tour.split("```\n").nth(1).unwrap();
+    let sandbox = Sandbox::new();
+    let mut commands = 0;
+    for block in tour.split("$ ").skip(1) {
+        let (command, shown) = block.split_once('\n').unwrap();
+        let Some(arguments) = command.strip_prefix("rbuild ") else {
+            assert_eq!(command, "cat Dockerfile");
+            sandbox.write("Dockerfile", shown);
+            continue;
+        };
+        let output = sandbox.rbuild(arguments.split(' ')).exits(1);
+        let mut rest = output.stdout.as_str();
+        for part in shown.split("…\n") {
+            rest = rest.split_once(part).unwrap_or_else(|| panic!("no {part}in {output}")).1;
+        }
+        assert_eq!(rest, "");
+        commands += 1;
+    }
+    assert_eq!(commands, 2);
+}
