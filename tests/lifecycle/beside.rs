@@ -89,3 +89,16 @@ fn stopping_for_ever_is_no_time_that_overflows() {
     assert_eq!(place.look("box", "{{.State.ExitCode}}"), "3");
     place.rbuild("rm box").success();
 }
+
+/// As with docker: what a program leaves behind in the container holds its streams, but not whoever started it.
+#[test]
+fn a_program_in_the_background_does_not_hold_up_exec() {
+    let Some(place) = Place::new() else { return };
+    place.shell("run -d --name box", WAITS).success();
+    let leaves = "(sleep 30; touch /late) & echo started; echo error >&2";
+    let output = place.shell("exec box", leaves).success();
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("started\n", "error\n"));
+    place.rbuild("exec box test -e /late").exits(1);
+    place.rbuild("rm -f box").success();
+    place.assert_nothing_left();
+}

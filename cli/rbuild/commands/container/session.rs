@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SI
 use signal_hook::iterator::Signals;
 
 use super::detach::{DetachKeys, Typed};
+use super::source::Source;
 
 /// Handed on to the container's first process.
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -116,9 +117,12 @@ impl Session {
             let target = Arc::clone(&target);
             feed(input, keys, move || target.leave());
         }
+        let (over, goes_on) = io::pipe().context("cannot make a pipe")?;
+        let over = Arc::new(over);
+        let source = |from| Source::new(from, &over);
         let outputs = [
-            ends.output.map(|from| show(from, io::stdout(), Arc::clone(&target))),
-            ends.errors.map(|from| show(from, io::stderr(), Arc::clone(&target))),
+            ends.output.map(|from| show(source(from), io::stdout(), Arc::clone(&target))),
+            ends.errors.map(|from| show(source(from), io::stderr(), Arc::clone(&target))),
         ];
         let stop = signals.handle();
         let killed = Arc::new(std::sync::Mutex::new(None));
@@ -141,6 +145,7 @@ impl Session {
             }
         });
         let ended = target.wait();
+        drop(goes_on);
         if matches!(ended, Ok(Some(_))) {
             // What was written before the end is still to come.
             for output in outputs.into_iter().flatten() {
@@ -160,7 +165,7 @@ impl Session {
 }
 
 /// Copies output to ours in a thread. When nobody reads what we write, the container is to notice.
-fn show(from: File, to: impl Write + Send + 'static, target: Arc<impl Target>) -> JoinHandle<()> {
+fn show(from: Source, to: impl Write + Send + 'static, target: Arc<impl Target>) -> JoinHandle<()> {
     thread::spawn(move || {
         if copy(from, to).is_err() {
             target.close_output();
@@ -190,11 +195,10 @@ fn feed(mut to: File, mut keys: Option<DetachKeys>, leave: impl FnOnce() + Send 
     });
 }
 
-/// To the end of `from`; fails when `to` takes no more. A terminal whose last process has gone
-/// reads as an error.
-fn copy(mut from: File, mut to: impl Write) -> io::Result<()> {
+/// To the end of `from`; fails when `to` takes no more.
+fn copy(mut from: Source, mut to: impl Write) -> io::Result<()> {
     let mut buffer = [0; 64 << 10];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
+    while let Some(count @ 1..) = from.read(&mut buffer) {
         to.write_all(&buffer[..count])?;
         to.flush()?;
     }
