@@ -1,6 +1,6 @@
 //! Sources of every kind: what is read of them, which ignore file counts, and what time they have.
 
-use crate::support::{HttpServer, Sandbox, installed, response};
+use crate::support::{GitRepository, HttpServer, Sandbox, installed, response};
 
 const DATED: &str = "Last-Modified: Sun, 09 Sep 2001 01:46:40 GMT";
 
@@ -61,6 +61,77 @@ fn the_time_of_a_build_may_be_that_of_its_source() {
         let args = [&named, "--build-arg=SOURCE_DATE_EPOCH=1", "-"];
         assert_eq!(created(&sandbox, &args, text), "1970-01-01T00:00:01Z");
     }
+}
+
+#[test]
+fn the_time_of_a_build_may_be_that_of_a_stage_which_is_one_source() {
+    let packed = archive(1_100_000_000);
+    let sandbox = Sandbox::new();
+    let repository = GitRepository::new(&sandbox, "repository");
+    let root = sandbox.path("");
+    let server = HttpServer::start(move |head| match head {
+        head if head.contains("/dated") => response("200 OK", &[DATED, "ETag: \"1\""], b"text"),
+        head if head.contains("/undated.tar") => response("200 OK", &[], &packed),
+        head if head.contains("/plain") => response("200 OK", &[], b"text"),
+        head => {
+            let path = head.split([' ', '?']).nth(1).unwrap_or_default();
+            match std::fs::read(root.join(path.trim_start_matches('/'))) {
+                Ok(bytes) => response("200 OK", &[], &bytes),
+                Err(_) => response("404 Not Found", &[], b""),
+            }
+        }
+    });
+    let (header, newest) = ("2001-09-09T01:46:40Z", "2004-11-09T11:33:20Z");
+    let stage = |inside: &str| {
+        format!(
+            "ARG SOURCE_DATE_EPOCH=Source\nARG HOST={}\nFROM scratch AS source\n{inside}\n\
+             FROM scratch\nARG SOURCE_DATE_EPOCH\nLABEL epoch=$SOURCE_DATE_EPOCH\n",
+            server.url("")
+        )
+    };
+    let mut sources = vec![
+        ("ARG HOST\nADD $HOST/dated /".to_owned(), header),
+        // The time is known before anything of the file is.
+        ("ARG HOST\nARG URL=$HOST/dated\nADD $URL /".to_owned(), header),
+        ("ARG HOST\nADD $HOST/undated.tar /".to_owned(), newest),
+        ("ARG HOST\nADD $HOST/plain /".to_owned(), ""),
+    ];
+    if let Some(repository) = repository {
+        repository.commit_files(&[("a", "a")]);
+        // 1000000000 seconds as well.
+        sources.push(("ARG HOST\nADD $HOST/repository/.git /".to_owned(), header));
+    }
+    for (inside, time) in &sources {
+        assert_eq!(created(&sandbox, &["-"], stage(inside).as_bytes()), *time, "{inside}");
+    }
+    let label = ["image", "inspect", "--format", "{{.Config.Labels.epoch}}", "timed"];
+    sandbox.rbuild(label).success().prints("1000000000\n");
+    // By the argument too; a number wins over the stage; nothing else needs the server then.
+    let text = stage(&sources[0].0).replacen("ARG SOURCE_DATE_EPOCH=Source\n", "", 1);
+    let named = "--build-arg=SOURCE_DATE_EPOCH=source";
+    assert_eq!(created(&sandbox, &[named, "-"], text.as_bytes()), header);
+    server.requests();
+    let number = "--build-arg=SOURCE_DATE_EPOCH=1";
+    let broken = stage("RUN false");
+    assert_eq!(created(&sandbox, &[number, "-"], broken.as_bytes()), "1970-01-01T00:00:01Z");
+    assert!(server.requests().is_empty());
+    let only = "does not meet source-only requirements: unsupported";
+    let two = "ARG HOST\nADD $HOST/dated /\nADD $HOST/plain /".to_owned();
+    let sum = format!("ARG HOST\nADD --checksum=sha256:{} $HOST/plain /", "0".repeat(64));
+    for (inside, words) in [
+        ("COPY Dockerfile /".to_owned(), format!("{only} COPY instruction")),
+        (two, "must contain exactly one remote ADD".to_owned()),
+        ("ARG HOST".to_owned(), "must contain exactly one remote ADD".to_owned()),
+        ("ADD file /".to_owned(), "source must be a single HTTP(S) or Git ADD".to_owned()),
+        ("ARG HOST\nADD $HOST/none /".to_owned(), "status 404".to_owned()),
+        (sum, "digest mismatch".to_owned()),
+    ] {
+        let output = sandbox.rbuild_with_input(["build", "-"], &stage(&inside)).exits(1);
+        output.says(&words).says("SOURCE_DATE_EPOCH");
+    }
+    let based = stage("").replace("scratch AS", "busybox AS");
+    let output = sandbox.rbuild_with_input(["build", "-"], &based).exits(1);
+    output.says("SOURCE_DATE_EPOCH stage must use FROM scratch");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use store::{ImageConfig, Platform, Reference, Store, StoreError};
 
 use crate::error::BuildError;
-use crate::plan::{self, BaseError, BaseImages, Outline};
+use crate::plan::{self, BaseError, BaseImages, EpochSource, Outline};
 use crate::progress::Warning;
 use crate::request::{BuildRequest, NamedContext};
 use crate::solve;
@@ -111,6 +111,10 @@ impl BaseImages for Bases<'_> {
 
     fn time_of_context(&self, _key: &str) -> Result<Option<i64>, BaseError> {
         // Nothing is fetched for a check, and no check depends on the time.
+        Ok(None)
+    }
+
+    fn time_of_source(&self, _source: &EpochSource) -> Result<Option<i64>, BaseError> {
         Ok(None)
     }
 

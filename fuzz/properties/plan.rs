@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use builder::BuildRequest;
-use builder::plan::{BaseError, BaseImages, plan};
+use builder::plan::{BaseError, BaseImages, EpochSource, plan};
 use builder::progress::Warning;
 use builder::request::{ContextSource, NetworkMode, NoCache, SourceText};
 use parser::Source;
@@ -30,6 +30,10 @@ impl BaseImages for Images {
 
     fn time_of_context(&self, _: &str) -> Result<Option<i64>, BaseError> {
         Ok(None)
+    }
+
+    fn time_of_source(&self, _: &EpochSource) -> Result<Option<i64>, BaseError> {
+        Ok(Some(1))
     }
 }
 

@@ -12,7 +12,7 @@ use store::tree::Tree;
 use sys::RootDir;
 
 use super::url::redacted;
-use super::{Access, FetchError, Fetched, download};
+use super::{Access, Checksum, FetchError, Fetched, RemoteFile, download};
 
 /// As much of a file as tells an archive from a text.
 const START: u64 = 4096;
@@ -83,6 +83,29 @@ pub fn read_url(url: &str, access: &Access<'_>) -> Result<(Streamed, Option<i64>
         fetched.time = modified.or(fetched.time);
     }
     Ok((streamed, modified))
+}
+
+/// When a file on a server was made: by its Last-Modified, else by the newest file in it where it is an archive.
+pub(crate) fn time_of_url(
+    url: &str,
+    checksum: Option<&Checksum>,
+    access: &Access<'_>,
+) -> Result<Option<i64>, FetchError> {
+    let file = RemoteFile::find(url, checksum, access)?;
+    if let Some(modified) = file.modified() {
+        return Ok(Some(modified));
+    }
+    let download = file.fetch(access)?;
+    if let Some(modified) = download.known.modified {
+        return Ok(Some(modified));
+    }
+    let origin = format!("`{}`", redacted(url));
+    let content = File::open(&download.path)
+        .map_err(|source| FetchError::Read { origin: origin.clone(), source })?;
+    match read_stream(content, &origin, access.store)? {
+        Streamed::Archive(fetched) => Ok(fetched.time),
+        Streamed::Text(_) => Ok(None),
+    }
 }
 
 /// Whether the first bytes are those of an archive: docker's rule to tell a context from a Dockerfile. What is

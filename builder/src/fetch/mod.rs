@@ -20,6 +20,7 @@ use std::sync::Arc;
 use store::Store;
 use sys::RootDir;
 
+pub(crate) use archive::time_of_url;
 pub use archive::{Streamed, archive_file, is_archive_file, read_stream, read_url};
 pub use checksum::{Checksum, ChecksumError};
 pub use error::FetchError;

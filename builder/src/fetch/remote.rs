@@ -95,6 +95,11 @@ impl RemoteFile {
         self.known.as_ref().map(|known| &known.digest)
     }
 
+    /// Last-Modified, where that is known without the file.
+    pub(crate) fn modified(&self) -> Option<i64> {
+        self.known.as_ref().and_then(|known| known.modified)
+    }
+
     /// The file itself, which is what the key says it is.
     pub(crate) fn fetch(&self, access: &Access<'_>) -> Result<&Download, FetchError> {
         if let Some(download) = self.download.get() {

@@ -159,6 +159,10 @@ pub enum PlanErrorKind {
     Trigger { trigger: String, source: ParseErrors },
     #[error("invalid SOURCE_DATE_EPOCH: {value}")]
     Epoch { value: String },
+    #[error("SOURCE_DATE_EPOCH stage {problem}")]
+    EpochStage { problem: EpochStageProblem },
+    #[error("cannot take SOURCE_DATE_EPOCH from stage `{stage}`: {source}")]
+    EpochSource { stage: String, source: BaseError },
     #[error("RUN needs a machine of platform {platform}, this one is {host}{}", because(why))]
     ForeignRun { platform: String, host: String, why: Option<NoEmulator> },
     #[error("lint violation found for rules: {rules}")]
@@ -173,6 +177,19 @@ pub enum PlanErrorKind {
     Unsupported { feature: String },
     #[error("the syntax image `{image}` is not supported: only docker/dockerfile is built in")]
     Syntax { image: String },
+}
+
+/// Why a stage has no time that SOURCE_DATE_EPOCH could be. The texts are BuildKit's.
+#[derive(Debug, thiserror::Error)]
+pub enum EpochStageProblem {
+    #[error("must use FROM scratch")]
+    Base,
+    #[error("does not meet source-only requirements: unsupported {keyword} instruction")]
+    Instruction { keyword: String },
+    #[error("must contain exactly one remote ADD")]
+    NotOneAdd,
+    #[error("source must be a single HTTP(S) or Git ADD")]
+    Local,
 }
 
 impl PlanErrorKind {
@@ -191,6 +208,9 @@ impl PlanErrorKind {
             PlanErrorKind::Git(error) => error.hint().map(Cow::from),
             PlanErrorKind::KeepGitDir => {
                 Some("the flag and the address disagree: leave one of them out".into())
+            }
+            PlanErrorKind::EpochStage { .. } => {
+                Some("it has FROM scratch, ARGs, and one ADD of one URL or repository".into())
             }
             PlanErrorKind::CopyUrl => Some("ADD takes URLs".into()),
             PlanErrorKind::BlankBase { .. } => {

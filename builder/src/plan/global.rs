@@ -9,13 +9,12 @@ use parser::{Span, Word};
 use store::{Platform, Reference};
 
 use super::room::Room;
-use super::{BaseImages, Context, ExpandedFrom, PlanError, PlanErrorKind, ResultExt, warnings};
-use crate::named_context;
+use super::{
+    BaseImages, Context, ExpandedFrom, PlanError, PlanErrorKind, ResultExt, epoch, warnings,
+};
 use crate::progress::Warning;
-use crate::request::{BuildRequest, ContextSource};
+use crate::request::BuildRequest;
 use crate::scope::{self, Variables};
-
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 pub(super) fn resolve<'a>(
     dockerfile: &'a Dockerfile,
@@ -31,7 +30,7 @@ pub(super) fn resolve<'a>(
     warnings::check_default_bases(dockerfile, &defaults, warnings);
     let mut build_args = request.build_args.clone();
     let Globals { mut variables, uses } = global_arguments(dockerfile, defaults, &build_args)?;
-    let epoch = epoch(dockerfile, request, images, &mut variables, &mut build_args)?;
+    let epoch = epoch::resolve(dockerfile, request, images, &mut variables, &mut build_args)?;
     let mut context = Context {
         dockerfile,
         request,
@@ -159,93 +158,6 @@ fn expand_global(
     context.room.take(expanded.value.len()).at(word.span)?;
     warnings::check_from_arguments(context, &expanded.unmatched, stage, warnings);
     Ok(expanded)
-}
-
-/// As [`named_epoch`]; with `--reproducible` there is always one.
-fn epoch(
-    dockerfile: &Dockerfile,
-    request: &BuildRequest,
-    images: &dyn BaseImages,
-    globals: &mut Variables,
-    build_args: &mut BTreeMap<String, String>,
-) -> Result<Option<i64>, PlanError> {
-    let named = named_epoch(dockerfile, request, images, globals, build_args)?;
-    if named.is_none() && request.reproducible {
-        build_args.insert(EPOCH.to_owned(), "0".to_owned());
-        return Ok(Some(0));
-    }
-    Ok(named)
-}
-
-/// SOURCE_DATE_EPOCH of the request, else of a global ARG. It may name a context, whose time it is then: that of a
-/// commit, of a file on a server, of the newest file in an archive. A context without a time (a directory) is as if
-/// the argument were not set.
-fn named_epoch(
-    dockerfile: &Dockerfile,
-    request: &BuildRequest,
-    images: &dyn BaseImages,
-    globals: &mut Variables,
-    build_args: &mut BTreeMap<String, String>,
-) -> Result<Option<i64>, PlanError> {
-    let given = build_args.get(EPOCH).cloned();
-    let default = || globals.get(EPOCH).filter(|value| !value.is_empty()).map(str::to_owned);
-    let Some(value) = given.or_else(default) else { return Ok(None) };
-    let seconds = epoch_seconds(dockerfile, request, images, &value)?;
-    match seconds {
-        Some(seconds) => {
-            if let Some(argument) = build_args.get_mut(EPOCH) {
-                *argument = seconds.to_string();
-            }
-            if globals.get(EPOCH).is_some() {
-                globals.set(EPOCH, seconds.to_string());
-            }
-        }
-        None => {
-            build_args.remove(EPOCH);
-            globals.remove(EPOCH);
-        }
-    }
-    Ok(seconds)
-}
-
-fn epoch_seconds(
-    dockerfile: &Dockerfile,
-    request: &BuildRequest,
-    images: &dyn BaseImages,
-    value: &str,
-) -> Result<Option<i64>, PlanError> {
-    if value.is_empty() {
-        return Ok(None);
-    }
-    if value == "context" {
-        return Ok(match &request.context {
-            ContextSource::Dir(_) => None,
-            ContextSource::Fetched(fetched) => fetched.time(),
-            ContextSource::Empty { time } => *time,
-        });
-    }
-    if let Some(key) = named_context::find(request, value) {
-        let failed = |source| PlanErrorKind::Base {
-            name: key.clone(),
-            canonical: format!("build context `{key}`"),
-            suggestion: None,
-            source,
-        };
-        return Ok(images.time_of_context(&key).map_err(failed)?);
-    }
-    if let Ok(seconds) = value.parse() {
-        return Ok(Some(seconds));
-    }
-    let is_name = |name: &parser::Spanned<String>| name.value.eq_ignore_ascii_case(value);
-    let stage =
-        dockerfile.stages.iter().find(|stage| stage.from.name.as_ref().is_some_and(is_name));
-    match stage {
-        Some(stage) => {
-            let feature = format!("taking SOURCE_DATE_EPOCH from stage `{value}`");
-            Err(PlanError::at(stage.span, PlanErrorKind::Unsupported { feature }))
-        }
-        None => Err(PlanErrorKind::Epoch { value: value.to_owned() }.into()),
-    }
 }
 
 /// `# syntax=` and BUILDKIT_SYNTAX: our front end is docker/dockerfile, whatever its version.

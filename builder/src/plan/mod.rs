@@ -10,6 +10,7 @@ mod bases;
 mod config;
 mod copy;
 mod display;
+mod epoch;
 mod error;
 mod global;
 mod mounts;
@@ -28,8 +29,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use parser::{Dockerfile, Span};
 use store::{ImageConfig, Platform};
 
+pub use epoch::EpochSource;
 pub(crate) use error::ResultExt;
-pub use error::{PlanError, PlanErrorKind};
+pub use error::{EpochStageProblem, PlanError, PlanErrorKind};
 pub use outline::{Argument, Need, Outline, StageArguments};
 
 use crate::image_config;
@@ -91,6 +93,9 @@ pub trait BaseImages {
 
     /// When a named context was made, in seconds since 1970; none for what has no such time, as directories.
     fn time_of_context(&self, name: &str) -> Result<Option<i64>, BaseError>;
+
+    /// When what a stage adds was made; none where nobody says.
+    fn time_of_source(&self, source: &EpochSource) -> Result<Option<i64>, BaseError>;
 }
 
 /// Why a base image is not available; becomes the source of a [`PlanError`] with the place of its FROM.

@@ -9,7 +9,7 @@ use super::filesystem::BaseImage;
 use super::remotes::Remotes;
 use crate::cancel::Cancel;
 use crate::execute::StepError;
-use crate::plan::{BaseError, BaseImages};
+use crate::plan::{BaseError, BaseImages, EpochSource};
 use crate::request::{BuildRequest, NamedContext};
 
 /// What FROM and `--from` can name besides stages.
@@ -107,7 +107,12 @@ impl BaseImages for Images<'_> {
     fn named(&self, name: &str, platform: &Platform) -> Result<Option<ImageConfig>, BaseError> {
         Ok(self.by_context(name, platform)?.map(|base| base.image.config.clone()))
     }
+
     fn time_of_context(&self, name: &str) -> Result<Option<i64>, BaseError> {
         Ok(self.remotes.context(name, self.cancel)?.and_then(|fetched| fetched.time()))
+    }
+
+    fn time_of_source(&self, source: &EpochSource) -> Result<Option<i64>, BaseError> {
+        Ok(self.remotes.time(source, self.cancel)?)
     }
 }

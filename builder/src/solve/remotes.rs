@@ -9,6 +9,7 @@ use crate::cancel::Cancel;
 use crate::execute::StepError;
 use crate::fetch::git::{Extent, FileTimes};
 use crate::fetch::{self, Access, FetchError, Fetched, Git, Http, Streamed};
+use crate::plan::EpochSource;
 use crate::request::{BuildRequest, NamedContext};
 
 #[derive(Debug)]
@@ -55,19 +56,40 @@ impl<'a> Remotes<'a> {
         Ok(slot.clone())
     }
 
-    fn fetch(
-        &self,
-        context: &NamedContext,
-        cancel: &Cancel,
-    ) -> Result<Option<Fetched>, FetchError> {
-        let access = Access {
+    fn access<'b>(&'b self, cancel: &'b Cancel) -> Access<'b> {
+        Access {
             http: &self.http,
             git: &self.git,
             secrets: &self.request.secrets,
             ssh: &self.request.ssh,
             store: self.store,
             cancel,
-        };
+        }
+    }
+
+    /// How old a source is, where it says so.
+    pub(super) fn time(
+        &self,
+        source: &EpochSource,
+        cancel: &Cancel,
+    ) -> Result<Option<i64>, FetchError> {
+        match source {
+            EpochSource::File { url, checksum } => {
+                fetch::time_of_url(url, checksum.as_ref(), &self.access(cancel))
+            }
+            EpochSource::Repository(git) => {
+                let fetched = self.fetch(&NamedContext::Git((**git).clone()), cancel)?;
+                Ok(fetched.and_then(|fetched| fetched.time()))
+            }
+        }
+    }
+
+    fn fetch(
+        &self,
+        context: &NamedContext,
+        cancel: &Cancel,
+    ) -> Result<Option<Fetched>, FetchError> {
+        let access = self.access(cancel);
         match context {
             NamedContext::Archive(path) => fetch::archive_file(path, self.store).map(Some),
             NamedContext::Url(url) => match fetch::read_url(url, &access)?.0 {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use builder::plan::{BaseError, BaseImages, BuildPlan, Unplanned, plan};
+use builder::plan::{BaseError, BaseImages, BuildPlan, EpochSource, Unplanned, plan};
 use builder::request::{
     BuildRequest, ContextSource, NamedContext, NetworkMode, NoCache, SourceText,
 };
@@ -23,6 +23,10 @@ pub struct FakeImages {
 impl BaseImages for FakeImages {
     fn time_of_context(&self, _name: &str) -> Result<Option<i64>, BaseError> {
         Ok(None)
+    }
+
+    fn time_of_source(&self, _source: &EpochSource) -> Result<Option<i64>, BaseError> {
+        Ok(Some(1_445_412_480))
     }
 
     fn image(&self, name: &str, platform: &Platform) -> Result<ImageConfig, BaseError> {
