@@ -91,6 +91,9 @@ fn excluded_directories_are_skipped_unless_an_exception_reaches_below() {
     assert!(!plain.can_skip("other"));
     assert!(!ignore(&["*", "!**/x"]).can_skip("anything"), "a wildcard may match anywhere");
     assert!(ignore(&["*"]).can_skip("anything"));
+    // As BuildKit does it: both endings go, so this one is taken for `!a`.
+    let overlooked = ignore(&["a", "!a/*/**"]);
+    assert!(!overlooked.can_skip("a") && overlooked.can_skip("a/b"));
 }
 
 #[test]

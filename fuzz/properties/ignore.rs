@@ -3,7 +3,7 @@
 //! Lines before the first NUL are the file, the lines after it are paths.
 #![allow(unreachable_pub)] // tests and fuzz targets take it in
 
-use builder::context::ignore::{Covered, Ignore};
+use builder::context::ignore::{Covered, Ignore, read_patterns};
 use builder::glob::{self, Glob};
 
 pub fn check(bytes: &[u8]) {
@@ -12,7 +12,8 @@ pub fn check(bytes: &[u8]) {
     let paths: Vec<&[u8]> = paths.split(|byte| *byte == b'\n').take(8).collect();
     paths.iter().for_each(|path| clean(path));
     if let Ok(ignore) = Ignore::parse(file) {
-        paths.iter().for_each(|path| judge(&ignore, path));
+        let overlooked = read_patterns(file).iter().any(|pattern| is_overlooked(pattern));
+        paths.iter().for_each(|path| judge(&ignore, path, overlooked));
     }
     for line in file.split(|byte| *byte == b'\n').take(8) {
         clean(line);
@@ -25,8 +26,13 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
+/// With `!a/*/**` BuildKit looks at what lies in `a`, and not below that.
+fn is_overlooked(pattern: &[u8]) -> bool {
+    pattern.starts_with(b"!") && pattern.ends_with(b"/*/**")
+}
+
 /// A walk never sees below a directory that may be skipped, so nothing there may be wanted.
-fn judge(ignore: &Ignore, path: &[u8]) {
+fn judge(ignore: &Ignore, path: &[u8], overlooked: bool) {
     let path = glob::clean(path);
     let _ = ignore.matches(&path);
     if path.starts_with(b"/") || path.starts_with(b"..") || path == b"." {
@@ -37,7 +43,8 @@ fn judge(ignore: &Ignore, path: &[u8]) {
     let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     for end in ends.chain([path.len()]) {
         let verdict = ignore.enter(&path[..end], &covered);
-        assert!(verdict.excluded || !skipped, "wanted below a directory that may be skipped");
+        let seen = verdict.excluded || !skipped || overlooked;
+        assert!(seen, "wanted below a directory that may be skipped");
         skipped |= verdict.excluded && ignore.can_skip(&path[..end]);
         covered = verdict.covered;
     }

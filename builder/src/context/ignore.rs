@@ -110,7 +110,8 @@ impl Ignore {
         Verdict { excluded, covered: Covered(covered) }
     }
 
-    /// Whether an excluded directory can be left out as a whole, because no `!` pattern reaches below it.
+    /// Whether an excluded directory can be left out as a whole, because no `!` pattern reaches below it. As in BuildKit,
+    /// `!a/*/**` counts as reaching into `a` and no further, although it would match there.
     pub fn can_skip(&self, directory: impl AsRef<[u8]>) -> bool {
         let directory = [directory.as_ref(), b"/"].concat();
         let mut skip = true;
