@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::dotenv::{self, DotenvError};
 use crate::load::{Files, InputFile, LoadOptions, LoadRequest, NameError, normalize_name};
 use crate::paths::{join, parent};
+use crate::source::{Sources, Span};
 
 const NAMES: &[&str] =
     &["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
@@ -42,7 +43,7 @@ pub enum DiscoverError {
     #[error("cannot read {path}")]
     Read { path: String, source: io::Error },
     #[error("failed to read {path}: {source}")]
-    EnvFile { path: String, source: DotenvError },
+    EnvFile { path: String, source: DotenvError, sources: Box<Sources>, span: Span },
     #[error("{0}")]
     Name(NameError),
 }
@@ -57,6 +58,15 @@ impl DiscoverError {
             _ => None,
         }
     }
+}
+
+/// With the file, so that the line can be shown.
+fn bad_env_file(path: String, text: &str, source: DotenvError) -> DiscoverError {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut sources = Box::new(Sources::default());
+    let file = sources.add(&path, text);
+    let (start, end) = source.place(text);
+    DiscoverError::EnvFile { path, source, sources, span: Span { file, start, end } }
 }
 
 /// A request, and what is odd about how it came to be.
@@ -141,7 +151,7 @@ impl Search<'_> {
             let text = String::from_utf8_lossy(&bytes);
             let lookup = |name: &str| self.environment.get(name).cloned();
             dotenv::parse(&text, &mut found, &lookup)
-                .map_err(|source| DiscoverError::EnvFile { path, source })?;
+                .map_err(|error| bad_env_file(path, &text, error))?;
         }
         for (name, value) in found {
             self.environment.entry(name).or_insert(value);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::interpolate::{Growth, TemplateError, Variables, substitute};
+use crate::source::Position;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DotenvError {
@@ -30,6 +31,24 @@ impl DotenvError {
             | DotenvError::Unterminated { line, .. }
             | DotenvError::Template { line, .. } => *line,
         }
+    }
+
+    /// What of the file's line is wrong: from and to where.
+    pub(crate) fn place(&self, text: &str) -> (Position, Position) {
+        let line = text.split('\n').nth(self.line() - 1).unwrap_or_default().trim_end();
+        let key = || line.find(['=', ':']).unwrap_or(line.len());
+        let (from, to) = match self {
+            DotenvError::BadKey { char, .. } => {
+                let at = line.find(*char).unwrap_or(0);
+                (at, at + char.len_utf8())
+            }
+            DotenvError::SpaceInKey { .. } => (line.len() - line.trim_start().len(), key()),
+            DotenvError::Unterminated { .. } => (line.find(['"', '\'']).unwrap_or(0), line.len()),
+            DotenvError::Template { .. } => (line.find('$').unwrap_or(0), line.len()),
+        };
+        let column = |at: usize| line.get(..at).map_or(1, |text| text.chars().count() as u32 + 1);
+        let at = |at| Position { line: self.line() as u32, column: column(at) };
+        (at(from), at(to.max(from)))
     }
 }
 

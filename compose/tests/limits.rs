@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Tree, load_error};
+use support::{Tree, load, load_error, options};
 
 #[test]
 fn an_alias_bomb_is_refused() {
@@ -96,4 +96,155 @@ fn variables_that_repeat_variables_are_bounded() {
     let mut found = std::collections::BTreeMap::new();
     let error = compose::dotenv::parse(&text, &mut found, &|_| None).unwrap_err();
     assert!(error.to_string().contains("add more than 1048576 bytes"), "{error}");
+}
+
+#[test]
+fn services_that_extend_each_other_are_bounded() {
+    let service = |level: usize| format!("  s{level}: {{extends: s{}}}\n", level + 1);
+    let chain = |length: usize| {
+        let services: String = (0..length).map(service).collect();
+        format!("services:\n{services}  s{length}: {{image: x}}\n")
+    };
+    load(&chain(99));
+    assert!(load_error(&chain(3_000)).contains("extends: more than 100 services deep"));
+}
+
+#[test]
+fn what_extends_repeats_is_bounded() {
+    let values: String = (0..2_000).map(|it| format!("V{it}: a, ")).collect();
+    let services: String = (0..1_000).map(|it| format!("  s{it}: {{extends: base}}\n")).collect();
+    let text = format!("services:\n{services}  base: {{image: x, environment: {{{values}}}}}\n");
+    assert!(load_error(&text).contains("extends: more than 1000000 values"));
+}
+
+#[test]
+fn files_that_many_extend_are_read_once() {
+    let services: String = (0..1_000)
+        .map(|it| format!("  s{it}: {{extends: {{file: b.yaml, service: t0}}}}\n"))
+        .collect();
+    let base: String = (0..3_000).map(|it| format!("  t{it}: {{image: x}}\n")).collect();
+    let main = format!("services:\n{services}");
+    let base = format!("services:\n{base}");
+    let tree = Tree::of([("/p/compose.yaml", main.as_str()), ("/p/b.yaml", base.as_str())]);
+    let loaded = tree.load("/p/compose.yaml").unwrap();
+    assert_eq!(loaded.project.services.len(), 1_000);
+    assert_eq!(loaded.sources.iter().count(), 2);
+}
+
+#[test]
+fn includes_that_branch_are_bounded() {
+    let mut tree = Tree::default();
+    for level in 0..40 {
+        let text = format!("include: [f{0}.yaml, ./f{0}.yaml]\nx-a: 1", level + 1);
+        tree.add(format!("/p/f{level}.yaml"), text);
+    }
+    tree.add("/p/f40.yaml".to_owned(), "services: {last: {image: x}}".to_owned());
+    let error = tree.load("/p/f0.yaml").unwrap_err();
+    assert!(error.to_string().contains("include: more than 1000 files"), "{error}");
+}
+
+#[test]
+fn documents_are_bounded() {
+    let text = "services: {a: {image: x}}\n---\n".repeat(1_000);
+    assert!(load_error(&text).contains("more than 100 documents in one file"));
+}
+
+#[test]
+fn env_files_are_bounded_in_all() {
+    let services: String =
+        (0..40).map(|it| format!("  s{it}: {{image: x, env_file: [e]}}\n")).collect();
+    let main = format!("services:\n{services}");
+    let env = format!("NAME={}\n", "a".repeat(1 << 20));
+    let tree = Tree::of([("/p/compose.yaml", main.as_str()), ("/p/e", env.as_str())]);
+    let error = tree.load("/p/compose.yaml").unwrap_err().to_string();
+    assert!(error.contains("more than 67108864 bytes from env files"), "{error}");
+}
+
+#[test]
+fn ports_that_short_forms_stand_for_are_bounded() {
+    let services: String =
+        (0..20).map(|it| format!("  s{it}: {{image: x, ports: [1-65535]}}\n")).collect();
+    let error = load_error(&format!("services:\n{services}"));
+    assert!(error.contains("short forms stand for more than 1000000 values"), "{error}");
+}
+
+#[test]
+fn watched_paths_are_bounded() {
+    let (paths, rest) = (vec!["a"; 3_000].join(", "), vec!["b"; 3_000].join(", "));
+    let watch = format!("{{path: [{paths}], action: sync, target: /t, x-a: [{rest}]}}");
+    let text = format!("services: {{a: {{image: x, develop: {{watch: [{watch}]}}}}}}");
+    let tree = Tree::of([("/p/compose.yaml", text.as_str())]);
+    let mut request = tree.request("/p/compose.yaml", options());
+    // The specification knows one path only.
+    request.options.validate = false;
+    let error = compose::load(&request, &tree).unwrap_err().to_string();
+    assert!(error.contains("short forms stand for more than 1000000 values"), "{error}");
+}
+
+#[test]
+fn marks_are_bounded() {
+    let marks: String = (0..1_000).map(|it| format!("k{it}: !reset 1, ")).collect();
+    let aliases: String = (0..90).map(|it| format!("  a{it}: *a\n")).collect();
+    let text = format!("x-a: &a {{{marks}k: 1}}\nx-b:\n{aliases}");
+    assert!(load_error(&text).contains("more than 10000 values are marked"));
+}
+
+#[test]
+fn many_marked_keys_take_no_time_by_their_square() {
+    let marks: String = (0..9_999).map(|it| format!("  k{it}: !reset 1\n")).collect();
+    let plain: String = (0..20_000).map(|it| format!("  p{it}: 1\n")).collect();
+    load(&format!("services: {{a: {{image: x}}}}\nx-b:\n{marks}{plain}"));
+}
+
+#[test]
+fn long_keys_are_refused() {
+    let text = format!("? {}\n: 1\n", "a".repeat(5_000));
+    assert!(load_error(&text).contains("a key has more than 4096 bytes"));
+}
+
+#[test]
+fn variables_of_one_load_are_bounded_together() {
+    let texts = vec!["\"$V\""; 70].join(", ");
+    let tree = Tree::of([("/p/compose.yaml", "services: {a: {image: x}}")]);
+    let mut request = tree.request("/p/compose.yaml", options());
+    request.environment.insert("V".to_owned(), "a".repeat(1 << 20));
+    request.files[0].content = Some(format!("x-a: [{texts}]\nservices: {{a: {{image: x}}}}"));
+    let error = compose::load(&request, &tree).unwrap_err().to_string();
+    assert!(error.contains("67108864 to all"), "{error}");
+}
+
+#[test]
+fn long_chains_of_dependencies_need_no_stack() {
+    let service = |it: usize| format!("  s{it}: {{image: x, depends_on: [s{}]}}\n", it + 1);
+    let services: String = (0..3_000).map(service).collect();
+    let project = load(&format!("services:\n{services}  s3000: {{image: x}}\n"));
+    let graph = compose::graph::Graph::of(&project);
+    assert!(compose::graph::text(&graph).contains("s3000"));
+}
+
+#[test]
+fn many_errors_take_no_time_by_their_square() {
+    let keys: String = (0..2_000).map(|it| format!("    unknown{it}: 1\n")).collect();
+    let error =
+        Tree::of([("/p/compose.yaml", format!("services:\n  a:\n    image: x\n{keys}").as_str())])
+            .load("/p/compose.yaml")
+            .unwrap_err();
+    assert_eq!(error.problems.len(), 1_000);
+    let services: String =
+        (0..2_000).map(|it| format!("  s{it}: {{image: x, depends_on: [t{it}]}}\n")).collect();
+    let error = Tree::of([("/p/compose.yaml", format!("services:\n{services}").as_str())])
+        .load("/p/compose.yaml")
+        .unwrap_err();
+    assert!(error.problems.len() <= 1_000);
+}
+
+#[test]
+fn hosts_of_many_documents_merge_in_one_pass() {
+    let hosts = |from: usize| -> String {
+        (from..from + 2_000).map(|it| format!("'h{it}=1.1.1.1', ")).collect()
+    };
+    let document =
+        |from| format!("services: {{a: {{image: x, extra_hosts: [{}]}}}}\n", hosts(from));
+    let project = load(&format!("{}---\n{}", document(0), document(1_000)));
+    assert_eq!(project.services["a"].extra_hosts.0.len(), 3_000);
 }

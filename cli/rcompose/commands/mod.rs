@@ -57,6 +57,11 @@ fn show(error: &(dyn Error + 'static)) {
         return;
     }
     let mut report = Report::of(error);
+    if let Some(DiscoverError::EnvFile { sources, span, .. }) = error.downcast_ref()
+        && let Some(excerpt) = report::compose::excerpt(sources, *span)
+    {
+        report = report.excerpt(excerpt);
+    }
     if let Some(hint) = error.downcast_ref::<DiscoverError>().and_then(DiscoverError::hint) {
         report = report.hint(hint);
     }

@@ -1,6 +1,7 @@
 //! Short forms of single attributes.
 
-use super::{FormError, fields, wrap};
+use super::{Canonical, FormError, fields, wrap};
+use crate::path::TreePath;
 use crate::yaml::{Map, Node, Value};
 
 /// A list of services to start first, or a mapping in which `required` may be left out.
@@ -126,13 +127,14 @@ pub(super) fn device(node: &mut Node, path: String) -> Result<(), FormError> {
 }
 
 /// An entry with a list of paths is an entry for each.
-pub(super) fn watches(node: &mut Node) {
+pub(super) fn watches(node: &mut Node, path: &TreePath, found: &mut Canonical) {
     let Value::List(list) = &mut node.value else { return };
     let mut expanded = Vec::with_capacity(list.len());
     for item in list.drain(..) {
         let paths = item.get("path").and_then(Node::as_list).map(<[Node]>::to_vec);
         match paths {
             None => expanded.push(item),
+            Some(paths) if !found.add(item.size().0 * paths.len(), path, item.span) => return,
             Some(paths) => {
                 for path in paths {
                     let mut one = item.clone();

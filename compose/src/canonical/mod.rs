@@ -11,6 +11,7 @@ use thiserror::Error;
 pub use mount::{MountError, parse_mount};
 pub use port::{PortError, parse_port};
 
+use crate::path::TreePath;
 use crate::source::Span;
 use crate::yaml::{Map, Node, Value};
 
@@ -22,6 +23,8 @@ pub enum FormError {
     Mount { path: String, error: MountError },
     #[error("{path}: confusing device mapping, please use long syntax: {text}")]
     Device { path: String, text: String },
+    #[error("{path}: short forms stand for more than {limit} values")]
+    TooMany { path: String, limit: usize },
     #[error("{path}: name and external.name conflict; only use name")]
     ExternalName { path: String },
 }
@@ -34,7 +37,7 @@ impl FormError {
                 Some("expected `SOURCE:TARGET[:ro]`, like `./data:/data`".to_owned())
             }
             FormError::Device { .. } => Some("expected `/dev/fuse[:/dev/fuse[:rwm]]`".to_owned()),
-            FormError::ExternalName { .. } => None,
+            FormError::ExternalName { .. } | FormError::TooMany { .. } => None,
         }
     }
 }
@@ -45,6 +48,32 @@ pub struct Canonical {
     pub errors: Vec<(FormError, Span)>,
     /// Resources with the old `external: {name: …}`, by path.
     pub old_external: Vec<String>,
+    /// Values that nobody wrote.
+    added: usize,
+}
+
+/// Values that short forms may stand for: `1-65535` is a line, and 65,535 ports.
+const MAX_ADDED: usize = 1_000_000;
+
+impl Canonical {
+    /// Whether too many were added already.
+    fn is_full(&self) -> bool {
+        self.added > MAX_ADDED
+    }
+
+    /// Whether so many more may be added; else that is an error.
+    fn add(&mut self, values: usize, path: &TreePath, span: Span) -> bool {
+        let before = self.added;
+        self.added = self.added.saturating_add(values);
+        if self.added <= MAX_ADDED {
+            return true;
+        }
+        if before <= MAX_ADDED {
+            let path = path.to_string();
+            self.errors.push((FormError::TooMany { path, limit: MAX_ADDED }, span));
+        }
+        false
+    }
 }
 
 /// Rewrites a tree. With `lenient`, what cannot be parsed stays: variables were not replaced.

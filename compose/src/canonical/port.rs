@@ -73,7 +73,7 @@ pub fn parse_port(text: &str) -> Result<Vec<Port>, PortError> {
             ..Port::default()
         })
         .collect();
-    ports.sort_by_key(|port| format!("{}/{}", port.target, port.protocol));
+    ports.sort_by_cached_key(|port| format!("{}/{}", port.target, port.protocol));
     Ok(ports)
 }
 

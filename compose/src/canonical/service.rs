@@ -2,7 +2,6 @@
 
 use super::{Canonical, FormError, forms, mount, port, wrap};
 use crate::path::TreePath;
-use crate::source::Span;
 use crate::yaml::{Node, Value};
 
 pub(super) fn expand(name: &str, service: &mut Node, lenient: bool, found: &mut Canonical) {
@@ -21,10 +20,10 @@ pub(super) fn expand(name: &str, service: &mut Node, lenient: bool, found: &mut 
             "gpus" => forms::gpus(node),
             "networks" | "models" => forms::names(node),
             "volumes" => each(node, &path, found, |node, path| mount::expand(node, path, lenient)),
-            "develop" => develop(node),
+            "develop" => develop(node, &path, found),
             "devices" => each(node, &path, found, forms::device),
             "secrets" | "configs" => each_source(node),
-            "ports" => ports(node, &path, lenient, &mut found.errors),
+            "ports" => ports(node, &path, lenient, found),
             _ => {}
         }
     }
@@ -51,9 +50,9 @@ fn each_source(node: &mut Node) {
     }
 }
 
-fn develop(node: &mut Node) {
+fn develop(node: &mut Node, path: &TreePath, found: &mut Canonical) {
     if let Some(watch) = node.as_map_mut().and_then(|map| map.get_mut("watch")) {
-        forms::watches(watch);
+        forms::watches(watch, path, found);
     }
 }
 
@@ -71,21 +70,25 @@ fn build(node: &mut Node) {
 }
 
 /// One entry may publish many ports.
-fn ports(node: &mut Node, path: &TreePath, lenient: bool, errors: &mut Vec<(FormError, Span)>) {
+fn ports(node: &mut Node, path: &TreePath, lenient: bool, found: &mut Canonical) {
     let Value::List(list) = &node.value else { return };
     let mut expanded = Vec::with_capacity(list.len());
     for (at, node) in list.iter().enumerate() {
+        if found.is_full() {
+            return;
+        }
         let Some(text) = node.scalar_text() else {
             expanded.push(node.clone());
             continue;
         };
         match port::parse_port(&text) {
+            Ok(ports) if !found.add(6 * ports.len(), path, node.span) => return,
             Ok(ports) => expanded.extend(ports.iter().map(|it| port::node(it, node.span))),
             // As it was written, all of it: a variable may stand for a range.
             Err(_) if lenient => return,
             Err(error) => {
                 let path = path.at(at).to_string();
-                errors.push((FormError::Port { path, error }, node.span));
+                found.errors.push((FormError::Port { path, error }, node.span));
             }
         }
     }

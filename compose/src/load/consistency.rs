@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use super::bounds::{MAX_HINTS, MAX_PROBLEMS};
 use crate::Project;
 use crate::depth_first;
 use crate::model::Service;
@@ -151,6 +152,9 @@ impl Look<'_> {
     }
 
     fn service(&mut self) {
+        if self.found.len() >= MAX_PROBLEMS {
+            return;
+        }
         self.image();
         self.networks();
         self.healthcheck();
@@ -210,7 +214,11 @@ impl Look<'_> {
         known: impl Iterator<Item = &'k String>,
         keys: &[&str],
     ) {
-        let nearest = nearest(name, known.map(String::as_str)).map(str::to_owned);
+        if self.found.len() >= MAX_PROBLEMS {
+            return;
+        }
+        let known = known.map(String::as_str).filter(|_| self.found.len() < MAX_HINTS);
+        let nearest = nearest(name, known).map(str::to_owned);
         let (service, name) = (self.name(), name.to_owned());
         self.report(keys, ConsistencyError::Undefined { service, kind, name, nearest });
     }
@@ -226,16 +234,20 @@ impl Look<'_> {
 
     fn dependencies(&mut self) {
         for (name, dependency) in &self.service.depends_on {
+            if self.found.len() >= MAX_PROBLEMS {
+                return;
+            }
             let disabled = self.project.disabled_services.contains_key(name);
             let known = self.project.services.contains_key(name);
             if known || (disabled && !dependency.required) {
                 continue;
             }
+            let hint = self.found.len() < MAX_HINTS && !disabled;
             let others = self.project.services.keys().filter(|it| *it != self.name);
-            let nearest = nearest(name, others.map(String::as_str)).map(str::to_owned);
+            let others = others.map(String::as_str).filter(|_| hint);
+            let nearest = nearest(name, others).map(str::to_owned);
             let (service, name) = (self.name(), name.clone());
             let keys = ["depends_on", name.as_str()];
-            let nearest = nearest.filter(|_| !disabled);
             let error =
                 ConsistencyError::Dependency { service, name: name.clone(), disabled, nearest };
             self.report(&keys, error);

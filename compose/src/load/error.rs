@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{ConsistencyError, ExtendsError, IncludeError, NameError, RuleError};
+use super::{BoundError, ConsistencyError, ExtendsError, IncludeError, NameError, RuleError};
 use crate::canonical::FormError;
 use crate::dotenv::DotenvError;
 use crate::interpolate::InterpolationError;
@@ -55,6 +55,8 @@ pub enum ProblemKind {
     Value { path: String, error: ValueError },
     #[error("{0}")]
     Consistency(ConsistencyError),
+    #[error("{0}")]
+    Bound(BoundError),
     #[error("env file {path} not found: stat {path}: no such file or directory")]
     EnvFileMissing { path: String },
     #[error("failed to read {path}: {error}")]

@@ -1,10 +1,12 @@
 //! `extends`: a service on top of another, of the same file or of one more.
 
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use thiserror::Error;
 
-use super::file::{Loader, Scope};
+use super::bounds::Bounds;
+use super::file::{Environment, Loader, Scope};
 use super::{InputFile, ProblemKind};
 use crate::merge::{merge_service, reset_service};
 use crate::path::TreePath;
@@ -64,7 +66,19 @@ fn chain(steps: &[(String, String)]) -> String {
 }
 
 /// What `!reset` takes away from the services below.
-type Resets = Vec<Vec<TreePath>>;
+type Resets = Vec<Rc<HashSet<TreePath>>>;
+
+/// Services of a file with paths relative to the directory of another, and what they take away: by path, directory
+/// and variables. Many services may extend those of one file.
+pub(super) type ExtendedFiles = BTreeMap<(String, String, *const Environment), ExtendedFile>;
+
+#[derive(Clone, Debug)]
+pub(super) struct ExtendedFile {
+    services: Rc<Node>,
+    resets: Rc<HashSet<TreePath>>,
+    /// Kept, so that no other set of variables gets its address.
+    _environment: Rc<Environment>,
+}
 
 /// Where a chain of services has come to.
 struct Link<'a> {
@@ -82,7 +96,7 @@ impl Loader<'_> {
         root: &mut Node,
         file: &str,
         scope: &Scope,
-        resets: &[TreePath],
+        resets: &HashSet<TreePath>,
     ) -> Option<()> {
         let Some(node) = root.as_map_mut()?.get_mut("services") else { return Some(()) };
         let span = node.span;
@@ -99,11 +113,12 @@ impl Loader<'_> {
             .filter(|(_, node)| node.as_map().is_none_or(|map| map.contains("extends")))
             .map(|(name, _)| name.to_owned())
             .collect();
+        let resets = Rc::new(resets.clone());
         for name in names {
             let link = Link {
                 file: file.to_owned(),
                 scope,
-                resets: vec![resets.to_vec()],
+                resets: vec![Rc::clone(&resets)],
                 steps: Vec::new(),
             };
             let extended = self.extended(&name, services, link)?;
@@ -151,11 +166,15 @@ impl Loader<'_> {
             self.problem(ProblemKind::Extends(error), extends.span);
             return None;
         }
+        let bound = Bounds::chain(link.steps.len());
+        self.within(bound, extends.span)?;
         let resets = link.resets.clone();
         let mut below = self.extended(&base, services, link)?;
         if below.is_null() {
             return Some(service);
         }
+        let bound = self.bounds.extend(below.size());
+        self.within(bound, extends.span)?;
         for resets in &resets {
             reset_service(&mut below, name, resets);
         }
@@ -200,36 +219,14 @@ impl Loader<'_> {
         }
         let absolute =
             if path.starts_with('/') { path.to_owned() } else { join(&link.scope.directory, path) };
-        let before = self.problems.len();
-        let parsed = self.parsed(&InputFile { path: absolute.clone(), content: None });
-        if self.problems.len() > before
-            && let Some(problem) = self.problems.last_mut()
-            && !problem.span.is_somewhere()
-        {
-            problem.span = place;
-        }
-        let mut tree = None;
-        let mut resets = Vec::new();
-        for document in parsed.documents.as_ref()? {
-            let root = self.interpolated(document.root.clone(), &link.scope.environment);
-            tree = Some(self.merge_document(tree, root, &parsed.name, false)?);
-            resets.extend(document.resets.iter().cloned());
-        }
-        let mut tree = tree.unwrap_or_else(|| Node::map(place));
-        let directory = relative(&link.scope.directory, &parent(&absolute));
-        let home = self.request.home.as_deref();
-        let errors =
-            resolve_paths(&mut tree, Base { directory: &directory, home }, &|it| it.to_owned());
-        for (error, span) in errors {
-            self.problem(ProblemKind::Path(error), span);
-        }
-        link.resets.push(resets);
-        let services = tree.as_map_mut().and_then(|map| map.remove("services"));
-        let Some(services) = services.filter(|it| matches!(it.value, Value::Map(_))) else {
+        let file = self.extended_file(&absolute, place, link)?;
+        link.resets.push(file.resets);
+        let services = file.services;
+        if !matches!(services.value, Value::Map(_)) {
             let (name, file) = (name.to_owned(), absolute);
             self.problem(ProblemKind::Extends(ExtendsError::NoServices { name, file }), place);
             return None;
-        };
+        }
         if services.get(base).is_none() {
             let known = services.as_map().into_iter().flat_map(Map::keys);
             let error = ExtendsError::NotFound {
@@ -243,6 +240,52 @@ impl Loader<'_> {
             return None;
         }
         link.file = path.to_owned();
-        Some(Rc::new(services))
+        Some(services)
+    }
+
+    /// Reads it once.
+    fn extended_file(
+        &mut self,
+        absolute: &str,
+        place: Span,
+        link: &Link<'_>,
+    ) -> Option<ExtendedFile> {
+        let environment = &link.scope.environment;
+        let directory = link.scope.directory.clone();
+        let key = (absolute.to_owned(), directory, Rc::as_ptr(environment));
+        if let Some(file) = self.extended.get(&key) {
+            return Some(file.clone());
+        }
+        let before = self.problems.len();
+        let parsed = self.parsed(&InputFile { path: absolute.to_owned(), content: None });
+        if self.problems.len() > before
+            && let Some(problem) = self.problems.last_mut()
+            && !problem.span.is_somewhere()
+        {
+            problem.span = place;
+        }
+        let mut tree = None;
+        let mut resets = HashSet::new();
+        for document in parsed.documents.as_ref()? {
+            let root = self.interpolated(document.root.clone(), &link.scope.environment);
+            tree = Some(self.merge_document(tree, root, &parsed.name, false)?);
+            resets.extend(document.resets.iter().cloned());
+        }
+        let mut tree = tree.unwrap_or_else(|| Node::map(place));
+        let directory = relative(&link.scope.directory, &parent(absolute));
+        let home = self.request.home.as_deref();
+        let errors =
+            resolve_paths(&mut tree, Base { directory: &directory, home }, &|it| it.to_owned());
+        for (error, span) in errors {
+            self.problem(ProblemKind::Path(error), span);
+        }
+        let services = tree.as_map_mut().and_then(|map| map.remove("services"));
+        let file = ExtendedFile {
+            services: Rc::new(services.unwrap_or_else(|| Node::new(Value::Null, place))),
+            resets: Rc::new(resets),
+            _environment: Rc::clone(environment),
+        };
+        self.extended.insert(key, file.clone());
+        Some(file)
     }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Files, InputFile, LoadRequest, Problem, ProblemKind, Warning};
-use crate::interpolate::{Variables, cast_of, interpolate};
+use super::bounds::{Bounds, MAX_PROBLEMS};
+use super::extends::ExtendedFiles;
+use super::{BoundError, Files, InputFile, LoadRequest, Problem, ProblemKind, Warning};
+use crate::interpolate::{Growth, Variables, cast_of, interpolate};
 use crate::source::{Sources, Span};
 use crate::yaml::{self, Document, Node};
 
@@ -31,6 +33,11 @@ pub(super) struct Loader<'a> {
     pub(super) warnings: Vec<Warning>,
     /// Files that were parsed already, by path.
     pub(super) parsed: BTreeMap<String, Rc<Parsed>>,
+    pub(super) bounds: Bounds,
+    /// What variables have added to texts.
+    pub(super) growth: Growth,
+    /// Services of files that others extend.
+    pub(super) extended: ExtendedFiles,
     /// Of the project, once it was found.
     pub(super) name: Option<String>,
 }
@@ -45,7 +52,14 @@ pub(super) struct Parsed {
 
 impl Loader<'_> {
     pub(super) fn problem(&mut self, kind: ProblemKind, span: Span) {
-        self.problems.push(Problem::new(kind, span));
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(Problem::new(kind, span));
+        }
+    }
+
+    /// Whether it is within bounds; else a problem at the place.
+    pub(super) fn within(&mut self, result: Result<(), BoundError>, span: Span) -> Option<()> {
+        result.map_err(|error| self.problem(ProblemKind::Bound(error), span)).ok()
     }
 
     pub(super) fn warn(&mut self, warning: Warning) {
@@ -78,9 +92,14 @@ impl Loader<'_> {
         let name = if file.path == "-" { "<stdin>".to_owned() } else { file.path.clone() };
         let text = self.text(file);
         let id = self.sources.add(&name, text.as_deref().unwrap_or_default());
+        let bound = self.bounds.text(text.as_ref().map_or(0, String::len));
+        let text = text.filter(|_| self.within(bound, Span::NOWHERE).is_some());
         let parsed = text.map(|text| yaml::parse(&text, id));
         let documents = match parsed {
-            Some(Ok(documents)) => Some(documents),
+            Some(Ok(documents)) => {
+                let span = documents.last().map_or(Span::NOWHERE, |it| it.root.span);
+                self.within(Bounds::documents(documents.len()), span).map(|()| documents)
+            }
             Some(Err((error, span))) => {
                 self.problem(ProblemKind::Yaml { name: name.clone(), error }, span);
                 None
@@ -115,8 +134,10 @@ impl Loader<'_> {
         if !self.request.options.interpolate {
             return root;
         }
-        let mut variables = Variables::new(|name: &str| environment.get(name).cloned());
+        let mut variables =
+            Variables::after(|name: &str| environment.get(name).cloned(), self.growth);
         let found = interpolate(&mut root, &mut variables, &cast_of);
+        self.growth = variables.growth;
         for name in variables.unset {
             self.warn(Warning::Unset { name });
         }

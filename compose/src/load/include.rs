@@ -63,6 +63,8 @@ impl Loader<'_> {
             return None;
         }
         for entry in entries {
+            let bound = self.bounds.include();
+            self.within(bound, entry.span)?;
             let imported = self.included(&entry, scope, included)?;
             self.import(imported, root, entry.span)?;
         }
@@ -173,7 +175,8 @@ impl Loader<'_> {
             let text = String::from_utf8_lossy(&bytes);
             let outer = |name: &str| scope.environment.get(name).cloned();
             if let Err(error) = dotenv::parse(&text, &mut found, &outer) {
-                self.problem(ProblemKind::EnvFile { path, error }, entry.span);
+                let (kind, span) = self.bad_env_file(path, &text, error);
+                self.problem(kind, span.unwrap_or(entry.span));
                 return None;
             }
         }

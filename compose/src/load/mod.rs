@@ -9,6 +9,7 @@
 //!
 //! Nothing is read but through [`Files`]. Every error of a stage is reported, not only the first.
 
+mod bounds;
 mod consistency;
 mod defaults;
 mod env_files;
@@ -23,8 +24,8 @@ mod project_name;
 mod request;
 mod rules;
 
+pub use bounds::BoundError;
 pub use consistency::{ConsistencyError, names_in_use};
-pub use env_files::{resolve_environment, resolve_labels};
 pub use error::{LoadError, Problem, ProblemKind, Warning};
 pub use extends::ExtendsError;
 pub use files::{Files, NoFiles};

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::bounds::Bounds;
+use super::extends::ExtendedFiles;
 use super::file::{Environment, Loader, Scope};
 use super::{
     Files, InputFile, LoadError, LoadRequest, NameError, ProblemKind, Warning, consistency,
-    defaults, env_files, normalize, project_name, rules,
+    defaults, normalize, project_name, rules,
 };
 use crate::Project;
 use crate::canonical::canonical;
+use crate::interpolate::Growth;
 use crate::merge::{merge, reset, unique};
 use crate::paths::{Base, resolve_paths};
 use crate::schema;
@@ -58,6 +61,9 @@ impl<'a> Loader<'a> {
             warnings: Vec::new(),
             parsed: BTreeMap::new(),
             name: None,
+            bounds: Bounds::default(),
+            growth: Growth::default(),
+            extended: ExtendedFiles::new(),
         }
     }
 
@@ -285,20 +291,18 @@ impl<'a> Loader<'a> {
             }
         }
         if self.problems.is_empty() {
-            self.read_files_of(&mut project);
+            self.read_files_of(&mut project, tree);
         }
         Some(project)
     }
 
     /// Env files and label files.
-    fn read_files_of(&mut self, project: &mut Project) {
+    fn read_files_of(&mut self, project: &mut Project, tree: &Node) {
         let options = self.request.options;
         if options.resolve_environment {
-            let problems = env_files::resolve_environment(project, self.files);
-            self.problems.extend(problems);
+            self.resolve_environment(project, tree);
         }
-        let problems = env_files::resolve_labels(project, self.files);
-        self.problems.extend(problems);
+        self.resolve_labels(project, tree);
         if options.discard_env_files {
             for service in project.services.values_mut() {
                 service.label_file.0.clear();

@@ -6,6 +6,8 @@
 mod rules;
 mod unique;
 
+use std::collections::HashSet;
+
 use thiserror::Error;
 
 pub use unique::{UniqueError, unique};
@@ -93,11 +95,11 @@ fn append(base: Node, over: Node) -> Node {
 fn hosts(base: Node, over: Node) -> Node {
     let span = over.span;
     let mut list = into_list(base);
-    for node in into_list(over) {
-        if !list.iter().any(|it| it.value == node.value) {
-            list.push(node);
-        }
-    }
+    let mut known: HashSet<String> = list.iter().filter_map(Node::scalar_text).collect();
+    list.extend(into_list(over).into_iter().filter(|node| match node.scalar_text() {
+        Some(text) => known.insert(text),
+        None => true,
+    }));
     Node::new(Value::List(list), span)
 }
 
@@ -142,14 +144,14 @@ fn into_list(node: Node) -> Vec<Node> {
 }
 
 /// Takes away what a later file marks with `!reset` or `!override`.
-pub fn reset(node: &mut Node, resets: &[TreePath]) {
+pub fn reset(node: &mut Node, resets: &HashSet<TreePath>) {
     if !resets.is_empty() {
         reset_below(node, resets, &mut TreePath::root());
     }
 }
 
 /// The same for one service, which is called `name` in the paths.
-pub fn reset_service(node: &mut Node, name: &str, resets: &[TreePath]) {
+pub fn reset_service(node: &mut Node, name: &str, resets: &HashSet<TreePath>) {
     if !resets.is_empty() {
         let mut path = TreePath::root();
         path.push("services");
@@ -158,11 +160,11 @@ pub fn reset_service(node: &mut Node, name: &str, resets: &[TreePath]) {
     }
 }
 
-fn reset_below(node: &mut Node, resets: &[TreePath], path: &mut TreePath) {
+fn reset_below(node: &mut Node, resets: &HashSet<TreePath>, path: &mut TreePath) {
     match &mut node.value {
         Value::Map(map) => map.retain(|key, node| {
             path.push(key);
-            let kept = !resets.iter().any(|reset| reset == path);
+            let kept = !resets.contains(path);
             if kept {
                 reset_below(node, resets, path);
             }

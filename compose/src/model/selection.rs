@@ -1,6 +1,6 @@
 //! Which services of a project are on, and which resources they need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use thiserror::Error;
 
@@ -70,20 +70,24 @@ impl Project {
 
     /// Drops resources that no enabled service uses.
     pub fn drop_unused(&mut self) {
-        let services = &self.services;
-        let any = |test: &dyn Fn(&Service) -> bool| services.values().any(test);
-        self.networks.retain(|name, _| any(&|it| it.networks.contains_key(name)));
-        self.volumes.retain(|name, _| {
-            any(&|it| it.volumes.iter().any(|it| it.kind == "volume" && it.source == *name))
+        let names = |of: &dyn Fn(&Service) -> Vec<&String>| -> HashSet<String> {
+            self.services.values().flat_map(of).cloned().collect()
+        };
+        let networks = names(&|it| it.networks.keys().collect());
+        let volumes = names(&|it| {
+            it.volumes.iter().filter(|it| it.kind == "volume").map(|it| &it.source).collect()
         });
-        self.secrets.retain(|name, _| {
-            any(&|it| {
-                let build = it.build.iter().flat_map(|build| &build.secrets);
-                it.secrets.iter().chain(build).any(|it| it.source == *name)
-            })
+        let secrets = names(&|it| {
+            let build = it.build.iter().flat_map(|build| &build.secrets);
+            it.secrets.iter().chain(build).map(|it| &it.source).collect()
         });
-        self.configs.retain(|name, _| any(&|it| it.configs.iter().any(|it| it.source == *name)));
-        self.models.retain(|name, _| any(&|it| it.models.contains_key(name)));
+        let configs = names(&|it| it.configs.iter().map(|it| &it.source).collect());
+        let models = names(&|it| it.models.keys().collect());
+        self.networks.retain(|name, _| networks.contains(name));
+        self.volumes.retain(|name, _| volumes.contains(name));
+        self.secrets.retain(|name, _| secrets.contains(name));
+        self.configs.retain(|name, _| configs.contains(name));
+        self.models.retain(|name, _| models.contains(name));
     }
 }
 

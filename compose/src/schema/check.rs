@@ -16,6 +16,11 @@ pub fn check(root: &Node) -> Vec<(SchemaError, Span)> {
     walk.found
 }
 
+/// What is told at most.
+const MAX_ERRORS: usize = 1_000;
+/// Errors that come with what is near to what was written, which takes time to find.
+const MAX_HINTS: usize = 100;
+
 struct Walk {
     path: TreePath,
     found: Vec<(SchemaError, Span)>,
@@ -28,6 +33,9 @@ impl Walk {
     }
 
     fn value(&mut self, node: &Node, shape: &Shape) {
+        if self.found.len() >= MAX_ERRORS {
+            return;
+        }
         match (&node.value, shape.list, shape.map) {
             (Value::Map(map), _, Some(fields)) => self.map(map, node.span, fields),
             (Value::List(list), Some(item), _) => self.list(list, item),
@@ -71,9 +79,16 @@ impl Walk {
     }
 
     fn unknown(&mut self, map: &Map, key: &str, fields: &Fields) {
+        if self.found.len() >= MAX_ERRORS {
+            return;
+        }
         let span = map.key_span(key).unwrap_or(Span::NOWHERE);
         let names = fields.known.iter().map(|(name, _)| *name);
-        let nearest = nearest(key, names.filter(|name| !map.contains(name)));
+        let nearest = if self.found.len() < MAX_HINTS {
+            nearest(key, names.filter(|name| !map.contains(name)))
+        } else {
+            None
+        };
         self.report(span, |path| SchemaError::UnknownKey { path, key: key.to_owned(), nearest });
     }
 

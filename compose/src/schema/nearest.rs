@@ -1,13 +1,25 @@
 //! "did you mean": the nearest of the known names.
 
+/// No word that is worth a hint is longer.
+const LONGEST: usize = 64;
+/// Names that are compared.
+const MOST: usize = 1_000;
+
 /// The candidate with the fewest edits, when they are few for the length of the word.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    if word.len() > LONGEST {
+        return None;
+    }
     let limit = (word.chars().count() / 3).clamp(1, 3);
     candidates
         .into_iter()
+        .filter(|candidate| {
+            candidate.len() <= LONGEST && word.len().abs_diff(candidate.len()) <= 4 * limit
+        })
+        .take(MOST)
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(edits, _)| *edits <= limit)
         .min_by_key(|(edits, _)| *edits)

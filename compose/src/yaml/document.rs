@@ -1,11 +1,12 @@
 //! Parser events to trees, one for each document of a file.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
-use super::limits::{Budget, MAX_BYTES, MAX_DEPTH};
+use super::limits::{Budget, MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_RESETS};
 use super::{Map, Node, Value, YamlError, merge_key, scalar};
 use crate::path::TreePath;
 use crate::source::{FileId, Position, Span};
@@ -16,7 +17,7 @@ pub struct Document {
     /// Without the values marked `!reset`.
     pub root: Node,
     /// What `!reset` and `!override` take away from earlier files: paths of map keys.
-    pub resets: Vec<TreePath>,
+    pub resets: HashSet<TreePath>,
 }
 
 type Failure = (YamlError, Span);
@@ -61,6 +62,8 @@ struct Builder<'input> {
 /// A value that aliases repeat.
 struct Anchor {
     path: TreePath,
+    /// What was marked within it, as places in the list of all.
+    resets: Range<usize>,
     /// None while it is still being read.
     value: Option<(Marked, Size)>,
 }
@@ -121,7 +124,7 @@ impl<'input> Builder<'input> {
                 break;
             }
         }
-        let resets = std::mem::take(&mut self.resets);
+        let resets = std::mem::take(&mut self.resets).into_iter().collect();
         Ok(match marked {
             Marked::Kept(root) if !(empty && root.is_null()) => Some(Document { root, resets }),
             _ => None,
@@ -159,13 +162,23 @@ impl<'input> Builder<'input> {
 
     fn open(&mut self, anchor: usize) {
         if anchor > 0 {
-            self.anchors.insert(anchor, Anchor { path: self.path.clone(), value: None });
+            self.anchors.insert(
+                anchor,
+                Anchor { path: self.path.clone(), resets: self.resets_from_here(), value: None },
+            );
         }
     }
 
     fn close(&mut self, anchor: usize, marked: Marked, size: Size) {
         let path = self.path.clone();
-        self.anchors.insert(anchor, Anchor { path, value: Some((marked, size)) });
+        let opened = self.anchors.get(&anchor).filter(|it| it.value.is_none());
+        let start = opened.map_or(self.resets.len(), |it| it.resets.start);
+        let resets = start..self.resets.len();
+        self.anchors.insert(anchor, Anchor { path, resets, value: Some((marked, size)) });
+    }
+
+    fn resets_from_here(&self) -> Range<usize> {
+        self.resets.len()..self.resets.len()
     }
 
     fn mark(&mut self, node: Node, tag: Option<Cow<'_, Tag>>) -> Marked {
@@ -185,7 +198,7 @@ impl<'input> Builder<'input> {
 
     /// The value again. What it takes away from earlier files, it takes away here too.
     fn alias(&mut self, anchor: usize, span: Span) -> Result<Marked, Failure> {
-        let Some(Anchor { path, value }) = self.anchors.get(&anchor) else {
+        let Some(Anchor { path, resets, value }) = self.anchors.get(&anchor) else {
             let error = YamlError::Syntax { info: "unknown anchor".to_owned() };
             return Err((error, span));
         };
@@ -195,9 +208,13 @@ impl<'input> Builder<'input> {
         };
         self.budget.aliased(*count, *bytes).map_err(|error| (error, span))?;
         let marked = marked.clone();
+        let marked_within = &self.resets[resets.clone()];
         let repeated: Vec<TreePath> =
-            self.resets.iter().filter_map(|reset| reset.moved(path, &self.path)).collect();
+            marked_within.iter().filter_map(|reset| reset.moved(path, &self.path)).collect();
         self.resets.extend(repeated);
+        if self.resets.len() > MAX_RESETS {
+            return Err((YamlError::TooManyResets { limit: MAX_RESETS }, span));
+        }
         Ok(marked)
     }
 
@@ -239,21 +256,20 @@ impl<'input> Builder<'input> {
     fn mapping(&mut self, start: Span, depth: usize) -> Result<Node, Failure> {
         let mut map = Map::default();
         let mut sources = None;
-        let mut dropped: Vec<(String, Span)> = Vec::new();
+        let mut dropped: HashMap<String, Span> = HashMap::new();
         loop {
             let (event, span) = self.next()?;
             if let Event::MappingEnd = event {
                 if let Some(sources) = sources {
                     merge_key::apply(&mut map, sources)?;
-                    map.retain(|key, _| !dropped.iter().any(|(name, _)| name == key));
+                    map.retain(|key, _| !dropped.contains_key(key));
                 }
                 let span = Span { end: span.end, ..start };
                 return Ok(Node::new(Value::Map(map), span));
             }
             let merges = is_merge_key(&event);
             let (key, key_span) = self.key(event, span)?;
-            let earlier = dropped.iter().find(|(name, _)| *name == key).map(|(_, span)| *span);
-            let earlier = earlier.or_else(|| map.key_span(&key));
+            let earlier = dropped.get(&key).copied().or_else(|| map.key_span(&key));
             let (event, span) = self.next()?;
             if merges {
                 if let Some(Node { span, .. }) = sources {
@@ -275,7 +291,7 @@ impl<'input> Builder<'input> {
             self.path.pop();
             match marked {
                 Marked::Kept(node) => map.insert(key, key_span, node),
-                Marked::Reset => dropped.push((key, key_span)),
+                Marked::Reset => drop(dropped.insert(key, key_span)),
             }
         }
     }
@@ -299,6 +315,9 @@ impl<'input> Builder<'input> {
             _ => return Err((YamlError::KeyNotScalar, span)),
         };
         match node.value {
+            Value::String(text) if text.len() > MAX_KEY => {
+                Err((YamlError::LongKey { limit: MAX_KEY }, span))
+            }
             Value::String(text) => Ok((text, span)),
             _ => {
                 let key = node.scalar_text().unwrap_or_else(|| "null".to_owned());

@@ -22,6 +22,10 @@ pub enum YamlError {
     TooManyNodes { limit: usize },
     #[error("yaml: the file has {bytes} bytes, more than {limit}")]
     TooLarge { bytes: usize, limit: usize },
+    #[error("yaml: a key has more than {limit} bytes")]
+    LongKey { limit: usize },
+    #[error("yaml: more than {limit} values are marked `!reset` or `!override`")]
+    TooManyResets { limit: usize },
     #[error("yaml: map merge requires map or sequence of maps as the value")]
     MergeNotMap,
     #[error("yaml: cannot decode `{text}` as {wanted}")]

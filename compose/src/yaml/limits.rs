@@ -9,6 +9,11 @@ pub const MAX_DEPTH: usize = 100;
 /// Values of one file, those that aliases repeat counted each time.
 pub const MAX_NODES: usize = 1_000_000;
 
+/// Bytes of a key. Paths are made of keys.
+pub(super) const MAX_KEY: usize = 4096;
+/// Values marked `!reset` or `!override`, those that aliases repeat counted each time.
+pub(super) const MAX_RESETS: usize = 10_000;
+
 /// Text that aliases repeat, in bytes.
 const MAX_ALIASED_BYTES: usize = 64 << 20;
 

@@ -97,7 +97,7 @@ impl Node {
     }
 
     /// Values in this tree, itself included, and bytes of text in them.
-    pub(super) fn size(&self) -> (usize, usize) {
+    pub(crate) fn size(&self) -> (usize, usize) {
         let add = |(values, bytes): (usize, usize), node: &Node| {
             let (more, text) = node.size();
             (values + more, bytes + text)
