@@ -19,6 +19,7 @@ need mmdebstrap mmdebstrap
 need mkfs.ext4 e2fsprogs
 need bzip2 bzip2
 need openssl openssl
+need jsonschema python3-jsonschema
 need xz xz-utils
 need zstd zstd
 need unshare util-linux

@@ -1,8 +1,8 @@
 //! `build` and `develop`.
 
 use super::lists::{
-    BOOLEAN, FILE_REFERENCES, HOOK, HOSTS, LIST_OR_MAP, SIZE, STRING, STRING_OR_LIST, STRINGS,
-    ULIMITS,
+    BOOLEAN, FILE_REFERENCES, HOOK, HOSTS, LIST_OR_MAP, SIZE, STRING, STRING_OR_LIST,
+    STRING_OR_SET, STRINGS, ULIMITS,
 };
 use super::shape::{BOOL, Fields, NULL, STR, Shape};
 
@@ -40,8 +40,8 @@ pub(super) const DEVELOP: Shape = Shape::of(NULL).map(&DEVELOP_FIELDS);
 const DEVELOP_FIELDS: Fields = Fields::of(&[("watch", Shape::of(0).list(&WATCH))]);
 const WATCH: Shape = Shape::of(0).map(&WATCH_FIELDS);
 const WATCH_FIELDS: Fields = Fields::of(&[
-    ("ignore", STRING_OR_LIST),
-    ("include", STRING_OR_LIST),
+    ("ignore", STRING_OR_SET),
+    ("include", STRING_OR_SET),
     ("path", STRING),
     ("action", STRING_ACTION),
     ("target", STRING),

@@ -1,5 +1,7 @@
 //! A tree beside the tables: every departure, with its place.
 
+use std::collections::HashMap;
+
 use super::SchemaError;
 use super::nearest::nearest;
 use super::project::PROJECT;
@@ -38,7 +40,12 @@ impl Walk {
         }
         match (&node.value, shape.list, shape.map) {
             (Value::Map(map), _, Some(fields)) => self.map(map, node.span, fields),
-            (Value::List(list), Some(item), _) => self.list(list, item),
+            (Value::List(list), Some(item), _) => {
+                self.list(list, item);
+                if shape.unique {
+                    self.no_two_equal(list);
+                }
+            }
             (Value::Map(_) | Value::List(_), _, _) => self.wrong_kind(node, shape),
             _ => self.scalar(node, shape),
         }
@@ -52,15 +59,26 @@ impl Walk {
         }
     }
 
+    fn no_two_equal(&mut self, list: &[Node]) {
+        let mut seen = HashMap::new();
+        for (second, node) in list.iter().enumerate() {
+            if let Some(first) = seen.insert(compared(node), second) {
+                self.report(node.span, |path| SchemaError::Equal { path, first, second });
+            }
+        }
+    }
+
     fn map(&mut self, map: &Map, span: Span, fields: &Fields) {
         for (key, node) in map.iter() {
             let known = fields.known.iter().find(|(name, _)| *name == key);
             let shape = match (known, fields.rest) {
                 (Some((_, shape)), _) => Some(shape),
                 (None, Rest::Each(shape)) if !key.is_empty() => Some(shape),
-                (None, Rest::Named(shape)) if is_name(key) => Some(shape),
+                (None, Rest::Named(shape) | Rest::NamedOrFree(shape)) if is_name(key) => {
+                    Some(shape)
+                }
                 (None, Rest::LowerCase(shape)) if is_lower_case(key) => Some(shape),
-                (None, Rest::LowerCase(_) | Rest::Free) => None,
+                (None, Rest::LowerCase(_) | Rest::NamedOrFree(_) | Rest::Free) => None,
                 (None, Rest::Extensions) if key.starts_with("x-") => None,
                 (None, _) => {
                     self.unknown(map, key, fields);
@@ -130,6 +148,25 @@ impl Walk {
             }
             _ => {}
         }
+    }
+}
+
+/// The same text for equal values, as JSON has it: 1 and 1.0 are equal, the order of keys says nothing.
+fn compared(node: &Node) -> String {
+    match &node.value {
+        Value::String(text) => format!("{text:?}"),
+        Value::Float(value) if value.fract() == 0.0 => format!("{value:.0}"),
+        Value::List(list) => {
+            let items: Vec<String> = list.iter().map(compared).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Map(map) => {
+            let mut entries: Vec<String> =
+                map.iter().map(|(key, node)| format!("{key:?}:{}", compared(node))).collect();
+            entries.sort();
+            format!("{{{}}}", entries.join(","))
+        }
+        _ => node.scalar_text().unwrap_or_default(),
     }
 }
 

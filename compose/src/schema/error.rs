@@ -12,6 +12,8 @@ pub enum SchemaError {
     MissingKey { path: String, key: &'static str },
     #[error("{path} value must be one of {}", quoted(allowed))]
     NotAllowed { path: String, allowed: &'static [&'static str], nearest: Option<&'static str> },
+    #[error("{path} items at {first} and {second} are equal")]
+    Equal { path: String, first: usize, second: usize },
     #[error("{path} must be greater than or equal to {least}")]
     TooSmall { path: String, least: i64 },
     #[error("{path} must be less than or equal to {most}")]
@@ -30,6 +32,7 @@ impl SchemaError {
             SchemaError::UnknownKey { path, key, .. } if named(path) => {
                 Some(format!("a name has letters, digits, `.`, `_` and `-` only; rename `{key}`"))
             }
+            SchemaError::Equal { .. } => Some("remove one of the two".to_owned()),
             SchemaError::WrongKind { found: "a date", .. } => {
                 Some("put the date in quotes".to_owned())
             }

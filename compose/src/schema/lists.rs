@@ -7,17 +7,20 @@ pub(super) const BOOLEAN: Shape = Shape::of(BOOL | STR);
 pub(super) const WHOLE: Shape = Shape::of(INT | STR);
 pub(super) const NUMBER: Shape = Shape::of(NUM | STR);
 pub(super) const STRINGS: Shape = Shape::of(0).list(&STRING);
+/// Where entries may be equal.
 pub(super) const STRING_OR_LIST: Shape = Shape::of(STR).list(&STRING);
+pub(super) const STRING_SET: Shape = Shape::of(0).set(&STRING);
+pub(super) const STRING_OR_SET: Shape = Shape::of(STR).set(&STRING);
 pub(super) const DURATION: Shape = Shape::of(STR).like("`1m30s`");
 pub(super) const SIZE: Shape = Shape::of(NUM | STR).like("`64m`");
 
 /// `NAME: value`, or a list of `NAME=value`.
-pub(super) const LIST_OR_MAP: Shape = Shape::of(0).list(&STRING).map(&VALUES);
+pub(super) const LIST_OR_MAP: Shape = Shape::of(0).set(&STRING).map(&VALUES);
 const VALUES: Fields = Fields::each(&Shape::of(STR | NUM | BOOL | NULL));
 
 pub(super) const COMMAND: Shape = Shape::of(NULL | STR).list(&STRING);
 
-pub(super) const HOSTS: Shape = Shape::of(0).list(&STRING).map(&ADDRESSES);
+pub(super) const HOSTS: Shape = Shape::of(0).set(&STRING).map(&ADDRESSES);
 const ADDRESSES: Fields = Fields::each(&STRING_OR_LIST);
 
 /// Options of drivers.
@@ -66,9 +69,9 @@ const HOOK_FIELDS: Fields = Fields::of(&[
 .required(&["command"]);
 
 const DEVICE_REQUEST: &[(&str, Shape)] = &[
-    ("capabilities", STRINGS),
+    ("capabilities", STRING_SET),
     ("count", Shape::of(STR | INT)),
-    ("device_ids", STRINGS),
+    ("device_ids", STRING_SET),
     ("driver", STRING),
     ("options", LIST_OR_MAP),
 ];

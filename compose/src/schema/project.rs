@@ -1,6 +1,6 @@
 //! The top level of a compose file.
 
-use super::lists::{STRING, STRING_OR_LIST};
+use super::lists::{STRING, STRING_OR_SET};
 use super::resource::{CONFIG, MODEL, NETWORK, SECRET, VOLUME};
 use super::service::SERVICE_SHAPE;
 use super::shape::{Fields, Rest, STR, Shape};
@@ -21,15 +21,15 @@ const FIELDS: Fields = Fields::of(&[
 
 const INCLUDE: Shape = Shape::of(STR).map(&INCLUDE_FIELDS);
 const INCLUDE_FIELDS: Fields = Fields::of(&[
-    ("path", STRING_OR_LIST),
-    ("env_file", STRING_OR_LIST),
+    ("path", STRING_OR_SET),
+    ("env_file", STRING_OR_SET),
     ("project_directory", STRING),
 ])
 .rest(Rest::Refused);
 
 const SERVICES: Fields = Fields::of(&[]).rest(Rest::Named(&SERVICE_SHAPE));
 const MODELS: Fields = Fields::of(&[]).rest(Rest::Named(&MODEL));
-const NETWORKS: Fields = Fields::of(&[]).rest(Rest::Named(&NETWORK));
+const NETWORKS: Fields = Fields::of(&[]).rest(Rest::NamedOrFree(&NETWORK));
 const VOLUMES: Fields = Fields::of(&[]).rest(Rest::Named(&VOLUME));
 const SECRETS: Fields = Fields::of(&[]).rest(Rest::Named(&SECRET));
 const CONFIGS: Fields = Fields::of(&[]).rest(Rest::Named(&CONFIG));

@@ -6,6 +6,8 @@ pub(super) struct Shape {
     pub(super) scalars: u8,
     pub(super) rule: Rule,
     pub(super) list: Option<&'static Shape>,
+    /// No two entries of the list are equal.
+    pub(super) unique: bool,
     pub(super) map: Option<&'static Fields>,
     /// An example in the user's words.
     pub(super) example: Option<&'static str>,
@@ -48,6 +50,8 @@ pub(super) enum Rest {
     Each(&'static Shape),
     /// The same, and the key must look like a name.
     Named(&'static Shape),
+    /// The same; other keys are not looked at.
+    NamedOrFree(&'static Shape),
     /// The same, for limits: other keys than lower-case ones are not looked at.
     LowerCase(&'static Shape),
 }
@@ -61,12 +65,19 @@ pub(super) const NULL: u8 = 16;
 
 impl Shape {
     pub(super) const fn of(scalars: u8) -> Shape {
-        Shape { scalars, rule: Rule::Any, list: None, map: None, example: None }
+        Shape { scalars, rule: Rule::Any, list: None, unique: false, map: None, example: None }
     }
 
     pub(super) const fn list(mut self, item: &'static Shape) -> Shape {
         self.list = Some(item);
         self
+    }
+
+    /// A list in which nothing is twice.
+    pub(super) const fn set(self, item: &'static Shape) -> Shape {
+        let mut shape = self.list(item);
+        shape.unique = true;
+        shape
     }
 
     pub(super) const fn map(mut self, fields: &'static Fields) -> Shape {
