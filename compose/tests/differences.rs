@@ -96,3 +96,17 @@ fn remote_files_are_refused_by_name() {
     let error = load_error("services: {a: {extends: {file: 'oci://x/y', service: b}}}");
     assert!(error.contains("from oci://x/y: remote files"), "{error}");
 }
+
+#[test]
+fn address_pools_take_nothing_from_other_subnets() {
+    let pools = |text: &str| {
+        let head = "services: {a: {image: x}}\nnetworks: {default: {ipam: {config: [";
+        format!("{head}{text}]}}}}}}\n")
+    };
+    let base = pools("{subnet: 10.1.0.0/16}, {subnet: 10.2.0.0/16, gateway: 10.2.0.1}");
+    let over = pools("{subnet: 10.1.0.0/16, ip_range: 10.1.2.0/24}");
+    let project = load(&format!("{base}---\n{over}"));
+    let merged = &project.networks["default"].ipam.config;
+    assert_eq!(merged.len(), 1);
+    assert_eq!((merged[0].gateway.as_str(), merged[0].ip_range.as_str()), ("", "10.1.2.0/24"));
+}

@@ -117,6 +117,33 @@ fn a_good_project_gives_no_findings() {
 }
 
 #[test]
+fn other_words_for_a_platform_are_known() {
+    let facts =
+        HostFacts { platforms: names(&["linux/amd64", "linux/arm64"]), ..HostFacts::default() };
+    for platform in ["linux/amd64", "amd64", "linux/x86_64", "linux/arm64/v8", "linux/aarch64"] {
+        let text = format!("services:\n  a: {{image: x, platform: {platform}}}");
+        assert_eq!(findings(&text, &facts), Vec::<String>::new(), "{platform}");
+    }
+    let text = "services:\n  a: {image: x, platform: windows/amd64}";
+    assert_eq!(findings(text, &facts).len(), 1);
+}
+
+#[test]
+fn subnets_of_the_host_are_found_in_both_versions() {
+    let facts = HostFacts {
+        routes: vec![("192.168.0.0".parse().unwrap(), 16), ("fd00:1234::".parse().unwrap(), 32)],
+        ..HostFacts::default()
+    };
+    let found = |subnet: &str| {
+        let network = format!("{{ipam: {{config: [{{subnet: '{subnet}'}}]}}}}");
+        let text = format!("services: {{a: {{image: x}}}}\nnetworks: {{default: {network}}}");
+        findings(&text, &facts).len()
+    };
+    assert_eq!([found("192.168.7.0/24"), found("fd00:1234:5::/48")], [1, 1]);
+    assert_eq!([found("10.0.0.0/8"), found("fd00:1235::/48"), found("0.0.0.0/0")], [0, 0, 1]);
+}
+
+#[test]
 fn nothing_known_of_the_host_is_nothing_found() {
     let text =
         "services:\n  a: {image: x, mem_limit: 1g, cap_add: [SYS_ADMIN], env_file: [e], cpus: 100}";

@@ -72,6 +72,17 @@ fn every_error_of_a_file_is_told() {
 }
 
 #[test]
+fn errors_of_env_files_have_their_place() {
+    let main =
+        "services:\n  a:\n    image: x\n    env_file: [e, missing]\n  b: {image: x, label_file: l}";
+    let files = [("/p/compose.yaml", main), ("/p/e", "A=1\nB C=2\n"), ("/p/l", "\n  x*y=1")];
+    let error = Tree::of(files).load("/p/compose.yaml").unwrap_err();
+    let places: Vec<String> =
+        error.problems.iter().map(|it| error.sources.describe(it.span).unwrap()).collect();
+    assert_eq!(places, ["/p/e:2:1", "/p/compose.yaml:4:19", "/p/l:2:4"]);
+}
+
+#[test]
 fn text_that_aliases_repeat_is_bounded() {
     let text = format!("x-a: &a {}\nx-b: [{}]", "a".repeat(1 << 20), vec!["*a"; 90].join(", "));
     assert!(load_error(&text).contains("excessive aliasing"));

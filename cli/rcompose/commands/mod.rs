@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod digests;
+mod facts;
 mod graph;
 mod listing;
 mod variables;

@@ -150,9 +150,23 @@ fn highest(cpuset: &str) -> Option<u32> {
 
 fn platform(look: &mut Look<'_>, name: &str, service: &Service) {
     let wanted = service.platform.as_str();
-    if !wanted.is_empty() && lacks(&look.facts.platforms, wanted) {
+    if !wanted.is_empty() && lacks(&look.facts.platforms, &general(wanted)) {
         let message = format!("service `{name}` is for {wanted}, which this host does not run");
         let hint = "register an emulator with binfmt_misc";
         look.report("platform-foreign", &["services", name, "platform"], message, Some(hint));
     }
+}
+
+/// `linux/arm64` of `linux/arm64/v8`, `aarch64` and the like.
+fn general(platform: &str) -> String {
+    let lower = platform.to_lowercase();
+    let (system, rest) = lower.split_once('/').unwrap_or(("linux", &lower));
+    let architecture = match rest.split('/').next().unwrap_or_default() {
+        "x86_64" | "x86-64" => "amd64",
+        "aarch64" => "arm64",
+        "armhf" | "armel" => "arm",
+        "i386" => "386",
+        other => other,
+    };
+    format!("{system}/{architecture}")
 }

@@ -12,7 +12,7 @@ use crate::yaml::Node;
 
 type Variables = BTreeMap<String, String>;
 /// What is wrong, and where: in the file, or where it is named.
-type Failure = (ProblemKind, Option<Span>);
+type Failure = Box<(ProblemKind, Option<Span>)>;
 
 impl Loader<'_> {
     /// Takes the variables of env files below those of `environment`.
@@ -26,7 +26,8 @@ impl Loader<'_> {
             let mut found = Variables::new();
             for (at, file) in service.env_file.iter().enumerate() {
                 let result = self.env_file(file, service, &project.environment, &mut found);
-                if let Err((kind, span)) = result {
+                if let Err(failure) = result {
+                    let (kind, span) = *failure;
                     let span = span.unwrap_or_else(|| named(tree, name, "env_file", at));
                     self.problems.push(Problem::new(kind, span));
                 }
@@ -47,7 +48,7 @@ impl Loader<'_> {
         let path = file.path.clone();
         let Ok(bytes) = self.files.read(&path) else {
             let missing = ProblemKind::EnvFileMissing { path };
-            return if file.required { Err((missing, None)) } else { Ok(()) };
+            return if file.required { Err(Box::new((missing, None))) } else { Ok(()) };
         };
         let text = String::from_utf8_lossy(&bytes);
         // The project's variables come first, then the service's.
@@ -70,7 +71,9 @@ impl Loader<'_> {
         for (name, service) in &mut project.services {
             let mut found = Variables::new();
             for (at, path) in service.label_file.0.iter().enumerate() {
-                if let Err((kind, span)) = self.label_file(path, &project.environment, &mut found) {
+                let result = self.label_file(path, &project.environment, &mut found);
+                if let Err(failure) = result {
+                    let (kind, span) = *failure;
                     let span = span.unwrap_or_else(|| named(tree, name, "label_file", at));
                     self.problems.push(Problem::new(kind, span));
                 }
@@ -89,7 +92,7 @@ impl Loader<'_> {
     ) -> Result<(), Failure> {
         let path = path.to_owned();
         let Ok(bytes) = self.files.read(&path) else {
-            return Err((ProblemKind::EnvFileMissing { path }, None));
+            return Err(Box::new((ProblemKind::EnvFileMissing { path }, None)));
         };
         let text = String::from_utf8_lossy(&bytes);
         match dotenv::parse(&text, found, &|name: &str| outer.get(name).cloned()) {
@@ -100,7 +103,9 @@ impl Loader<'_> {
 
     fn count(&mut self, text: &str, found: &Variables) -> Result<(), Failure> {
         let values: usize = found.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.bounds.env_file(text.len() + values).map_err(|error| (ProblemKind::Bound(error), None))
+        self.bounds
+            .env_file(text.len() + values)
+            .map_err(|error| Box::new((ProblemKind::Bound(error), None)))
     }
 
     /// The file becomes one of the sources, so that the line can be shown.
@@ -108,7 +113,7 @@ impl Loader<'_> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file = self.sources.add(&path, text);
         let (start, end) = error.place(text);
-        (ProblemKind::EnvFile { path, error }, Some(Span { file, start, end }))
+        Box::new((ProblemKind::EnvFile { path, error }, Some(Span { file, start, end })))
     }
 }
 

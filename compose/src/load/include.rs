@@ -175,7 +175,7 @@ impl Loader<'_> {
             let text = String::from_utf8_lossy(&bytes);
             let outer = |name: &str| scope.environment.get(name).cloned();
             if let Err(error) = dotenv::parse(&text, &mut found, &outer) {
-                let (kind, span) = self.bad_env_file(path, &text, error);
+                let (kind, span) = *self.bad_env_file(path, &text, error);
                 self.problem(kind, span.unwrap_or(entry.span));
                 return None;
             }

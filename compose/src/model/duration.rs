@@ -37,24 +37,38 @@ impl Duration {
         if rest.is_empty() {
             return Err(error("invalid"));
         }
-        let mut total = 0f64;
+        let mut total = 0u64;
         while !rest.is_empty() {
             let end = rest.find(|char: char| !char.is_ascii_digit() && char != '.');
             let Some(end) = end else { return Err(error("missing unit in")) };
             let (number, tail) = rest.split_at(end);
-            let number: f64 = number.parse().map_err(|_| error("invalid"))?;
             let end = tail.find(|char: char| char.is_ascii_digit() || char == '.');
             let (unit, tail) = tail.split_at(end.unwrap_or(tail.len()));
             let scale = UNITS.iter().find(|(name, _)| *name == unit);
             let (_, scale) = scale.ok_or_else(|| error("unknown unit in"))?;
-            total += number * *scale as f64;
+            let length = nanoseconds(number, scale.unsigned_abs());
+            let sum = length.and_then(|length| total.checked_add(length));
+            total = sum.ok_or_else(|| error("invalid"))?;
             rest = tail;
         }
-        if total > i64::MAX as f64 {
-            return Err(error("invalid"));
-        }
-        Ok(Duration(if negative { -(total as i64) } else { total as i64 }))
+        let total = i64::try_from(total).map_err(|_| error("invalid"))?;
+        Ok(Duration(if negative { -total } else { total }))
     }
+}
+
+/// So many units, rounded as Go does: whole ones exactly, parts as floating point numbers.
+fn nanoseconds(number: &str, unit: u64) -> Option<u64> {
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() + part.len() == 0 || !digits(part) {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    // More digits say nothing.
+    let part = &part[..part.len().min(18)];
+    let scale = 10u64.pow(part.len() as u32);
+    let part: u64 = if part.is_empty() { 0 } else { part.parse().ok()? };
+    whole.checked_mul(unit)?.checked_add((part as f64 * (unit as f64 / scale as f64)) as u64)
 }
 
 /// As Go prints it: `1h0m0s`, `1.5s`, `10ms`.
