@@ -11,7 +11,8 @@ const COLOURS: [&str; 7] =
     ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#7f7f00"];
 const MARGIN: usize = 24;
 const HEADER: usize = 48;
-const GAP_X: usize = 110;
+/// Room for `completed, optional` before the arrow.
+const GAP_X: usize = 140;
 const GAP_Y: usize = 22;
 /// Between arrows that pass above cards.
 const CHANNEL: usize = 8;
