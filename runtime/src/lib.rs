@@ -22,6 +22,7 @@ mod exec;
 mod process;
 mod seccomp;
 pub mod shim;
+mod spare;
 mod spec;
 mod starter;
 pub mod user;

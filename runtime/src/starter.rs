@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use sys::RootDir;
 use sys::clone::{Child, spawn_child};
@@ -21,9 +21,6 @@ use crate::seccomp;
 use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, Rootfs, Seccomp};
 use crate::zygote::channel::receive_with_descriptors;
 use crate::zygote::message::{Step, StepError};
-
-/// A status message: a kind byte and JSON. A stub takes about a hundred bytes.
-const STATUS_SPACE: usize = 256 << 10;
 
 /// What every container is started with.
 #[derive(Debug)]
@@ -78,19 +75,14 @@ impl Starter {
         spec: ContainerSpec,
         stdio: ChildStdio<'_>,
     ) -> Result<Running, StepError> {
-        if spec.seccomp == Seccomp::Default {
-            self.filters
-                .entry(spec.capabilities)
-                .or_insert_with(|| seccomp::filter(spec.capabilities));
-        }
+        self.compile_filter(&spec);
         let compiled;
         let filter = match &spec.seccomp {
-            Seccomp::Default => self.filters.get(&spec.capabilities).map(Vec::as_slice),
-            Seccomp::Unconfined => None,
             Seccomp::Profile(profile) => {
                 compiled = seccomp::compile_here(profile, spec.capabilities);
                 Some(&compiled[..])
             }
+            _ => self.compiled_filter(&spec),
         };
         if spec.namespaces.pid == NamespaceMode::Host && !sees_the_hosts_processes() {
             let cause = "containers are started from a PID namespace of their own here";
@@ -99,24 +91,8 @@ impl Starter {
         let (status, far_status) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .step("make a status socket")?;
-        let name = self.group_name(&spec.id);
-        let devices = match spec.machine {
-            MachineAccess::Confined => self.cgroups.devices,
-            MachineAccess::Full | MachineAccess::Privileged => DeviceRules::AllDevices,
-        };
-        let leaf = Leaf::create(&self.cgroups, &name, &spec, devices).step("create cgroup")?;
-        let launch = Launch {
-            spec: &spec,
-            stdio,
-            leaf: &leaf,
-            hierarchies: &self.cgroups.hierarchies,
-            devices,
-            filter,
-            open_files: self.open_files,
-            launcher: self.launcher.as_fd(),
-            mountpoints: &self.mountpoints,
-            status: far_status.as_fd(),
-        };
+        let leaf = self.create_leaf(&spec)?;
+        let launch = Launch { stdio, ..self.launch(&spec, &leaf, filter, far_status.as_fd()) };
         let flags = process::clone_flags(&spec);
         let child = match spawn_child(flags, leaf.v2(), || process::run(&launch)) {
             Ok(child) => child,
@@ -125,8 +101,55 @@ impl Starter {
                 return Err(error).step("make namespaces");
             }
         };
-        let start = Start::going(status);
-        Ok(Running { spec, child, leaf, start, stubs: Stubs::default() })
+        Ok(Running::started(spec, child, leaf, status))
+    }
+
+    /// The usual filter, once for each set of capabilities.
+    pub(crate) fn compile_filter(&mut self, spec: &ContainerSpec) {
+        if spec.seccomp == Seccomp::Default {
+            self.filters
+                .entry(spec.capabilities)
+                .or_insert_with(|| seccomp::filter(spec.capabilities));
+        }
+    }
+
+    pub(crate) fn compiled_filter(&self, spec: &ContainerSpec) -> Option<&[Instruction]> {
+        let usual = spec.seccomp == Seccomp::Default;
+        usual.then(|| self.filters.get(&spec.capabilities).map(Vec::as_slice)).flatten()
+    }
+
+    fn devices(&self, spec: &ContainerSpec) -> DeviceRules {
+        match spec.machine {
+            MachineAccess::Confined => self.cgroups.devices,
+            MachineAccess::Full | MachineAccess::Privileged => DeviceRules::AllDevices,
+        }
+    }
+
+    pub(crate) fn create_leaf(&self, spec: &ContainerSpec) -> Result<Leaf, StepError> {
+        let name = self.group_name(&spec.id);
+        Leaf::create(&self.cgroups, &name, spec, self.devices(spec)).step("create cgroup")
+    }
+
+    /// What the process needs; its standard streams are still the status socket.
+    pub(crate) fn launch<'a>(
+        &'a self,
+        spec: &'a ContainerSpec,
+        leaf: &'a Leaf,
+        filter: Option<&'a [Instruction]>,
+        status: BorrowedFd<'a>,
+    ) -> Launch<'a> {
+        Launch {
+            spec,
+            stdio: ChildStdio::Descriptors([status; 3]),
+            leaf,
+            hierarchies: &self.cgroups.hierarchies,
+            devices: self.devices(spec),
+            filter,
+            open_files: self.open_files,
+            launcher: self.launcher.as_fd(),
+            mountpoints: &self.mountpoints,
+            status,
+        }
     }
 
     /// The name of a container's group below the engine's.
@@ -136,6 +159,15 @@ impl Starter {
 }
 
 impl Running {
+    pub(crate) fn started(
+        spec: ContainerSpec,
+        child: Child,
+        leaf: Leaf,
+        status: OwnedFd,
+    ) -> Running {
+        Running { spec, child, leaf, start: Start::going(status), stubs: Stubs::default() }
+    }
+
     /// Where messages come from while it starts.
     pub(crate) fn status(&self) -> Option<BorrowedFd<'_>> {
         self.start.status()
@@ -223,7 +255,7 @@ impl Start {
         let Start::Going { status, ready, terminal, failure } = self else {
             return Ok(Progress::Going);
         };
-        let mut buffer = vec![0; STATUS_SPACE];
+        let mut buffer = vec![0; next_length(status)?];
         let (length, descriptors) = receive_with_descriptors(status, &mut buffer)?;
         match buffer[..length].split_first() {
             Some((b'R', stubs)) => {
@@ -248,6 +280,18 @@ impl Start {
             }
         }
         Ok(Progress::Going)
+    }
+}
+
+/// The length of the message that comes next, which is waited for: a kind byte and JSON.
+fn next_length(status: &OwnedFd) -> io::Result<usize> {
+    let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+    loop {
+        match recv(status, &mut [0; 1], flags) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::CONNRESET) => return Ok(0),
+            received => return Ok(received.map(|(_, length)| length)?),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! gets a marker in `unsynced/` before it becomes visible, one `syncfs` before an image gets its names covers
 //! all of them, and the markers go. Markers found after a reboot name what cannot be trusted: it is removed.
 use std::fs::{self, File};
+use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
@@ -13,6 +14,9 @@ use crate::lease::{self, Held};
 use crate::lock::LockName;
 use crate::open::{Store, remove_any};
 use crate::snapshot::SnapshotId;
+
+/// The file that markers are names of.
+const SEED: &str = "locks/unsynced";
 
 /// Where records are; the last are the builder's.
 const RECORDS: [&str; 6] = [
@@ -48,7 +52,19 @@ impl Store {
     /// To be called before `held` becomes visible, with the `sweep` lock that covers both.
     pub(crate) fn mark_unsynced(&self, held: &Held) -> Result<()> {
         let path = self.sub("unsynced").join(marker_name(held));
-        File::create(&path).map_err(io_error("create the marker", &path)).map(drop)
+        let failed = io_error("create the marker", &path);
+        // A name is all there is to a marker, so they are names of one file: ext4 looks long for the inode of a new one
+        // where many were removed lately.
+        let seed = self.sub(SEED);
+        match fs::hard_link(&seed, &path) {
+            Err(error) if error.kind() == NotFound => {
+                File::create(&seed).and_then(|_| fs::hard_link(&seed, &path))
+            }
+            done => done,
+        }
+        // A file has so many names and no more, and there are file systems that know no second one.
+        .or_else(|_| File::create(&path).map(drop))
+        .map_err(failed)
     }
 
     /// Removes the markers of what is not there any more. Under the exclusive `sweep` lock: nothing is between its
@@ -128,7 +144,7 @@ impl Store {
 /// The markers that are not of this boot.
 fn other_boots(dir: &Path) -> Result<Vec<String>> {
     let boot = lease::boot_id();
-    Ok(markers(dir)?.into_iter().filter(|name| !name.starts_with(&boot)).collect())
+    Ok(markers(dir)?.into_iter().filter(|name| !name.starts_with(boot)).collect())
 }
 
 fn markers(dir: &Path) -> Result<Vec<String>> {

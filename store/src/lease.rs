@@ -16,7 +16,7 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::digest::Digest;
@@ -305,10 +305,13 @@ fn owner_name() -> String {
 }
 
 /// Eight digits that differ from one boot of the machine to the next.
-pub(crate) fn boot_id() -> String {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let short: String = id.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-    if short.len() == 8 { short } else { "00000000".to_owned() }
+pub(crate) fn boot_id() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let short: String = id.chars().filter(char::is_ascii_hexdigit).take(8).collect();
+        if short.len() == 8 { short } else { "00000000".to_owned() }
+    })
 }
 
 /// Random enough for names: the standard library's hash keys, which the kernel's generator seeds.

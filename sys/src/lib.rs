@@ -10,6 +10,7 @@ pub mod clone;
 mod error;
 pub mod interface;
 pub mod keyring;
+pub mod lock;
 pub mod mount;
 pub mod root_dir;
 pub mod seccomp;

@@ -21,6 +21,11 @@ impl StepKey {
     pub(crate) fn parse(text: &str) -> Option<StepKey> {
         blake3::Hash::from_hex(text).ok().map(|hash| StepKey(*hash.as_bytes()))
     }
+
+    /// What stands for it where keys are locked: 62 bits are enough for no two to meet.
+    pub(super) fn lock_byte(self) -> u64 {
+        self.0.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)) >> 2
+    }
 }
 
 impl Serialize for StepKey {

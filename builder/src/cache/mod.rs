@@ -18,8 +18,9 @@
 //! place in a Dockerfile remembers its last record (`cache/places`).
 //!
 //! A step that ran before and runs again leads to a new state, whatever its key: later steps are not
-//! answered by records that were made on its first result. `KEY.gone` remembers that a step ran while it has
-//! no record: until its layer is sealed, and after its record was pruned.
+//! answered by records that were made on its first result. `KEY.gone` remembers that a step ran after its record was
+//! pruned, or lost with the power. A build that is killed leaves no record of a step without those of the steps before:
+//! each is written when the layers below are sealed and recorded.
 //!
 //! **Second chance**: when a step ran again and its result equals what a record of a step on the same
 //! state says, times of writing aside, the recorded layer takes its place and later steps hit.

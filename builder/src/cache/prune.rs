@@ -88,7 +88,6 @@ struct Sweep {
 impl Sweep {
     fn of(store: &Store, selection: CacheSelection) -> Result<Sweep, StoreError> {
         let cache = Cache::open(store)?;
-        cache.forget_locks()?;
         let mut sweep = Sweep::default();
         let oldest = selection.unused_for.and_then(|age| SystemTime::now().checked_sub(age));
         let too_new = |used: SystemTime| oldest.is_some_and(|oldest| used > oldest);

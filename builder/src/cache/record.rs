@@ -4,10 +4,9 @@
 //! read. The record is written last and by renaming, so whoever finds it finds the rest.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::ErrorKind::NotFound;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +23,10 @@ const STEPS: &str = "cache/steps";
 const PLACES: &str = "cache/places";
 const RESULTS: &str = "cache/results";
 const LOCKS: &str = "cache/locks";
+/// The file in which a byte stands for each key.
+const LOCK: &str = "steps";
+/// Letters of a key in hexadecimal.
+const KEY_LENGTH: usize = 64;
 /// How often a build that waits for another looks whether it was cancelled.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -61,22 +64,15 @@ pub(crate) struct Cache {
     pub(super) steps: PathBuf,
     pub(super) places: PathBuf,
     pub(super) results: PathBuf,
-    locks: PathBuf,
+    lock: PathBuf,
 }
 
-/// Held while a step is made. The file goes with the lock: each key has one of its own, so that no build waits for a
-/// step that it does not need.
+/// Held while a step is made: a byte of one file that all keys share, so that no build waits for a step that it does not
+/// need, and no file is made and removed for each step.
 #[derive(Debug)]
 pub(crate) struct StepLock {
-    path: PathBuf,
+    /// The lock goes with it.
     _file: File,
-}
-
-impl Drop for StepLock {
-    fn drop(&mut self) {
-        // Whoever waits for it sees that the file it has locked is not there any more, and takes another.
-        let _left_to_prune = fs::remove_file(&self.path);
-    }
 }
 
 impl Cache {
@@ -86,7 +82,7 @@ impl Cache {
             steps: store.directory(STEPS)?,
             places: store.directory(PLACES)?,
             results: store.directory(RESULTS)?,
-            locks: store.directory(LOCKS)?,
+            lock: store.directory(LOCKS)?.join(LOCK),
         })
     }
 
@@ -126,13 +122,6 @@ impl Cache {
         self.read(&key).is_some() || self.path(&key, "gone").exists()
     }
 
-    /// Says that a step has run before its record can say what it made. Without this, a build that is killed
-    /// in between would leave records of later steps on a result that nobody has.
-    pub(crate) fn set_run(&self, key: StepKey) -> Result<(), StepError> {
-        let marker = self.path(&key.to_string(), "gone");
-        fs::write(&marker, "").map_err(io_error("write", &marker))
-    }
-
     /// What the layer of a record contains.
     pub(crate) fn index(&self, key: &str) -> Result<LayerIndex, StepError> {
         let path = self.path(key, "index");
@@ -154,7 +143,10 @@ impl Cache {
         self.replace(&self.path(&record.key, "index"), &index.to_bytes())?;
         let inputs: BTreeMap<&str, String> =
             inputs.0.iter().map(|(name, input)| (name.as_str(), input.to_string())).collect();
-        self.replace(&self.path(&record.key, "inputs"), &json("the inputs", &inputs)?)?;
+        // A key says what was read, so there are none from before either.
+        if !inputs.is_empty() {
+            self.replace(&self.path(&record.key, "inputs"), &json("the inputs", &inputs)?)?;
+        }
         self.update(record)?;
         let marker = self.path(&record.key, "gone");
         match fs::remove_file(&marker) {
@@ -165,34 +157,17 @@ impl Cache {
 
     /// Waits until no other build makes a step of this key.
     pub(crate) fn lock(&self, key: StepKey, cancel: &Cancel) -> Result<StepLock, StepError> {
-        let path = self.locks.join(key.to_string());
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).write(true).open(&self.lock);
+        let file = file.map_err(io_error("open", &self.lock))?;
         loop {
-            let mut options = File::options();
-            let file = options.create(true).truncate(false).write(true).open(&path);
-            let file = file.map_err(io_error("open", &path))?;
-            match file.try_lock() {
-                Ok(()) if is_at(&file, &path) => return Ok(StepLock { path, _file: file }),
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) if cancel.is_cancelled() => {
-                    return Err(StepError::Cancelled);
-                }
-                Err(TryLockError::WouldBlock) => std::thread::sleep(PATIENCE),
-                Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
+            let locked = sys::lock::try_lock_byte(&file, key.lock_byte());
+            match locked.map_err(|error| io_error("lock", &self.lock)(error.into()))? {
+                true => return Ok(StepLock { _file: file }),
+                false if cancel.is_cancelled() => return Err(StepError::Cancelled),
+                false => std::thread::sleep(PATIENCE),
             }
         }
-    }
-
-    /// Removes the lock files of builds that were killed.
-    pub(super) fn forget_locks(&self) -> Result<(), StoreError> {
-        for path in super::prune::paths_in(&self.locks)? {
-            if let Ok(file) = File::options().write(true).open(&path)
-                && file.try_lock().is_ok()
-                && is_at(&file, &path)
-            {
-                super::prune::remove(&path)?;
-            }
-        }
-        Ok(())
     }
 
     /// Replaces the record itself, as when its snapshot has been made.
@@ -204,20 +179,24 @@ impl Cache {
     /// The key last used at a place of a Dockerfile.
     pub(crate) fn last_at(&self, place: StepKey) -> Option<String> {
         let key = fs::read_to_string(self.places.join(place.to_string())).ok()?;
-        key.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(key)
+        let whole = key.len() == KEY_LENGTH && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+        whole.then_some(key)
     }
 
-    /// The time of the file is when the record was last used: `prune` asks.
+    /// The time of the file is when the record was last used: `prune` asks. Written in place: all keys are of one
+    /// length, and a place that is damaged says nothing.
     pub(crate) fn set_last_at(&self, place: StepKey, key: StepKey) -> Result<(), StepError> {
         let (path, key) = (self.places.join(place.to_string()), key.to_string());
-        if let Ok(mut file) = File::open(&path) {
-            let mut last = String::new();
-            let same = file.read_to_string(&mut last).is_ok() && last == key;
-            if same && file.set_modified(SystemTime::now()).is_ok() {
-                return Ok(());
-            }
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = file.map_err(io_error("open", &path))?;
+        let mut last = String::new();
+        let same = file.read_to_string(&mut last).is_ok() && last == key;
+        if same && file.set_modified(SystemTime::now()).is_ok() {
+            return Ok(());
         }
-        self.replace(&path, key.as_bytes())
+        let written = file.rewind().and_then(|()| file.write_all(key.as_bytes()));
+        written.map_err(io_error("write", &path))
     }
 
     /// Whether some step on this state has a recorded result.
@@ -288,14 +267,6 @@ impl Record {
     fn sum(&self) -> Result<String, StepError> {
         let text = json("the record", &Record { sum: None, ..self.clone() })?;
         Ok(blake3::hash(&text).to_hex()[..16].to_owned())
-    }
-}
-
-/// Whether the file is still the one of this name.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
-        _ => false,
     }
 }
 

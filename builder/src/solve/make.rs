@@ -101,6 +101,7 @@ impl OneStep<'_> {
         let stack = self.below.snapshots(session.store)?;
         let plan = mounts::prepare(session, step)?;
         let log = |stream, bytes| session.event(BuildEvent::StepLog { id, stream, bytes });
+        let later = self.stage.steps.iter().skip(self.ordinal + 1);
         let setting = run::Setting {
             zygote,
             snapshotter: &*session.snapshotter,
@@ -109,6 +110,7 @@ impl OneStep<'_> {
             ssh: &session.request.ssh,
             store: session.store,
             log: &log,
+            following: later.filter(|planned| matches!(planned.step, Step::Run(_))).count(),
         };
         let temp = session.store.temp_path()?;
         let unique = temp.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -142,7 +144,8 @@ impl OneStep<'_> {
             let sealed = Layer::sealed_now(Sealed::new(layer), created, Some(snapshot));
             return Ok((key, Arc::new(sealed)));
         }
-        session.cache.set_run(report.key)?;
+        // Its record comes before those of later steps, which are sealed after it (see `seal_snapshot`): a build that is
+        // killed leaves none of them on a result that nobody has.
         let layer = Arc::new(Layer::unsealed(created, snapshot.clone()));
         let (cell, guard, stop) = (layer.clone(), layer.sealing(), session.stop.clone());
         let seal = move || {

@@ -1,6 +1,6 @@
 //! The cgroup of one container.
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -169,8 +169,7 @@ impl Leaf {
             DeviceRules::V1 => {
                 let (_, path) = self.directory("devices")?;
                 write(path, "devices.deny", "a")?;
-                let lines = devices::v1_lines(more);
-                lines.iter().try_for_each(|line| write(path, "devices.allow", line))
+                write_lines(path, "devices.allow", &devices::v1_lines(more))
             }
             DeviceRules::V2 => match self.v2() {
                 Some(group) => sys::bpf::attach_device_program(group, &devices::v2_program(more))
@@ -360,6 +359,17 @@ fn kill(path: &Path) {
     if frozen {
         let _ = put(&freezer, "THAWED");
     }
+}
+
+/// Each line in a write of its own, as the kernel wants them.
+fn write_lines(directory: &Path, file: &str, lines: &[String]) -> Result<(), LeafError> {
+    let path = directory.join(file);
+    let failed = |value: &str| {
+        let (path, value) = (path.clone(), value.to_owned());
+        move |source| LeafError::Write { path, value, source }
+    };
+    let mut opened = fs::OpenOptions::new().write(true).open(&path).map_err(failed(""))?;
+    lines.iter().try_for_each(|line| opened.write_all(line.as_bytes()).map_err(failed(line)))
 }
 
 fn write(directory: &Path, file: &str, value: &str) -> Result<(), LeafError> {

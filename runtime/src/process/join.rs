@@ -18,7 +18,7 @@ use crate::zygote::message::{Step, StepError};
 /// The body of the new process. Returns only if the program could not be started.
 pub(crate) fn run(launch: &Launch<'_>, first: BorrowedFd<'_>) -> u8 {
     let Err(failure) = start(launch, first);
-    report_failure(launch, &failure)
+    report_failure(launch.status, &failure)
 }
 
 /// Descriptors of the host's lead out of the container for whoever can look at ours in /proc (CVE-2016-9962).

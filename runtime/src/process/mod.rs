@@ -12,6 +12,7 @@
 //! It runs in a copy of the zygote, which has one thread, so ordinary code is safe here. Failures
 //! go back over the status socket as `E` and JSON; when all mounts are made it sends `R`, JSON and
 //! the terminal; the launcher sends `X` and an errno; success is the socket closing at exec.
+pub(crate) mod ahead;
 mod base_mounts;
 mod devices;
 mod given_devices;
@@ -101,28 +102,39 @@ pub(crate) fn clone_flags(spec: &ContainerSpec) -> i32 {
 /// The body of the new process. Returns only if the program could not be started.
 pub(crate) fn run(launch: &Launch<'_>) -> u8 {
     let Err(failure) = start(launch);
-    report_failure(launch, &failure)
+    report_failure(launch.status, &failure)
 }
 
-fn report_failure(launch: &Launch<'_>, failure: &StepError) -> u8 {
+fn report_failure(status: BorrowedFd<'_>, failure: &StepError) -> u8 {
     let mut message = b"E".to_vec();
     message.extend(serde_json::to_vec(failure).unwrap_or_default());
     // If nobody listens any more, nobody wants to know.
-    let _ = send_with_descriptors(launch.status, &message, &[]);
+    let _ = send_with_descriptors(status, &message, &[]);
     127
 }
 
 enum Never {}
 
 fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
-    let spec = launch.spec;
+    leave_the_caller(launch.leaf, launch.spec.namespaces.cgroup)?;
+    set_up(launch)
+}
+
+/// What does not depend on what the container is, but for its kind ([`ahead`]). Joining cgroups waits for the kernel
+/// for as long as all the rest takes together.
+fn leave_the_caller(leaf: &Leaf, cgroup_namespace: NamespaceMode) -> Result<(), StepError> {
     sys::signal::reset_all().step("reset signals")?;
     rustix::process::setsid().step("start a session")?;
     rustix::process::umask(Mode::empty());
-    launch.leaf.join_v1().step("join cgroup")?;
-    if spec.namespaces.cgroup == NamespaceMode::Own {
+    leaf.join_v1().step("join cgroup")?;
+    if cgroup_namespace == NamespaceMode::Own {
         unshare(CloneFlags::CLONE_NEWCGROUP).step("make cgroup namespace")?;
     }
+    Ok(())
+}
+
+fn set_up(launch: &Launch<'_>) -> Result<Never, StepError> {
+    let spec = launch.spec;
     if let Some(score) = spec.oom_score_adj {
         privileges::set_oom_score(score)?;
     }

@@ -226,10 +226,12 @@ impl<'a> Files<'a> {
         Ok(mounted)
     }
 
+    /// Where a directory of the host is mounted, it would be seen there; else it goes with the old root.
     fn close(self) -> sys::Result<()> {
+        let is_host = |mount: &Mount| matches!(mount.source, MountSource::Path { .. });
         match self.tmpfs {
-            Some(_) => detach(&self.launch.mountpoint("files")),
-            None => Ok(()),
+            Some(_) if self.launch.spec.mounts.iter().any(is_host) => detach(&self.launch.mountpoint("files")),
+            _ => Ok(()),
         }
     }
 }

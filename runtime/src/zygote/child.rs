@@ -64,7 +64,7 @@ fn prepare(
         filters: HashMap::new(),
     };
     let socket = socket.try_clone_to_owned().step("keep the socket")?;
-    Ok(Server { socket, starter, containers: Vec::new() })
+    Ok(Server { socket, starter, containers: Vec::new(), spares: Vec::new() })
 }
 
 /// Many containers, and overlays of many layers, take many descriptors. Containers themselves get

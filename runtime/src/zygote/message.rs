@@ -12,6 +12,8 @@ pub(crate) struct SpawnRequest {
     pub(crate) request: u64,
     pub(crate) spec: ContainerSpec,
     pub(crate) stdio: StdioKind,
+    /// So many of the kind will probably follow.
+    pub(crate) following: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

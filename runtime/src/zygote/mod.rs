@@ -134,6 +134,16 @@ impl Zygote {
 
     /// Starts a container and returns once its program has been executed.
     pub fn spawn(&self, spec: &ContainerSpec, stdio: Stdio) -> Result<Container, RuntimeError> {
+        self.spawn_before(spec, stdio, 0)
+    }
+
+    /// The same; if others of the kind are `following`, the next ones' processes are made meanwhile.
+    pub fn spawn_before(
+        &self,
+        spec: &ContainerSpec,
+        stdio: Stdio,
+        following: usize,
+    ) -> Result<Container, RuntimeError> {
         check_id(&spec.id)?;
         spec.check()?;
         let start = |error: io::Error| RuntimeError::Start {
@@ -145,7 +155,7 @@ impl Zygote {
         let streams = streams::Streams::new(stdio).map_err(start)?;
         let request = self.next_request.fetch_add(1, Ordering::Relaxed);
         let (exit, answer) = self.expect(request)?;
-        let message = SpawnRequest { request, spec: spec.clone(), stdio: streams.kind };
+        let message = SpawnRequest { request, spec: spec.clone(), stdio: streams.kind, following };
         self.send(&message, &streams.theirs.iter().map(AsFd::as_fd).collect::<Vec<_>>())?;
         // Ours must be closed, or their readers would never see an end.
         drop(streams.theirs);

@@ -8,7 +8,13 @@ use rustix::process::{Signal, pidfd_send_signal};
 use super::channel::{receive_frame, send_frame};
 use super::message::{Event, SpawnRequest, StdioKind, Step, StepError};
 use crate::process::ChildStdio;
+use crate::process::ahead::Shape;
+use crate::spare::Spare;
 use crate::starter::{Progress, Running, Starter};
+
+/// How many processes are made ahead. The kernel takes as long for two that join their cgroups at once as for one, and a
+/// short program has ended before.
+const SPARES: usize = 2;
 
 /// The zygote and its containers.
 #[derive(Debug)]
@@ -16,6 +22,8 @@ pub(super) struct Server {
     pub(super) socket: OwnedFd,
     pub(super) starter: Starter,
     pub(super) containers: Vec<Started>,
+    /// All of one shape.
+    pub(super) spares: Vec<Spare>,
 }
 
 /// A container and the request it answers.
@@ -88,13 +96,17 @@ impl Server {
         let Some((request, descriptors)) = receive_frame::<SpawnRequest>(&self.socket)? else {
             return Ok(false);
         };
-        let number = request.request;
+        let (number, following, shape) =
+            (request.request, request.following, Shape::of(&request.spec));
         match self.spawn(request, &descriptors) {
             Ok(running) => self.containers.push(Started { request: number, running }),
             Err(failure) => {
                 send_frame(&self.socket, &Event::Failed { request: number, failure }, &[])?;
             }
         }
+        // Ours must be closed, or their readers would not see an end while others are made.
+        drop(descriptors);
+        self.make_spares(shape, following);
         Ok(true)
     }
 
@@ -115,7 +127,26 @@ impl Server {
             }
             _ => return Err("it needs three descriptors").step("connect standard streams"),
         };
+        let shape = Shape::of(&spec);
+        if self.spares.first().is_some_and(|spare| Some(spare.shape) == shape)
+            && let Some(running) = self.spares.remove(0).start(&spec, stdio)
+        {
+            return Ok(running);
+        }
         self.starter.spawn(spec, stdio)
+    }
+
+    /// In time for the next requests. Why it failed is told when these are served without.
+    fn make_spares(&mut self, shape: Option<Shape>, wanted: usize) {
+        let Some(shape) = shape.filter(|_| wanted > 0) else { return };
+        for other in self.spares.extract_if(.., |spare| spare.shape != shape) {
+            other.end();
+        }
+        while self.spares.len() < wanted.min(SPARES)
+            && let Ok(spare) = self.starter.make_spare(shape)
+        {
+            self.spares.push(spare);
+        }
     }
 
     /// Takes one message of a starting container.
@@ -143,6 +174,7 @@ impl Server {
     }
 
     fn end_all(&mut self) {
+        self.spares.drain(..).for_each(Spare::end);
         for container in &self.containers {
             // It may have ended by itself.
             let _ = pidfd_send_signal(&container.running.child.pidfd, Signal::KILL);

@@ -35,7 +35,9 @@ fn changes_land_in_the_upper(world: &World) {
     let mut names: Vec<_> = fs::read_dir(&upper).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["d", "etc", "plain"]);
-    assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap().matches("overlay").count(), 0);
+    // Others on this machine may have some.
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(world.directory.path().to_str().unwrap()), "{mounts}");
 }
 
 fn dev_is_dockers(world: &World) {

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use runtime::{CpuTime, Mount, MountSource, Outcome, StartFailure, Stdio};
+use runtime::{
+    ContainerSpec, CpuTime, Mount, MountSource, NetworkMode, Outcome, StartFailure, Stdio,
+};
 
 use super::Case;
 use super::support::{World, read, success};
@@ -23,6 +25,7 @@ pub(crate) const CASES: &[Case] = &[
     ("process::thirty_two_at_once", thirty_two_at_once),
     ("process::hundreds_from_many_threads", hundreds_from_many_threads),
     ("process::limits", limits),
+    ("process::made_ahead", made_ahead),
 ];
 
 fn exit_codes_and_signals(world: &World) {
@@ -222,4 +225,34 @@ fn limits(world: &World) {
     spec.limits.cpu = Some(CpuTime::of_nano_cpus(500_000_000));
     let output = world.run(&spec);
     assert!(output.stderr.contains("fork"), "{output:?}");
+}
+
+/// Processes that wait to become containers are like any other: in groups of their own, with nobody's streams.
+fn made_ahead(world: &World) {
+    let script = "cat /proc/self/cgroup; ls -l /proc/self/fd | wc -l; readlink /proc/self/ns/cgroup";
+    let run = |following: usize, network: NetworkMode| {
+        let spec = ContainerSpec { network, ..world.shell(script) };
+        let started = world.zygote.spawn_before(&spec, Stdio::Pipes { stdin: false }, following);
+        let mut container = started.unwrap_or_else(|error| panic!("{error}"));
+        // Its end is seen although the next one's process is there already.
+        let text = read(&mut container.take_stdout().unwrap());
+        assert_eq!(container.wait().unwrap().outcome, Outcome::Exited(0), "{text}");
+        text
+    };
+    let network = NetworkMode::None;
+    let (first, ahead, after) = (run(9, network), run(2, network), run(0, network));
+    // The last line tells one namespace from another.
+    let rest = |text: &str| text.trim_end().rsplit_once('\n').unwrap().0.to_owned();
+    assert_eq!((rest(&first), rest(&first)), (rest(&ahead), rest(&after)));
+    // Another kind than the one that is ready.
+    run(9, network);
+    for following in [1, 0] {
+        assert_eq!(rest(&run(following, NetworkMode::Host)), rest(&first));
+    }
+    let mut spec = world.shell("true");
+    run(9, network);
+    spec.user = "stranger".to_owned();
+    let text = world.zygote.spawn_before(&spec, Stdio::Pipes { stdin: false }, 0).unwrap_err().to_string();
+    assert!(text.contains("find user: user `stranger`"), "{text}");
+    assert_eq!(rest(&run(0, network)), rest(&first));
 }

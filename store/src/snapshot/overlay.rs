@@ -16,8 +16,8 @@ use crate::lock::LockName;
 use crate::open::Store;
 use crate::tree::Tree;
 
-/// The kernel's own limit (`OVL_MAX_STACK`).
-const MAX_LOWERS: usize = 500;
+/// The kernel's own limit is 500 (`OVL_MAX_STACK`); who mounts may put one more below.
+const MAX_LOWERS: usize = 499;
 
 /// The upper directory of a mount becomes the next snapshot by being renamed.
 #[derive(Clone, Debug)]

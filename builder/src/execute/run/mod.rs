@@ -8,6 +8,7 @@
 //! | `cache_mount.rs` | directories that outlive builds, and who may use them at once   |
 //! | `secret.rs`      | secrets as files in memory and variables                        |
 //! | `ssh.rs`         | the user's agent behind a socket                                |
+//! | `targets.rs`     | the lowest layer: places to mount on                            |
 //! | `output.rs`      | lines of output, and the last ones for the error                |
 //!
 //! Mounts are made in the runtime's own mount namespace and what is prepared here lies in the
@@ -21,6 +22,7 @@ mod output;
 pub(crate) mod secret;
 mod spec;
 mod ssh;
+mod targets;
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +57,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) store: &'a Store,
     /// Gets the output as it comes, in whole lines as far as there are any; from two threads.
     pub(crate) log: &'a (dyn Fn(LogStream, Vec<u8>) + Sync),
+    /// So many RUNs follow.
+    pub(crate) following: usize,
 }
 
 impl fmt::Debug for Setting<'_> {
@@ -79,7 +83,9 @@ pub(crate) fn execute(
     setting: &Setting<'_>,
 ) -> Result<SnapshotId, StepError> {
     let active = setting.snapshotter.prepare(stack)?;
-    let mut spec = spec::container(id, step, spec::rootfs(&active.mount));
+    let mut rootfs = spec::rootfs(&active.mount);
+    targets::add(&mut rootfs, setting.store)?;
+    let mut spec = spec::container(id, step, rootfs);
     // Locks and throw-away directories are needed until the process has ended.
     let mounts = mounts::resolve(step, plan, setting)?;
     spec.mounts.extend(mounts.list.iter().cloned());
@@ -97,7 +103,7 @@ fn process(step: &RunStep, spec: &ContainerSpec, setting: &Setting<'_>) -> Resul
         return Err(StepError::Cancelled);
     }
     let output = Output::new(setting.log);
-    let ended = match setting.zygote.spawn(spec, Stdio::Pipes { stdin: false }) {
+    let ended = match setting.zygote.spawn_before(spec, Stdio::Pipes { stdin: false }, setting.following) {
         Ok(container) => follow(container, &output, setting.cancel).map(Ended::from),
         Err(error) => not_started(step, error, &output),
     };

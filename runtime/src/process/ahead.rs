@@ -1,0 +1,79 @@
+//! A container's process that is made before it is known which container it will be.
+//!
+//! Moving a process into v1 cgroups makes the kernel wait until no processor looks at the old ones: some ten
+//! milliseconds, more than everything else about a start takes. Where one container comes after the other, as with the
+//! RUN steps of a build, the next one's process is made while the one before runs. It has its namespaces and cgroups
+//! then, and nothing else: the specification decides about all that follows.
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use sys::clone::close_all_except;
+
+use super::{ChildStdio, Launch, leave_the_caller, report_failure, set_up};
+use crate::capabilities::CapabilitySet;
+use crate::error::StartFailure;
+use crate::spec::{
+    ContainerSpec, Limits, MachineAccess, NamespaceMode, Namespaces, NetworkMode, Seccomp,
+};
+use crate::zygote::channel::receive_frame;
+use crate::zygote::message::{Step, StepError};
+
+/// What has to be known of a container before its process is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    network: NetworkMode,
+}
+
+impl Shape {
+    /// None for containers that ask for anything special about namespaces, cgroups or devices.
+    pub(crate) fn of(spec: &ContainerSpec) -> Option<Shape> {
+        let usual = spec.namespaces == Namespaces::default()
+            && spec.machine == MachineAccess::Confined
+            && spec.seccomp == Seccomp::Default
+            && spec.capabilities == CapabilitySet::docker_default()
+            && spec.limits == Limits::default()
+            && spec.device_rules.is_empty()
+            && spec.oom_score_adj.is_none()
+            && spec.cgroup_parent.is_none();
+        usual.then_some(Shape { network: spec.network })
+    }
+
+    /// A container of this shape, for what is decided by the shape alone.
+    pub(crate) fn example(self, id: &str) -> ContainerSpec {
+        let nothing = crate::spec::Rootfs::Directory { path: "/".into(), read_only: true };
+        ContainerSpec { network: self.network, ..ContainerSpec::new(id, nothing, Vec::new()) }
+    }
+}
+
+/// The body of such a process. `launch` is that of the example, `control` brings the real one.
+pub(crate) fn run(launch: &Launch<'_>, control: &OwnedFd) -> u8 {
+    match wait(launch, control) {
+        // It was not needed.
+        Ok(None) => 0,
+        Ok(Some((spec, [stdin, stdout, stderr]))) => {
+            let stdio = ChildStdio::Descriptors([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
+            let Err(failure) = set_up(&Launch { spec: &spec, stdio, ..*launch });
+            report_failure(launch.status, &failure)
+        }
+        Err(failure) => report_failure(launch.status, &failure),
+    }
+}
+
+type Told = Option<(ContainerSpec, [OwnedFd; 3])>;
+
+fn wait(launch: &Launch<'_>, control: &OwnedFd) -> Result<Told, StepError> {
+    // It may be there for long, and is to keep nobody's pipe or socket open.
+    let keep: [BorrowedFd<'_>; 3] = [launch.status, control.as_fd(), launch.launcher];
+    close_all_except(&keep).step("close descriptors")?;
+    leave_the_caller(launch.leaf, NamespaceMode::Own)?;
+    match receive_frame::<ContainerSpec>(control).step("hear what to start")? {
+        None => Ok(None),
+        Some((spec, descriptors)) => match descriptors.try_into() {
+            Ok(descriptors) => Ok(Some((spec, descriptors))),
+            Err(_) => Err(StepError::new(
+                "connect standard streams",
+                "it needs three descriptors",
+                StartFailure::Setup,
+            )),
+        },
+    }
+}
