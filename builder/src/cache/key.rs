@@ -122,16 +122,8 @@ impl Input {
         Input { hash, node: None }
     }
 
-    /// Whether this is what was written down so.
-    pub(crate) fn is(&self, text: &str) -> bool {
-        let last = text.rsplit(' ').next().unwrap_or_default();
-        blake3::Hash::from_bytes(self.hash).to_hex()[..16] == *last
-    }
-}
-
-impl Inputs {
     /// A file, directory or link as it will be in the layer. `content` is the digest of a file's bytes.
-    pub(crate) fn node(&mut self, name: String, node: &Node, content: Option<&[u8; 32]>) {
+    pub(crate) fn of_node(node: &Node, content: Option<&[u8; 32]>) -> Input {
         let numbers =
             |kind: u8, a: u32, b: u32| [&[kind][..], &a.to_le_bytes(), &b.to_le_bytes()].concat();
         let kind = match &node.kind {
@@ -151,7 +143,27 @@ impl Inputs {
             key = key.part(name).part(value);
         }
         let key = key.part(content.map_or(&[][..], |digest| digest)).finish();
-        self.0.insert(name, Input { hash: key.0, node: Some(looks(node, content)) });
+        Input { hash: key.0, node: Some(looks(node, content)) }
+    }
+
+    /// Whether this is what was written down so.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        let last = text.rsplit(' ').next().unwrap_or_default();
+        blake3::Hash::from_bytes(self.hash).to_hex()[..16] == *last
+    }
+}
+
+impl Inputs {
+    pub(crate) fn node(&mut self, name: String, node: &Node, content: Option<&[u8; 32]>) {
+        self.0.insert(name, Input::of_node(node, content));
+    }
+
+    /// Many at once, mostly in their order.
+    pub(crate) fn add(&mut self, inputs: Vec<(String, Input)>) {
+        match self.0.is_empty() {
+            true => self.0 = inputs.into_iter().collect(),
+            false => self.0.append(&mut inputs.into_iter().collect()),
+        }
     }
 
     pub(crate) fn fact(&mut self, name: String, key: StepKey) {

@@ -50,5 +50,5 @@ pub use usage::{CacheEntry, CacheEntryKind, CacheUsage, entries, usage};
 
 pub(crate) use explain::{Asked, explain, short};
 pub use explain::{Change, MissReason};
-pub(crate) use key::{Inputs, KeyBuilder, StepKey};
+pub(crate) use key::{Input, Inputs, KeyBuilder, StepKey};
 pub(crate) use record::{Cache, Record, StepLock};

@@ -116,10 +116,10 @@ impl Cache {
         (record.schema == SCHEMA && record.key == key && whole).then_some(record)
     }
 
-    /// Whether the step ran before, even if its record is gone.
+    /// Whether the step ran before, even if its record is damaged or gone.
     pub(crate) fn has_run(&self, key: StepKey) -> bool {
         let key = key.to_string();
-        self.read(&key).is_some() || self.path(&key, "gone").exists()
+        ["json", "gone"].iter().any(|extension| self.path(&key, extension).exists())
     }
 
     /// What the layer of a record contains.

@@ -47,14 +47,15 @@ pub(crate) struct Record {
     pub(crate) xattrs: Xattrs,
 }
 
+/// What tells whether a file was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat([u64; 6]);
+pub(crate) struct Stat([u64; 6]);
 
 const NUMBERS: usize = 6;
 const FIXED: usize = NUMBERS * 8 + 8 + 32;
 
 impl Stat {
-    fn of(metadata: &Metadata) -> Stat {
+    pub(crate) fn of(metadata: &Metadata) -> Stat {
         Stat([
             metadata.dev,
             metadata.ino,
@@ -74,13 +75,8 @@ impl Stat {
 }
 
 impl Record {
-    pub(crate) fn new(
-        metadata: &Metadata,
-        read_at: i64,
-        digest: ContentDigest,
-        xattrs: Xattrs,
-    ) -> Record {
-        Record { stat: Stat::of(metadata), read_at, digest, xattrs }
+    pub(crate) fn of(stat: Stat, read_at: i64, digest: ContentDigest, xattrs: Xattrs) -> Record {
+        Record { stat, read_at, digest, xattrs }
     }
 
     /// The digest of the bytes, and when they were looked at.
@@ -111,22 +107,15 @@ impl FileIndex {
         FileIndex { path: Some(path), temp: Some(temp), directories, loaded_at: now() }
     }
 
-    /// What is known of a directory, for [`FileIndex::find`].
-    pub(crate) fn directory(&self, path: &[u8]) -> &[(Box<[u8]>, Record)] {
-        self.directories.get(path).map_or(&[], Vec::as_slice)
+    /// What is known of a directory, for [`find`]. Whoever takes it gives it back with [`FileIndex::save`]: it is there
+    /// only once.
+    pub(crate) fn take(&mut self, path: &[u8]) -> Records {
+        self.directories.remove(path).unwrap_or_default()
     }
 
-    /// The record of a file that is still what it was. `records` is passed by, so names must come in their order.
-    pub(crate) fn find<'r>(
-        &self,
-        records: &mut &'r [(Box<[u8]>, Record)],
-        name: &[u8],
-        metadata: &Metadata,
-    ) -> Option<&'r Record> {
-        let skip = records.iter().take_while(|(known, _)| **known < *name).count();
-        *records = &records[skip..];
-        let (known, record) = records.first()?;
-        (**known == *name && record.holds(metadata, self.loaded_at)).then_some(record)
+    /// In nanoseconds since 1970.
+    pub(crate) fn loaded_at(&self) -> i64 {
+        self.loaded_at
     }
 
     /// Replaces what is known of these directories and writes the index. Losing it costs time only, so failures are
@@ -140,6 +129,20 @@ impl FileIndex {
             let _ = fs::remove_file(temp);
         }
     }
+}
+
+/// The record of a file that is still what it was, in an index loaded at that time. `records` is passed by, so names must
+/// come in their order.
+pub(crate) fn find<'r>(
+    records: &mut &'r [(Box<[u8]>, Record)],
+    name: &[u8],
+    metadata: &Metadata,
+    loaded_at: i64,
+) -> Option<&'r Record> {
+    let skip = records.iter().take_while(|(known, _)| **known < *name).count();
+    *records = &records[skip..];
+    let (known, record) = records.first()?;
+    (**known == *name && record.holds(metadata, loaded_at)).then_some(record)
 }
 
 fn encode(directories: &HashMap<Vec<u8>, Records>) -> Vec<u8> {
@@ -242,7 +245,8 @@ mod tests {
     }
 
     fn found(index: &FileIndex, name: &str, metadata: &Metadata) -> Option<Record> {
-        index.find(&mut index.directory(b""), name.as_bytes(), metadata).cloned()
+        let mut records = index.directories.get(&b""[..]).map_or(&[][..], Vec::as_slice);
+        find(&mut records, name.as_bytes(), metadata, index.loaded_at).cloned()
     }
 
     fn file(dir: &std::path::Path) -> Metadata {
@@ -255,7 +259,7 @@ mod tests {
 
     fn one(metadata: &Metadata, read_at: i64) -> Record {
         let xattrs = Xattrs::from([(b"user.a".to_vec(), b"b".to_vec())]);
-        Record::new(metadata, read_at, ContentDigest::of(b"one"), xattrs)
+        Record::of(Stat::of(metadata), read_at, ContentDigest::of(b"one"), xattrs)
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use store::layer::{ContentDigest, holes};
 use sys::RootDir;
 
-use crate::execute::source::{Node, Source, SourceError, as_path, join, parent_and_name};
+use crate::execute::source::{Listed, Node, Source, SourceError, as_path, join, parent_and_name};
 use file_index::FileIndex;
 use ignore::Ignore;
 use walk::{Child, Listings};
@@ -93,9 +93,13 @@ impl Source for Context {
         Ok(listing.map(|listing| listing.names().map(<[u8]>::to_vec).collect()).unwrap_or_default())
     }
 
-    fn entries(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, SourceError> {
+    fn entries(&self, path: &[u8]) -> Result<Vec<Listed>, SourceError> {
         let listing = self.listings.directory(&self.root, path)?;
-        let entry = |child: &Arc<Child>| (child.name.to_vec(), child.node.clone());
+        let entry = |child: &Arc<Child>| Listed {
+            name: child.name.to_vec(),
+            node: child.node.clone(),
+            digest: child.content.get().copied(),
+        };
         Ok(listing.map(|listing| listing.children().map(entry).collect()).unwrap_or_default())
     }
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use store::layer::ContentDigest;
 use sys::root_dir::{FileKind, Metadata};
 use sys::{RootDir, SysError};
 
-use super::file_index::{self, FileIndex, Record, Records, Xattrs};
+use super::file_index::{self, FileIndex, Record, Records, Stat, Xattrs};
 use super::ignore::{Covered, Ignore};
 use crate::execute::source::{Node, NodeKind, SourceError, as_path, join, parent_and_name};
 
@@ -23,7 +23,7 @@ pub(super) struct Listing {
 pub(super) struct Child {
     pub(super) name: Box<[u8]>,
     pub(super) node: Node,
-    metadata: Metadata,
+    stat: Stat,
     /// Of a file, once it is known.
     pub(super) content: OnceLock<ContentDigest>,
     /// Before anything was asked about it, in nanoseconds since 1970: what changes later shows in its times, unless it
@@ -58,15 +58,15 @@ impl Listing {
 #[derive(Debug)]
 pub(super) struct Listings {
     ignore: Ignore,
-    /// What earlier builds knew.
-    index: RwLock<FileIndex>,
+    /// What earlier builds knew of directories that were not looked at yet.
+    index: Mutex<FileIndex>,
     /// `None`: not a directory, or not there, or ignored.
     known: Mutex<HashMap<Vec<u8>, Option<Arc<Listing>>>>,
 }
 
 impl Listings {
     pub(super) fn new(ignore: Ignore, index: FileIndex) -> Listings {
-        Listings { ignore, index: RwLock::new(index), known: Mutex::default() }
+        Listings { ignore, index: Mutex::new(index), known: Mutex::default() }
     }
 
     /// Writes down what is known of the files of the directories looked at.
@@ -76,7 +76,7 @@ impl Listings {
             let records: Records = listing.as_ref()?.children().filter_map(|c| record(c)).collect();
             Some((path.clone(), records))
         });
-        self.index.write().unwrap_or_else(PoisonError::into_inner).save(listed);
+        self.index.lock().unwrap_or_else(PoisonError::into_inner).save(listed);
     }
 
     /// What is in the directory `path`, taken literally; none if it is not a visible directory.
@@ -116,8 +116,11 @@ impl Listings {
         let entries = dir.read_dir("").map_err(failed(path))?;
         let now = file_index::now();
         let mut children = Vec::with_capacity(entries.len());
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        let mut records = index.directory(path);
+        let (taken, loaded_at) = {
+            let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            (index.take(path), index.loaded_at())
+        };
+        let mut records = &taken[..];
         let mut deeper = Vec::new();
         for entry in entries {
             let name = entry.name.as_bytes();
@@ -127,7 +130,8 @@ impl Listings {
             if verdict.excluded && (!is_dir || self.ignore.can_skip(&child)) {
                 continue;
             }
-            let mut known = |metadata: &Metadata| index.find(&mut records, name, metadata);
+            let mut known =
+                |metadata: &Metadata| file_index::find(&mut records, name, metadata, loaded_at);
             let looked = look(&dir, Path::new(&entry.name), &mut known);
             let Some(found) = looked.map_err(failed(&child))? else { continue };
             if verdict.excluded && !found.node.is_dir() {
@@ -139,7 +143,7 @@ impl Listings {
             let (name, covered) = (name.into(), verdict.covered);
             children.push(Arc::new(found.child(name, covered, now)));
         }
-        drop(index);
+        drop(taken);
         // They are there only if something in them was taken back.
         for (number, path) in deeper.into_iter().rev() {
             let inside = self.list(root, &path, &children[number].covered)?;
@@ -159,17 +163,17 @@ impl Listings {
 
 struct Found {
     node: Node,
-    metadata: Metadata,
+    stat: Stat,
     /// What the index knows: the digest, and when it was found out.
     known: Option<(ContentDigest, i64)>,
 }
 
 impl Found {
     fn child(self, name: Box<[u8]>, covered: Covered, now: i64) -> Child {
-        let Found { node, metadata, known } = self;
+        let Found { node, stat, known } = self;
         let looked_at = known.map_or(now, |(_, at)| at);
         let content = known.map_or_else(OnceLock::new, |(digest, _)| OnceLock::from(digest));
-        Child { name, node, metadata, content, looked_at, covered }
+        Child { name, node, stat, content, looked_at, covered }
     }
 }
 
@@ -213,7 +217,7 @@ fn look<'r>(
         xattrs,
         link_group: None,
     };
-    Ok(Some(Found { node, metadata, known: record.map(Record::content) }))
+    Ok(Some(Found { node, stat: Stat::of(&metadata), known: record.map(Record::content) }))
 }
 
 fn attributes(dir: &RootDir, name: &Path) -> sys::Result<Xattrs> {
@@ -225,7 +229,7 @@ fn attributes(dir: &RootDir, name: &Path) -> sys::Result<Xattrs> {
 
 fn record(child: &Child) -> Option<(Box<[u8]>, Record)> {
     let digest = *child.content.get()?;
-    let record = Record::new(&child.metadata, child.looked_at, digest, child.node.xattrs.clone());
+    let record = Record::of(child.stat, child.looked_at, digest, child.node.xattrs.clone());
     Some((child.name.clone(), record))
 }
 

@@ -230,7 +230,9 @@ impl<'a> Files<'a> {
     fn close(self) -> sys::Result<()> {
         let is_host = |mount: &Mount| matches!(mount.source, MountSource::Path { .. });
         match self.tmpfs {
-            Some(_) if self.launch.spec.mounts.iter().any(is_host) => detach(&self.launch.mountpoint("files")),
+            Some(_) if self.launch.spec.mounts.iter().any(is_host) => {
+                detach(&self.launch.mountpoint("files"))
+            }
             _ => Ok(()),
         }
     }

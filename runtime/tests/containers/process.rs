@@ -229,7 +229,8 @@ fn limits(world: &World) {
 
 /// Processes that wait to become containers are like any other: in groups of their own, with nobody's streams.
 fn made_ahead(world: &World) {
-    let script = "cat /proc/self/cgroup; ls -l /proc/self/fd | wc -l; readlink /proc/self/ns/cgroup";
+    let script =
+        "cat /proc/self/cgroup; ls -l /proc/self/fd | wc -l; readlink /proc/self/ns/cgroup";
     let run = |following: usize, network: NetworkMode| {
         let spec = ContainerSpec { network, ..world.shell(script) };
         let started = world.zygote.spawn_before(&spec, Stdio::Pipes { stdin: false }, following);
@@ -252,7 +253,8 @@ fn made_ahead(world: &World) {
     let mut spec = world.shell("true");
     run(9, network);
     spec.user = "stranger".to_owned();
-    let text = world.zygote.spawn_before(&spec, Stdio::Pipes { stdin: false }, 0).unwrap_err().to_string();
+    let text =
+        world.zygote.spawn_before(&spec, Stdio::Pipes { stdin: false }, 0).unwrap_err().to_string();
     assert!(text.contains("find user: user `stranger`"), "{text}");
     assert_eq!(rest(&run(0, network)), rest(&first));
 }

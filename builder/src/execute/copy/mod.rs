@@ -4,6 +4,7 @@ mod place;
 mod quirks;
 mod unpack;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,12 +13,12 @@ use store::tree::Tree;
 use sys::RootDir;
 
 use super::source::{
-    CheckedOut, DownloadedFile, InlineFile, Node, NodeKind, Selection, Source, SourceError, Wanted,
-    as_path, clean, parent_and_name, select,
+    CheckedOut, DownloadedFile, InlineFile, Node, NodeKind, Selected, Selection, Source,
+    SourceError, Wanted, as_path, clean, parent_and_name, select,
 };
 use super::target::{Ownership, Placed, Target};
 use super::{NewLayer, StepError, layer, owners};
-use crate::cache::{Inputs, KeyBuilder};
+use crate::cache::{Input, Inputs, KeyBuilder};
 use crate::cancel::Cancel;
 use crate::chmod::Chmod;
 use crate::context::ignore::Ignore;
@@ -52,6 +53,9 @@ impl Setting<'_> {
         if self.cancel.is_cancelled() { Err(StepError::Cancelled) } else { Ok(()) }
     }
 }
+
+/// So many files are worth a thread.
+const MANY: usize = 2048;
 
 /// A source, and what of it is copied.
 type Found = (Arc<dyn Source>, Vec<Selection>);
@@ -125,10 +129,12 @@ pub(crate) fn prepare(
     Ok(prepared)
 }
 
+/// The files whose digests are still to be found out.
 fn files(selections: &[Selection]) -> impl Iterator<Item = &[u8]> {
     selections.iter().flat_map(|selection| {
         let own = (!selection.node.is_dir()).then_some(selection.path.as_slice());
-        own.into_iter().chain(selection.inside.iter().map(|selected| selected.path.as_slice()))
+        let unknown = selection.inside.iter().filter(|selected| selected.digest.is_none());
+        own.into_iter().chain(unknown.map(|selected| selected.path.as_slice()))
     })
 }
 
@@ -243,7 +249,10 @@ struct Overrides<'a> {
 }
 
 impl Overrides<'_> {
-    fn apply(&self, node: &Node) -> Node {
+    fn apply<'n>(&self, node: &'n Node) -> Cow<'n, Node> {
+        if !self.owner && self.chmod.is_none() {
+            return Cow::Borrowed(node);
+        }
         let mut node = node.clone();
         if self.owner {
             (node.uid, node.gid) = (0, 0);
@@ -253,7 +262,7 @@ impl Overrides<'_> {
         if let Some(chmod) = self.chmod.filter(|_| !kept) {
             node.mode = chmod.apply(node.mode, node.is_dir());
         }
-        node
+        Cow::Owned(node)
     }
 }
 
@@ -280,13 +289,39 @@ fn add_inputs(
         let named = KeyBuilder::new("name").part(&selection.name).finish();
         inputs.fact(format!("{prefix}name of {}", show(&selection.path)), named);
     }
-    for selected in &selection.inside {
+    let one = |selected: &Selected| {
         setting.check()?;
-        let content = content_digest(source, &selected.path, &selected.node)?;
-        let node = overrides.apply(&selected.node);
-        inputs.node(format!("{prefix}{}", show(&selected.path)), &node, content.as_ref());
+        let content = match selected.digest {
+            Some(digest) => Some(*digest.as_bytes()),
+            None => content_digest(source, &selected.path, &selected.node)?,
+        };
+        let name = format!("{prefix}{}", show(&selected.path));
+        Ok((name, Input::of_node(&overrides.apply(&selected.node), content.as_ref())))
+    };
+    for part in in_parts(&selection.inside, &one) {
+        inputs.add(part?);
     }
     Ok(())
+}
+
+type Named = Result<Vec<(String, Input)>, StepError>;
+
+/// Does the same to all of them, on all processors if there are many.
+fn in_parts(
+    all: &[Selected],
+    one: &(dyn Fn(&Selected) -> Result<(String, Input), StepError> + Sync),
+) -> Vec<Named> {
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
+    if processors == 1 || all.len() < MANY {
+        return vec![all.iter().map(one).collect()];
+    }
+    std::thread::scope(|scope| {
+        let parts = all.chunks(all.len().div_ceil(processors));
+        let threads = parts.map(|part| scope.spawn(move || part.iter().map(one).collect()));
+        let threads: Vec<_> = threads.collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 fn content_digest(

@@ -32,8 +32,8 @@ pub(super) fn place(
     }
     target.make_dirs(&dest)?;
     for selected in &selection.inside {
-        let Selected { relative, path, node } = selected;
-        let dest = join(&dest, relative);
+        let Selected { path, node, .. } = selected;
+        let dest = join(&dest, selection.relative(selected));
         if parents && node.is_dir() && target.pass_through(&dest, node.mode, node.mtime) {
             continue;
         }

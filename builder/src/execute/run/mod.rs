@@ -103,10 +103,11 @@ fn process(step: &RunStep, spec: &ContainerSpec, setting: &Setting<'_>) -> Resul
         return Err(StepError::Cancelled);
     }
     let output = Output::new(setting.log);
-    let ended = match setting.zygote.spawn_before(spec, Stdio::Pipes { stdin: false }, setting.following) {
-        Ok(container) => follow(container, &output, setting.cancel).map(Ended::from),
-        Err(error) => not_started(step, error, &output),
-    };
+    let ended =
+        match setting.zygote.spawn_before(spec, Stdio::Pipes { stdin: false }, setting.following) {
+            Ok(container) => follow(container, &output, setting.cancel).map(Ended::from),
+            Err(error) => not_started(step, error, &output),
+        };
     if setting.cancel.is_cancelled() {
         return Err(StepError::Cancelled);
     }

@@ -30,11 +30,11 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     /// The names in the directory `path`, sorted by bytes.
     fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError>;
     /// The names in the directory `path` with what they name.
-    fn entries(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, Node)>, SourceError> {
+    fn entries(&self, path: &[u8]) -> Result<Vec<Listed>, SourceError> {
         let mut entries = Vec::new();
         for name in self.names(path)? {
             if let Some(node) = self.lookup(&join(path, &name))? {
-                entries.push((name, node));
+                entries.push(Listed { name, node, digest: None });
             }
         }
         Ok(entries)
@@ -50,6 +50,15 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     fn prepare_tree(&self, _path: &[u8]) {}
     /// Told of the files whose digests will be asked for, where several at a time are faster.
     fn prepare_digests(&self, _paths: &mut dyn Iterator<Item = &[u8]>) {}
+}
+
+/// What is in a directory of a [`Source`].
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) name: Vec<u8>,
+    pub(crate) node: Node,
+    /// Of a file's bytes, if it is known without reading them.
+    pub(crate) digest: Option<ContentDigest>,
 }
 
 /// A file, directory or other object of a [`Source`].

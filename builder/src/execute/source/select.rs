@@ -3,8 +3,12 @@
 use crate::context::ignore::{Covered, Ignore};
 use crate::glob::{Glob, PathPattern, split_wildcards};
 
+use store::layer::ContentDigest;
+
 use super::resolve::TooManyLinks;
-use super::{Link, Node, NodeKind, Source, SourceError, clean, join, parent_and_name, resolve};
+use super::{
+    Link, Listed, Node, NodeKind, Source, SourceError, clean, join, parent_and_name, resolve,
+};
 
 /// What one source of COPY asks for.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +36,23 @@ pub(crate) struct Selection {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Selected {
-    /// Relative to the selection.
-    pub(crate) relative: Vec<u8>,
     /// In the source.
     pub(crate) path: Vec<u8>,
     pub(crate) node: Node,
+    /// Of a file's bytes, where the source knew it at once.
+    pub(crate) digest: Option<ContentDigest>,
+}
+
+impl Selection {
+    /// The path of something inside, from the selection on.
+    pub(crate) fn relative<'s>(&self, selected: &'s Selected) -> &'s [u8] {
+        below(&self.path, &selected.path)
+    }
+}
+
+/// What comes after `root` and its slash.
+fn below<'p>(root: &[u8], path: &'p [u8]) -> &'p [u8] {
+    if root.is_empty() { path } else { path.get(root.len() + 1..).unwrap_or_default() }
 }
 
 impl From<TooManyLinks> for SourceError {
@@ -152,7 +168,7 @@ fn selection(
             source.prepare_tree(&path);
         }
         let walk = Walk { source, root: &path, include, excludes };
-        walk.directory(b"", &Covered::default(), include.is_none(), &mut inside)?;
+        walk.directory(&path, &Covered::default(), include.is_none(), &mut inside)?;
     }
     Ok(Selection { name: parent_and_name(&asked).1.to_vec(), path, node, inside })
 }
@@ -168,31 +184,31 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn directory(
         &self,
-        relative: &[u8],
+        path: &[u8],
         covered: &Covered,
         included: bool,
         into: &mut Vec<Selected>,
     ) -> Result<(), SourceError> {
-        for (name, node) in self.source.entries(&join(self.root, relative))? {
-            let relative = join(relative, &name);
-            let path = join(self.root, &relative);
-            let included = included || self.include.is_some_and(|p| p.matches(&relative));
-            let verdict = self.excludes.enter(&relative, covered);
+        for Listed { name, node, digest } in self.source.entries(path)? {
+            let path = join(path, &name);
+            let relative = below(self.root, &path);
+            let included = included || self.include.is_some_and(|p| p.matches(relative));
+            let verdict = self.excludes.enter(relative, covered);
             let wanted = included && !verdict.excluded;
             let is_dir = node.is_dir();
             if !is_dir {
                 if wanted {
-                    into.push(Selected { relative, path, node });
+                    into.push(Selected { path, node, digest });
                 }
                 continue;
             }
-            if verdict.excluded && self.excludes.can_skip(&relative) {
+            if verdict.excluded && self.excludes.can_skip(relative) {
                 continue;
             }
             // A directory that is not wanted itself comes along as the parent of something.
             let before = into.len();
-            into.push(Selected { relative: relative.clone(), path, node });
-            self.directory(&relative, &verdict.covered, included, into)?;
+            into.push(Selected { path: path.clone(), node, digest: None });
+            self.directory(&path, &verdict.covered, included, into)?;
             if !wanted && into.len() == before + 1 {
                 into.pop();
             }

@@ -60,7 +60,11 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
         outcome.explanation.iter().for_each(|line| report::print(line));
     }
     drop(store);
-    space::keep_within(cap, environment);
+    // What made nothing left the cache as large as it was.
+    let grew = built.as_ref().map_or(true, |built| built.cached < built.steps);
+    if grew || !request.outputs.is_empty() || cap != space::Cap::Default {
+        space::keep_within(cap, environment);
+    }
     match built {
         Ok(built) => {
             result::write_files(args, &built)?;
