@@ -1,4 +1,5 @@
 """`bench/run build`: times of builds beside other builders, and whether all of them made the same."""
+import contextlib
 import hashlib
 import json
 import os
@@ -68,31 +69,38 @@ def measure(workload, tools, options, contexts):
                 tool.forget()
             # What was written before is on the disk, so that nobody pays for somebody else's.
             os.sync()
-            figures[tool.name].append(timed(tool, tool.build(context, workload, output), archive))
+            figures[tool.name].append(timed(tool, tool.build(context, workload, output), archive, workload.builds))
             if number == 0 and not options.no_check and not workload.slow:
                 check(workload, tool, archive, output)
     report(workload, tools, figures, archive)
 
 
-def timed(tool, commands, archive):
+def timed(tool, commands, archive, builds=1):
     """Seconds, CPU seconds, MiB of the largest process, bytes of the archive."""
     if os.path.exists(archive):
         os.remove(archive)
     before = server_cpu(tool.server)
     start, cpu, memory = time.monotonic(), 0, 0
     for command in commands:
-        with tempfile.TemporaryFile() as log:
-            process = subprocess.Popen(command, env=tool.environment(), stdout=log, stderr=log)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            cpu += usage.ru_utime + usage.ru_stime
-            memory = max(memory, usage.ru_maxrss / 1024)
-            if process.returncode:
-                log.seek(0)
-                sys.exit(f"error: {' '.join(command)}: exit {process.returncode}\n{log.read().decode(errors='replace')}")
+        with contextlib.ExitStack() as logs:
+            running = [start_one(tool, command, logs) for _ in range(builds)]
+            for process, log in running:
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                cpu += usage.ru_utime + usage.ru_stime
+                memory = max(memory, usage.ru_maxrss / 1024)
+                if process.returncode:
+                    log.seek(0)
+                    sys.exit(f"error: {' '.join(command)}: exit {process.returncode}\n"
+                             f"{log.read().decode(errors='replace')}")
     seconds = time.monotonic() - start
     size = os.path.getsize(archive) if os.path.exists(archive) else 0
     return seconds, cpu + server_cpu(tool.server) - before, memory, size
+
+
+def start_one(tool, command, logs):
+    log = logs.enter_context(tempfile.TemporaryFile())
+    return subprocess.Popen(command, env=tool.environment(), stdout=log, stderr=log), log
 
 
 def server_cpu(server):

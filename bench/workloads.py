@@ -17,11 +17,13 @@ class Workload:
     `archive`."""
 
     def __init__(self, name, description, goal, prepare, before="no-cache", change=None, output="tag", network="none",
-                 slow=False, without=()):
+                 slow=False, without=(), builds=1):
         self.name, self.description, self.goal, self.prepare = name, description, goal, prepare
         self.before, self.change, self.output, self.network = before, change, output, network
         # For the largest rows one round is enough, and some tools take hours.
         self.slow, self.without = slow, without
+        # So many of the same at the same time.
+        self.builds = builds
 
 
 def dockerfile(context, lines):
@@ -104,6 +106,11 @@ def removed(context, number):
     os.remove(os.path.join(context, "d3", f"f{701 + number}.txt"))
 
 
+def at_once(context):
+    hello(context)
+    dockerfile(context, ["FROM busybox", "COPY data /data", *(f"RUN sleep 0.5; echo {i} > /f{i}" for i in range(4))])
+
+
 def run_writes(context):
     loop = f"i=0; while [ $i -lt {int(50_000 * SCALE)} ]; do echo $i > $d/$i; i=$((i+1)); done"
     dockerfile(context, ["FROM busybox", f"RUN d=/many; mkdir $d; {loop}"])
@@ -166,6 +173,8 @@ WORKLOADS = [
     Workload("hello-cached", "the same, from the cache", "8x", hello, "cached"),
     Workload("runs", "30 RUN steps on busybox", "12x", runs(30), network="host"),
     Workload("parallel", "four stages of `sleep 2`, joined", "2.05 s", sleeps, network="host"),
+    Workload("at-once", "eight builds at once of one Dockerfile with 2 s of RUN", "2.2 s: each step made once", at_once, "cold",
+             network="host", builds=8),
     Workload("tree", f"{TREE}, nothing known", "2x reading and hashing it", tree, "cold"),
     Workload("tree-archive", "the same, to an archive", "8x", tree, "cold", output="archive"),
     Workload("tree-cached", "the same, all cached", "80 ms, 10x", tree, "cached"),

@@ -169,7 +169,14 @@ impl World {
         let root = self.sandbox.root();
         let mut left = Vec::new();
         files_below(&root, &mut left);
-        let own = ["schema.json", "images/oci-layout", "images/index.json"];
+        // What each RUN is mounted on is as much a part of a store as its layout.
+        let own = [
+            "schema.json",
+            "images/oci-layout",
+            "images/index.json",
+            "snapshots/targets/etc/hosts",
+            "snapshots/targets/etc/resolv.conf",
+        ];
         let relative = |path: &PathBuf| path.strip_prefix(&root).unwrap().display().to_string();
         let left = left.iter().map(relative);
         left.filter(|path| !own.contains(&path.as_str()) && !path.contains("lock")).collect()

@@ -304,15 +304,17 @@ fn add_inputs(
     Ok(())
 }
 
-type Named = Result<Vec<(String, Input)>, StepError>;
+type Named = (String, Input);
 
 /// Does the same to all of them, on all processors if there are many.
 fn in_parts(
     all: &[Selected],
-    one: &(dyn Fn(&Selected) -> Result<(String, Input), StepError> + Sync),
-) -> Vec<Named> {
-    let processors = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
-    if processors == 1 || all.len() < MANY {
+    one: &(dyn Fn(&Selected) -> Result<Named, StepError> + Sync),
+) -> Vec<Result<Vec<Named>, StepError>> {
+    // Asking for the number of processors reads a dozen files.
+    let processors = || std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
+    let processors = if all.len() < MANY { 1 } else { processors() };
+    if processors == 1 {
         return vec![all.iter().map(one).collect()];
     }
     std::thread::scope(|scope| {
