@@ -186,3 +186,17 @@ fn templates_env_files_and_short_forms_never_panic() {
         }
     }
 }
+
+#[test]
+fn long_keys_and_keys_of_several_lines_have_lines_of_their_own() {
+    let long = "k".repeat(129);
+    let inner = Data::Map(vec![("a".to_owned(), Data::Int(1)), ("b".to_owned(), Data::Null)]);
+    let list = Data::List(vec![Data::Int(1), Data::Int(2)]);
+    let fields = [(long.clone(), inner), ("k".repeat(128), list), ("m\nn".to_owned(), Data::Null)];
+    let text = yaml(&Data::Record(fields.into()));
+    let expected = format!(
+        "? {long}\n: a: 1\n  b: null\n{}:\n  - 1\n  - 2\n? |-\n  m\n  n\n: null\n",
+        "k".repeat(128)
+    );
+    assert_eq!(text, expected);
+}

@@ -5,6 +5,9 @@ use super::data::natural;
 use super::json::widened;
 use crate::yaml::{float_text, looks_like_string};
 
+/// Bytes of a key that is written as `key: value`; longer ones have lines of their own.
+const LONGEST_SIMPLE_KEY: usize = 128;
+
 /// The document, with a newline at its end.
 pub fn text(data: &Data) -> String {
     let mut out = String::new();
@@ -51,9 +54,18 @@ fn block_map(out: &mut String, data: &Data, level: usize, mut inline: bool) {
             indent(out, level);
         }
         inline = false;
-        simple_key(out, key);
-        out.push(':');
-        value(out, field, level + 1, false);
+        if key.len() <= LONGEST_SIMPLE_KEY && !key.contains(is_break) {
+            simple_key(out, key);
+            out.push(':');
+            value(out, field, level + 1, false);
+        } else {
+            out.push_str("? ");
+            string(out, key, level + 1);
+            out.push('\n');
+            indent(out, level);
+            out.push(':');
+            value(out, field, level + 1, true);
+        }
     }
 }
 
