@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn other_filters_are_refused_by_name() {
         for (text, says) in [
-            ("dangling=true", "the filters are `until`, `label` and `label!`"),
+            ("dangling=true", "the filters are `until`, `unused-for`, `label` and `label!`"),
             ("until=soon", "no time and no duration"),
             ("label", "not of the form name=value"),
         ] {
