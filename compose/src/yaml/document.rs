@@ -31,7 +31,7 @@ pub fn parse(text: &str, file: FileId) -> Result<Vec<Document>, (YamlError, Span
     }
     let mut builder = Builder {
         events: Parser::new_from_str(text),
-        text,
+        end: end_of(text),
         file,
         anchors: HashMap::new(),
         budget: Budget::default(),
@@ -51,7 +51,8 @@ pub fn parse(text: &str, file: FileId) -> Result<Vec<Document>, (YamlError, Span
 
 struct Builder<'input> {
     events: Parser<'input, saphyr_parser::StrInput<'input>>,
-    text: &'input str,
+    /// The last character.
+    end: Position,
     file: FileId,
     anchors: HashMap<usize, Anchor>,
     budget: Budget,
@@ -93,19 +94,22 @@ impl<'input> Builder<'input> {
     fn syntax(&self, error: &ScanError) -> Failure {
         let mark = *error.marker();
         let mut span = self.span(&mark, &mark);
-        let last = self.text.split('\n').count() as u32;
-        if span.start.line > last {
-            // The parser counts one more line where the text ends without a newline.
-            let column = self.text.rsplit('\n').next().unwrap_or_default().chars().count() as u32;
-            span.start = Position { line: last, column: column.max(1) };
-            span.end = span.start;
-        }
         span.end.column += 1;
         (YamlError::Syntax { info: error.info().to_owned() }, span)
     }
 
     fn span(&self, start: &saphyr_parser::Marker, end: &saphyr_parser::Marker) -> Span {
-        Span { file: self.file, start: position(start), end: position(end) }
+        Span { file: self.file, start: self.position(start), end: self.position(end) }
+    }
+
+    /// The parser counts one more line where the text ends without a newline, and takes a carriage return for one.
+    fn position(&self, mark: &saphyr_parser::Marker) -> Position {
+        let line = mark.line() as u32;
+        if line > self.end.line {
+            self.end
+        } else {
+            Position { line, column: mark.col() as u32 + 1 }
+        }
     }
 
     fn document(&mut self, explicit: bool) -> Result<Option<Document>, Failure> {
@@ -339,8 +343,9 @@ fn is_empty(event: &Event<'_>) -> bool {
     matches!(event, Event::Scalar(text, ScalarStyle::Plain, 0, None) if text.is_empty())
 }
 
-fn position(mark: &saphyr_parser::Marker) -> Position {
-    Position { line: mark.line() as u32, column: mark.col() as u32 + 1 }
+fn end_of(text: &str) -> Position {
+    let column = text.rsplit('\n').next().unwrap_or_default().chars().count() as u32;
+    Position { line: text.split('\n').count() as u32, column: column.max(1) }
 }
 
 /// A block scalar ends where the next line starts; what is marked is its header.
