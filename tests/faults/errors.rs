@@ -192,6 +192,10 @@ fn untold(failed: &Traced, errno: Errno, call: &str) -> Option<String> {
         _ => errno.desc().to_lowercase(),
     };
     let told = match failed.status {
+        // A marker that cannot be a link is a file of its own.
+        Some(0) if call.starts_with("link") && call.contains("/unsynced/") => {
+            failed.calls.iter().any(|later| later.starts_with("openat") && same_path(later, call))
+        }
         Some(0) => !ESSENTIAL.iter().any(|name| call.starts_with(name)),
         // The C library and the kernel's documentation name some differently.
         Some(1 | 125) if errno == Errno::EIO => {
@@ -206,6 +210,10 @@ fn untold(failed: &Traced, errno: Errno, call: &str) -> Option<String> {
     };
     let panicked = failed.stderr.contains("panicked");
     (!told || panicked).then(|| format!("{failed:?}").replace("\\n", "\n"))
+}
+
+fn same_path(one: &str, other: &str) -> bool {
+    one.split_once(' ').map(|(_, path)| path) == other.split_once(' ').map(|(_, path)| path)
 }
 
 /// What a failed command has not taken away, although only one call failed and that was not the taking away.

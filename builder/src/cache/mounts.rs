@@ -77,18 +77,23 @@ pub(crate) struct About {
 const ABOUT: &str = "about.json";
 
 impl About {
-    /// Losing it costs a name in a list.
-    pub(crate) fn write(&self, store: &Store, parent: &Path) {
+    pub(crate) fn write(
+        &self,
+        store: &Store,
+        parent: &Path,
+    ) -> std::result::Result<(), StoreError> {
         let path = parent.join(ABOUT);
         if path.exists() {
-            return;
+            return Ok(());
         }
-        let written = store.temp_path().map_err(drop).and_then(|temp| {
-            let bytes = serde_json::to_vec(self).map_err(drop)?;
-            let written = fs::write(&temp, bytes).and_then(|()| fs::rename(&temp, &path));
-            written.map_err(|_| drop(fs::remove_file(&temp)))
-        });
-        let _unnamed = written;
+        let temp = store.temp_path()?;
+        let bytes = serde_json::json!(self).to_string();
+        let written = fs::write(&temp, bytes).and_then(|()| fs::rename(&temp, &path));
+        written.map_err(|error| {
+            // What cannot be removed goes when the store is next opened.
+            let _ = fs::remove_file(&temp);
+            failed("write", &path)(error)
+        })
     }
 
     fn read(parent: &Path) -> Option<About> {
@@ -222,7 +227,7 @@ pub fn import_mount(
     fs::rename(&temp, &mount.path).map_err(failed("create", &mount.path))?;
     locked.set_modified(SystemTime::now()).map_err(failed("touch", &mount.lock_path()))?;
     if is_new {
-        About { id: name.to_owned() }.write(store, mount.path.parent().unwrap_or(&mount.path));
+        About { id: name.to_owned() }.write(store, mount.path.parent().unwrap_or(&mount.path))?;
     }
     drop(locked);
     if let Some(old) = old {

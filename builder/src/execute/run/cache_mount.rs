@@ -67,7 +67,7 @@ pub(crate) fn open_all<'a>(
             make(&dir.path, first, store, |path| seed(first, path))?;
         }
         // Now that there is a directory, nobody takes the name away.
-        About { id: first.id.clone() }.write(store, &parent);
+        About { id: first.id.clone() }.write(store, &parent)?;
         opened.extend(numbers.into_iter().map(|number| (number, dir.clone())));
     }
     Ok(opened)
