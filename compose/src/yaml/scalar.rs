@@ -121,7 +121,9 @@ fn float(text: &str) -> Option<f64> {
         let text = text.strip_prefix(['-', '+']).unwrap_or(text);
         !text.is_empty() && digits(text)
     });
-    if good_mantissa && good_exponent { text.parse().ok() } else { None }
+    let value = if good_mantissa && good_exponent { text.parse().ok() } else { None };
+    // What is too large for a number is text, as with yaml.v3.
+    value.filter(|value: &f64| value.is_finite())
 }
 
 /// Dates and times in the four layouts yaml.v3 knows.
@@ -281,6 +283,7 @@ mod tests {
             ("017", Value::Int(15)),
             ("0o17", Value::Int(15)),
             ("08", Value::Float(8.0)),
+            ("4e34444", Value::String("4e34444".to_owned())),
             ("0x1f", Value::Int(31)),
             ("0b11", Value::Int(3)),
             ("-0b11", Value::Int(-3)),
