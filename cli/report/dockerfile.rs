@@ -1,5 +1,6 @@
 //! Reports about places in a Dockerfile.
 
+use builder::fetch::url;
 use parser::{ParseError, ParseErrors, Source, Span};
 
 use super::{Excerpt, Report, print};
@@ -26,19 +27,14 @@ pub fn excerpt(source: &Source, span: Span) -> Excerpt {
 
 /// Users and passwords of addresses as so many `x`: logs are read by others than the file. The user of ssh is no secret.
 fn hidden(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        let ends = |c: char| c.is_whitespace() || "/?#\"'`<>".contains(c);
-        let authority = after.split(ends).next().unwrap_or_default();
-        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
-        let secret = !before.ends_with("ssh") || user.contains(':');
-        shown.push_str(before);
-        shown.push_str("://");
-        shown.push_str(&if secret { "x".repeat(user.len()) } else { user.to_owned() });
-        rest = &after[user.len()..];
+    let mut shown = text.to_owned();
+    for user in url::users(text) {
+        let of_ssh = text[..user.start].ends_with("ssh://") && !text[user.clone()].contains(':');
+        if !of_ssh {
+            shown.replace_range(user.clone(), &"x".repeat(user.len()));
+        }
     }
-    shown + rest
+    shown
 }
 
 /// Shows the errors of the file, then how many there are.
@@ -84,6 +80,7 @@ mod tests {
             ("ADD https://u:pass@h/x.git http://t@h /", "ADD https://xxxxxx@h/x.git http://x@h /"),
             ("ADD ssh://git@h/x ssh://g:p@h/x /", "ADD ssh://git@h/x ssh://xxx@h/x /"),
             ("ADD [\"http://u:é@h\", \"/\"]", "ADD [\"http://xxxx@h\", \"/\"]"),
+            ("ADD https://u:it's<so>@h/ /x", "ADD https://xxxxxxxxxxx@h/ /x"),
             ("ADD http://h/a@b /a@b://", "ADD http://h/a@b /a@b://"),
         ] {
             let source = Source::new("Dockerfile", format!("FROM scratch\n{line}\n"));

@@ -140,7 +140,7 @@ fn a_tag_is_the_commit_that_it_leads_to_whatever_a_server_says() {
         sandbox.build(&text, &["-o", "out"])
     };
     std::fs::write(&refs, told.replace(&peeled, &lie)).unwrap();
-    let mismatch = format!("expected checksum to match {good}, got {evil}");
+    let mismatch = format!("says that the tag is commit {good}, but it leads to {evil}");
     add(&good).exits(1).says(&mismatch);
     assert!(!sandbox.path("out").exists());
     let context = ["build", "-f-", "-o", "out", &format!("{url}#v1")];

@@ -1,7 +1,9 @@
 //! What is done to a container from several sides at once.
 
+use std::fs::File;
 use std::io::Read as _;
 use std::process::Stdio;
+use std::time::Duration;
 
 use super::place::Place;
 
@@ -100,5 +102,31 @@ fn a_program_in_the_background_does_not_hold_up_exec() {
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("started\n", "error\n"));
     place.rbuild("exec box test -e /late").exits(1);
     place.rbuild("rm -f box").success();
+    place.assert_nothing_left();
+}
+
+/// A shim is there a moment longer than its container; one that stays has begun anew.
+#[test]
+fn a_shim_that_is_about_to_go_is_waited_for() {
+    let Some(place) = Place::new() else { return };
+    let locked = |name: &str| {
+        place.shell(&format!("run --name {name}"), "true").success();
+        let directory = place.sandbox.path("state/containers").join(place.look(name, "{{.Id}}"));
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = File::create(directory.join("lock")).unwrap();
+        file.lock().unwrap();
+        file
+    };
+    let shim = locked("goes");
+    let goes = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        drop(shim);
+    });
+    place.rbuild("rm goes").success();
+    goes.join().unwrap();
+    let shim = locked("stays");
+    place.rbuild("rm stays").exits(1).says("is being started or ended");
+    drop(shim);
+    place.rbuild("rm stays").success();
     place.assert_nothing_left();
 }

@@ -1,5 +1,7 @@
 //! What a source written as text is, and the parts of a URL that matter here.
 
+use std::ops::Range;
+
 /// A file, or an archive, on a server; whether it is a repository is asked first ([`super::GitRef::parse`]).
 pub fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
@@ -8,24 +10,28 @@ pub fn is_url(source: &str) -> bool {
 /// Without users and passwords, in as many URLs as the text has.
 pub fn redacted(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        let authority =
-            after.split(['/', '?', '#', '"', ' ', '\t', '\n']).next().unwrap_or_default();
-        shown.push_str(before);
-        shown.push_str("://");
-        let host = match authority.rsplit_once('@') {
-            Some((_, host)) => {
-                shown.push_str("xxxxx@");
-                host
-            }
-            None => authority,
-        };
-        shown.push_str(host);
-        rest = &after[authority.len()..];
+    let mut end = 0;
+    for user in users(text) {
+        shown.push_str(&text[end..user.start]);
+        shown.push_str("xxxxx");
+        end = user.end;
     }
-    shown.push_str(rest);
-    shown
+    shown + &text[end..]
+}
+
+/// Where the URLs of a text say who asks, and with which password.
+pub fn users(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, mark) in text.match_indices("://") {
+        let start = at + mark.len();
+        // A password may have nearly any sign; a quotation mark ends a JSON string.
+        let ends = |c: char| c.is_whitespace() || "/?#\"".contains(c);
+        let authority = text[start..].split(ends).next().unwrap_or_default();
+        if let Some((user, _)) = authority.rsplit_once('@') {
+            found.push(start..start + user.len());
+        }
+    }
+    found
 }
 
 /// The host, without port.

@@ -87,8 +87,9 @@ impl Checkout<'_> {
     ) -> Result<Contents, GitError> {
         let (id, time) = repository.commit_and_time(&commit.object)?;
         // A server can say of a tag what it likes; keys and checksums went by what it said.
-        if let Some(expected) = commit.tagged.as_ref().filter(|tagged| **tagged != id) {
-            return Err(GitError::Mismatch { expected: expected.clone(), found: id });
+        if let Some(told) = commit.tagged.clone().filter(|tagged| *tagged != id) {
+            let repository = remote.shown().to_owned();
+            return Err(GitError::FalseTag { repository, told, found: id });
         }
         let index = self.store.temp_path()?;
         let call = Call {

@@ -32,6 +32,8 @@ pub enum GitError {
     Checksum { checksum: String },
     #[error("expected checksum to match {expected}, got {found}")]
     Mismatch { expected: String, found: String },
+    #[error("{repository} says that the tag is commit {told}, but it leads to {found}")]
+    FalseTag { repository: String, told: String, found: String },
     #[error("the checksum {checksum} means several commits of {repository}: {found}")]
     Ambiguous { checksum: String, repository: String, found: String },
     #[error("`fetch-by-commit` needs a whole commit hash as `checksum`")]
@@ -73,6 +75,10 @@ impl GitError {
             ),
             GitError::Mismatch { .. } => Some(
                 "the branch or tag is not the commit the checksum means, or the checksum is old"
+                    .to_owned(),
+            ),
+            GitError::FalseTag { .. } => Some(
+                "the server is damaged or not to be trusted; a commit's hash means the same everywhere"
                     .to_owned(),
             ),
             GitError::Ambiguous { .. } => Some("give more digits of it".to_owned()),

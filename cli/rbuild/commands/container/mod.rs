@@ -27,7 +27,7 @@ mod rename;
 mod rm;
 pub(crate) mod session;
 pub(crate) mod signal;
-pub(crate) mod source;
+mod source;
 mod spec;
 mod start;
 mod stop;
@@ -35,12 +35,15 @@ mod system;
 pub(crate) mod variables;
 mod wait;
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use ::store::Store;
 use anyhow::Result;
 use cli::Exit;
 use cli::environment::Environment;
 use runtime::RuntimeError;
-use runtime::containers::{Container, Containers};
+use runtime::containers::{Container, ContainerError, Containers};
 
 pub(crate) use attach::run as attach;
 pub(crate) use create::run as create;
@@ -58,6 +61,10 @@ pub(crate) use wait::run as wait;
 
 use super::{report_of, run};
 use crate::args::{ContainerCommand, ManageArgs};
+
+/// How long a shim may take to go once its container has ended, and how often it is looked for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Begins the names of containers' leases.
 const LEASE: &str = "container.";
@@ -102,7 +109,14 @@ pub(crate) fn of_store(store: &Store) -> Containers {
 /// Takes the container out of sight, then removes what it was.
 pub(crate) fn remove(store: &Store, containers: &Containers, container: &Container) -> Result<()> {
     let aside = store.temp_path()?;
-    let withdrawn = containers.withdraw(&containers.lock()?, container, &aside)?;
+    let deadline = Instant::now() + PATIENCE;
+    let withdrawn = loop {
+        match containers.withdraw(&containers.lock()?, container, &aside) {
+            Err(ContainerError::Busy { .. }) if Instant::now() < deadline => {}
+            withdrawn => break withdrawn?,
+        }
+        thread::sleep(PAUSE);
+    };
     store.release(&lease_name(container.id()))?;
     if withdrawn {
         store.remove_aside(&aside)?;
