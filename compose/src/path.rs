@@ -19,6 +19,11 @@ impl TreePath {
         TreePath { parts: text.split('.').map(str::to_owned).collect() }
     }
 
+    /// Of its text, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.len() + size_of::<String>()).sum()
+    }
+
     pub fn push(&mut self, key: &str) {
         self.parts.push(key.to_owned());
     }

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use compose::findings::{HostFacts, RULES, check, paths};
+use compose::findings::{HostFacts, RULES, Route, check, paths};
 use support::Tree;
 
 /// Rule, line and message of each finding.
@@ -25,6 +25,10 @@ fn names(list: &[&str]) -> Option<BTreeSet<String>> {
     Some(list.iter().map(|name| (*name).to_owned()).collect())
 }
 
+fn route(address: &str, length: u8, bridge: bool) -> Route {
+    Route { address: address.parse().unwrap(), length, bridge }
+}
+
 #[test]
 fn each_rule_finds_what_it_is_for() {
     let facts = HostFacts {
@@ -34,7 +38,7 @@ fn each_rule_finds_what_it_is_for() {
         processors: Some(2),
         memory: Some(1 << 30),
         platforms: names(&["linux/amd64"]),
-        routes: vec![("10.0.0.0".parse().unwrap(), 8)],
+        routes: vec![route("10.0.0.0", 8, false)],
     };
     let table = [
         (
@@ -120,7 +124,9 @@ fn a_good_project_gives_no_findings() {
 fn other_words_for_a_platform_are_known() {
     let facts =
         HostFacts { platforms: names(&["linux/amd64", "linux/arm64"]), ..HostFacts::default() };
-    for platform in ["linux/amd64", "amd64", "linux/x86_64", "linux/arm64/v8", "linux/aarch64"] {
+    for platform in
+        ["linux/amd64", "amd64", "linux/x86_64", "linux/arm64/v8", "linux/aarch64", "linux"]
+    {
         let text = format!("services:\n  a: {{image: x, platform: {platform}}}");
         assert_eq!(findings(&text, &facts), Vec::<String>::new(), "{platform}");
     }
@@ -131,7 +137,11 @@ fn other_words_for_a_platform_are_known() {
 #[test]
 fn subnets_of_the_host_are_found_in_both_versions() {
     let facts = HostFacts {
-        routes: vec![("192.168.0.0".parse().unwrap(), 16), ("fd00:1234::".parse().unwrap(), 32)],
+        routes: vec![
+            route("192.168.0.0", 16, false),
+            route("fd00:1234::", 32, false),
+            route("172.28.0.0", 16, true),
+        ],
         ..HostFacts::default()
     };
     let found = |subnet: &str| {
@@ -140,6 +150,8 @@ fn subnets_of_the_host_are_found_in_both_versions() {
         findings(&text, &facts).len()
     };
     assert_eq!([found("192.168.7.0/24"), found("fd00:1234:5::/48")], [1, 1]);
+    // A bridge for the same addresses is the network itself; for others it is somebody else's.
+    assert_eq!([found("172.28.0.0/16"), found("172.28.4.0/24")], [0, 1]);
     assert_eq!([found("10.0.0.0/8"), found("fd00:1235::/48"), found("0.0.0.0/0")], [0, 0, 1]);
 }
 

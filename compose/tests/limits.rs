@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::io;
+
+use compose::load::Files;
 use support::{Tree, load, load_error, options};
 
 #[test]
@@ -198,6 +201,50 @@ fn marks_are_bounded() {
     let aliases: String = (0..90).map(|it| format!("  a{it}: *a\n")).collect();
     let text = format!("x-a: &a {{{marks}k: 1}}\nx-b:\n{aliases}");
     assert!(load_error(&text).contains("more than 10000 values are marked"));
+    // Also without aliases, and long paths count by their length.
+    let many: String = (0..10_001).map(|it| format!("  k{it}: !reset 1\n")).collect();
+    assert!(load_error(&format!("x-b:\n{many}")).contains("more than 10000 values are marked"));
+    let (open, close) = (format!("{{{}: ", "k".repeat(4_000)).repeat(90), "}".repeat(90));
+    let marks = "!reset 1, ".repeat(250);
+    let text = format!("x-b: {open}[{marks}1]{close}");
+    assert!(load_error(&text).contains("more than 10000 values are marked"));
+}
+
+#[test]
+fn what_is_kept_for_aliases_is_bounded() {
+    let anchors: String = (0..90).map(|it| format!("&a{it} [")).collect();
+    let text = format!("x-a: {anchors}{}{}", "1,".repeat(20_000), "]".repeat(90));
+    assert!(load_error(&text).contains("excessive aliasing"));
+}
+
+#[test]
+fn pools_of_many_subnets_are_merged_by_subnet() {
+    let pools = |count: usize, more: &str| -> String {
+        (0..count)
+            .map(|it| format!("{{subnet: 10.{}.{}.0/24{more}}}, ", it / 256, it % 256))
+            .collect()
+    };
+    let document = |pools: &str| format!("networks: {{n: {{ipam: {{config: [{pools}]}}}}}}\n");
+    let (first, second) =
+        (document(&pools(2_000, "")), document(&pools(2_000, ", gateway: 10.0.0.1")));
+    let text = format!("services: {{a: {{image: x}}}}\n{first}---\n{second}");
+    load(&text);
+}
+
+#[test]
+fn included_env_files_are_counted() {
+    let files = "e, ".repeat(200);
+    let text = format!("include: [{{path: a.yaml, env_file: [{files}]}}]");
+    let large = format!("A=b\n#{}", "x".repeat(1 << 20));
+    let files = [
+        ("/p/compose.yaml", text.as_str()),
+        ("/p/a.yaml", "services: {a: {image: x}}"),
+        ("/p/e", &large),
+    ];
+    let tree = Tree::of(files);
+    let error =
+        compose::load(&tree.request("/p/compose.yaml", options()), &tree).unwrap_err().to_string();
+    assert!(error.contains("more than 67108864 bytes from env files"), "{error}");
 }
 
 #[test]
@@ -258,4 +305,24 @@ fn hosts_of_many_documents_merge_in_one_pass() {
         |from| format!("services: {{a: {{image: x, extra_hosts: [{}]}}}}\n", hosts(from));
     let project = load(&format!("{}---\n{}", document(0), document(1_000)));
     assert_eq!(project.services["a"].extra_hosts.0.len(), 3_000);
+}
+
+/// The files of a tree, one of which is there and cannot be read.
+struct Locked<'a>(&'a Tree, &'a str);
+
+impl Files for Locked<'_> {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        if path == self.1 { Err(io::ErrorKind::PermissionDenied.into()) } else { self.0.read(path) }
+    }
+}
+
+#[test]
+fn an_env_file_that_cannot_be_read_is_not_one_that_is_missing() {
+    for entry in ["e", "{path: e, required: false}"] {
+        let text = format!("services: {{a: {{image: x, env_file: [{entry}]}}}}");
+        let tree = Tree::of([("/p/compose.yaml", text.as_str())]);
+        let request = tree.request("/p/compose.yaml", options());
+        let error = compose::load(&request, &Locked(&tree, "/p/e")).unwrap_err().to_string();
+        assert!(error.contains("cannot read env file /p/e: permission denied"), "{error}");
+    }
 }

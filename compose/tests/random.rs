@@ -5,14 +5,9 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-
-use compose::canonical::{parse_mount, parse_port};
-use compose::interpolate::{Variables, substitute};
-use compose::model::{Bytes, Duration};
 use compose::render::{Data, yaml};
 use compose::source::Sources;
-use compose::{dotenv, yaml as tree};
+use compose::yaml as tree;
 use support::Tree;
 
 /// xorshift: good enough to mix pieces.
@@ -132,58 +127,6 @@ fn text_that_is_written_is_read_back() {
         assert_eq!(root.get(&key).and_then(|it| it.as_str()), Some(value.as_str()), "{text}");
         let list = root.get("list").and_then(|it| it.as_list()).unwrap();
         assert_eq!(list[0].as_str(), Some(value.as_str()), "{text}");
-    }
-}
-
-#[test]
-fn templates_env_files_and_short_forms_never_panic() {
-    let pieces = [
-        "$",
-        "{",
-        "}",
-        "A",
-        "b_1",
-        ":-",
-        "?",
-        "+",
-        ":",
-        " ",
-        "\"",
-        "'",
-        "\\",
-        "\n",
-        "=",
-        "#",
-        "export ",
-        "é",
-        "80",
-        "-",
-        "/",
-        "udp",
-        "[::1]",
-        "127.0.0.1",
-        "ro",
-        ",",
-        ".",
-        "~",
-        "C",
-        "1.5",
-        "gb",
-        "h",
-        "ms",
-    ];
-    let mut random = Random::new();
-    for _ in 0..cases() {
-        let text = random.mix(&pieces, 14);
-        let lookup = |name: &str| (name == "A").then(|| "v".to_owned());
-        let _either = substitute(&text, &mut Variables::new(lookup));
-        let _either = dotenv::parse(&text, &mut BTreeMap::new(), &lookup);
-        let _either = parse_port(&text);
-        let _either = parse_mount(&text);
-        let _either = Bytes::parse(&text);
-        if let Ok(duration) = Duration::parse(&text) {
-            assert_eq!(Duration::parse(&duration.to_string()), Ok(duration), "{text}");
-        }
     }
 }
 

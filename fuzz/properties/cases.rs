@@ -8,6 +8,10 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+mod random;
+
+use random::{Random, number};
+
 /// Checks a property against the cases of `fuzz/cases/FOLDER` and the files `more`, then against `default` changes.
 pub fn check(
     folder: &str,
@@ -96,20 +100,6 @@ fn unescaped(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// SplitMix64: every seed gives another sequence, the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        usize::try_from(bits >> 1).expect("63 bits") % limit.max(1)
-    }
-}
-
 fn changed(cases: &[(PathBuf, Vec<u8>)], words: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut bytes = cases[random.below(cases.len())].1.clone();
     for _ in 0..=random.below(4) {
@@ -165,11 +155,4 @@ fn shorter(mut bytes: Vec<u8>, property: fn(&[u8])) -> Vec<u8> {
         length /= 2;
     }
     bytes
-}
-
-/// A number from the environment.
-#[allow(clippy::disallowed_methods)] // nobody else could tell a test how much to do
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("`{name}` must be a number, not `{text}`")))
 }

@@ -47,10 +47,17 @@ struct Interpreter {
 impl Emulators {
     /// What is registered now. Where binfmt_misc cannot be looked at, nothing is.
     pub fn of_machine() -> Emulators {
-        Emulators {
-            interpreters: registered().unwrap_or_default(),
-            runs_386: cfg!(target_arch = "x86_64") && Path::new(COMPATIBLE_386).exists(),
-        }
+        Emulators::with(registered().unwrap_or_default())
+    }
+
+    /// The same, for those who tell nothing from not knowing.
+    pub fn look() -> io::Result<Emulators> {
+        registered().map(Emulators::with)
+    }
+
+    fn with(interpreters: Vec<Interpreter>) -> Emulators {
+        let runs_386 = cfg!(target_arch = "x86_64") && Path::new(COMPATIBLE_386).exists();
+        Emulators { interpreters, runs_386 }
     }
 
     /// Whether programs for this architecture (in Go's words: `arm64`, `ppc64le`) run in containers.

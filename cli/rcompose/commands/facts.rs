@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
-use compose::findings::HostFacts;
+use compose::findings::{HostFacts, Route};
 use runtime::Emulators;
 use store::Platform;
 
@@ -18,7 +18,7 @@ pub(super) fn of_host(paths: &[String]) -> HostFacts {
         controllers: controllers(),
         processors: std::thread::available_parallelism().ok().map(|it| it.get() as u32),
         memory: memory(),
-        platforms: Some(platforms(&Platform::host(), &Emulators::of_machine())),
+        platforms: Emulators::look().ok().map(|found| platforms(&Platform::host(), &found)),
         routes: routes(),
     }
 }
@@ -111,35 +111,43 @@ fn platforms(host: &Platform, emulators: &Emulators) -> BTreeSet<String> {
 }
 
 /// Networks that packets go to, but for everything else and for this host itself.
-fn routes() -> Vec<(IpAddr, u8)> {
+fn routes() -> Vec<Route> {
     let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let mut found = ipv4_routes(&text("/proc/net/route"));
     found.extend(ipv6_routes(&text("/proc/net/ipv6_route")));
-    found
+    let route = |(address, length, interface): Found| {
+        let bridge = Path::new("/sys/class/net").join(interface).join("bridge").exists();
+        Route { address, length, bridge }
+    };
+    found.into_iter().map(route).collect()
 }
+
+/// Address, length of the prefix, and interface.
+type Found = (IpAddr, u8, String);
 
 /// Of lines `eth0 000200C0 … 00FFFFFF …`: the destination is the second field, its mask the eighth, in the
 /// byte order of the machine.
-fn ipv4_routes(table: &str) -> Vec<(IpAddr, u8)> {
+fn ipv4_routes(table: &str) -> Vec<Found> {
     let lines = table.lines().skip(1);
     let route = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let number = |at: usize| u32::from_str_radix(fields.get(at)?, 16).ok();
-        let (address, mask) = (number(1)?, number(7)?);
-        (mask != 0).then(|| (IpAddr::from(address.to_ne_bytes()), mask.count_ones() as u8))
+        let (address, mask) = (IpAddr::from(number(1)?.to_ne_bytes()), number(7)?);
+        (mask != 0).then(|| (address, mask.count_ones() as u8, fields[0].to_owned()))
     };
     lines.filter_map(route).collect()
 }
 
 /// Of lines that begin with 32 digits of the destination and two of its length, and end with the interface.
-fn ipv6_routes(table: &str) -> Vec<(IpAddr, u8)> {
+fn ipv6_routes(table: &str) -> Vec<Found> {
     let route = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let address = Ipv6Addr::from(u128::from_str_radix(fields.first()?, 16).ok()?);
         let length = u8::from_str_radix(fields.get(1)?, 16).ok()?;
         let local = address.is_unicast_link_local() || address.is_multicast();
-        let kept = !local && length != 0 && fields.last() != Some(&"lo");
-        kept.then_some((IpAddr::from(address), length))
+        let interface = *fields.last()?;
+        let kept = !local && length != 0 && interface != "lo";
+        kept.then(|| (IpAddr::from(address), length, interface.to_owned()))
     };
     table.lines().filter_map(route).collect()
 }
@@ -148,8 +156,9 @@ fn ipv6_routes(table: &str) -> Vec<(IpAddr, u8)> {
 mod tests {
     use super::*;
 
-    fn texts(routes: &[(IpAddr, u8)]) -> Vec<String> {
-        routes.iter().map(|(address, length)| format!("{address}/{length}")).collect()
+    fn texts(routes: &[Found]) -> Vec<String> {
+        let text = |(address, length, interface): &Found| format!("{address}/{length} {interface}");
+        routes.iter().map(text).collect()
     }
 
     #[cfg(target_endian = "little")]
@@ -160,7 +169,7 @@ mod tests {
                      eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
                      docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n\
                      broken\n";
-        assert_eq!(texts(&ipv4_routes(table)), ["192.0.2.0/24", "172.17.0.0/16"]);
+        assert_eq!(texts(&ipv4_routes(table)), ["192.0.2.0/24 eth0", "172.17.0.0/16 docker0"]);
     }
 
     #[test]
@@ -178,7 +187,7 @@ mod tests {
             line("00000000000000000000000000000001", "80", "lo"),
             line(zeros, "00", "eth0"),
         ];
-        assert_eq!(texts(&ipv6_routes(&table.concat())), ["fd00:1234::/64"]);
+        assert_eq!(texts(&ipv6_routes(&table.concat())), ["fd00:1234::/64 br0"]);
     }
 
     #[test]

@@ -126,6 +126,12 @@ pub(super) fn device(node: &mut Node, path: String) -> Result<(), FormError> {
     Ok(())
 }
 
+/// Values of a node; long text counts as several.
+fn weight(node: &Node) -> usize {
+    let (values, bytes) = node.size();
+    values + bytes / 64
+}
+
 /// An entry with a list of paths is an entry for each.
 pub(super) fn watches(node: &mut Node, path: &TreePath, found: &mut Canonical) {
     let Value::List(list) = &mut node.value else { return };
@@ -134,7 +140,7 @@ pub(super) fn watches(node: &mut Node, path: &TreePath, found: &mut Canonical) {
         let paths = item.get("path").and_then(Node::as_list).map(<[Node]>::to_vec);
         match paths {
             None => expanded.push(item),
-            Some(paths) if !found.add(item.size().0 * paths.len(), path, item.span) => return,
+            Some(paths) if !found.add(weight(&item) * paths.len(), path, item.span) => return,
             Some(paths) => {
                 for path in paths {
                     let mut one = item.clone();

@@ -18,6 +18,16 @@ pub struct HostFacts {
     pub memory: Option<u64>,
     /// `linux/amd64`, and others that can be run.
     pub platforms: Option<BTreeSet<String>>,
-    /// Networks the host has routes to: address and prefix length.
-    pub routes: Vec<(IpAddr, u8)>,
+    /// Networks the host has routes to.
+    pub routes: Vec<Route>,
+}
+
+/// A network that packets of the host go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub address: IpAddr,
+    /// Of the prefix, in bits.
+    pub length: u8,
+    /// By a bridge, as networks of containers have one.
+    pub bridge: bool,
 }

@@ -150,7 +150,9 @@ fn highest(cpuset: &str) -> Option<u32> {
 
 fn platform(look: &mut Look<'_>, name: &str, service: &Service) {
     let wanted = service.platform.as_str();
-    if !wanted.is_empty() && lacks(&look.facts.platforms, &general(wanted)) {
+    // A system alone is for whatever processor there is.
+    let is_system = ["linux", "windows", "darwin", "freebsd"].contains(&wanted);
+    if !wanted.is_empty() && !is_system && lacks(&look.facts.platforms, &general(wanted)) {
         let message = format!("service `{name}` is for {wanted}, which this host does not run");
         let hint = "register an emulator with binfmt_misc";
         look.report("platform-foreign", &["services", name, "platform"], message, Some(hint));

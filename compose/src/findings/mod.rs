@@ -11,7 +11,7 @@ mod profiles;
 mod rule;
 mod unused;
 
-pub use facts::HostFacts;
+pub use facts::{HostFacts, Route};
 pub use files::paths;
 pub use rule::{RULES, Rule};
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Look;
+use super::{Look, Route};
 
 type Subnet = (IpAddr, u8);
 
@@ -16,7 +16,12 @@ pub(super) fn check(look: &mut Look<'_>) {
             if let Some((other, text, _)) = all.iter().find(|(_, _, other)| meet(*other, subnet)) {
                 overlaps.push((name.clone(), pool.subnet.clone(), other.clone(), text.clone()));
             }
-            if let Some(route) = look.facts.routes.iter().find(|route| meet(**route, subnet)) {
+            // A bridge for just these addresses most likely is this network, which exists already.
+            let foreign = |route: &&Route| {
+                let own = route.bridge && route.length == subnet.1;
+                meet((route.address, route.length), subnet) && !own
+            };
+            if let Some(route) = look.facts.routes.iter().find(foreign) {
                 routed.push((name.clone(), pool.subnet.clone(), *route));
             }
             all.push((name.clone(), pool.subnet.clone(), subnet));
@@ -27,7 +32,7 @@ pub(super) fn check(look: &mut Look<'_>) {
             format!("subnet {subnet} of network `{name}` overlaps {text} of network `{other}`");
         look.report("subnets-overlap", &["networks", &name, "ipam", "config", "0"], message, None);
     }
-    for (name, subnet, (address, length)) in routed {
+    for (name, subnet, Route { address, length, .. }) in routed {
         let message = format!(
             "subnet {subnet} of network `{name}` is routed elsewhere by the host ({address}/{length})"
         );

@@ -1,9 +1,10 @@
 //! Env files and label files of services.
 
 use std::collections::BTreeMap;
+use std::io;
 
+use super::ProblemKind;
 use super::file::Loader;
-use super::{Problem, ProblemKind};
 use crate::Project;
 use crate::dotenv::{self, DotenvError};
 use crate::model::{EnvFile, Service};
@@ -16,7 +17,7 @@ type Failure = Box<(ProblemKind, Option<Span>)>;
 
 impl Loader<'_> {
     /// Takes the variables of env files below those of `environment`.
-    pub(super) fn resolve_environment(&mut self, project: &mut Project, tree: &Node) {
+    pub(super) fn resolve_environment(&mut self, project: &mut Project, tree: &Node) -> Option<()> {
         for (name, service) in &mut project.services {
             for (name, value) in &mut service.environment.0 {
                 if value.is_none() {
@@ -27,15 +28,25 @@ impl Loader<'_> {
             for (at, file) in service.env_file.iter().enumerate() {
                 let result = self.env_file(file, service, &project.environment, &mut found);
                 if let Err(failure) = result {
-                    let (kind, span) = *failure;
-                    let span = span.unwrap_or_else(|| named(tree, name, "env_file", at));
-                    self.problems.push(Problem::new(kind, span));
+                    self.bad_file(*failure, || named(tree, name, "env_file", at))?;
                 }
             }
             for (name, value) in found {
                 service.environment.0.entry(name).or_insert(Some(value));
             }
         }
+        Some(())
+    }
+
+    /// None when enough was read.
+    fn bad_file(
+        &mut self,
+        (kind, span): (ProblemKind, Option<Span>),
+        named: impl FnOnce() -> Span,
+    ) -> Option<()> {
+        let goes_on = !matches!(kind, ProblemKind::Bound(_));
+        self.problem(kind, span.unwrap_or_else(named));
+        goes_on.then_some(())
     }
 
     fn env_file(
@@ -46,11 +57,14 @@ impl Loader<'_> {
         found: &mut Variables,
     ) -> Result<(), Failure> {
         let path = file.path.clone();
-        let Ok(bytes) = self.files.read(&path) else {
-            let missing = ProblemKind::EnvFileMissing { path };
-            return if file.required { Err(Box::new((missing, None))) } else { Ok(()) };
+        let bytes = match self.files.read(&path) {
+            Err(error) if !file.required && error.kind() == io::ErrorKind::NotFound => {
+                return Ok(());
+            }
+            read => read.map_err(|error| Box::new((unreadable(path.clone(), &error), None)))?,
         };
         let text = String::from_utf8_lossy(&bytes);
+        let before = self.count(text.len(), found)?;
         // The project's variables come first, then the service's.
         let lookup = |name: &str| {
             let own = || service.environment.0.get(name).cloned().flatten();
@@ -58,30 +72,27 @@ impl Loader<'_> {
         };
         if file.format == "raw" {
             dotenv::parse_raw(&text, found, &lookup);
-            return self.count(&text, found);
+        } else if let Err(error) = dotenv::parse(&text, found, &lookup) {
+            return Err(self.bad_env_file(path, &text, error));
         }
-        match dotenv::parse(&text, found, &lookup) {
-            Ok(()) => self.count(&text, found),
-            Err(error) => Err(self.bad_env_file(path, &text, error)),
-        }
+        self.count(size(found).saturating_sub(before), found).map(drop)
     }
 
     /// Takes the labels of label files below those of `labels`.
-    pub(super) fn resolve_labels(&mut self, project: &mut Project, tree: &Node) {
+    pub(super) fn resolve_labels(&mut self, project: &mut Project, tree: &Node) -> Option<()> {
         for (name, service) in &mut project.services {
             let mut found = Variables::new();
             for (at, path) in service.label_file.0.iter().enumerate() {
                 let result = self.label_file(path, &project.environment, &mut found);
                 if let Err(failure) = result {
-                    let (kind, span) = *failure;
-                    let span = span.unwrap_or_else(|| named(tree, name, "label_file", at));
-                    self.problems.push(Problem::new(kind, span));
+                    self.bad_file(*failure, || named(tree, name, "label_file", at))?;
                 }
             }
             for (name, value) in found {
                 service.labels.0.entry(name).or_insert(value);
             }
         }
+        Some(())
     }
 
     fn label_file(
@@ -90,22 +101,21 @@ impl Loader<'_> {
         outer: &Variables,
         found: &mut Variables,
     ) -> Result<(), Failure> {
-        let path = path.to_owned();
-        let Ok(bytes) = self.files.read(&path) else {
-            return Err(Box::new((ProblemKind::EnvFileMissing { path }, None)));
-        };
+        let read = self.files.read(path);
+        let bytes = read.map_err(|error| Box::new((unreadable(path.to_owned(), &error), None)))?;
         let text = String::from_utf8_lossy(&bytes);
-        match dotenv::parse(&text, found, &|name: &str| outer.get(name).cloned()) {
-            Ok(()) => self.count(&text, found),
-            Err(error) => Err(self.bad_env_file(path, &text, error)),
+        let before = self.count(text.len(), found)?;
+        if let Err(error) = dotenv::parse(&text, found, &|name: &str| outer.get(name).cloned()) {
+            return Err(self.bad_env_file(path.to_owned(), &text, error));
         }
+        self.count(size(found).saturating_sub(before), found).map(drop)
     }
 
-    fn count(&mut self, text: &str, found: &Variables) -> Result<(), Failure> {
-        let values: usize = found.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.bounds
-            .env_file(text.len() + values)
-            .map_err(|error| Box::new((ProblemKind::Bound(error), None)))
+    /// Counts so many bytes, and says how large what was found is.
+    fn count(&mut self, bytes: usize, found: &Variables) -> Result<usize, Failure> {
+        let counted = self.bounds.env_file(bytes);
+        counted.map_err(|error| Box::new((ProblemKind::Bound(error), None)))?;
+        Ok(size(found))
     }
 
     /// The file becomes one of the sources, so that the line can be shown.
@@ -114,6 +124,18 @@ impl Loader<'_> {
         let file = self.sources.add(&path, text);
         let (start, end) = error.place(text);
         Box::new((ProblemKind::EnvFile { path, error }, Some(Span { file, start, end })))
+    }
+}
+
+fn size(found: &Variables) -> usize {
+    found.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
+/// What keeps a file from being read.
+pub(super) fn unreadable(path: String, error: &io::Error) -> ProblemKind {
+    match error.kind() {
+        io::ErrorKind::NotFound => ProblemKind::EnvFileMissing { path },
+        _ => ProblemKind::EnvFileUnreadable { path, why: error.to_string() },
     }
 }
 

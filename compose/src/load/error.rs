@@ -59,6 +59,8 @@ pub enum ProblemKind {
     Bound(BoundError),
     #[error("env file {path} not found: stat {path}: no such file or directory")]
     EnvFileMissing { path: String },
+    #[error("cannot read env file {path}: {why}")]
+    EnvFileUnreadable { path: String, why: String },
     #[error("failed to read {path}: {error}")]
     EnvFile { path: String, error: DotenvError },
 }

@@ -1,9 +1,11 @@
 //! `include`: other projects' resources, loaded with their own directory and variables.
 
+use std::io;
 use std::rc::Rc;
 
 use thiserror::Error;
 
+use super::env_files::unreadable;
 use super::file::{Environment, Loader, Scope};
 use super::{InputFile, ProblemKind};
 use crate::dotenv;
@@ -63,8 +65,10 @@ impl Loader<'_> {
             return None;
         }
         for entry in entries {
-            let bound = self.bounds.include();
-            self.within(bound, entry.span)?;
+            for _ in &entry.paths {
+                let bound = self.bounds.include();
+                self.within(bound, entry.span)?;
+            }
             let imported = self.included(&entry, scope, included)?;
             self.import(imported, root, entry.span)?;
         }
@@ -167,12 +171,21 @@ impl Loader<'_> {
         }
         let mut found = Environment::new();
         for path in files {
-            let Ok(bytes) = self.files.read(&path) else {
-                let error = IncludeError::EnvFile { path };
-                self.problem(ProblemKind::Include(error), entry.span);
-                return None;
+            let bytes = match self.files.read(&path) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let error = IncludeError::EnvFile { path };
+                    self.problem(ProblemKind::Include(error), entry.span);
+                    return None;
+                }
+                Err(error) => {
+                    self.problem(unreadable(path, &error), entry.span);
+                    return None;
+                }
             };
             let text = String::from_utf8_lossy(&bytes);
+            let bound = self.bounds.env_file(text.len());
+            self.within(bound, entry.span)?;
             let outer = |name: &str| scope.environment.get(name).cloned();
             if let Err(error) = dotenv::parse(&text, &mut found, &outer) {
                 let (kind, span) = *self.bad_env_file(path, &text, error);

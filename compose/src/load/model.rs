@@ -299,10 +299,12 @@ impl<'a> Loader<'a> {
     /// Env files and label files.
     fn read_files_of(&mut self, project: &mut Project, tree: &Node) {
         let options = self.request.options;
-        if options.resolve_environment {
-            self.resolve_environment(project, tree);
+        let enough = options.resolve_environment
+            && self.resolve_environment(project, tree).is_none()
+            || self.resolve_labels(project, tree).is_none();
+        if enough {
+            return;
         }
-        self.resolve_labels(project, tree);
         if options.discard_env_files {
             for service in project.services.values_mut() {
                 service.label_file.0.clear();

@@ -6,7 +6,7 @@
 mod rules;
 mod unique;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
@@ -103,22 +103,25 @@ fn hosts(base: Node, over: Node) -> Node {
     Node::new(Value::List(list), span)
 }
 
-/// Address pools with one subnet are one.
+/// Address pools with one subnet are one: those of `over`, each with what the last of `base` says of its subnet.
 fn pools(base: Node, over: Node, path: &mut TreePath) -> Result<Node, Failure> {
     let span = over.span;
     let (base, over) = (into_list(base), into_list(over));
+    let originals: HashMap<_, _> = base.iter().map(|pool| (subnet(pool), pool)).collect();
     let mut merged: Vec<Node> = Vec::new();
-    for original in base {
-        for node in &over {
-            let same = subnet(&original) == subnet(node);
-            if same {
-                let both = maps(original.clone(), node.clone(), path)?;
-                match merged.iter().position(|it| subnet(it) == subnet(&both)) {
-                    Some(at) => merged[at] = both,
-                    None => merged.push(both),
-                }
-            } else if !merged.iter().any(|it| subnet(it) == subnet(node)) {
-                merged.push(node.clone());
+    let mut places: HashMap<Option<&str>, usize> = HashMap::new();
+    // Without any before, Docker Compose takes none.
+    for node in over.iter().filter(|_| !base.is_empty()) {
+        let both = match originals.get(&subnet(node)) {
+            Some(original) => Some(maps((*original).clone(), node.clone(), path)?),
+            None => None,
+        };
+        match (places.get(&subnet(node)), both) {
+            (Some(at), Some(both)) => merged[*at] = both,
+            (Some(_), None) => {}
+            (None, both) => {
+                places.insert(subnet(node), merged.len());
+                merged.push(both.unwrap_or_else(|| node.clone()));
             }
         }
     }

@@ -44,6 +44,7 @@ impl Duration {
             let (number, tail) = rest.split_at(end);
             let end = tail.find(|char: char| char.is_ascii_digit() || char == '.');
             let (unit, tail) = tail.split_at(end.unwrap_or(tail.len()));
+            nanoseconds(number, 1).ok_or_else(|| error("invalid"))?;
             let scale = UNITS.iter().find(|(name, _)| *name == unit);
             let (_, scale) = scale.ok_or_else(|| error("unknown unit in"))?;
             let length = nanoseconds(number, scale.unsigned_abs());
@@ -125,5 +126,20 @@ impl Attribute for Duration {
 
     fn is_unset(&self, _: Form) -> bool {
         self.0 == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_is_judged_before_its_unit() {
+        let said = |text: &str| Duration::parse(text).unwrap_err().to_string();
+        for text in ["abc", "99999999999999999999x", ".x"] {
+            assert!(said(text).contains("invalid duration"), "{text}: {}", said(text));
+        }
+        assert!(said("1x").contains("unknown unit"), "{}", said("1x"));
+        assert!(said("1").contains("missing unit"), "{}", said("1"));
     }
 }

@@ -86,7 +86,12 @@ pub(super) fn decide<'a>(
         // Containers that are to stay keep their network.
         let stays = [options.recreate, options.recreate_dependencies].contains(&Recreate::Never);
         let is_on = |it: &ObservedContainer| it.status.is_up() && it.uses_network(&network.name);
-        let stays = stays || !options.remove_orphans && orphans.iter().any(|it| is_on(it));
+        // Of services that are left out, of none, or made by `run`: only orphans go, if that is asked for.
+        let goes = |it: &ObservedContainer| {
+            let orphaned = options.remove_orphans && orphans.iter().any(|other| other.id == it.id);
+            orphaned || !it.one_off && project.services.contains_key(&it.service)
+        };
+        let stays = stays || observed.containers.iter().any(|it| is_on(it) && !goes(it));
         !stays && !network.external && is.is_some_and(|it| !changes(it).is_empty())
     });
     let mut decisions = Decisions {

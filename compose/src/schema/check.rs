@@ -62,6 +62,9 @@ impl Walk {
     fn no_two_equal(&mut self, list: &[Node]) {
         let mut seen = HashMap::new();
         for (second, node) in list.iter().enumerate() {
+            if self.found.len() >= MAX_ERRORS {
+                return;
+            }
             if let Some(first) = seen.insert(compared(node), second) {
                 self.report(node.span, |path| SchemaError::Equal { path, first, second });
             }

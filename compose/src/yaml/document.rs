@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
-use super::limits::{Budget, MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_RESETS};
+use super::limits::{Budget, MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_RESET_BYTES, MAX_RESETS};
 use super::{Map, Node, Value, YamlError, merge_key, scalar};
 use crate::path::TreePath;
 use crate::source::{FileId, Position, Span};
@@ -37,6 +37,7 @@ pub fn parse(text: &str, file: FileId) -> Result<Vec<Document>, (YamlError, Span
         budget: Budget::default(),
         path: TreePath::root(),
         resets: Vec::new(),
+        reset_bytes: 0,
     };
     let mut documents = Vec::new();
     loop {
@@ -58,6 +59,8 @@ struct Builder<'input> {
     budget: Budget,
     path: TreePath,
     resets: Vec<TreePath>,
+    /// Of the paths in `resets`.
+    reset_bytes: usize,
 }
 
 /// A value that aliases repeat.
@@ -157,9 +160,9 @@ impl<'input> Builder<'input> {
             _ => (Node::new(Value::Null, span), 0, None),
         };
         let size = if anchor > 0 { node.size() } else { (0, 0) };
-        let marked = self.mark(node, tag);
+        let marked = self.mark(node, tag, span)?;
         if anchor > 0 {
-            self.close(anchor, marked.clone(), size);
+            self.close(anchor, marked.clone(), size, span)?;
         }
         Ok(marked)
     }
@@ -173,31 +176,55 @@ impl<'input> Builder<'input> {
         }
     }
 
-    fn close(&mut self, anchor: usize, marked: Marked, size: Size) {
+    fn close(
+        &mut self,
+        anchor: usize,
+        marked: Marked,
+        (values, bytes): Size,
+        span: Span,
+    ) -> Result<(), Failure> {
         let path = self.path.clone();
+        let kept = self.budget.anchored(values, bytes + path.bytes());
+        kept.map_err(|error| (error, span))?;
         let opened = self.anchors.get(&anchor).filter(|it| it.value.is_none());
         let start = opened.map_or(self.resets.len(), |it| it.resets.start);
         let resets = start..self.resets.len();
-        self.anchors.insert(anchor, Anchor { path, resets, value: Some((marked, size)) });
+        self.anchors
+            .insert(anchor, Anchor { path, resets, value: Some((marked, (values, bytes))) });
+        Ok(())
     }
 
     fn resets_from_here(&self) -> Range<usize> {
         self.resets.len()..self.resets.len()
     }
 
-    fn mark(&mut self, node: Node, tag: Option<Cow<'_, Tag>>) -> Marked {
-        let Some(tag) = tag else { return Marked::Kept(node) };
-        match (tag.handle.as_str(), tag.suffix.as_str()) {
-            ("!", "reset") => {
-                self.resets.push(self.path.clone());
-                Marked::Reset
+    fn mark(
+        &mut self,
+        node: Node,
+        tag: Option<Cow<'_, Tag>>,
+        span: Span,
+    ) -> Result<Marked, Failure> {
+        let tag = tag.as_ref().map(|tag| (tag.handle.as_str(), tag.suffix.as_str()));
+        let Some(("!", mark @ ("reset" | "override"))) = tag else {
+            return Ok(Marked::Kept(node));
+        };
+        self.reset([self.path.clone()], span)?;
+        Ok(if mark == "reset" { Marked::Reset } else { Marked::Kept(node) })
+    }
+
+    fn reset(
+        &mut self,
+        paths: impl IntoIterator<Item = TreePath>,
+        span: Span,
+    ) -> Result<(), Failure> {
+        for path in paths {
+            self.reset_bytes += path.bytes();
+            self.resets.push(path);
+            if self.resets.len() > MAX_RESETS || self.reset_bytes > MAX_RESET_BYTES {
+                return Err((YamlError::TooManyResets { limit: MAX_RESETS }, span));
             }
-            ("!", "override") => {
-                self.resets.push(self.path.clone());
-                Marked::Kept(node)
-            }
-            _ => Marked::Kept(node),
         }
+        Ok(())
     }
 
     /// The value again. What it takes away from earlier files, it takes away here too.
@@ -215,10 +242,7 @@ impl<'input> Builder<'input> {
         let marked_within = &self.resets[resets.clone()];
         let repeated: Vec<TreePath> =
             marked_within.iter().filter_map(|reset| reset.moved(path, &self.path)).collect();
-        self.resets.extend(repeated);
-        if self.resets.len() > MAX_RESETS {
-            return Err((YamlError::TooManyResets { limit: MAX_RESETS }, span));
-        }
+        self.reset(repeated, span)?;
         Ok(marked)
     }
 
@@ -308,7 +332,7 @@ impl<'input> Builder<'input> {
                 let node = Node::new(value, span);
                 if anchor > 0 {
                     let size = node.size();
-                    self.close(anchor, Marked::Kept(node.clone()), size);
+                    self.close(anchor, Marked::Kept(node.clone()), size, span)?;
                 }
                 node
             }

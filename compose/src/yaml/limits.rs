@@ -14,7 +14,10 @@ pub(super) const MAX_KEY: usize = 4096;
 /// Values marked `!reset` or `!override`, those that aliases repeat counted each time.
 pub(super) const MAX_RESETS: usize = 10_000;
 
-/// Text that aliases repeat, in bytes.
+/// Bytes of their paths.
+pub(super) const MAX_RESET_BYTES: usize = 64 << 20;
+
+/// Text that aliases repeat, in bytes. As much is kept for those that may come.
 const MAX_ALIASED_BYTES: usize = 64 << 20;
 
 /// Below these counts aliases may be used freely.
@@ -30,6 +33,7 @@ pub(super) struct Budget {
     total: usize,
     aliased: usize,
     aliased_bytes: usize,
+    anchored: (usize, usize),
 }
 
 impl Budget {
@@ -53,6 +57,14 @@ impl Budget {
             return Err(YamlError::ExcessiveAliasing);
         }
         self.check()
+    }
+
+    /// `count` values with `bytes` of text are kept for aliases.
+    pub(super) fn anchored(&mut self, count: usize, bytes: usize) -> Result<(), YamlError> {
+        let (values, text) = self.anchored;
+        self.anchored = (values.saturating_add(count), text.saturating_add(bytes));
+        let fits = self.anchored.0 <= MAX_NODES && self.anchored.1 <= MAX_ALIASED_BYTES;
+        if fits { Ok(()) } else { Err(YamlError::ExcessiveAliasing) }
     }
 
     fn check(&self) -> Result<(), YamlError> {

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![allow(clippy::print_stdout, reason = "the figures, and why a test is skipped")]
 
+#[path = "../../../fuzz/properties/random.rs"]
+mod random;
 mod recorded;
 
 use std::collections::BTreeSet;
@@ -16,6 +18,7 @@ use std::process::Command;
 use compose::schema;
 use compose::source::Sources;
 use compose::yaml;
+use random::{Random, number};
 use serde_json::{Map, Value, json};
 
 /// Where we judge otherwise on purpose.
@@ -90,10 +93,6 @@ fn named(variable: &str, beside: &str) -> Option<PathBuf> {
     }
     println!("skipped: no {} (set {variable})", path.display());
     None
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::vars().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok())
 }
 
 /// What both judge: the document after a pass through our reader, so that no reading of text is compared. A load
@@ -171,20 +170,6 @@ fn names_in(schema: &Value) -> Vec<String> {
     let mut found = BTreeSet::new();
     collect(schema, &mut found);
     found.into_iter().collect()
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        (bits >> 1) as usize % limit.max(1)
-    }
 }
 
 /// Changes one place: another kind of value, a key more or less, an entry twice.
