@@ -23,6 +23,11 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// An exit code that a shell can have.
+    pub fn of_code(code: i32) -> Exit {
+        Exit::Container(u8::try_from(code & 0xff).unwrap_or(255))
+    }
+
     /// The status of a container's process killed by `signal`.
     pub fn killed_by(signal: i32) -> Exit {
         Exit::Container(u8::try_from(128 + signal).unwrap_or(255))

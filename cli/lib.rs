@@ -8,6 +8,10 @@ pub mod format;
 pub mod output;
 pub mod progress;
 pub mod report;
+pub mod session;
+pub mod snapshots;
 pub mod terminal_text;
+pub mod times;
+pub mod zygote;
 
 pub use exit::Exit;

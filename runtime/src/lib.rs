@@ -28,7 +28,7 @@ mod starter;
 pub mod user;
 mod zygote;
 
-pub use capabilities::{Capability, CapabilitySet};
+pub use capabilities::{Capability, CapabilitySet, UnknownCapability};
 pub use container::{Container, ExitStatus, Outcome, Stdio};
 pub use emulators::{Emulators, NoEmulator};
 pub use engine::{EngineId, reconcile};

@@ -159,7 +159,7 @@ fn wrong_flags_say_what_and_leave_nothing() {
         ("--stop-timeout -5", "`--stop-timeout -5` is no number of seconds"),
         ("--health-interval soon --health-cmd x", "`--health-interval soon` is no duration"),
         ("--log-driver syslog", "the log driver `syslog` is not supported"),
-        ("--log-opt colour=red", "`--log-opt colour=red` is not supported"),
+        ("--log-opt colour=red", "it is not supported; known are max-size"),
         ("--network bridge", "`--network bridge` is not supported"),
         ("--detach-keys ctrl-", "`--detach-keys ctrl-`"),
         ("--label =x", "the label `=x` has no name"),

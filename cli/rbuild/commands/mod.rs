@@ -6,7 +6,6 @@ pub(crate) mod container;
 mod convert;
 mod df;
 mod dockerfile;
-mod engine;
 mod export;
 mod history;
 mod image;
@@ -24,11 +23,9 @@ mod run;
 mod save;
 mod settings;
 mod shim;
-mod snapshots;
 mod store;
 mod system;
 mod tag;
-mod times;
 mod version;
 
 use ::store::{Digest, Image, Platform, Store, StoreError};
@@ -39,6 +36,8 @@ use cli::Exit;
 use cli::environment::Environment;
 use cli::format::TemplateError;
 use cli::report::Report;
+use cli::{snapshots, times};
+use engine::EngineError;
 use runtime::containers::ContainerError;
 
 use crate::args::Command;
@@ -124,7 +123,8 @@ fn report_of(error: &anyhow::Error) -> Report {
         let of_git = || cause.downcast_ref::<GitRefError>()?.hint();
         let of_fetch = || cause.downcast_ref::<FetchError>()?.hint();
         let of_container = || cause.downcast_ref::<ContainerError>()?.hint().map(str::to_owned);
-        of_store().or_else(of_git).or_else(of_fetch).or_else(of_container)
+        let of_engine = || cause.downcast_ref::<EngineError>()?.hint();
+        of_store().or_else(of_git).or_else(of_fetch).or_else(of_container).or_else(of_engine)
     });
     match hint {
         Some(hint) => report.hint(hint),

@@ -8,8 +8,6 @@ use cli::Exit;
 use runtime::shim::Finished;
 use store::Store;
 
-use super::container::{of_store, remove};
-
 /// `arguments` are those that `runtime` has written. There is nobody to report an error to: what the shim leaves, the next
 /// command that looks at containers finds.
 pub(crate) fn run(arguments: &[OsString]) -> Exit {
@@ -31,5 +29,5 @@ fn remove_if_asked(finished: &Finished, root: &Path, state: &Path) -> Result<()>
         return Ok(());
     }
     let store = Store::open(root, state)?;
-    remove(&store, &of_store(&store), &finished.container)
+    Ok(engine::remove(&store, &engine::containers_of(&store), &finished.container)?)
 }

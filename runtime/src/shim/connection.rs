@@ -20,8 +20,8 @@ use crate::zygote::channel::{receive_frame, send_frame};
 #[derive(Debug)]
 pub struct NewShim {
     connection: Connection,
-    /// Not waited for: when the container ends is known otherwise.
-    _child: Child,
+    /// Not waited for: when the container ends is known otherwise. None where it is another's child.
+    _child: Option<Child>,
 }
 
 /// A shim that is talked to.
@@ -61,7 +61,12 @@ impl NewShim {
     ) -> Result<NewShim, RuntimeError> {
         let (socket, child) = begin::fork(root, state, id, processes)?;
         let id = short(id).to_owned();
-        Ok(NewShim { connection: Connection { id, socket }, _child: child })
+        Ok(NewShim { connection: Connection { id, socket }, _child: Some(child) })
+    }
+
+    /// The shim at the other end of a socket, which another process has forked.
+    pub(super) fn behind(socket: OwnedFd, id: &str) -> NewShim {
+        NewShim { connection: Connection { id: short(id).to_owned(), socket }, _child: None }
     }
 
     /// Attaches before there is any output.

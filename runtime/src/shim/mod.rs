@@ -9,6 +9,7 @@
 //! | file            | what                                              |
 //! |-----------------|---------------------------------------------------|
 //! | `begin.rs`      | how the process comes to be                        |
+//! | `maker.rs`      | a process that forks shims for one with threads     |
 //! | `place.rs`      | its lock and its socket                            |
 //! | `protocol.rs`   | requests and replies                               |
 //! | `connection.rs` | the client's side of them                          |
@@ -24,6 +25,7 @@ mod client;
 mod connection;
 mod health;
 mod log;
+mod maker;
 mod place;
 mod probe;
 mod protocol;
@@ -38,6 +40,7 @@ use std::io;
 pub use begin::VERB;
 pub use connection::{AttachStreams, Connection, Ended, NewShim};
 pub use log::files as log_files;
+pub use maker::ShimMaker;
 pub(crate) use place::lock;
 pub use restart::starts_at_boot;
 pub use supervisor::Finished;

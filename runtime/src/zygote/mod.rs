@@ -22,12 +22,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use serde::{Deserialize, Serialize};
 use sys::clone::{Child, spawn_child, thread_count};
 
 use crate::container::{Container, ExitCell, Stdio};
 use crate::engine::{EngineId, Owner, reconcile};
 use crate::error::RuntimeError;
-use crate::spec::{ContainerSpec, NamespaceMode};
+use crate::spec::{ContainerSpec, NamespaceMode, Namespaces};
 use channel::{receive_frame, send_frame};
 use message::{Event, SpawnRequest, StepError};
 
@@ -43,7 +44,7 @@ pub struct Zygote {
 }
 
 /// Which PID namespace containers are started from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProcessView {
     /// One of the zygote's own: the kernel ends all containers with it.
     Own,
@@ -54,7 +55,11 @@ pub enum ProcessView {
 
 impl ProcessView {
     pub fn needed_by(spec: &ContainerSpec) -> ProcessView {
-        match spec.namespaces.pid {
+        ProcessView::of(spec.namespaces)
+    }
+
+    pub fn of(namespaces: Namespaces) -> ProcessView {
+        match namespaces.pid {
             NamespaceMode::Own => ProcessView::Own,
             NamespaceMode::Host => ProcessView::Host,
         }

@@ -27,9 +27,9 @@ use store::Store;
 
 use fetch::Fetcher;
 
-use super::engine::Engine;
 use super::snapshots;
 use crate::args::{BuildArgs, ProgressMode};
+use cli::zygote::Engine;
 
 pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     if let Some(call) = call::asked(args)? {

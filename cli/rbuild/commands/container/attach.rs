@@ -3,10 +3,10 @@
 use anyhow::Result;
 use cli::Exit;
 use cli::environment::Environment;
+use cli::session::{self, Bond, Manner, Session};
 use runtime::shim::Connection;
 
-use super::session::{self, Bond, Manner, Session};
-use super::{open, start};
+use super::open;
 use crate::args::AttachArgs;
 
 pub(crate) fn run(args: &AttachArgs, environment: &Environment) -> Result<Exit> {
@@ -29,5 +29,5 @@ pub(crate) fn run(args: &AttachArgs, environment: &Environment) -> Result<Exit> 
         connection.resize(rows, columns)?;
     }
     let bond = Bond { goes: definition.auto_remove, owns: false };
-    start::follow(session, streams, connection, bond)
+    session::follow(session, streams, connection, bond)
 }

@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use cli::environment::Environment;
+use cli::zygote::lazy_snapshotter;
 use cli::{Exit, output};
+use engine::names;
 
 use super::make::Plan;
-use super::{names, not_started, of_store, recover};
+use super::not_started;
 use crate::args::CreateArgs;
-use crate::commands::engine::lazy_snapshotter;
 use crate::commands::open_store;
 
 pub(crate) fn run(args: &CreateArgs, environment: &Environment) -> Exit {
@@ -19,8 +20,7 @@ fn create(args: &CreateArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::of(args, false, environment)?;
     let store = open_store(environment)?;
     lazy_snapshotter(&store, environment)?;
-    let containers = of_store(&store);
-    recover::run(&store, &containers)?;
+    let containers = engine::recovered_containers(&store)?;
     let image = store.resolve(&args.image)?;
     store.mark_used(&image);
     let definition = plan.make(&store, &containers, &image, &names::random_id()?)?;

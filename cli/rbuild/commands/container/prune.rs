@@ -9,7 +9,7 @@ use runtime::containers::{Container, Containers};
 use store::Store;
 use store::usage::measure;
 
-use super::{open, remove};
+use super::open;
 use crate::args::ContainerPruneArgs;
 use crate::commands::prune::ask;
 use crate::commands::times::{self, Instant};
@@ -53,7 +53,7 @@ fn remove_fitting(
         let at_rest = !container.state.status.is_alive() && !containers.is_held(&container);
         if at_rest && filter.admits(&container) {
             bytes += measure(&container.place.directory).map_or(0, |found| found.bytes);
-            remove(store, containers, &container)?;
+            engine::remove(store, containers, &container)?;
             ids.push(container.id().to_owned());
         }
     }

@@ -4,13 +4,10 @@ use anyhow::{Result, bail};
 use cli::environment::Environment;
 use cli::{Exit, output};
 use runtime::containers::{Container, ContainerError, Containers, Status};
-use runtime::shim::Connection;
 use store::Store;
 
-use super::{for_each, open, remove};
+use super::{for_each, open};
 use crate::args::RmArgs;
-
-const KILL: i32 = 9;
 
 pub(crate) fn run(args: &RmArgs, environment: &Environment) -> Result<Exit> {
     let (store, containers) = open(environment)?;
@@ -41,18 +38,7 @@ fn remove_one(
                 "container `{text}` is {doing}; stop it with `rbuild stop {text}`, or use `--force`"
             );
         }
-        end(container)?;
+        engine::end(container)?;
     }
-    remove(store, containers, container)
-}
-
-/// Kills it and waits until its shim has gone.
-fn end(container: &Container) -> Result<()> {
-    let Ok(connection) = Connection::open(container) else {
-        // It ended by itself in this moment, or its shim has; both leave nothing that runs.
-        return Ok(());
-    };
-    connection.stop(Some(KILL), None)?;
-    connection.gone();
-    Ok(())
+    Ok(engine::remove(store, containers, container)?)
 }

@@ -3,11 +3,10 @@
 use anyhow::{Result, bail};
 use cli::environment::Environment;
 use cli::{Exit, output};
-use runtime::RuntimeError;
+use engine::values::signal;
 use runtime::containers::Container;
-use runtime::shim::Connection;
 
-use super::{for_each, open, signal};
+use super::{for_each, open};
 use crate::args::{KillArgs, StopArgs};
 
 pub(crate) fn run(args: &StopArgs, environment: &Environment) -> Result<Exit> {
@@ -48,13 +47,7 @@ pub(super) fn stop_one(container: &Container, args: &StopArgs) -> Result<()> {
 /// Nothing happens to one that does not run.
 fn stop_with(container: &Container, text: Option<&str>, timeout: Option<i64>) -> Result<()> {
     let signal = text.map(signal::parse).transpose()?;
-    match Connection::open(container) {
-        Ok(connection) => Ok(connection.stop(signal, timeout)?),
-        Err(RuntimeError::NotRunning { .. }) => Ok(()),
-        // It ended by itself in this moment.
-        Err(_) if !container.place.runtime.exists() => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(engine::stop(container, signal, timeout)?)
 }
 
 pub(crate) fn kill(args: &KillArgs, environment: &Environment) -> Result<Exit> {
@@ -65,7 +58,7 @@ pub(crate) fn kill(args: &KillArgs, environment: &Environment) -> Result<Exit> {
         if !container.state.status.is_alive() {
             bail!("cannot kill container `{text}`: it is not running");
         }
-        Connection::open(&container)?.kill(signal)?;
+        engine::kill(&container, signal)?;
         Ok(output::line(text)?)
     }))
 }

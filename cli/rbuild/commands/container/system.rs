@@ -11,7 +11,6 @@ use runtime::containers::{Container, Containers};
 use runtime::shim::starts_at_boot;
 use serde_json::json;
 
-use super::start::start_one;
 use super::{open, report_of};
 use crate::args::{SystemInstallArgs, SystemStartArgs, SystemStatusArgs};
 
@@ -40,10 +39,10 @@ pub(crate) fn start(_args: &SystemStartArgs, environment: &Environment) -> Resul
     let (_store, containers) = open(environment)?;
     let mut exit = Exit::Success;
     for container in due(&containers)? {
-        match start_one(&containers, &container) {
+        match engine::start(&containers, &container) {
             Ok(()) => output::line(&container.definition.name)?,
             Err(error) => {
-                report_of(&error).print();
+                report_of(&error.into()).print();
                 exit = Exit::Failure;
             }
         }

@@ -5,15 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
-
-/// What the command line does to one variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Variable {
-    /// `NAME=VALUE`
-    Set(String),
-    /// Not even the image's value: a name alone, which our own environment does not have.
-    Removed(String),
-}
+use engine::Variable;
 
 /// Files first, then single ones, which win; a name without value is taken from our own environment.
 pub(crate) fn read(
@@ -68,20 +60,6 @@ fn taken(name: &str, environment: &Environment) -> Option<Variable> {
     Some(Variable::Set(format!("{name}={value}")))
 }
 
-/// Replaces a variable of the same name.
-pub(crate) fn set(env: &mut Vec<String>, variable: &Variable) {
-    let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
-    let text = match variable {
-        Variable::Removed(removed) => return env.retain(|known| name(known) != *removed),
-        Variable::Set(text) => text,
-    };
-    let wanted = name(text);
-    match env.iter_mut().find(|known| name(known) == wanted) {
-        Some(known) => *known = text.clone(),
-        None => env.push(text.clone()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +89,7 @@ mod tests {
         let given = ["HERE".to_owned(), "GONE".to_owned()];
         let mut env = vec!["HERE=image".to_owned(), "GONE=image".to_owned(), "X=1".to_owned()];
         for variable in read(&[], &given, &environment).unwrap() {
-            set(&mut env, &variable);
+            engine::set_variable(&mut env, &variable);
         }
         assert_eq!(env, ["HERE=ours", "X=1"]);
         assert!(read(&[], &["=x".to_owned()], &environment).is_err());

@@ -4,16 +4,17 @@ mod trace;
 
 use anyhow::{Result, bail};
 use cli::environment::Environment;
+use cli::session::{self, Bond, Manner, Session};
+use cli::zygote::lazy_snapshotter;
 use cli::{Exit, output};
+use engine::{containers_of, names};
 use runtime::RuntimeError;
 use runtime::containers::Containers;
 use runtime::shim::{AttachStreams, Connection, NewShim};
 use store::Store;
 
 use super::container::make::Plan;
-use super::container::session::{self, Bond, Manner, Session};
-use super::container::{self, names, not_started, of_store};
-use super::engine::lazy_snapshotter;
+use super::container::not_started;
 use crate::args::RunArgs;
 use trace::Trace;
 
@@ -52,7 +53,7 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     // Before any thread exists. It gets ready while the container is made.
     let shim = NewShim::fork(store.root(), store.state(), &id, plan.process_view())?;
     trace.phase("fork shim");
-    let containers = of_store(&store);
+    let containers = containers_of(&store);
     plan.make(&store, &containers, &image, &id)?;
     trace.phase("make container");
     let started = match args.detach {
@@ -73,7 +74,7 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
         return Ok(Exit::Success);
     };
     let bond = Bond { goes: container.lifecycle.rm, owns: true };
-    let exit = container::follow(session, streams, connection, bond)?;
+    let exit = session::follow(session, streams, connection, bond)?;
     trace.phase("run, end, clean up");
     trace.print();
     Ok(exit)
@@ -96,7 +97,7 @@ fn remove_unstarted(store: &Store, containers: &Containers, id: &str, error: &an
     let Ok(container) = containers.read(id) else { return };
     if container.definition.auto_remove && !by_shim {
         // What is told is why it did not start.
-        let _left = container::remove(store, containers, &container);
+        let _left = engine::remove(store, containers, &container);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Limits as docker's flags have them.
 
 use anyhow::{Context, Result, bail};
-use runtime::{Amount, CpuTime, Limits};
+use engine::values;
+use runtime::{Amount, CpuTime, DeviceRate, Limits, RateKind};
 use rustix::thread::sched_getaffinity;
 
-use super::devices;
 use crate::args::LimitArgs;
 use crate::commands::settings;
 
@@ -26,7 +26,7 @@ pub(super) fn resolve(args: &LimitArgs) -> Result<Limits> {
         cpuset_mems: args.cpuset_mems.clone().filter(|set| !set.is_empty()),
         pids: args.pids_limit.and_then(|count| u64::try_from(count).ok()).filter(|n| *n > 0),
         blkio_weight: args.blkio_weight.filter(|weight| *weight > 0),
-        rates: devices::rates(args)?,
+        rates: rates(args)?,
     };
     limits.check()?;
     Ok(limits)
@@ -98,9 +98,50 @@ fn processors() -> u32 {
     sched_getaffinity(None).map_or(1, |set| set.count())
 }
 
+/// `--device-read-bps` and the three like it.
+fn rates(args: &LimitArgs) -> Result<Vec<DeviceRate>> {
+    let mut rates = Vec::new();
+    for (flag, texts, kind) in [
+        ("device-read-bps", &args.device_read_bps, RateKind::ReadBytes),
+        ("device-write-bps", &args.device_write_bps, RateKind::WriteBytes),
+        ("device-read-iops", &args.device_read_iops, RateKind::ReadOperations),
+        ("device-write-iops", &args.device_write_iops, RateKind::WriteOperations),
+    ] {
+        for text in texts {
+            rates.push(rate(text, kind).with_context(|| format!("`--{flag} {text}`"))?);
+        }
+    }
+    Ok(rates)
+}
+
+fn rate(text: &str, kind: RateKind) -> Result<DeviceRate> {
+    let (path, value) = text.rsplit_once(':').context("expected DEVICE:RATE")?;
+    let (major, minor) = values::devices::disk(path)?;
+    let value = match kind {
+        RateKind::ReadBytes | RateKind::WriteBytes => settings::bytes(value)?,
+        _ => value.parse().with_context(|| format!("`{value}` is no number"))?,
+    };
+    if value == 0 {
+        bail!("a rate of 0 would stop it; leave the flag out for no limit");
+    }
+    Ok(DeviceRate { major, minor, kind, value })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_of_disks() {
+        for (text, expected) in [
+            ("/dev/zero", "expected DEVICE:RATE"),
+            ("/dev/zero:1m", "`/dev/zero` is no disk"),
+            ("/dev/absent-disk:1m", "cannot find"),
+        ] {
+            let error = format!("{:#}", rate(text, RateKind::ReadBytes).unwrap_err());
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
 
     fn with(change: impl FnOnce(&mut LimitArgs)) -> Result<Limits> {
         let mut args = LimitArgs::default();

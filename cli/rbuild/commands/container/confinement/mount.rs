@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use engine::MountRequest;
+use engine::values::{target, tmpfs};
 use runtime::{BindOptions, Mount, MountSource, PropagationKind, Submounts, Tmpfs};
 
-use super::{Wanted, source, target, tmpfs, volume};
+use super::{source, volume};
 use crate::commands::settings;
 
 /// What was written, before it is known what goes together.
@@ -21,7 +23,7 @@ struct Fields {
     mode: Option<u32>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Wanted> {
+pub(super) fn parse(text: &str) -> Result<MountRequest> {
     let fields = fields(text).with_context(|| format!("`--mount {text}`"))?;
     fields.resolve().with_context(|| format!("`--mount {text}`"))
 }
@@ -50,8 +52,7 @@ fn fields(text: &str) -> Result<Fields> {
             "tmpfs-size" => fields.size = Some(settings::bytes(&needed()?)?),
             "tmpfs-mode" => {
                 let text = needed()?;
-                let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
-                fields.mode = Some(mode.with_context(|| format!("`{text}` is no octal mode"))?);
+                fields.mode = Some(tmpfs::mode(&text)?);
             }
             _ if key.starts_with("volume-") => bail!("`{key}`: volumes are not supported yet"),
             _ => bail!("`{key}` is not known for mounts"),
@@ -93,7 +94,7 @@ fn switch(key: &str, value: Option<&str>) -> Result<bool> {
 }
 
 impl Fields {
-    fn resolve(self) -> Result<Wanted> {
+    fn resolve(self) -> Result<MountRequest> {
         let target = target(self.target.as_deref().context("it needs a target")?)?;
         let kind = self.kind.as_deref().unwrap_or("volume");
         self.check_keys(kind)?;
@@ -107,7 +108,7 @@ impl Fields {
             "image" | "npipe" | "cluster" => bail!("mounts of type `{kind}` are not supported"),
             other => bail!("`{other}` is no type of mount; known are bind, tmpfs and volume"),
         };
-        Ok(Wanted { mount: Mount { target, source, read_only }, create: false })
+        Ok(MountRequest { mount: Mount { target, source, read_only }, create: false })
     }
 
     fn check_keys(&self, kind: &str) -> Result<()> {
@@ -159,7 +160,7 @@ impl Fields {
         if self.source.is_some() {
             bail!("a tmpfs has no source");
         }
-        let forbidden = tmpfs::DOCKERS;
+        let forbidden = tmpfs::FORBIDDEN;
         let tmpfs = Tmpfs { size: self.size, mode: self.mode, forbidden, ..Tmpfs::default() };
         Ok(MountSource::Tmpfs(tmpfs))
     }

@@ -3,15 +3,17 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use engine::MountRequest;
+use engine::values::target;
 use runtime::{BindOptions, Mount, MountSource, Propagation, PropagationKind};
 
-use super::{Wanted, source, target};
+use super::source;
 
-pub(super) fn parse(text: &str) -> Result<Wanted> {
+pub(super) fn parse(text: &str) -> Result<MountRequest> {
     volume(text).with_context(|| format!("`--volume {text}`"))
 }
 
-fn volume(text: &str) -> Result<Wanted> {
+fn volume(text: &str) -> Result<MountRequest> {
     let parts: Vec<&str> = text.split(':').collect();
     let (from, to, options) = match parts.as_slice() {
         [to] => return Ok(anonymous(target(to)?)),
@@ -31,13 +33,13 @@ fn volume(text: &str) -> Result<Wanted> {
     let target = target(to)?;
     let (read_only, options) = bind_options(options)?;
     let source = MountSource::Path { source: source(from)?, subpath: None, options };
-    Ok(Wanted { mount: Mount { target, source, read_only }, create: true })
+    Ok(MountRequest { mount: Mount { target, source, read_only }, create: true })
 }
 
 /// A volume without a name belongs to the container.
-fn anonymous(target: std::path::PathBuf) -> Wanted {
+fn anonymous(target: std::path::PathBuf) -> MountRequest {
     let mount = Mount { target, source: MountSource::Own, read_only: false };
-    Wanted { mount, create: false }
+    MountRequest { mount, create: false }
 }
 
 fn is_options(text: &str) -> bool {
@@ -96,7 +98,7 @@ mod tests {
     use super::*;
 
     fn parts(text: &str) -> (String, bool, PropagationKind) {
-        let Wanted { mount, create } = parse(text).unwrap();
+        let MountRequest { mount, create } = parse(text).unwrap();
         assert!(create);
         let MountSource::Path { source, options, .. } = mount.source else { panic!("{text}") };
         let shown = format!("{} {}", source.display(), mount.target.display());

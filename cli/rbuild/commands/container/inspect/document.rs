@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 
 use anyhow::Result;
+use engine::values::signal;
 use runtime::containers::{Container, HealthCheck, RestartPolicy, State, Status};
 use runtime::{ContainerSpec, MountSource, NetworkMode};
 use serde_json::{Value, json};
 use store::Store;
 use store::usage::measure;
-
-use super::super::signal;
 
 /// How docker writes a time that has not been.
 const NEVER: &str = "0001-01-01T00:00:00Z";

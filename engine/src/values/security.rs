@@ -1,45 +1,34 @@
-//! `--cap-add`, `--cap-drop`, `--security-opt`, `--privileged`
+//! Capabilities and security options.
 
 use std::fs;
-use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use runtime::{Capability, CapabilitySet, ContainerSpec, MachineAccess, Profile, Seccomp};
+use runtime::{Capability, CapabilitySet, Profile, Seccomp};
 
-use crate::args::ConfinementArgs;
+use super::{Result, ValueError};
 
-#[derive(Debug)]
-pub(super) struct Security {
-    capabilities: CapabilitySet,
-    seccomp: Seccomp,
-    no_new_privileges: bool,
-    open_system_paths: bool,
-    writable_cgroups: bool,
-    privileged: bool,
+#[derive(Clone, Debug)]
+pub struct Security {
+    pub capabilities: CapabilitySet,
+    pub seccomp: Seccomp,
+    pub no_new_privileges: bool,
+    pub open_system_paths: bool,
+    pub writable_cgroups: bool,
+    pub privileged: bool,
 }
 
-pub(super) fn resolve(args: &ConfinementArgs) -> Result<Security> {
-    let mut security = Security {
-        capabilities: capabilities(args)?,
-        seccomp: if args.privileged { Seccomp::Unconfined } else { Seccomp::Default },
-        no_new_privileges: false,
-        open_system_paths: false,
-        writable_cgroups: false,
-        privileged: args.privileged,
-    };
-    for text in &args.security {
-        security.set(text).with_context(|| format!("`--security-opt {text}`"))?;
+impl Default for Security {
+    fn default() -> Security {
+        Security::new(CapabilitySet::docker_default(), false)
     }
-    Ok(security)
 }
 
 /// Docker's rules: what is added wins over what is dropped, `ALL` over single names.
-fn capabilities(args: &ConfinementArgs) -> Result<CapabilitySet> {
-    let (all_added, added) = names("cap-add", &args.cap_add)?;
-    let (all_dropped, dropped) = names("cap-drop", &args.cap_drop)?;
+pub fn capabilities(add: &[String], drop: &[String], privileged: bool) -> Result<CapabilitySet> {
+    let (all_added, added) = names(add)?;
+    let (all_dropped, dropped) = names(drop)?;
     let without = |set: CapabilitySet| dropped.iter().fold(set, |set, name| set.without(*name));
     let with = |set: CapabilitySet| added.iter().fold(set, |set, name| set.with(*name));
-    Ok(if args.privileged {
+    Ok(if privileged {
         CapabilitySet::all()
     } else if all_added {
         without(CapabilitySet::all())
@@ -51,15 +40,27 @@ fn capabilities(args: &ConfinementArgs) -> Result<CapabilitySet> {
 }
 
 /// Whether `ALL` is among them, and the others.
-fn names(flag: &str, texts: &[String]) -> Result<(bool, Vec<Capability>)> {
+fn names(texts: &[String]) -> Result<(bool, Vec<Capability>)> {
     let is_all = |text: &&String| text.eq_ignore_ascii_case("all");
     let single = texts.iter().filter(|text| !is_all(text));
-    let parse = |text: &String| text.parse().with_context(|| format!("`--{flag} {text}`"));
-    Ok((texts.iter().any(|text| is_all(&text)), single.map(parse).collect::<Result<_>>()?))
+    let single = single.map(|text| text.parse()).collect::<Result<_, _>>()?;
+    Ok((texts.iter().any(|text| is_all(&text)), single))
 }
 
 impl Security {
-    fn set(&mut self, text: &str) -> Result<()> {
+    pub fn new(capabilities: CapabilitySet, privileged: bool) -> Security {
+        Security {
+            capabilities,
+            seccomp: if privileged { Seccomp::Unconfined } else { Seccomp::Default },
+            no_new_privileges: false,
+            open_system_paths: false,
+            writable_cgroups: false,
+            privileged,
+        }
+    }
+
+    /// One option, as `--security-opt` and `security_opt:` have it.
+    pub fn set(&mut self, text: &str) -> Result<()> {
         // The older form has a colon.
         let split = text.split_once('=').or_else(|| text.split_once(':'));
         let (name, value) = split.map_or((text, None), |(name, value)| (name, Some(value)));
@@ -74,26 +75,14 @@ impl Security {
             ("systempaths", Some("unconfined")) => self.open_system_paths = true,
             // Which is what happens anyway.
             ("apparmor", Some("unconfined")) | ("label", Some("disable")) => {}
-            ("apparmor", _) => bail!("AppArmor profiles cannot be set yet; `unconfined` can"),
-            ("label", _) => bail!("SELinux labels cannot be set yet; `disable` can"),
-            ("seccomp" | "systempaths", _) => bail!("it needs a value: `{name}=unconfined`"),
-            _ => bail!(
-                "it is not known; known are no-new-privileges, seccomp=FILE|unconfined, \
-                 systempaths=unconfined, writable-cgroups, apparmor=unconfined, label=disable"
-            ),
+            ("apparmor", _) => return Err(ValueError::AppArmor),
+            ("label", _) => return Err(ValueError::Selinux),
+            ("seccomp" | "systempaths", _) => {
+                return Err(ValueError::SecurityValue { name: name.to_owned() });
+            }
+            _ => return Err(ValueError::SecurityOption),
         }
         Ok(())
-    }
-
-    pub(super) fn apply(&self, spec: &mut ContainerSpec) {
-        spec.capabilities = self.capabilities;
-        spec.seccomp = self.seccomp.clone();
-        spec.no_new_privileges = self.no_new_privileges;
-        spec.open_system_paths = self.open_system_paths;
-        spec.writable_cgroups = self.writable_cgroups;
-        if self.privileged {
-            spec.machine = MachineAccess::Privileged;
-        }
     }
 }
 
@@ -101,14 +90,14 @@ fn switch(value: &str) -> Result<bool> {
     match value {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        other => bail!("`{other}`: write `true` or `false`"),
+        other => Err(ValueError::Switch { value: other.to_owned() }),
     }
 }
 
 fn profile(path: &str) -> Result<Profile> {
-    let text =
-        fs::read_to_string(Path::new(path)).with_context(|| format!("cannot read `{path}`"))?;
-    Profile::parse(&text).with_context(|| format!("`{path}` is no seccomp profile"))
+    let text = fs::read_to_string(path)
+        .map_err(|source| ValueError::ReadProfile { path: path.to_owned(), source })?;
+    Profile::parse(&text).map_err(|source| ValueError::Profile { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -116,14 +105,8 @@ mod tests {
     use super::*;
 
     fn bits(add: &[&str], drop: &[&str], privileged: bool) -> u64 {
-        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        let args = ConfinementArgs {
-            cap_add: list(add),
-            cap_drop: list(drop),
-            privileged,
-            ..Default::default()
-        };
-        capabilities(&args).unwrap().bits()
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        capabilities(&list(add), &list(drop), privileged).unwrap().bits()
     }
 
     #[test]
@@ -149,8 +132,8 @@ mod tests {
     #[test]
     fn options_are_taken_or_refused_by_name() {
         let set = |texts: &[&str]| {
-            let security = texts.iter().map(ToString::to_string).collect();
-            resolve(&ConfinementArgs { security, ..Default::default() })
+            let mut security = Security::default();
+            texts.iter().try_for_each(|text| security.set(text)).map(|()| security)
         };
         assert!(set(&["no-new-privileges"]).unwrap().no_new_privileges);
         assert!(set(&["no-new-privileges:true"]).unwrap().no_new_privileges);
@@ -167,7 +150,7 @@ mod tests {
             ("no-new-privileges=maybe", "write `true` or `false`"),
             ("credentialspec=x", "it is not known"),
         ] {
-            let error = format!("{:#}", set(&[text]).expect_err(text));
+            let error = set(&[text]).expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }

@@ -1,14 +1,14 @@
 //! What crashes have left of containers: those that were to be removed at their end, leases and names without a
 //! container. What only claims to run is corrected by whoever reads it (`runtime::containers`).
 
-use anyhow::Result;
 use runtime::containers::{Containers, Status};
 use store::Store;
 
-use super::{LEASE, remove};
+use crate::remove::LEASE;
+use crate::{Result, remove};
 
-/// Run by every command that looks at containers, first thing.
-pub(crate) fn run(store: &Store, containers: &Containers) -> Result<()> {
+/// To be run by whoever looks at containers, first thing.
+pub fn run(store: &Store, containers: &Containers) -> Result<()> {
     for container in containers.list()? {
         let ended = container.state.status == Status::Exited;
         if container.definition.auto_remove && ended && !containers.is_held(&container) {

@@ -2,14 +2,17 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use engine::time::unix_seconds;
+pub use engine::time::{Instant, instant};
+
 /// The time as images store it, in whole seconds.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     builder::rfc3339(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 /// How long ago an RFC 3339 time was, as docker says it. What is no time is shown as it is.
-pub(super) fn since(created: Option<&str>, now: SystemTime) -> String {
+pub fn since(created: Option<&str>, now: SystemTime) -> String {
     let Some(created) = created else { return "N/A".to_owned() };
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     match unix_seconds(created) {
@@ -45,7 +48,7 @@ fn in_hours(hours: i64) -> String {
 }
 
 /// The time as docker shows it in lists of images, in UTC: `2026-01-02 03:04:05 +0000 UTC`.
-pub(super) fn date_and_time(created: Option<&str>) -> String {
+pub fn date_and_time(created: Option<&str>) -> String {
     match created.map(|created| (created, unix_seconds(created))) {
         Some((_, Some(seconds))) => {
             let text = builder::rfc3339(seconds);
@@ -57,7 +60,7 @@ pub(super) fn date_and_time(created: Option<&str>) -> String {
 }
 
 /// The time in whole seconds and UTC: `2026-01-02T03:04:05Z`.
-pub(super) fn whole_seconds(created: Option<&str>) -> String {
+pub fn whole_seconds(created: Option<&str>) -> String {
     match created.map(|created| (created, unix_seconds(created))) {
         Some((_, Some(seconds))) => builder::rfc3339(seconds),
         Some((created, None)) => created.to_owned(),
@@ -65,27 +68,22 @@ pub(super) fn whole_seconds(created: Option<&str>) -> String {
     }
 }
 
-/// A time to compare with others: seconds since 1970, then the fraction.
-pub(super) type Instant = (i64, u32);
-
-/// When an image was made; what says nothing is older than everything.
-pub(super) fn instant(created: Option<&str>) -> Instant {
-    let Some(created) = created else { return (i64::MIN, 0) };
-    let fraction = created.split_once('.').map_or("", |(_, behind)| behind);
-    let digits: String = fraction.chars().take_while(char::is_ascii_digit).take(9).collect();
-    let nanoseconds = format!("{digits:0<9}").parse().unwrap_or(0);
-    unix_seconds(created).map_or((i64::MIN, 0), |seconds| (seconds, nanoseconds))
+/// Times of lines are as long as each other.
+pub fn nine_digits(time: &str) -> String {
+    let bare = time.trim_end_matches('Z');
+    let (seconds, fraction) = bare.split_once('.').unwrap_or((bare, ""));
+    format!("{seconds}.{fraction:0<9}Z")
 }
 
 /// A time of this machine's; long ago if it is before 1970.
-pub(super) fn of_system(time: SystemTime) -> Instant {
+pub fn of_system(time: SystemTime) -> Instant {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
 }
 
 /// The moment that `until=` means: an age (`24h`), seconds since 1970, or a date with or without time, which is
 /// UTC unless it says otherwise.
-pub(super) fn moment(text: &str, now: SystemTime) -> Option<Instant> {
+pub fn moment(text: &str, now: SystemTime) -> Option<Instant> {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     if let Ok(age) = parser::duration::parse(text) {
         let then = i128::try_from(now.as_nanos()).ok()? - i128::from(age);
@@ -106,62 +104,11 @@ pub(super) fn moment(text: &str, now: SystemTime) -> Option<Instant> {
     zoned.iter().find(|text| unix_seconds(text).is_some()).map(|text| instant(Some(text)))
 }
 
-/// Seconds since 1970 of `2026-01-02T03:04:05[.678][Z|+01:00]`.
-fn unix_seconds(text: &str) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    let bytes = text.as_bytes();
-    if separators.iter().any(|(at, expected)| bytes.get(*at) != Some(expected)) {
-        return None;
-    }
-    let days = days_since_1970(number(0..4)?, number(5..7)?, number(8..10)?)?;
-    let seconds = number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
-    Some(days * 86_400 + seconds - offset(text.get(19..)?)?)
-}
-
-/// Seconds east of Greenwich, after an optional fraction.
-fn offset(rest: &str) -> Option<i64> {
-    let zone = match rest.strip_prefix('.') {
-        Some(fraction) => fraction.trim_start_matches(|char: char| char.is_ascii_digit()),
-        None => rest,
-    };
-    if zone.eq_ignore_ascii_case("z") {
-        return Some(0);
-    }
-    let sign = if zone.starts_with('-') { -1 } else { 1 };
-    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    Some(sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60))
-}
-
-/// Days of the Gregorian calendar; years begin in March so that the leap day is the last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let month = (month + 9) % 12;
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    #[test]
-    fn times_are_read() {
-        assert_eq!(unix_seconds("1970-01-01T00:00:00Z"), Some(0));
-        assert_eq!(unix_seconds("2026-11-24T00:54:23.123456789Z"), Some(1_795_481_663));
-        assert_eq!(unix_seconds("2024-02-29T12:00:00+02:00"), Some(1_709_200_800));
-        for wrong in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00"] {
-            assert_eq!(unix_seconds(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn times_are_written_as_they_are_read() {
@@ -190,6 +137,12 @@ mod tests {
         assert_eq!(since(then, at(86_400 * 730)), "2 years ago");
         assert_eq!(since(then, at(86_400 * 21)), "3 weeks ago");
         assert_eq!(since(None, at(0)), "N/A");
+    }
+
+    #[test]
+    fn times_of_lines_have_nine_digits() {
+        assert_eq!(nine_digits("2026-01-02T03:04:05Z"), "2026-01-02T03:04:05.000000000Z");
+        assert_eq!(nine_digits("2026-01-02T03:04:05.12Z"), "2026-01-02T03:04:05.120000000Z");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Names for containers that were given none, as docker makes them: an adjective and a noun.
 
-use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::Read;
+
+use crate::{EngineError, Result};
 
 const ADJECTIVES: [&str; 64] = [
     "able", "agile", "amber", "ample", "basic", "bold", "brave", "brief", "bright", "brisk",
@@ -25,13 +26,13 @@ const NOUNS: [&str; 64] = [
 ];
 
 /// The 64 hexadecimal digits of a new container's ID.
-pub(crate) fn random_id() -> Result<String> {
+pub fn random_id() -> Result<String> {
     let bytes: [u8; 32] = random()?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// `steady_heron`; from the second attempt on with a number behind it.
-pub(super) fn random_name(attempt: usize) -> Result<String> {
+pub(crate) fn random_name(attempt: usize) -> Result<String> {
     let [adjective, noun, number] = random::<3>()?.map(usize::from);
     let name = format!("{}_{}", ADJECTIVES[adjective % 64], NOUNS[noun % 64]);
     Ok(if attempt == 0 { name } else { format!("{name}{number}") })
@@ -39,9 +40,10 @@ pub(super) fn random_name(attempt: usize) -> Result<String> {
 
 fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    File::open("/dev/urandom")
+    let path = "/dev/urandom";
+    File::open(path)
         .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("cannot read /dev/urandom")?;
+        .map_err(|source| EngineError::Read { path: path.into(), source })?;
     Ok(bytes)
 }
 

@@ -5,20 +5,17 @@
 //! made is said when it is found out, not at each command.
 
 use anyhow::{Context, Result, bail};
-use cli::environment::Environment;
-use cli::report::Report;
 use runtime::{ContainerSpec, Rootfs, RuntimeError, StartFailure, Stdio, Zygote};
 use store::snapshot::OverlaySnapshotter;
 use store::{OverlaySupport, RootfsMount, SnapshotForm, Snapshotter, Store};
 
+use crate::environment::Environment;
+use crate::report::Report;
+
 const VARIABLE: &str = "RBUILD_SNAPSHOTTER";
 
 /// To be called before the store's snapshots are used.
-pub(super) fn choose(
-    store: &Store,
-    zygote: Option<&Zygote>,
-    environment: &Environment,
-) -> Result<()> {
+pub fn choose(store: &Store, zygote: Option<&Zygote>, environment: &Environment) -> Result<()> {
     if let Some(form) = wanted(environment)? {
         store.use_snapshot_form(form);
         return Ok(());
@@ -51,14 +48,14 @@ pub(super) fn choose(
 }
 
 /// Whether [`choose`] has to try it, for which it needs a zygote.
-pub(super) fn must_try(store: &Store, environment: &Environment) -> Result<bool> {
+pub fn must_try(store: &Store, environment: &Environment) -> Result<bool> {
     Ok(wanted(environment)?.is_none()
         && store.remembered_snapshot_form().is_none()
         && matches!(store.overlay_support()?, OverlaySupport::Unknown))
 }
 
 /// What `inspect` and `info` call the form, without trying what was not tried yet.
-pub(super) fn driver(store: &Store, environment: &Environment) -> Result<&'static str> {
+pub fn driver(store: &Store, environment: &Environment) -> Result<&'static str> {
     let form = wanted(environment)?.unwrap_or_else(|| store.snapshot_form());
     Ok(match form {
         SnapshotForm::Overlay => "overlay",

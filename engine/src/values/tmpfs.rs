@@ -1,22 +1,17 @@
-//! `--tmpfs TARGET[:OPTIONS]`
+//! The options of a tmpfs, as `--tmpfs TARGET[:OPTIONS]` and compose's `tmpfs:` have them.
 
-use anyhow::{Context, Result, bail};
 use runtime::{AccessTimes, Mount, MountSource, Tmpfs, TmpfsUse};
 
-use super::{Wanted, target};
-use crate::commands::settings;
+use super::{Result, ValueError, bytes, target};
 
-/// Unless options say otherwise.
-pub(super) const DOCKERS: TmpfsUse = TmpfsUse { programs: true, devices: true, set_user_id: true };
+/// What is forbidden on it unless options say otherwise.
+pub const FORBIDDEN: TmpfsUse = TmpfsUse { programs: true, devices: true, set_user_id: true };
 
-pub(super) fn parse(text: &str) -> Result<Wanted> {
-    tmpfs(text).with_context(|| format!("`--tmpfs {text}`"))
-}
-
-fn tmpfs(text: &str) -> Result<Wanted> {
+/// `TARGET[:OPTIONS]`
+pub fn parse(text: &str) -> Result<Mount> {
     let (path, options) = text.split_once(':').unwrap_or((text, ""));
     let target = target(path)?;
-    let mut tmpfs = Tmpfs { forbidden: DOCKERS, ..Tmpfs::default() };
+    let mut tmpfs = Tmpfs { forbidden: FORBIDDEN, ..Tmpfs::default() };
     let mut read_only = false;
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
@@ -25,8 +20,7 @@ fn tmpfs(text: &str) -> Result<Wanted> {
             _ => set(&mut tmpfs, option)?,
         }
     }
-    let source = MountSource::Tmpfs(tmpfs);
-    Ok(Wanted { mount: Mount { target, source, read_only }, create: false })
+    Ok(Mount { target, source: MountSource::Tmpfs(tmpfs), read_only })
 }
 
 fn set(tmpfs: &mut Tmpfs, option: &str) -> Result<()> {
@@ -47,29 +41,28 @@ fn set(tmpfs: &mut Tmpfs, option: &str) -> Result<()> {
 }
 
 fn set_value(tmpfs: &mut Tmpfs, option: &str) -> Result<()> {
-    let unknown = || {
-        format!(
-            "the option `{option}` is not known; known are size=, mode=, uid=, gid=, nr_inodes=, ro, rw, \
-             [no]exec, [no]suid, [no]dev, relatime, noatime, strictatime"
-        )
-    };
-    let (key, value) = option.split_once('=').with_context(unknown)?;
-    let number = || value.parse().with_context(|| format!("`{option}`: `{value}` is no number"));
+    let unknown = || ValueError::TmpfsOption { option: option.to_owned() };
+    let (key, value) = option.split_once('=').ok_or_else(unknown)?;
+    let no_number = || ValueError::Number { option: option.to_owned(), value: value.to_owned() };
+    let number = || value.parse().map_err(|_| no_number());
     match key {
         "size" if value.ends_with('%') => {
-            bail!("`{option}`: parts of the memory are not supported; write bytes, as in `64m`")
+            return Err(ValueError::PartOfMemory { option: option.to_owned() });
         }
-        "size" => tmpfs.size = Some(settings::bytes(value)?),
-        "mode" => {
-            let mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
-            tmpfs.mode = Some(mode.with_context(|| format!("`{value}` is no octal mode"))?);
-        }
+        "size" => tmpfs.size = Some(bytes(value)?),
+        "mode" => tmpfs.mode = Some(mode(value)?),
         "uid" => tmpfs.uid = Some(number()?),
         "gid" => tmpfs.gid = Some(number()?),
-        "nr_inodes" => tmpfs.inodes = Some(settings::bytes(value)?),
-        _ => bail!(unknown()),
+        "nr_inodes" => tmpfs.inodes = Some(bytes(value)?),
+        _ => return Err(unknown()),
     }
     Ok(())
+}
+
+/// Permission bits, in octal.
+pub fn mode(text: &str) -> Result<u32> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
+    mode.ok_or_else(|| ValueError::Mode { text: text.to_owned() })
 }
 
 #[cfg(test)]
@@ -77,7 +70,7 @@ mod tests {
     use super::*;
 
     fn given(text: &str) -> (Tmpfs, bool) {
-        let mount = parse(text).unwrap().mount;
+        let mount = parse(text).unwrap();
         let MountSource::Tmpfs(tmpfs) = mount.source else { panic!("{text}") };
         (tmpfs, mount.read_only)
     }
@@ -85,7 +78,7 @@ mod tests {
     #[test]
     fn nothing_on_it_can_be_executed_unless_asked_for() {
         let (tmpfs, read_only) = given("/t");
-        assert_eq!((tmpfs.forbidden, read_only, tmpfs.mode), (DOCKERS, false, None));
+        assert_eq!((tmpfs.forbidden, read_only, tmpfs.mode), (FORBIDDEN, false, None));
         let (tmpfs, read_only) = given("/t:ro,exec,size=64k,mode=1770,uid=3,gid=4,noatime");
         assert!(read_only && !tmpfs.forbidden.programs && tmpfs.forbidden.set_user_id);
         assert_eq!((tmpfs.size, tmpfs.mode), (Some(65536), Some(0o1770)));
@@ -103,7 +96,7 @@ mod tests {
             ("/t:mode=999", "octal"),
             ("/t:uid=me", "no number"),
         ] {
-            let error = format!("{:#}", parse(text).unwrap_err());
+            let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }

@@ -1,8 +1,8 @@
 //! Signals by name and number, as they are typed.
 
-use anyhow::{Result, bail};
+use super::{Result, ValueError};
 
-pub(crate) const TERM: i32 = 15;
+pub const TERM: i32 = 15;
 
 /// Linux's names on x86-64 and ARM, by number from 1.
 const NAMES: [&str; 31] = [
@@ -16,10 +16,10 @@ const FIRST_REAL_TIME: i32 = 34;
 const LAST_REAL_TIME: i32 = 64;
 
 /// `9`, `KILL`, `SIGKILL`, `sigkill`, `RTMIN+3`.
-pub(crate) fn parse(text: &str) -> Result<i32> {
+pub fn parse(text: &str) -> Result<i32> {
     if let Ok(number) = text.parse::<i32>() {
         if !(1..=LAST_REAL_TIME).contains(&number) {
-            bail!("there is no signal {number}; they are 1 to {LAST_REAL_TIME}");
+            return Err(ValueError::SignalNumber { number, last: LAST_REAL_TIME });
         }
         return Ok(number);
     }
@@ -29,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<i32> {
     let known = known.into_iter().find(|(known, _)| *known == name).map(|(_, number)| number);
     match known.or_else(|| real_time(name)) {
         Some(number) => Ok(number),
-        None => bail!("`{text}` is no signal; names are as in `kill -l`: TERM, INT, KILL, USR1"),
+        None => Err(ValueError::Signal { text: text.to_owned() }),
     }
 }
 
@@ -47,7 +47,7 @@ fn real_time(name: &str) -> Option<i32> {
 }
 
 /// `SIGTERM`; a number where there is no name.
-pub(crate) fn name(number: i32) -> String {
+pub fn name(number: i32) -> String {
     let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
     NAMES.get(index).map_or(number.to_string(), |name| format!("SIG{name}"))
 }

@@ -3,18 +3,18 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use cli::environment::{Environment, Locations};
-use cli::report::Report;
 use runtime::{EngineId, RuntimeError, Zygote};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::Store;
 
-use super::snapshots;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::environment::{Environment, Locations};
+use crate::report::Report;
+use crate::snapshots;
 
 /// A zygote for the store the environment names.
 #[derive(Debug)]
-pub(super) struct Engine {
-    pub(super) locations: Locations,
+pub struct Engine {
+    pub locations: Locations,
     /// None for a user who cannot have containers; builds without RUN work nevertheless.
     zygote: Option<Zygote>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Engine {
 impl Engine {
     /// Forks: to be called before any thread is started and before the store is opened, so that
     /// the zygote inherits neither threads nor locks.
-    pub(super) fn start(environment: &Environment) -> Result<Engine> {
+    pub fn start(environment: &Environment) -> Result<Engine> {
         let locations = environment.locations();
         fs::create_dir_all(&locations.root)
             .with_context(|| format!("cannot create the store `{}`", locations.root.display()))?;
@@ -38,13 +38,13 @@ impl Engine {
         Ok(Engine { locations, zygote })
     }
 
-    pub(super) fn zygote(&self) -> Option<&Zygote> {
+    pub fn zygote(&self) -> Option<&Zygote> {
         self.zygote.as_ref()
     }
 }
 
 /// Decides on the form of snapshots. Only where it has to be tried does that take a zygote. Before any thread exists.
-pub(super) fn lazy_snapshotter(store: &Store, environment: &Environment) -> Result<()> {
+pub fn lazy_snapshotter(store: &Store, environment: &Environment) -> Result<()> {
     if !snapshots::must_try(store, environment)? {
         return snapshots::choose(store, None, environment);
     }

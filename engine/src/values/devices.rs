@@ -1,33 +1,19 @@
-//! Devices of this machine: `--device`, `--device-cgroup-rule`, and disks whose use is limited.
+//! Devices of this machine, and disks whose use is limited.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use runtime::{Device, DeviceAccess, DeviceKind, DeviceRate, DeviceRule, RateKind};
+use runtime::{Device, DeviceAccess, DeviceKind, DeviceRule};
 use rustix::fs::{major, minor};
 
-use super::target;
-use crate::args::{ConfinementArgs, LimitArgs};
-use crate::commands::settings;
+use super::{Result, ValueError, target};
 
-#[derive(Debug, Default)]
-pub(super) struct Devices {
-    pub(super) nodes: Vec<Device>,
-    pub(super) rules: Vec<DeviceRule>,
-}
-
-pub(super) fn resolve(args: &ConfinementArgs) -> Result<Devices> {
-    let mut devices = Devices::default();
-    for text in &args.devices {
-        devices.add(text).with_context(|| format!("`--device {text}`"))?;
-    }
-    for text in &args.device_rules {
-        let rule = text.parse().with_context(|| format!("`--device-cgroup-rule {text}`"))?;
-        devices.rules.push(rule);
-    }
-    Ok(devices)
+/// Nodes in /dev, and what may be done with them.
+#[derive(Clone, Debug, Default)]
+pub struct Devices {
+    pub nodes: Vec<Device>,
+    pub rules: Vec<DeviceRule>,
 }
 
 /// Where it is, where it is to be, and what may be done with it.
@@ -38,39 +24,38 @@ fn split(text: &str) -> Result<(&Path, PathBuf, DeviceAccess)> {
         [from, access] if access.parse::<DeviceAccess>().is_ok() => (*from, *from, *access),
         [from, to] => (*from, *to, "rwm"),
         [from, to, access] => (*from, *to, *access),
-        _ => bail!("expected PATH[:PATH_INSIDE][:rwm]"),
+        _ => return Err(ValueError::DeviceForm),
     };
     if !from.starts_with('/') {
-        bail!("`{from}` is not an absolute path; devices by other names (CDI) are not supported");
+        return Err(ValueError::DeviceName { text: from.to_owned() });
     }
     Ok((Path::new(from), target(to)?, access.parse()?))
 }
 
 impl Devices {
-    fn add(&mut self, text: &str) -> Result<()> {
+    /// `PATH[:PATH_INSIDE][:rwm]`, a device or a directory of them.
+    pub fn add(&mut self, text: &str) -> Result<()> {
         let (from, to, access) = split(text)?;
-        let found =
-            fs::metadata(from).with_context(|| format!("cannot find `{}`", from.display()))?;
+        let found = fs::metadata(from)
+            .map_err(|source| ValueError::Find { path: from.to_owned(), source })?;
         if found.is_dir() {
             return self.add_all(from, &to, access);
         }
         match node(&found, to) {
             Some(device) => self.push(device, access),
-            None => bail!("`{}` is no device", from.display()),
+            None => return Err(ValueError::NoDevice { path: from.to_owned() }),
         }
         Ok(())
     }
 
     /// The devices below a directory, at the same places below another.
     fn add_all(&mut self, from: &Path, to: &Path, access: DeviceAccess) -> Result<()> {
-        let cannot = || format!("cannot list `{}`", from.display());
-        let mut entries = fs::read_dir(from)
-            .with_context(cannot)?
-            .collect::<Result<Vec<_>, _>>()
-            .with_context(cannot)?;
+        let cannot = |source| ValueError::List { path: from.to_owned(), source };
+        let mut entries =
+            fs::read_dir(from).map_err(cannot)?.collect::<Result<Vec<_>, _>>().map_err(cannot)?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
-            let found = entry.metadata().with_context(cannot)?;
+            let found = entry.metadata().map_err(cannot)?;
             let inside = to.join(entry.file_name());
             if found.is_dir() {
                 self.add_all(&entry.path(), &inside, access)?;
@@ -111,36 +96,17 @@ fn node(found: &fs::Metadata, path: PathBuf) -> Option<Device> {
     })
 }
 
-/// `--device-read-bps` and the three like it.
-pub(super) fn rates(args: &LimitArgs) -> Result<Vec<DeviceRate>> {
-    let mut rates = Vec::new();
-    for (flag, texts, kind) in [
-        ("device-read-bps", &args.device_read_bps, RateKind::ReadBytes),
-        ("device-write-bps", &args.device_write_bps, RateKind::WriteBytes),
-        ("device-read-iops", &args.device_read_iops, RateKind::ReadOperations),
-        ("device-write-iops", &args.device_write_iops, RateKind::WriteOperations),
-    ] {
-        for text in texts {
-            rates.push(rate(text, kind).with_context(|| format!("`--{flag} {text}`"))?);
-        }
-    }
-    Ok(rates)
-}
-
-fn rate(text: &str, kind: RateKind) -> Result<DeviceRate> {
-    let (path, value) = text.rsplit_once(':').context("expected DEVICE:RATE")?;
-    let found = fs::metadata(path).with_context(|| format!("cannot find `{path}`"))?;
-    if !found.file_type().is_block_device() {
-        bail!("`{path}` is no disk");
-    }
-    let value = match kind {
-        RateKind::ReadBytes | RateKind::WriteBytes => settings::bytes(value)?,
-        _ => value.parse().with_context(|| format!("`{value}` is no number"))?,
+/// Major and minor number of a disk.
+pub fn disk(path: &str) -> Result<(u32, u32)> {
+    let path = PathBuf::from(path);
+    let found = match fs::metadata(&path) {
+        Ok(found) => found,
+        Err(source) => return Err(ValueError::Find { path, source }),
     };
-    if value == 0 {
-        bail!("a rate of 0 would stop it; leave the flag out for no limit");
+    match found.file_type().is_block_device() {
+        true => Ok((major(found.rdev()), minor(found.rdev()))),
+        false => Err(ValueError::NoDisk { path }),
     }
-    Ok(DeviceRate { major: major(found.rdev()), minor: minor(found.rdev()), kind, value })
 }
 
 #[cfg(test)]
@@ -177,16 +143,10 @@ mod tests {
             ("/dev/zero:/x:rwx", "no device access"),
             ("/dev/zero:/x:r:w", "expected PATH"),
         ] {
-            let error = format!("{:#}", add(text).expect_err(text));
+            let error = add(text).expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
-        for (text, expected) in [
-            ("/dev/zero", "expected DEVICE:RATE"),
-            ("/dev/zero:1m", "`/dev/zero` is no disk"),
-            ("/dev/absent-disk:1m", "cannot find"),
-        ] {
-            let error = format!("{:#}", rate(text, RateKind::ReadBytes).unwrap_err());
-            assert!(error.contains(expected), "{text}: {error}");
-        }
+        assert_eq!(disk("/dev/zero").unwrap_err().to_string(), "`/dev/zero` is no disk");
+        assert!(disk("/dev/absent-disk").unwrap_err().to_string().contains("cannot find"));
     }
 }

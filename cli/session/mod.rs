@@ -1,5 +1,10 @@
 //! Our standard streams and signals are the container's while we are attached to it, or to a program in it.
 
+mod detach;
+mod exec;
+mod follow;
+mod source;
+
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::sync::Arc;
@@ -7,13 +12,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
-use cli::Exit;
 use rustix::termios::{self, OptionalActions, Termios};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use super::detach::{DetachKeys, Typed};
-use super::source::Source;
+use crate::Exit;
+use detach::{DetachKeys, Typed};
+use source::Source;
+
+pub use exec::follow_program;
+pub use follow::follow;
 
 /// Handed on to the container's first process.
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -23,7 +31,7 @@ const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
 const PATIENCE: usize = 3;
 
 /// What we are attached to.
-pub(crate) trait Target: Send + Sync + 'static {
+pub trait Target: Send + Sync + 'static {
     fn signal(&self, signal: i32);
     fn resize(&self, rows: u16, columns: u16);
     /// Nobody sees what it writes any more.
@@ -36,25 +44,25 @@ pub(crate) trait Target: Send + Sync + 'static {
 
 /// Our ends of its streams.
 #[derive(Debug, Default)]
-pub(crate) struct Ends {
-    pub(crate) input: Option<File>,
-    pub(crate) output: Option<File>,
-    pub(crate) errors: Option<File>,
+pub struct Ends {
+    pub input: Option<File>,
+    pub output: Option<File>,
+    pub errors: Option<File>,
 }
 
 /// What is to be done with our streams and signals.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner<'a> {
+pub struct Manner<'a> {
     /// It has a terminal.
-    pub(crate) tty: bool,
-    pub(crate) input: bool,
-    pub(crate) sig_proxy: bool,
-    pub(crate) detach_keys: Option<&'a str>,
+    pub tty: bool,
+    pub input: bool,
+    pub sig_proxy: bool,
+    pub detach_keys: Option<&'a str>,
 }
 
 impl Manner<'_> {
     /// What can be found wrong before anything is made.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         DetachKeys::parse(self.detach_keys)?;
         if self.tty && self.input && !io::stdin().is_terminal() {
             bail!("`--tty` with `--interactive` needs a terminal on stdin");
@@ -65,7 +73,7 @@ impl Manner<'_> {
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+pub enum Left {
     Ended(i32),
     /// By the detach keys.
     Detached,
@@ -74,9 +82,9 @@ pub(crate) enum Left {
 }
 
 impl Left {
-    pub(crate) fn exit(self) -> Exit {
+    pub fn exit(self) -> Exit {
         match self {
-            Left::Ended(code) => super::exit_of(code),
+            Left::Ended(code) => Exit::of_code(code),
             Left::Detached => Exit::Success,
             Left::Killed(signal) => Exit::killed_by(signal),
         }
@@ -85,7 +93,7 @@ impl Left {
 
 /// Our side, made ready before there is anything to be attached to.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     /// Our terminal, when the container has one too and we type into it.
     terminal: Option<RawTerminal>,
     /// Caught from before the container exists, so that none of them ends us behind its back.
@@ -95,7 +103,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn open(manner: Manner<'_>) -> Result<Session> {
+    pub fn open(manner: Manner<'_>) -> Result<Session> {
         manner.check()?;
         let keys = DetachKeys::parse(manner.detach_keys)?;
         let typed = manner.tty && manner.input;
@@ -111,7 +119,7 @@ impl Session {
     }
 
     /// Copies and forwards until the end.
-    pub(crate) fn follow(self, ends: Ends, target: Arc<impl Target>) -> Result<Left> {
+    pub fn follow(self, ends: Ends, target: Arc<impl Target>) -> Result<Left> {
         let Session { terminal, mut signals, sig_proxy, keys } = self;
         if let Some(input) = ends.input {
             let target = Arc::clone(&target);
@@ -206,7 +214,7 @@ fn copy(mut from: Source, mut to: impl Write) -> io::Result<()> {
 }
 
 /// The size of our terminal, if we have one.
-pub(crate) fn size() -> (u16, u16) {
+pub fn size() -> (u16, u16) {
     match termios::tcgetwinsize(io::stdout()).or_else(|_| termios::tcgetwinsize(io::stdin())) {
         Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
         _ => (24, 80),
@@ -238,7 +246,7 @@ impl Drop for RawTerminal {
 
 /// A container, by its shim.
 #[derive(Debug)]
-pub(crate) struct ContainerTarget {
+pub struct ContainerTarget {
     connection: runtime::shim::Connection,
     left: AtomicBool,
     bond: Bond,
@@ -246,15 +254,15 @@ pub(crate) struct ContainerTarget {
 
 /// What a client is to the container.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bond {
+pub struct Bond {
     /// It goes when it ends: then it is waited for.
-    pub(crate) goes: bool,
+    pub goes: bool,
     /// It was made for this client: its output ends with it.
-    pub(crate) owns: bool,
+    pub owns: bool,
 }
 
 impl ContainerTarget {
-    pub(crate) fn new(connection: runtime::shim::Connection, bond: Bond) -> ContainerTarget {
+    pub fn new(connection: runtime::shim::Connection, bond: Bond) -> ContainerTarget {
         ContainerTarget { connection, left: AtomicBool::new(false), bond }
     }
 }

@@ -1,0 +1,77 @@
+//! What can go wrong with containers of images.
+
+use std::io;
+use std::path::PathBuf;
+
+use runtime::containers::ContainerError;
+use runtime::{RuntimeError, SpecError};
+use store::{Digest, StoreError};
+
+use crate::values::ValueError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("cannot unpack image {image}")]
+    Unpack { image: Digest, source: Box<StoreError> },
+    #[error("the image names no program to run, and neither does the command line")]
+    NoProgram,
+    #[error("`{name}` cannot be a host name: it has 1 to {longest} characters and no spaces")]
+    HostName { name: String, longest: usize },
+    #[error("cannot read the host's name")]
+    ReadHostName { source: io::Error },
+    #[error("the image's {what}")]
+    Image { what: &'static str, source: ValueError },
+    #[error("the image's health check `{test:?}` is neither CMD nor CMD-SHELL with a command")]
+    HealthCheck { test: Vec<String> },
+    #[error("cannot create the directory `{}`", path.display())]
+    CreateSource { path: PathBuf, source: io::Error },
+    #[error("cannot mount `{}` on `{}`: it does not exist", path.display(), target.display())]
+    MountSource { path: PathBuf, target: PathBuf, source: io::Error },
+    #[error("two mounts have the same target `{}`", target.display())]
+    TwoMounts { target: PathBuf },
+    #[error("container `{name}` keeps no log: it was made with `--log-driver none`")]
+    NoLog { name: String },
+    #[error("container `{name}` is not running")]
+    NotRunning { name: String },
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot watch the log of container `{name}`")]
+    Watch { name: String, source: io::Error },
+    /// Whoever was to take a line could not.
+    #[error("cannot write the log")]
+    Write { source: io::Error },
+    #[error("`{}` is not an absolute path", path.display())]
+    RelativeDirectory { path: PathBuf },
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+impl EngineError {
+    /// What can be done about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            EngineError::Store(error) => error.hint(),
+            EngineError::Unpack { source, .. } => source.hint(),
+            EngineError::Container(error) => error.hint().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    pub fn runtime(&self) -> Option<&RuntimeError> {
+        match self {
+            EngineError::Runtime(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Another container has the name.
+    pub fn is_name_in_use(&self) -> bool {
+        matches!(self, EngineError::Container(ContainerError::NameInUse { .. }))
+    }
+}

@@ -1,0 +1,57 @@
+//! Containers of images: from a request to a definition on disk, to a process that runs, and away again.
+//!
+//! | file           | what                                                                |
+//! |----------------|---------------------------------------------------------------------|
+//! | `request.rs`   | [`ContainerRequest`]: everything that is asked for, as values        |
+//! | `define.rs`    | request and image configuration to a [`runtime::containers::Definition`] |
+//! | `make.rs`      | a container on disk: writable layer, definition, name, lease         |
+//! | `remove.rs`    | the way back; `recover.rs` what crashes have left                    |
+//! | `run.rs`       | start, stop, kill, wait                                             |
+//! | `exec.rs`      | another program in a container                                      |
+//! | `logs.rs`      | what a container wrote                                              |
+//! | `values/`      | docker's spellings of values, shared by flags and compose files      |
+//!
+//! Who calls it decides where the store is and what is printed: this crate reads no environment.
+#![forbid(unsafe_code)]
+
+mod define;
+mod error;
+pub mod exec;
+mod health;
+mod hosts;
+pub mod logs;
+mod make;
+pub mod names;
+pub mod recover;
+mod remove;
+mod request;
+mod run;
+pub mod time;
+pub mod values;
+
+use runtime::containers::Containers;
+use store::Store;
+
+pub use define::definition;
+pub use error::EngineError;
+pub use make::make;
+pub use remove::{lease_name, remove};
+pub use request::{
+    Confinement, ContainerRequest, HealthRequest, HostNames, LogRequest, MountRequest, Program,
+    Variable, set_variable,
+};
+pub use run::{end, fork_shim, kill, start, stop, wait};
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// The containers of a store.
+pub fn containers_of(store: &Store) -> Containers {
+    Containers::open(store.root(), store.state())
+}
+
+/// The same, brought in line with the facts.
+pub fn recovered_containers(store: &Store) -> Result<Containers> {
+    let containers = containers_of(store);
+    recover::run(store, &containers)?;
+    Ok(containers)
+}

@@ -1,0 +1,112 @@
+//! Makes a container: its writable layer, its definition, its name, and the lease of what it stands on.
+
+use std::path::Path;
+
+use runtime::Rootfs;
+use runtime::containers::{Containers, Definition, check_name};
+use store::{Held, Image, RootfsMount, SnapshotId, Store};
+
+use crate::define::definition;
+use crate::request::ContainerRequest;
+use crate::{EngineError, Result, lease_name, names, recover};
+
+/// Makes the container `id` of an image.
+pub fn make(
+    store: &Store,
+    containers: &Containers,
+    image: &Image,
+    id: &str,
+    request: &ContainerRequest,
+) -> Result<Definition> {
+    if let Some(name) = given_name(request) {
+        check_name(name)?;
+    }
+    let cannot = |source| EngineError::Unpack { image: image.id(), source: Box::new(source) };
+    let layers = store.unpack(image).map_err(cannot)?;
+    let stack: Vec<_> = layers.into_iter().map(|layer| layer.snapshot).collect();
+    let active = store.snapshotter().prepare(&stack).map_err(cannot)?;
+    let place = containers.place(id).directory;
+    let mount = active.mount_at(&place);
+    let mut definition = definition(request, image, id, rootfs(&mount))?;
+    definition.spec.rootfs = definition.spec.rootfs.relative_to(store.root());
+    let held = held(image, &mount);
+    if !definition.auto_remove {
+        // What takes long is done before anybody has to wait.
+        store.sync()?;
+    }
+    let directory = active.into_directory();
+    let published = publish(containers, store, &directory, &held, (request, &mut definition));
+    if published.is_err() {
+        // What is told is why there is no container; leftovers are found by the next command.
+        let _released = store.release(&lease_name(id));
+        let _aside = store.remove_aside(&directory);
+    }
+    published?;
+    Ok(definition)
+}
+
+fn given_name(request: &ContainerRequest) -> Option<&str> {
+    request.name.as_deref().map(|name| name.strip_prefix('/').unwrap_or(name))
+}
+
+fn publish(
+    containers: &Containers,
+    store: &Store,
+    directory: &Path,
+    held: &[Held],
+    (request, definition): (&ContainerRequest, &mut Definition),
+) -> Result<()> {
+    let given = given_name(request);
+    for attempt in 0.. {
+        definition.name = match given {
+            Some(name) => name.to_owned(),
+            None => names::random_name(attempt)?,
+        };
+        match publish_as(containers, store, directory, held, definition) {
+            Err(error) if error.is_name_in_use() && (given.is_none() || attempt == 0) => {}
+            other => return other,
+        }
+        if given.is_some() {
+            // One that was to be removed at its end may still have it, because its shim was killed.
+            recover::run(store, containers)?;
+        }
+    }
+    Ok(())
+}
+
+/// Under the lock: a lease without a container is a leftover to everybody else.
+fn publish_as(
+    containers: &Containers,
+    store: &Store,
+    directory: &Path,
+    held: &[Held],
+    definition: &Definition,
+) -> Result<()> {
+    let guard = containers.lock()?;
+    let lease = lease_name(&definition.id);
+    match definition.auto_remove {
+        true => store.keep_until_reboot(&lease, held)?,
+        false => store.keep(&lease, held)?,
+    }
+    Ok(containers.publish(&guard, directory, definition)?)
+}
+
+/// Nothing that it stands on may be collected, nor the image be removed, as long as there is the container.
+fn held(image: &Image, mount: &RootfsMount) -> Vec<Held> {
+    let mut held = vec![Held::Blob(image.descriptor.digest)];
+    if let RootfsMount::Overlay { lowers, .. } = mount {
+        let name = |path: &Path| path.file_name()?.to_str().and_then(SnapshotId::parse);
+        let snapshots = lowers.iter().filter_map(|lower| name(lower));
+        held.extend(snapshots.filter(|id| id.as_str() != "empty").map(Held::Snapshot));
+    }
+    held
+}
+
+fn rootfs(mount: &RootfsMount) -> Rootfs {
+    match mount.clone() {
+        RootfsMount::Overlay { lowers, upper, work, volatile } => {
+            Rootfs::Overlay { lowers, upper, work, volatile }
+        }
+        RootfsMount::Directory { path, read_only } => Rootfs::Directory { path, read_only },
+    }
+}

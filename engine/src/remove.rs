@@ -1,0 +1,39 @@
+//! Takes containers away.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runtime::containers::{Container, ContainerError, Containers};
+use store::Store;
+
+use crate::Result;
+
+/// How long a shim may take to go once its container has ended, and how often it is looked for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Begins the names of containers' leases.
+pub(crate) const LEASE: &str = "container.";
+
+/// The lease of what a container stands on.
+pub fn lease_name(id: &str) -> String {
+    format!("{LEASE}{id}")
+}
+
+/// Takes the container out of sight, then removes what it was.
+pub fn remove(store: &Store, containers: &Containers, container: &Container) -> Result<()> {
+    let aside = store.temp_path()?;
+    let deadline = Instant::now() + PATIENCE;
+    let withdrawn = loop {
+        match containers.withdraw(&containers.lock()?, container, &aside) {
+            Err(ContainerError::Busy { .. }) if Instant::now() < deadline => {}
+            withdrawn => break withdrawn?,
+        }
+        thread::sleep(PAUSE);
+    };
+    store.release(&lease_name(container.id()))?;
+    if withdrawn {
+        store.remove_aside(&aside)?;
+    }
+    Ok(())
+}

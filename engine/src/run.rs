@@ -1,0 +1,72 @@
+//! Starting and ending containers, and waiting for their end.
+
+use runtime::containers::{Container, Containers};
+use runtime::shim::{Connection, NewShim};
+use runtime::{ProcessView, RuntimeError};
+
+use crate::Result;
+
+const KILL: i32 = 9;
+
+/// Starts a container that does not run. Before any thread exists.
+pub fn start(containers: &Containers, container: &Container) -> Result<()> {
+    if container.state.status.is_alive() {
+        return Ok(());
+    }
+    fork_shim(containers, container)?.begin((0, 0))?;
+    Ok(())
+}
+
+/// A shim for a container that exists. Before any thread exists.
+pub fn fork_shim(containers: &Containers, container: &Container) -> Result<NewShim> {
+    let (root, state) = (containers.root(), containers.state_directory());
+    let view = ProcessView::needed_by(&container.definition.spec);
+    Ok(NewShim::fork(root, state, container.id(), view)?)
+}
+
+/// Asks it to end, kills it after `timeout` seconds (-1: never; none: as its definition says), and returns when it has
+/// ended. Nothing happens to one that does not run.
+pub fn stop(container: &Container, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
+    match Connection::open(container) {
+        Ok(connection) => Ok(connection.stop(signal, timeout)?),
+        Err(RuntimeError::NotRunning { .. }) => Ok(()),
+        // It ended by itself in this moment.
+        Err(_) if !container.place.runtime.exists() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Sends a signal to its first process.
+pub fn kill(container: &Container, signal: i32) -> Result<()> {
+    Ok(Connection::open(container)?.kill(signal)?)
+}
+
+/// Kills it and waits until its shim has gone.
+pub fn end(container: &Container) -> Result<()> {
+    let Ok(connection) = Connection::open(container) else {
+        // It ended by itself in this moment, or its shim has; both leave nothing that runs.
+        return Ok(());
+    };
+    connection.stop(Some(KILL), None)?;
+    connection.gone();
+    Ok(())
+}
+
+/// The exit code: of its next end, or of its last.
+pub fn wait(containers: &Containers, container: &Container) -> Result<i32> {
+    let watching = Connection::open(container).and_then(|connection| {
+        connection.watch()?;
+        connection.ended()
+    });
+    match watching {
+        Ok(ended) => Ok(ended.exit_code),
+        // It does not run, or has ended in this moment.
+        Err(error) => {
+            let now = containers.read(container.id())?;
+            if now.state.status.is_alive() {
+                return Err(error.into());
+            }
+            Ok(now.state.exit_code)
+        }
+    }
+}
