@@ -44,6 +44,7 @@ pub fn definition(
         stop_signal: stop_signal(request, config)?,
         stop_timeout: request.stop_timeout,
         log: log(request, &labels, &spec.env),
+        network: request.connections.clone(),
         labels,
         spec,
     })
@@ -111,7 +112,7 @@ fn specification(
     };
     spec.hostname = hostname;
     spec.domainname = request.names.domainname.clone();
-    spec.network = request.network;
+    spec.network = request.connections.mode(request.network);
     confine(request, &mut spec);
     spec.mounts = mounts(request, image)?;
     spec.check()?;

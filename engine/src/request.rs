@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use runtime::containers::{LogSettings, RestartPolicy};
+use runtime::network::NetworkSettings;
 use runtime::{
     Device, DeviceRule, Limits, Mount, Namespaces, NetworkMode, ProcessView, Sysctl, Ulimit,
 };
@@ -23,7 +24,10 @@ pub struct ContainerRequest {
     pub name: Option<String>,
     pub program: Program,
     pub names: HostNames,
+    /// Unless there are [`ContainerRequest::connections`].
     pub network: NetworkMode,
+    /// Networks to be on, ports to publish, or the container whose network to share.
+    pub connections: NetworkSettings,
     pub mounts: Vec<MountRequest>,
     pub confinement: Confinement,
     /// Added to the image's.
@@ -136,6 +140,7 @@ impl ContainerRequest {
             program: Program::default(),
             names: HostNames::default(),
             network: NetworkMode::None,
+            connections: NetworkSettings::default(),
             mounts: Vec::new(),
             confinement: Confinement::default(),
             labels: Vec::new(),

@@ -123,6 +123,7 @@ pub(crate) fn start(
         launcher: launcher.as_fd(),
         mountpoints: Path::new("/"),
         status: far_status.as_fd(),
+        network: None,
     };
     let child = in_namespace_of(room, || process::run_in_container(&launch, room.first.as_fd()))?;
     // Ours must be closed, or the end of the program's would not be noticed.

@@ -18,7 +18,7 @@ use crate::container::{ExitStatus, Outcome};
 use crate::error::StartFailure;
 use crate::process::{self, ChildStdio, Launch, Stubs, program, remove_stubs};
 use crate::seccomp;
-use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, Rootfs, Seccomp};
+use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, NetworkMode, Rootfs, Seccomp};
 use crate::zygote::channel::receive_with_descriptors;
 use crate::zygote::message::{Step, StepError};
 
@@ -70,11 +70,16 @@ pub(crate) enum Progress {
 }
 
 impl Starter {
+    /// `network` is the namespace to join, for [`NetworkMode::Sandbox`] and only then.
     pub(crate) fn spawn(
         &mut self,
         spec: ContainerSpec,
         stdio: ChildStdio<'_>,
+        network: Option<BorrowedFd<'_>>,
     ) -> Result<Running, StepError> {
+        if (spec.network == NetworkMode::Sandbox) != network.is_some() {
+            return Err("no namespace was made for it").step("join the network namespace");
+        }
         self.compile_filter(&spec);
         let compiled;
         let filter = match &spec.seccomp {
@@ -92,7 +97,8 @@ impl Starter {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .step("make a status socket")?;
         let leaf = self.create_leaf(&spec)?;
-        let launch = Launch { stdio, ..self.launch(&spec, &leaf, filter, far_status.as_fd()) };
+        let launch =
+            Launch { stdio, network, ..self.launch(&spec, &leaf, filter, far_status.as_fd()) };
         let flags = process::clone_flags(&spec);
         let child = match spawn_child(flags, leaf.v2(), || process::run(&launch)) {
             Ok(child) => child,
@@ -149,6 +155,7 @@ impl Starter {
             launcher: self.launcher.as_fd(),
             mountpoints: &self.mountpoints,
             status,
+            network: None,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod interface;
 pub mod keyring;
 pub mod lock;
 pub mod mount;
+pub mod netlink;
 pub mod root_dir;
 pub mod seccomp;
 pub mod signal;

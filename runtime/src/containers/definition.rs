@@ -8,7 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
-use crate::spec::{ContainerSpec, MountSource, Rootfs};
+use crate::network::NetworkSettings;
+use crate::spec::{ContainerSpec, MountSource, NetworkMode, Rootfs};
 
 /// Of the form below; a definition of a higher one is refused.
 pub const SCHEMA: u32 = 1;
@@ -44,6 +45,9 @@ pub struct Definition {
     /// Seconds from that signal to SIGKILL; none is for ever.
     pub stop_timeout: Option<u32>,
     pub log: LogSettings,
+    /// The networks it is on, if its specification's mode is [`crate::NetworkMode::Sandbox`].
+    #[serde(default)]
+    pub network: NetworkSettings,
 }
 
 /// What the container was made of, in the caller's words; this crate does not look at it.
@@ -176,6 +180,15 @@ impl fmt::Display for LogDriver {
 }
 
 impl Definition {
+    /// The names of its networks, `host` and `none` among them; of another container's none.
+    pub fn network_names(&self) -> Vec<&str> {
+        match self.spec.network {
+            NetworkMode::Host => vec!["host"],
+            NetworkMode::None => vec!["none"],
+            NetworkMode::Sandbox => self.network.networks().collect(),
+        }
+    }
+
     /// The specification with the paths that were stored relative to the store's root made whole.
     pub fn spec_below(&self, root: &Path) -> ContainerSpec {
         let mut spec = self.spec.clone();

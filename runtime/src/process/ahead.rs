@@ -27,6 +27,7 @@ impl Shape {
     /// None for containers that ask for anything special about namespaces, cgroups or devices.
     pub(crate) fn of(spec: &ContainerSpec) -> Option<Shape> {
         let usual = spec.namespaces == Namespaces::default()
+            && spec.network != NetworkMode::Sandbox
             && spec.machine == MachineAccess::Confined
             && spec.seccomp == Seccomp::Default
             && spec.capabilities == CapabilitySet::docker_default()

@@ -31,7 +31,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -64,6 +64,8 @@ pub(crate) struct Launch<'a> {
     /// A directory with the empty directories that are mounted on while setting up.
     pub(crate) mountpoints: &'a Path,
     pub(crate) status: BorrowedFd<'a>,
+    /// The network namespace to join, for [`NetworkMode::Sandbox`].
+    pub(crate) network: Option<BorrowedFd<'a>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +96,7 @@ pub(crate) fn clone_flags(spec: &ContainerSpec) -> i32 {
         | own(spec.namespaces.uts, libc::CLONE_NEWUTS)
         | own(spec.namespaces.ipc, libc::CLONE_NEWIPC);
     match spec.network {
-        NetworkMode::Host => flags,
+        NetworkMode::Host | NetworkMode::Sandbox => flags,
         NetworkMode::None => flags | libc::CLONE_NEWNET,
     }
 }
@@ -116,6 +118,10 @@ fn report_failure(status: BorrowedFd<'_>, failure: &StepError) -> u8 {
 enum Never {}
 
 fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
+    if let Some(network) = launch.network {
+        // Before /sys is mounted, which shows the interfaces of the namespace in which that is done.
+        setns(network, CloneFlags::CLONE_NEWNET).step("join the network namespace")?;
+    }
     leave_the_caller(launch.leaf, launch.spec.namespaces.cgroup)?;
     set_up(launch)
 }

@@ -214,7 +214,7 @@ impl Supervisor {
             [a, b, c] => ChildStdio::Descriptors([a.as_fd(), b.as_fd(), c.as_fd()]),
             _ => ChildStdio::Terminal { rows, columns },
         };
-        let mut running = self.starter.spawn(self.spec.clone(), child_stdio)?;
+        let mut running = self.starter.spawn(self.spec.clone(), child_stdio, None)?;
         drop(theirs);
         let terminal = match running.wait_for_start() {
             Ok(terminal) => terminal.map(File::from),

@@ -175,6 +175,8 @@ pub enum NetworkMode {
     Host,
     /// A namespace of its own with only the loopback interface.
     None,
+    /// A namespace that was made before and is handed over, with interfaces ([`crate::network`]).
+    Sandbox,
 }
 
 impl fmt::Display for NetworkMode {
@@ -182,6 +184,7 @@ impl fmt::Display for NetworkMode {
         f.write_str(match self {
             NetworkMode::Host => "host",
             NetworkMode::None => "none",
+            NetworkMode::Sandbox => "bridge",
         })
     }
 }

@@ -133,7 +133,7 @@ impl Server {
         {
             return Ok(running);
         }
-        self.starter.spawn(spec, stdio)
+        self.starter.spawn(spec, stdio, None)
     }
 
     /// In time for the next requests. Why it failed is told when these are served without.

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, bail};
+use runtime::MountSource;
 use runtime::containers::{Container, HealthStatus, Status};
-use runtime::{MountSource, NetworkMode};
 use store::Store;
 
 use super::super::super::times::{self, Instant};
@@ -105,13 +105,7 @@ impl Filter {
             && self.before.is_none_or(|moment| created < moment)
             && self.since.is_none_or(|moment| created > moment)
             && any(&self.volumes, |volume| has_volume(container, volume))
-            && any(&self.networks, |network| {
-                let mode = match definition.spec.network {
-                    NetworkMode::Host => "host",
-                    NetworkMode::None => "none",
-                };
-                mode == network
-            })
+            && any(&self.networks, |network| definition.network_names().contains(&network.as_str()))
     }
 }
 

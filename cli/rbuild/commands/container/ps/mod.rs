@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use cli::environment::Environment;
 use cli::format::{self, ListFormat, Shape, Table};
 use cli::{Exit, output};
+use runtime::MountSource;
 use runtime::containers::{Container, HealthStatus, Status};
-use runtime::{MountSource, NetworkMode};
 use store::usage::measure;
 use store::{Store, StoreError};
 
@@ -119,20 +119,13 @@ fn row(
         ("LocalVolumes", "0".to_owned()),
         ("Mounts", mounts(container, args.no_trunc)),
         ("Names", definition.name.clone()),
-        ("Networks", network(definition.spec.network).to_owned()),
+        ("Networks", definition.network_names().join(",")),
         ("Ports", String::new()),
         ("RunningFor", times::since(created, now)),
         ("Size", size),
         ("State", container.state.status.word().to_owned()),
         ("Status", status(container, now)),
     ]))
-}
-
-fn network(mode: NetworkMode) -> &'static str {
-    match mode {
-        NetworkMode::Host => "host",
-        NetworkMode::None => "none",
-    }
 }
 
 /// As it was asked for, unless that name leads to another image by now.

@@ -1,0 +1,36 @@
+//! A container on a network, as long as it runs: a file below the state directory, read by names' servers, by clean-up
+//! and by who draws the picture.
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::mac::MacAddress;
+use super::port::BoundPort;
+use crate::containers::ProcessName;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The container's ID and name.
+    pub container: String,
+    pub name: String,
+    /// The network's ID and name.
+    pub network: String,
+    pub network_name: String,
+    pub address: Ipv4Addr,
+    pub prefix: u8,
+    /// None on internal networks.
+    pub gateway: Option<Ipv4Addr>,
+    pub mac: MacAddress,
+    /// The interface inside, and the host's end of the pair.
+    pub interface: String,
+    pub host_interface: String,
+    /// Names by which others find it: the container's, its short ID, and aliases.
+    pub names: Vec<String>,
+    pub aliases: Vec<String>,
+    /// Those that lead here.
+    #[serde(default)]
+    pub ports: Vec<BoundPort>,
+    /// The shim that made it, and the boot: without them this is a leftover.
+    pub shim: ProcessName,
+    pub boot: String,
+}

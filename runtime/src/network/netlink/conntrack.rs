@@ -1,0 +1,54 @@
+//! Connections that the kernel tracks. Those of UDP have no end, so what was decided about the first packet stays in
+//! force when a port is published or no longer is; then they are made to be forgotten.
+use std::io;
+
+use super::Socket;
+use super::message::{Message, Received, find};
+
+const SUBSYSTEM: u16 = 1 << 8;
+const GET: u16 = SUBSYSTEM | 1;
+const DELETE: u16 = SUBSYSTEM | 2;
+const HEADER: usize = 4;
+
+/// Attributes of a connection, of a direction's addresses, and of its protocol.
+const ORIGINAL: u16 = 1;
+const IDENTITY: u16 = 12;
+const PROTOCOL_PART: u16 = 2;
+const PROTOCOL_NUMBER: u16 = 1;
+const DESTINATION_PORT: u16 = 3;
+
+fn header() -> [u8; HEADER] {
+    [libc::AF_INET as u8, 0, 0, 0]
+}
+
+/// Forgets the UDP connections to this port. `socket` is one for netfilter.
+pub(in crate::network) fn forget_udp(socket: &mut Socket, port: u16) -> io::Result<()> {
+    let all = socket.dump(Message::new(GET, 0).raw(&header()))?;
+    for connection in all.iter().filter(|connection| leads_to(connection, port)) {
+        let (_, attributes) = connection.parts(HEADER);
+        let Some(original) = find(&attributes, ORIGINAL) else { continue };
+        let delete = Message::new(DELETE, 0)
+            .raw(&header())
+            .nest(ORIGINAL, |inner| inner.raw(original.value))
+            .maybe(find(&attributes, IDENTITY), |message, id| message.bytes(IDENTITY, id.value));
+        match socket.request(delete) {
+            // It ended by itself meanwhile.
+            Err(refusal) if refusal.errno == libc::ENOENT => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn leads_to(connection: &Received, port: u16) -> bool {
+    let (_, attributes) = connection.parts(HEADER);
+    let read = || {
+        let original = find(&attributes, ORIGINAL)?.nested();
+        let protocol = find(&original, PROTOCOL_PART)?.nested();
+        let number = find(&protocol, PROTOCOL_NUMBER)?.value.first()?;
+        let destination = find(&protocol, DESTINATION_PORT)?.value;
+        let udp = i32::from(*number) == libc::IPPROTO_UDP;
+        Some(udp && destination == port.to_be_bytes())
+    };
+    read().unwrap_or(false)
+}
