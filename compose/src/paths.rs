@@ -146,7 +146,12 @@ fn resolve_service(
     if let Some(build) = service.get_mut("build") {
         text(build, "context", context);
         let contexts = build.as_map_mut().and_then(|map| map.get_mut("additional_contexts"));
-        for_each(contexts, |node| own_text(node, context));
+        // A number or a truth value is the name of a directory like any other text.
+        for_each(contexts, |node| {
+            if let Some(path) = node.scalar_text() {
+                node.value = Value::String(context(&path));
+            }
+        });
         let ssh = build.as_map_mut().and_then(|map| map.get_mut("ssh"));
         for_each(ssh, |node| own_text(node, |path| base.resolve_maybe_windows(path)));
     }

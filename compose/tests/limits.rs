@@ -101,6 +101,16 @@ fn variables_are_not_nested_without_end() {
     assert!(load_error(&text).contains("nested deeper than 100 levels"));
 }
 
+/// Each of them is looked for in all that follows it.
+#[test]
+fn braces_that_are_not_closed_are_bounded() {
+    let text = |count| format!("services: {{a: {{image: \"{}\"}}}}", "${A:-{}".repeat(count));
+    assert!(load_error(&text(200_000)).contains("too many braces that are not closed"));
+    let mut variables = compose::interpolate::Variables::new(|_| None);
+    let filled = compose::interpolate::substitute(&"${A:-{}".repeat(100), &mut variables);
+    assert_eq!(filled.unwrap(), "{".repeat(100));
+}
+
 #[test]
 fn variables_that_repeat_variables_are_bounded() {
     let mut text = format!("V0={}\n", "a".repeat(1000));

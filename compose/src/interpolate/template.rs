@@ -2,6 +2,7 @@
 //!
 //! `$$` is a dollar. A dollar that no name and no brace follows stands for itself.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use thiserror::Error;
@@ -16,6 +17,8 @@ pub enum TemplateError {
     TooDeep,
     #[error("variables add more than {MOST} bytes to one text, or {MOST_OF_ALL} to all")]
     TooLong,
+    #[error("the text has too many braces that are not closed")]
+    Unclosed,
 }
 
 /// Of `${A:-${B:-…}}`.
@@ -87,8 +90,8 @@ fn substitute_at<F: Fn(&str) -> Option<String>>(
         return Err(TemplateError::TooDeep);
     }
     let mut out = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((before, piece, after)) = next_piece(rest, template)? {
+    let (mut rest, search) = (template, Search::of(template));
+    while let Some((before, piece, after)) = next_piece(rest, &search)? {
         out.push_str(before);
         match piece {
             Piece::Dollar => out.push('$'),
@@ -164,10 +167,39 @@ pub(super) enum Piece<'a> {
 /// Text before the next piece, the piece, and what follows it.
 pub(super) type Split<'a> = (&'a str, Piece<'a>, &'a str);
 
+/// The search for the braces of one text. Words do not overlap, so those that are closed are read once; where one is
+/// not, everything behind it is read for each.
+pub(super) struct Search<'a> {
+    template: &'a str,
+    read: Cell<usize>,
+}
+
+/// What may be read besides, of short texts.
+const READ_BESIDES: usize = 1 << 20;
+
+impl<'a> Search<'a> {
+    pub(super) fn of(template: &'a str) -> Search<'a> {
+        Search { template, read: Cell::new(0) }
+    }
+
+    fn invalid(&self) -> TemplateError {
+        TemplateError::Invalid { template: self.template.to_owned() }
+    }
+
+    fn closing_brace(&self, word: &str) -> Result<usize, TemplateError> {
+        let (close, read) = closing_brace(word);
+        self.read.set(self.read.get() + read);
+        if self.read.get() > 2 * self.template.len() + READ_BESIDES {
+            return Err(TemplateError::Unclosed);
+        }
+        close.ok_or_else(|| self.invalid())
+    }
+}
+
 /// The next variable or `$$`; none when the rest is text.
 pub(super) fn next_piece<'a>(
     text: &'a str,
-    template: &str,
+    search: &Search<'_>,
 ) -> Result<Option<Split<'a>>, TemplateError> {
     let mut from = 0;
     while let Some(found) = text[from..].find('$') {
@@ -177,7 +209,7 @@ pub(super) fn next_piece<'a>(
         match after.as_bytes().first() {
             Some(b'$') => return Ok(Some((before, Piece::Dollar, &after[1..]))),
             Some(b'{') => {
-                let (piece, rest) = braced(&after[1..], template)?;
+                let (piece, rest) = braced(&after[1..], search)?;
                 return Ok(Some((before, piece, rest)));
             }
             _ => {
@@ -193,11 +225,10 @@ pub(super) fn next_piece<'a>(
 }
 
 /// After `${`.
-fn braced<'a>(text: &'a str, template: &str) -> Result<(Piece<'a>, &'a str), TemplateError> {
-    let invalid = || TemplateError::Invalid { template: template.to_owned() };
+fn braced<'a>(text: &'a str, search: &Search<'_>) -> Result<(Piece<'a>, &'a str), TemplateError> {
     let end = name_end(text);
     if end == 0 {
-        return Err(invalid());
+        return Err(search.invalid());
     }
     let (name, rest) = text.split_at(end);
     if let Some(rest) = rest.strip_prefix('}') {
@@ -211,10 +242,10 @@ fn braced<'a>(text: &'a str, template: &str) -> Result<(Piece<'a>, &'a str), Tem
         Some(b'-') => Kind::Default,
         Some(b'?') => Kind::Required,
         Some(b'+') => Kind::Alternative,
-        _ => return Err(invalid()),
+        _ => return Err(search.invalid()),
     };
     let word = &rest[1..];
-    let close = closing_brace(word).ok_or_else(invalid)?;
+    let close = search.closing_brace(word)?;
     let operator = Operator { kind, or_empty };
     Ok((Piece::Braced(name, Some((operator, &word[..close]))), &word[close + 1..]))
 }
@@ -228,8 +259,8 @@ fn name_end(text: &str) -> usize {
 }
 
 /// The brace that ends a word. Braces of variables within it are skipped; so are braces that were opened
-/// without a dollar, as long as they are closed.
-fn closing_brace(text: &str) -> Option<usize> {
+/// without a dollar, as long as they are closed. With it how much was read.
+fn closing_brace(text: &str) -> (Option<usize>, usize) {
     let bytes = text.as_bytes();
     let (mut variables, mut plain) = (0usize, 0usize);
     let mut first = None;
@@ -238,7 +269,7 @@ fn closing_brace(text: &str) -> Option<usize> {
             b'{' if at > 0 && bytes[at - 1] == b'$' => variables += 1,
             b'{' if variables == 0 => plain += 1,
             b'}' if variables > 0 => variables -= 1,
-            b'}' if plain == 0 => return Some(at),
+            b'}' if plain == 0 => return (Some(at), at),
             b'}' => {
                 plain -= 1;
                 first.get_or_insert(at);
@@ -246,5 +277,5 @@ fn closing_brace(text: &str) -> Option<usize> {
             _ => {}
         }
     }
-    first
+    (first, text.len())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::template::{DEEPEST, Kind, Piece, next_piece};
+use super::template::{DEEPEST, Kind, Piece, Search, next_piece};
 use crate::yaml::{Node, Value};
 
 /// A variable and what stands in for it.
@@ -35,9 +35,9 @@ fn texts(text: &str, found: &mut BTreeMap<String, Variable>) {
 
 /// What is nested deeper than a load allows is left out.
 fn texts_at(text: &str, found: &mut BTreeMap<String, Variable>, depth: usize) {
-    let mut rest = text;
+    let (mut rest, search) = (text, Search::of(text));
     while depth <= DEEPEST
-        && let Ok(Some((_, piece, after))) = next_piece(rest, text)
+        && let Ok(Some((_, piece, after))) = next_piece(rest, &search)
     {
         match piece {
             Piece::Dollar => {}

@@ -76,9 +76,11 @@ fn walk(node: &mut Node, path: &mut TreePath, errors: &mut Vec<(UniqueError, Spa
     match &mut node.value {
         Value::Map(map) if path.parts().len() < 5 => {
             for (key, node) in map.iter_mut() {
-                path.push(key);
-                walk(node, path, errors);
-                path.pop();
+                if matches!(node.value, Value::Map(_) | Value::List(_)) {
+                    path.push(key);
+                    walk(node, path, errors);
+                    path.pop();
+                }
             }
         }
         Value::List(list) => {

@@ -1,5 +1,6 @@
 //! The tree: values with their places.
 
+use foldhash::quality::RandomState;
 use indexmap::IndexMap;
 
 use crate::source::Span;
@@ -29,7 +30,8 @@ pub enum Value {
 /// Keys in the order they were written, each with its place.
 #[derive(Clone, Debug, Default)]
 pub struct Map {
-    entries: IndexMap<String, (Span, Node)>,
+    /// Apart, because most values are scalars, and all are as large as the largest.
+    entries: Box<IndexMap<String, (Span, Node), RandomState>>,
 }
 
 impl Node {
