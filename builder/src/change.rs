@@ -13,12 +13,20 @@ use crate::{healthcheck, image_config};
 /// The configuration that `text` describes; later lines see the ENV of earlier ones. Unlike a build, it adds no PATH
 /// and no directory of its own: an imported file system has what it is given.
 pub fn changed_config(platform: &Platform, text: &str) -> Result<ContainerConfig, BuildError> {
+    change_config(ImageConfig::empty(platform), text)
+}
+
+/// What Dockerfile instructions make of a configuration.
+pub fn change_config(config: ImageConfig, text: &str) -> Result<ContainerConfig, BuildError> {
     if text.trim().is_empty() {
-        return Ok(ContainerConfig::default());
+        return Ok(config.config);
     }
     let Changes { escape, instructions } = parser::parse_changes(text)?;
-    let config = ImageConfig::empty(platform);
-    let mut change = Change { config, scope: Scope::default(), escape, cmd_is_own: false };
+    let mut scope = Scope::default();
+    for (name, value) in config.config.env.iter().filter_map(|pair| pair.split_once('=')) {
+        scope.set_env(name, value);
+    }
+    let mut change = Change { config, scope, escape, cmd_is_own: false };
     for instruction in &instructions {
         change.apply(instruction).at(instruction.span)?;
     }

@@ -34,7 +34,7 @@ pub mod step;
 
 pub use built::BuiltImage;
 pub use cancel::Cancel;
-pub use change::changed_config;
+pub use change::{change_config, changed_config};
 pub use check::{Checked, check, check_extra, outline};
 pub use error::{BuildError, RunError, StepError};
 pub use history::rfc3339;

@@ -40,6 +40,8 @@ pub enum RuntimeError {
     /// `step` and `cause` were made in the container's own process.
     #[error("cannot start container {id}: {step}: {cause}")]
     Start { id: String, step: String, cause: String, failure: StartFailure },
+    #[error("cannot look into container {id}: {step}: {cause}")]
+    Files { id: String, step: String, cause: String },
     #[error("cannot signal container {id}: {source}")]
     Signal { id: String, source: io::Error },
     #[error("cannot size the terminal of container {id}: {source}")]

@@ -69,7 +69,7 @@ pub fn exec(
 }
 
 impl Room {
-    fn of(engine: &EngineId, container: &Container) -> Result<Room, StepError> {
+    pub(crate) fn of(engine: &EngineId, container: &Container) -> Result<Room, StepError> {
         let (state, spec) = (&container.state, &container.definition.spec);
         let gone =
             || StepError::new("find the container", "it is not running", StartFailure::Setup);

@@ -19,6 +19,8 @@ mod engine;
 mod error;
 pub mod etc;
 mod exec;
+mod files;
+mod inside;
 #[allow(dead_code)] // the sandbox of containers uses the rest as of the next step
 pub mod network;
 mod process;
@@ -31,17 +33,20 @@ pub mod user;
 mod zygote;
 
 pub use capabilities::{Capability, CapabilitySet, UnknownCapability};
+pub use cgroup::Usage;
 pub use container::{Container, ExitStatus, Outcome, Stdio};
 pub use emulators::{Emulators, NoEmulator};
 pub use engine::{EngineId, reconcile};
 pub use error::{RuntimeError, StartFailure};
 pub use exec::{Execution, exec};
+pub use files::with_files_of;
+pub use inside::{processes_of, root_of, usage_of};
 pub use seccomp::{Profile, ProfileError};
 pub use spec::{
     AccessTimes, Amount, BindOptions, ContainerSpec, CpuTime, Device, DeviceAccess, DeviceKind,
     DeviceRate, DeviceRule, DeviceRuleError, EtcFiles, LimitError, Limits, MachineAccess, Mount,
-    MountSource, NamespaceMode, Namespaces, NetworkMode, Propagation, PropagationKind, RateKind,
-    Rootfs, Seccomp, SpecError, Submounts, Sysctl, SysctlError, Tmpfs, TmpfsUse, Ulimit,
-    UlimitError,
+    MountSource, MountedFilesystem, NamespaceMode, Namespaces, NetworkMode, Propagation,
+    PropagationKind, RateKind, Rootfs, Seccomp, SpecError, Submounts, Sysctl, SysctlError, Tmpfs,
+    TmpfsUse, Ulimit, UlimitError,
 };
 pub use zygote::{ProcessView, Zygote};

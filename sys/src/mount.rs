@@ -63,9 +63,19 @@ pub enum Setting<'a> {
 /// Mounts a new file system nowhere: the descriptor is its root, to be [`attach`]ed.
 /// `attributes` are `MOUNT_ATTR_*` bits.
 pub fn new_mount(kind: &'static str, settings: &[Setting<'_>], attributes: u64) -> Result<OwnedFd> {
+    new_mount_of(kind, kind, settings, attributes)
+}
+
+/// As [`new_mount`], of what a device has or a server offers.
+pub fn new_mount_of(
+    kind: &str,
+    source: &str,
+    settings: &[Setting<'_>],
+    attributes: u64,
+) -> Result<OwnedFd> {
     let context = mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)
         .map_err(|errno| SysError::new(Call::new("fsopen").path(kind), errno))?;
-    for setting in iter::once(&Setting::Text("source", kind)).chain(settings) {
+    for setting in iter::once(&Setting::Text("source", source)).chain(settings) {
         let result = match setting {
             Setting::Flag(key) => mount::fsconfig_set_flag(&context, *key),
             Setting::Text(key, value) => mount::fsconfig_set_string(&context, *key, *value),
@@ -82,7 +92,7 @@ pub fn new_mount(kind: &'static str, settings: &[Setting<'_>], attributes: u64) 
 
 /// With what the file system itself says about it, if anything.
 fn configuration_error(
-    kind: &'static str,
+    kind: &str,
     context: &OwnedFd,
     setting: Option<&Setting<'_>>,
     errno: Errno,

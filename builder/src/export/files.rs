@@ -30,9 +30,17 @@ pub(super) fn write_tar(
         let directory = if images.len() == 1 { String::new() } else { directory_of(image) };
         trees.insert(directory, store.tree(image)?);
     }
+    write_trees(&trees, destination)
+}
+
+/// Each below its directory, which may be empty if there is one only.
+pub(super) fn write_trees(
+    trees: &BTreeMap<String, Tree>,
+    destination: &Destination,
+) -> Result<(), ExportError> {
     write_to(destination, &mut |writer| {
         let mut archive = LayerWriter::new(writer);
-        for (directory, tree) in &trees {
+        for (directory, tree) in trees {
             append_tree(&mut archive, directory.as_bytes(), tree)?;
         }
         archive.finish()?;

@@ -11,11 +11,12 @@ mod destination;
 mod error;
 mod files;
 
+use store::tree::Tree;
 use store::{Descriptor, Image, Reference, Store};
 
 pub use error::ExportError;
 
-use crate::request::Output;
+use crate::request::{Destination, Output};
 
 /// Writes one output of an image; `images` are its forms for the platforms of the build. Returns the manifest
 /// or index of an image that was written: its layers may be stored in another form than in the store, so its
@@ -41,6 +42,11 @@ pub fn write(
             Ok(None)
         }
     }
+}
+
+/// Writes all files of a tree as a tar archive.
+pub fn write_tree(tree: &Tree, destination: &Destination) -> Result<(), ExportError> {
+    files::write_trees(&[(String::new(), tree.clone())].into(), destination)
 }
 
 /// Where the files for a platform go when there are several: `linux_arm64`.

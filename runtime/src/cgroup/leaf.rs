@@ -12,7 +12,7 @@ use super::limits::{self, Setting};
 use super::{
     Cgroups, DeviceRules, Hierarchy, Version, create_dirs, devices, hand_down, prepare_parent, put,
 };
-use crate::spec::{ContainerSpec, DeviceRule, Limits};
+use crate::spec::{Amount, ContainerSpec, DeviceRule, Limits};
 
 /// A container's directory in each hierarchy.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub(crate) enum LeafError {
     OnlyV1 { controller: &'static str, limit: &'static str },
     #[error("cannot attach the device rules: {source}")]
     Devices { source: sys::SysError },
+    #[error("its processes do not stop: `{path}` says `{state}`")]
+    NotFrozen { path: PathBuf, state: String },
     #[error("devices are asked for, but no cgroup here controls them")]
     NoDevices,
     #[error("cannot remember the cgroup parent in `{path}`: {source}")]
@@ -138,12 +140,39 @@ impl Leaf {
         Ok(())
     }
 
-    fn directory(&self, controller: &'static str) -> Result<(Version, &Path), LeafError> {
+    pub(super) fn directory(
+        &self,
+        controller: &'static str,
+    ) -> Result<(Version, &Path), LeafError> {
         self.directories
             .iter()
             .find(|(hierarchy, _)| hierarchy.offers(controller))
             .map(|(hierarchy, path)| (hierarchy.version, path.as_path()))
             .ok_or(LeafError::NoController { controller })
+    }
+
+    /// Writes other limits while processes run in it.
+    pub(crate) fn change_limits(&self, limits: &Limits) -> Result<(), LeafError> {
+        match self.apply_limits(limits) {
+            // Of memory alone and memory with swap, v1 wants the larger one first when both grow.
+            Err(LeafError::Limit { controller: "memory", .. }) => {
+                let mut first = limits.clone();
+                first.memory = None;
+                if limits.memory_and_swap.is_none() {
+                    let both = limits.memory.map(|bytes| bytes.saturating_mul(2));
+                    first.memory_and_swap = both.map(Amount::Of);
+                }
+                self.apply_limits(&first)?;
+                self.apply_limits(limits)
+            }
+            other => other,
+        }
+    }
+
+    /// The v2 directory's path.
+    pub(super) fn v2_path(&self) -> Option<&Path> {
+        let found = self.directories.iter().find(|(it, _)| it.version == Version::V2);
+        found.map(|(_, path)| path.as_path())
     }
 
     fn apply_limits(&self, limits: &Limits) -> Result<(), LeafError> {

@@ -8,9 +8,11 @@
 //! are errors then, and devices are kept away by mounting everything `nodev` and withholding
 //! CAP_MKNOD. That is stricter than the device rules, not weaker.
 mod devices;
+mod freeze;
 mod hierarchy;
 mod leaf;
 mod limits;
+mod usage;
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 use crate::engine::EngineId;
 pub(crate) use hierarchy::{Hierarchy, Version};
 pub(crate) use leaf::Leaf;
+pub use usage::Usage;
 
 /// What enforces the device rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

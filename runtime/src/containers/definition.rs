@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub struct Definition {
     pub created: String,
     pub image: Origin,
     pub spec: ContainerSpec,
+    /// Which of its mounts are volumes.
+    #[serde(default)]
+    pub volumes: Vec<VolumeUse>,
     /// How the command line is shown apart: what came before the command, and the command.
     #[serde(with = "bytes::list")]
     pub entrypoint: Vec<OsString>,
@@ -56,6 +59,17 @@ pub struct Origin {
     /// As it was asked for.
     pub name: String,
     pub id: String,
+}
+
+/// A mount that has a name of its own, in the caller's words; this crate sees a directory in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeUse {
+    pub name: String,
+    /// As the mount has it.
+    #[serde(with = "bytes")]
+    pub target: PathBuf,
+    /// Nobody named it: it may go with the container.
+    pub anonymous: bool,
 }
 
 /// Whether it is started again when it ended by itself.
@@ -194,8 +208,11 @@ impl Definition {
         let mut spec = self.spec.clone();
         spec.rootfs = spec.rootfs.below(root);
         for mount in &mut spec.mounts {
-            if let MountSource::Tree { tree, .. } = &mut mount.source {
-                *tree = tree.below(root);
+            match &mut mount.source {
+                MountSource::Tree { tree, .. } => *tree = tree.below(root),
+                // Those of the host's are absolute and stay as they are.
+                MountSource::Path { source, .. } => *source = root.join(&source),
+                _ => {}
             }
         }
         spec

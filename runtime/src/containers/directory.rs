@@ -52,6 +52,20 @@ pub struct Guard {
     _lock: File,
 }
 
+/// A container that is not started meanwhile.
+#[derive(Debug)]
+pub struct Still {
+    runtime: PathBuf,
+    _lock: File,
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        // What is left is found by whoever looks for leftovers.
+        let _left = remove_runtime(&self.runtime);
+    }
+}
+
 impl Place {
     pub fn state_file(&self) -> PathBuf {
         self.directory.join("state.json")
@@ -350,7 +364,7 @@ impl Containers {
     }
 
     /// Gives a container another name.
-    pub fn rename(&self, _guard: &Guard, container: &Container, name: &str) -> Result<()> {
+    pub fn rename(&self, guard: &Guard, container: &Container, name: &str) -> Result<()> {
         check_name(name)?;
         if let Some(id) = self.owner_of(name)? {
             let name = name.to_owned();
@@ -358,14 +372,24 @@ impl Containers {
         }
         let mut definition = container.definition.clone();
         let old = std::mem::replace(&mut definition.name, name.to_owned());
+        self.give_name(name, &definition.id)?;
+        self.redefine(guard, container, &definition)?;
+        self.free_name(&old)
+    }
+
+    /// Replaces a container's definition, whose name must be the one it has.
+    pub fn redefine(
+        &self,
+        _guard: &Guard,
+        container: &Container,
+        definition: &Definition,
+    ) -> Result<()> {
         let path = container.place.definition_file();
         let temp = container.place.directory.join("definition.json.new");
-        let bytes = serde_json::to_vec(&definition)
+        let bytes = serde_json::to_vec(definition)
             .map_err(|source| ContainerError::Document { path: path.clone(), source })?;
-        self.give_name(name, &definition.id)?;
         fs::write(&temp, bytes).map_err(file_error("write", &temp))?;
-        fs::rename(&temp, &path).map_err(file_error("replace", &path))?;
-        self.free_name(&old)
+        fs::rename(&temp, &path).map_err(file_error("replace", &path))
     }
 
     /// Removes names and run-time directories of containers that are not there, left by a crash.
@@ -392,6 +416,13 @@ impl Containers {
             }
         }
         Ok(())
+    }
+
+    /// Keeps the container from being started as long as this is held; none if it has a shim.
+    pub fn hold(&self, container: &Container) -> Result<Option<Still>> {
+        let place = &container.place;
+        let lock = shim_lock(place).map_err(file_error("lock", &place.lock_file()))?;
+        Ok(lock.map(|lock| Still { runtime: place.runtime.clone(), _lock: lock }))
     }
 
     /// Whether a shim is at work, or finishing it.

@@ -7,9 +7,9 @@ mod state;
 
 pub use definition::{
     Definition, HealthCheck, LogDriver, LogSettings, Origin, RestartPolicy, RestartPolicyError,
-    SCHEMA,
+    SCHEMA, VolumeUse,
 };
-pub use directory::{Container, Containers, Guard, Place, check_name};
+pub use directory::{Container, Containers, Guard, Place, Still, check_name};
 pub(crate) use directory::{remove_runtime, short};
 pub use error::ContainerError;
 pub(crate) use liveness::boot_id;

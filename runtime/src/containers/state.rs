@@ -34,6 +34,8 @@ pub enum Status {
     #[default]
     Created,
     Running,
+    /// Its processes are there, but stand still.
+    Paused,
     /// Ended; to be started again after a while.
     Restarting,
     Exited,
@@ -45,6 +47,7 @@ impl Status {
         match self {
             Status::Created => "created",
             Status::Running => "running",
+            Status::Paused => "paused",
             Status::Restarting => "restarting",
             Status::Exited => "exited",
         }
@@ -52,7 +55,7 @@ impl Status {
 
     /// A shim has it.
     pub fn is_alive(self) -> bool {
-        matches!(self, Status::Running | Status::Restarting)
+        matches!(self, Status::Running | Status::Paused | Status::Restarting)
     }
 }
 

@@ -13,8 +13,10 @@
 //! go back over the status socket as `E` and JSON; when all mounts are made it sends `R`, JSON and
 //! the terminal; the launcher sends `X` and an errno; success is the socket closing at exec.
 pub(crate) mod ahead;
+mod aside;
 mod base_mounts;
 mod devices;
+mod filesystem;
 mod given_devices;
 mod join;
 mod masks;
@@ -44,6 +46,7 @@ use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, NetworkMode, Root
 use crate::user::{self, ResolvedUser};
 use crate::zygote::channel::send_with_descriptors;
 use crate::zygote::message::{Step, StepError};
+pub(crate) use aside::run as look_aside;
 pub(crate) use join::run as run_in_container;
 pub(crate) use masks::open_null;
 pub(crate) use stubs::{Stubs, remove as remove_stubs};

@@ -11,7 +11,7 @@ use sys::RootDir;
 use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, detach, new_mount};
 
 use super::stubs::Targets;
-use super::{Launch, open_place, overlay};
+use super::{Launch, filesystem, open_place, overlay};
 use crate::spec::{AccessTimes, Mount, MountSource, Rootfs, Submounts, Tmpfs};
 use crate::zygote::message::{Step, StepError};
 
@@ -38,6 +38,22 @@ pub(super) fn mount_all(
         mount_one(launch, targets, &mut files, mount, followed.remove(&position))?;
     }
     files.close().step("unmount files")
+}
+
+/// Those that hold files of the host's, for who looks into a container that does not run.
+pub(super) fn mount_files(launch: &Launch<'_>, targets: &mut Targets<'_>) -> Result<(), StepError> {
+    let mut files = Files::new(launch);
+    for mount in &launch.spec.mounts {
+        match mount.source {
+            MountSource::Path { .. }
+            | MountSource::Tree { .. }
+            | MountSource::Filesystem { .. } => {
+                mount_one(launch, targets, &mut files, mount, None)?
+            }
+            MountSource::Tmpfs(_) | MountSource::File { .. } | MountSource::Own => {}
+        }
+    }
+    Ok(())
 }
 
 fn mount_one(
@@ -69,6 +85,10 @@ fn mount_one(
         }
         MountSource::File { content, mode, uid, gid } => {
             files.make(content, *mode, *uid, *gid).step(step())?
+        }
+        MountSource::Filesystem { filesystem, subpath } => {
+            let mounted = filesystem::mount(filesystem).step(step())?;
+            part_of(launch, mounted, subpath.as_deref()).map_err(|e| within(e, step()))?
         }
         MountSource::Own => clone_mount(targets.place(&mount.target, true)?, false).step(step())?,
     };
@@ -132,19 +152,37 @@ fn below(directory: OwnedFd, name: &Path, subpath: &Path) -> Result<OwnedFd, Ste
     ))
 }
 
+/// The mount point of what is looked into before a part of it is mounted.
+const ASIDE: &str = "tree";
+
 /// Mounted aside, looked into, and copied from there.
 fn tree_source(
     launch: &Launch<'_>,
     tree: &Rootfs,
     subpath: Option<&Path>,
 ) -> Result<OwnedFd, StepError> {
-    let root = overlay::mount(launch, tree, "tree")?;
+    let root = overlay::mount(launch, tree, ASIDE)?;
     let place = match subpath {
         None => root,
         Some(subpath) => below(root, Path::new("/"), subpath)?,
     };
     let copy = clone_mount(place, true).step("copy the mount")?;
-    detach(&launch.mountpoint("tree")).step("unmount the tree")?;
+    detach(&launch.mountpoint(ASIDE)).step("unmount the tree")?;
+    Ok(copy)
+}
+
+/// A path below a new mount: for that it has to be mounted somewhere.
+fn part_of(
+    launch: &Launch<'_>,
+    mounted: OwnedFd,
+    subpath: Option<&Path>,
+) -> Result<OwnedFd, StepError> {
+    let Some(subpath) = subpath else { return Ok(mounted) };
+    let aside = launch.mountpoint(ASIDE);
+    attach(&mounted, open_place(&aside)?).step("mount it aside")?;
+    let copy =
+        clone_mount(below(mounted, Path::new("/"), subpath)?, true).step("copy the mount")?;
+    detach(&aside).step("unmount it")?;
     Ok(copy)
 }
 

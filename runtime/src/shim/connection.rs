@@ -265,6 +265,20 @@ impl Connection {
         self.ask(&Request::Signal { signal })
     }
 
+    /// Lets all its processes stand still, and returns when they do.
+    pub fn pause(&self) -> Result<(), RuntimeError> {
+        self.ask(&Request::Pause)
+    }
+
+    pub fn unpause(&self) -> Result<(), RuntimeError> {
+        self.ask(&Request::Unpause)
+    }
+
+    /// Its definition has other limits or another restart policy now.
+    pub fn reload(&self) -> Result<(), RuntimeError> {
+        self.ask(&Request::Reload)
+    }
+
     /// Ends the container and returns when it has ended; see [`Request::Stop`].
     pub fn stop(&self, signal: Option<i32>, timeout: Option<i64>) -> Result<(), RuntimeError> {
         match self.ask(&Request::Stop { signal, timeout }) {

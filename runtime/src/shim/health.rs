@@ -31,7 +31,7 @@ impl Monitor {
             && now.duration_since(self.began) < Duration::from_nanos(self.check.start_period)
     }
 
-    fn schedule(&mut self, now: Instant) {
+    pub(super) fn schedule(&mut self, now: Instant) {
         let pause = match self.is_starting_up(now) {
             true => self.check.start_interval,
             false => self.check.interval,

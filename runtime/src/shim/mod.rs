@@ -16,6 +16,7 @@
 //! | `client.rs`     | a client as the shim sees it                       |
 //! | `supervisor.rs` | what the shim knows; starting and ending           |
 //! | `turn.rs`       | waiting for what happens, and doing what follows   |
+//! | `pause.rs`      | standing still; other limits                       |
 //! | `streams.rs`    | output and input                                   |
 //! | `log.rs`        | docker's json-file                                 |
 //! | `restart.rs`    | whether and when to start again                    |
@@ -26,6 +27,7 @@ mod connection;
 mod health;
 mod log;
 mod maker;
+mod pause;
 mod place;
 mod probe;
 mod protocol;

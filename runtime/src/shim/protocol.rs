@@ -51,6 +51,12 @@ pub(crate) enum Request {
     Signal { signal: i32 },
     /// Ends it: `signal` or else the one of its definition, then SIGKILL after so many seconds (-1: never; none: as its definition says).
     Stop { signal: Option<i32>, timeout: Option<i64> },
+    /// All its processes stand still.
+    Pause,
+    /// They go on.
+    Unpause,
+    /// Its definition has other limits or another restart policy now.
+    Reload,
     /// Nobody sees any more what it writes: it is to notice.
     CloseOutput,
     /// [`Reply::Ended`] whenever the container ends from now on.

@@ -40,6 +40,8 @@ pub(super) struct Supervisor {
     pub(super) container: Container,
     pub(super) spec: ContainerSpec,
     pub(super) starter: Starter,
+    /// Where its definition is.
+    pub(super) containers: Containers,
     owner: Owner,
     lock: File,
     pub(super) listener: OwnedFd,
@@ -136,6 +138,7 @@ impl Supervisor {
                     restarter: Restarter::new(definition.restart),
                     spec,
                     starter,
+                    containers: Containers::open(&told.root, &told.state),
                     owner,
                     lock,
                     listener,

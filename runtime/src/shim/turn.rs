@@ -102,8 +102,8 @@ impl Supervisor {
         };
         let probe = match (&self.probe, &self.monitor) {
             (Some(probe), _) => Some(probe.deadline),
-            (None, Some(monitor)) => Some(monitor.next),
-            (None, None) => None,
+            (None, Some(monitor)) if !self.is_paused() => Some(monitor.next),
+            (None, _) => None,
         };
         [again, probe, self.patience].into_iter().flatten().min()
     }
@@ -163,6 +163,9 @@ impl Supervisor {
                 self.clients[at].stops = true;
                 return Ok(false);
             }
+            Request::Pause => self.pause()?,
+            Request::Unpause => self.unpause()?,
+            Request::Reload => self.reload()?,
             Request::CloseOutput => self.close_output(),
             Request::Wait => self.clients[at].waits = true,
         }
@@ -185,6 +188,10 @@ impl Supervisor {
             self.save();
         }
         if self.signal(signal) {
+            if ends {
+                // What stands still does not hear it.
+                self.unpause_to_end();
+            }
             return Ok(());
         }
         if ends && self.cancel_restart() {
@@ -203,6 +210,7 @@ impl Supervisor {
         self.container.state.stopped_by_hand = true;
         self.save();
         if self.signal(signal) {
+            self.unpause_to_end();
             // A time beyond all clocks is no limit.
             self.patience = seconds
                 .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
@@ -237,6 +245,7 @@ impl Supervisor {
     fn close_output(&mut self) {
         if self.terminal.is_some() {
             self.signal(Signal::KILL);
+            self.unpause_to_end();
         } else {
             self.sources.clear();
         }
@@ -378,7 +387,7 @@ impl Supervisor {
             self.probe_took_too_long();
         }
         let due = self.monitor.as_ref().is_some_and(|monitor| monitor.next <= now);
-        if due && self.probe.is_none() {
+        if due && self.probe.is_none() && !self.is_paused() {
             self.start_probe();
         }
     }
@@ -394,7 +403,7 @@ impl Supervisor {
         }
     }
 
-    fn room(&self) -> Result<Room, StepError> {
+    pub(super) fn room(&self) -> Result<Room, StepError> {
         let Phase::Running { running, .. } = &self.phase else {
             return Err("it has ended").step("find the container");
         };

@@ -19,8 +19,8 @@ use crate::seccomp::Profile;
 pub use device::{Device, DeviceAccess, DeviceKind, DeviceRule, DeviceRuleError};
 pub use limits::{Amount, CpuTime, DeviceRate, LimitError, Limits, RateKind};
 pub use mount::{
-    AccessTimes, BindOptions, Mount, MountSource, Propagation, PropagationKind, Submounts, Tmpfs,
-    TmpfsUse,
+    AccessTimes, BindOptions, Mount, MountSource, MountedFilesystem, Propagation, PropagationKind,
+    Submounts, Tmpfs, TmpfsUse,
 };
 pub use namespaces::{NamespaceMode, Namespaces};
 pub use sysctl::{Sysctl, SysctlError};

@@ -51,6 +51,12 @@ pub enum MountSource {
         uid: u32,
         gid: u32,
     },
+    /// A file system that the kernel mounts for this container: of a disk, a server, or in memory.
+    Filesystem {
+        filesystem: MountedFilesystem,
+        #[serde(with = "bytes::option")]
+        subpath: Option<PathBuf>,
+    },
     /// What the rootfs itself has at the target, a directory, made when absent. It can be written in a
     /// read-only rootfs too.
     Own,
@@ -64,6 +70,15 @@ impl MountSource {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// What `mount -t KIND -o OPTIONS DEVICE` says. Trusted: it reaches the kernel as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountedFilesystem {
+    pub kind: String,
+    pub device: String,
+    /// `name` or `name=value`
+    pub options: Vec<String>,
 }
 
 /// How a host directory is shown.

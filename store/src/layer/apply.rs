@@ -66,7 +66,7 @@ impl Setting<'_> {
     fn run(self, reader: impl Read) -> Result<LayerIndex, LayerError> {
         let Setting { target, parents, form, whiteouts, id_map } = self;
         let mut applier = Applier {
-            disk: Disk { target, id_map, open: None, buffer: vec![0; 128 << 10] },
+            disk: Disk::new(target, id_map),
             collector: Collector::new(parents),
             parents,
             form,

@@ -56,6 +56,20 @@ pub fn write_layer<W: Write>(
     Ok(())
 }
 
+/// What is called `name` in a directory (the directory itself if that is empty), as a layer would have it. None for a
+/// socket, which no layer can hold.
+pub fn entry_on_disk(dir: &RootDir, name: &Path) -> Result<Option<Entry>, LayerError> {
+    let path = name.as_os_str().as_bytes();
+    let failed = |source| LayerError::Scan { path: show(path), source };
+    let metadata = dir.metadata(name).map_err(failed)?;
+    if metadata.kind == FileKind::Socket {
+        return Ok(None);
+    }
+    let kind = kind_on_disk(dir, name, &metadata).map_err(failed)?;
+    let xattrs = dir.xattrs(name).map_err(failed)?;
+    Ok(Some(entry_of(path.to_vec(), kind, &metadata, xattrs, IdMap::Identity)))
+}
+
 struct Scan<'a> {
     upper: &'a RootDir,
     parents: &'a Tree,

@@ -21,7 +21,7 @@ use super::{ContentDigest, LayerError, xattr};
 use crate::id_map::{IdMap, Owner};
 
 /// The tree being written.
-pub(super) struct Disk<'a> {
+pub(crate) struct Disk<'a> {
     pub(super) target: &'a RootDir,
     pub(super) id_map: IdMap,
     /// The directory written to last: entries of a directory come together.
@@ -29,9 +29,15 @@ pub(super) struct Disk<'a> {
     pub(super) buffer: Vec<u8>,
 }
 
+impl<'a> Disk<'a> {
+    pub(crate) fn new(target: &'a RootDir, id_map: IdMap) -> Disk<'a> {
+        Disk { target, id_map, open: None, buffer: vec![0; 128 << 10] }
+    }
+}
+
 impl Disk<'_> {
     /// Creates anything but a directory. Its parent exists; it does not.
-    pub(super) fn create(
+    pub(crate) fn create(
         &mut self,
         entry: &mut Entry,
         content: &mut dyn Read,
@@ -82,7 +88,7 @@ impl Disk<'_> {
         self.set_file_attributes(&file, entry).map_err(|source| unpack(&entry.path, source))
     }
 
-    pub(super) fn create_dir(&mut self, path: &[u8]) -> Result<(), SysError> {
+    pub(crate) fn create_dir(&mut self, path: &[u8]) -> Result<(), SysError> {
         let Some((parent, name)) = split_parent(path) else { return Ok(()) };
         self.enter(parent)?;
         match &self.open {
@@ -137,7 +143,7 @@ impl Disk<'_> {
         rustix::fs::futimens(file, &times).map_err(failed("futimens"))
     }
 
-    pub(super) fn finish_dir(&self, entry: &Entry, form: WhiteoutForm) -> Result<(), LayerError> {
+    pub(crate) fn finish_dir(&self, entry: &Entry, form: WhiteoutForm) -> Result<(), LayerError> {
         let finish = || {
             let path = entry.as_path();
             if form == WhiteoutForm::Remove {
@@ -185,7 +191,7 @@ fn copy(
     Ok((size, hasher.finish()))
 }
 
-pub(super) fn unpack(path: &[u8], source: SysError) -> LayerError {
+pub(crate) fn unpack(path: &[u8], source: SysError) -> LayerError {
     LayerError::Unpack { path: show(path), source }
 }
 

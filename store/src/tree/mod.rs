@@ -12,10 +12,12 @@
 //! | `lookup.rs`   | one path, one directory, through all layers         |
 //! | `resolve.rs`  | symbolic links inside the tree                      |
 //! | `content.rs`  | bytes and content digests                           |
+//! | `write.rs`    | the files of a tree on disk                          |
 
 mod content;
 mod lookup;
 mod resolve;
+mod write;
 
 pub(crate) use resolve::resolve_with;
 

@@ -1,0 +1,68 @@
+//! A container that stands still, and one whose limits change while it runs.
+use std::time::Instant;
+
+use super::restart::Restarter;
+use super::supervisor::{Phase, Supervisor};
+use crate::containers::Status;
+
+impl Supervisor {
+    pub(super) fn is_paused(&self) -> bool {
+        self.container.state.status == Status::Paused
+    }
+
+    pub(super) fn pause(&mut self) -> Result<(), String> {
+        match self.container.state.status {
+            Status::Paused => return Err("the container is already paused".to_owned()),
+            Status::Running => {}
+            _ => return Err("the container is not running".to_owned()),
+        }
+        // A check that stood still too would be taken for one that failed.
+        if let Some(probe) = self.probe.take() {
+            drop(probe.abandon(String::new()));
+        }
+        let room = self.room().map_err(|error| format!("{}: {}", error.step, error.cause))?;
+        room.leaf.freeze().map_err(|error| error.to_string())?;
+        self.container.state.status = Status::Paused;
+        self.save();
+        Ok(())
+    }
+
+    pub(super) fn unpause(&mut self) -> Result<(), String> {
+        if !self.is_paused() {
+            return Err("the container is not paused".to_owned());
+        }
+        let room = self.room().map_err(|error| format!("{}: {}", error.step, error.cause))?;
+        room.leaf.thaw().map_err(|error| error.to_string())?;
+        self.container.state.status = Status::Running;
+        if let Some(monitor) = &mut self.monitor {
+            monitor.schedule(Instant::now());
+        }
+        self.save();
+        Ok(())
+    }
+
+    /// For one that is asked to end, which it cannot while it stands still.
+    pub(super) fn unpause_to_end(&mut self) {
+        if self.is_paused() {
+            // If it does not go on, SIGKILL comes when its time is over, and takes what is frozen by v2 as it is.
+            let _stays = self.unpause();
+        }
+    }
+
+    /// Takes limits and restart policy from the definition as it is now.
+    pub(super) fn reload(&mut self) -> Result<(), String> {
+        let now = self.containers.read(&self.container.definition.id);
+        let now = now.map_err(|error| error.to_string())?.definition;
+        if matches!(self.phase, Phase::Running { .. }) && now.spec.limits != self.spec.limits {
+            let room = self.room().map_err(|error| format!("{}: {}", error.step, error.cause))?;
+            room.leaf.change_limits(&now.spec.limits).map_err(|error| error.to_string())?;
+        }
+        self.spec.limits = now.spec.limits.clone();
+        if now.restart != self.restarter.policy {
+            self.restarter = Restarter::new(now.restart);
+        }
+        self.container.definition.spec.limits = now.spec.limits;
+        self.container.definition.restart = now.restart;
+        Ok(())
+    }
+}
