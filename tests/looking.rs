@@ -244,9 +244,10 @@ fn what_cannot_be_inspected_is_named_beside_what_can() {
          hint: the fields are Hostname",
     );
     sandbox
-        .rbuild(["inspect", "--type", "volume", "app:1"])
+        .rbuild(["inspect", "--type", "plugin", "app:1"])
         .exits(2)
-        .says("only containers and images");
+        .says("only containers, images and volumes");
+    sandbox.rbuild(["inspect", "--type", "volume", "app:1"]).exits(1).says("volume `app:1`");
     let unclosed = sandbox.rbuild(["images", "--format", "{{.ID"]).exits(1);
     unclosed.says("unclosed action").says("1 | {{.ID\n  | ^^");
 }
@@ -275,7 +276,10 @@ fn space_is_listed_by_the_same_formatter() {
     let sandbox = images();
     let lines =
         |format: &str| sandbox.rbuild(["system", "df", "--format", format]).success().stdout;
-    assert_eq!(lines("{{.Type}} {{.TotalCount}}"), "Images 2\nBuild Cache 3\nOther 0\n");
+    assert_eq!(
+        lines("{{.Type}} {{.TotalCount}}"),
+        "Images 2\nContainers 0\nLocal Volumes 0\nBuild Cache 3\nOther 0\n"
+    );
     assert_eq!(
         lines("table {{.TotalCount}}\\t{{.Type}}").lines().next().unwrap(),
         "TOTAL     TYPE"

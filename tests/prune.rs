@@ -175,8 +175,10 @@ fn everything_goes_when_everything_is_asked_for() {
     let rows: Vec<Vec<&str>> = df.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]);
     assert_eq!(rows[1], ["Images", "0", "0", "0B", "0B"]);
-    assert_eq!(rows[2], ["Build", "Cache", "0", "0", "0B", "0B"]);
-    assert_eq!(rows[3][..3], ["Other", "0", "0"]);
+    assert_eq!(rows[2], ["Containers", "0", "0", "0B", "0B"]);
+    assert_eq!(rows[3], ["Local", "Volumes", "0", "0", "0B", "0B"]);
+    assert_eq!(rows[4], ["Build", "Cache", "0", "0", "0B", "0B"]);
+    assert_eq!(rows[5][..3], ["Other", "0", "0"]);
     assert_eq!(std::fs::read_dir(sandbox.root().join("images/blobs/sha256")).unwrap().count(), 0);
     assert_eq!(std::fs::read_dir(sandbox.root().join("cache/steps")).unwrap().count(), 0);
     sandbox.validate();
@@ -307,7 +309,7 @@ fn nothing_goes_without_a_yes() {
         }
     }
     let df = sandbox.rbuild(["system", "df"]).success().stdout;
-    assert!(df.contains("Build Cache   3         0"), "{df}");
+    assert!(df.contains("Build Cache     3         0"), "{df}");
     let pruned = sandbox.rbuild_with_input(["builder", "prune", "-a"], "y\n").success();
     assert!(pruned.stdout.contains("Total reclaimed space: "), "{pruned}");
 }

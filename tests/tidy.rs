@@ -7,7 +7,7 @@ use crate::support::Repository;
 const LAYERS: &[(&str, &[&str])] = &[
     (".", &["builder", "compose", "engine", "parser", "runtime", "store"]),
     ("compose", &["builder", "engine", "parser", "runtime", "store", "sys"]),
-    ("engine", &["runtime", "store"]),
+    ("engine", &["runtime", "store", "sys"]),
     ("builder", &["parser", "runtime", "store", "sys"]),
     ("parser", &[]),
     ("runtime", &["sys"]),

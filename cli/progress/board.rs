@@ -81,8 +81,7 @@ impl Board {
 
     pub(super) fn apply(&mut self, event: BuildEvent, now: Instant) {
         match event {
-            BuildEvent::Planned { steps, .. } => self.planned = steps,
-            BuildEvent::Solved => {}
+            BuildEvent::Planned { steps } => self.planned = steps,
             BuildEvent::StepStarted { id, name } => {
                 let step = Step { name, started: now, note: None, tail: Tail::default() };
                 self.running.insert(id, step);

@@ -1,28 +1,31 @@
 //! From a request and the image's configuration to the definition of a container.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use runtime::containers::{Definition, LogSettings, Origin, SCHEMA};
-use runtime::{ContainerSpec, EtcFiles, MachineAccess, Mount, MountSource, Rootfs, clock, etc};
+use runtime::{ContainerSpec, EtcFiles, MachineAccess, Rootfs, clock, etc};
 use store::{Image, ImageConfig};
 
-use crate::request::{ContainerRequest, MountRequest, Variable, set_variable};
-use crate::values::{signal, target};
+use crate::mounts::Prepared;
+use crate::request::{ContainerRequest, Variable, set_variable};
+use crate::values::signal;
 use crate::{EngineError, Result, health, hosts};
 
-const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &str =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The definition of the container `id`, which has no name yet. Sources of mounts that docker would make are made.
-pub fn definition(
+/// The definition of the container `id`, which has no name yet.
+pub(crate) fn definition(
     request: &ContainerRequest,
     image: &Image,
     id: &str,
     rootfs: Rootfs,
+    prepared: &Prepared,
 ) -> Result<Definition> {
     let config = &image.config;
     let mut spec = specification(request, config, id, rootfs)?;
+    spec.mounts = prepared.mounts.clone();
     keep_its_files(&mut spec, request.auto_remove);
     let labels = config.config.labels.iter().map(|(name, value)| (name.clone(), value.clone()));
     let labels = labels.chain(request.labels.iter().cloned()).collect();
@@ -45,6 +48,7 @@ pub fn definition(
         stop_timeout: request.stop_timeout,
         log: log(request, &labels, &spec.env),
         network: request.connections.clone(),
+        volumes: prepared.volumes.uses.clone(),
         labels,
         spec,
     })
@@ -114,7 +118,6 @@ fn specification(
     spec.domainname = request.names.domainname.clone();
     spec.network = request.connections.mode(request.network);
     confine(request, &mut spec);
-    spec.mounts = mounts(request, image)?;
     spec.check()?;
     Ok(spec)
 }
@@ -180,46 +183,6 @@ fn environment(request: &ContainerRequest, image: &ImageConfig, hostname: &str) 
         set_variable(&mut env, variable);
     }
     env
-}
-
-/// Those nearer to the root first. What VOLUME names and nothing else is mounted on stays writable and goes with the
-/// container, as an anonymous volume would with `--rm`.
-fn mounts(request: &ContainerRequest, image: &ImageConfig) -> Result<Vec<Mount>> {
-    let mut mounts: Vec<Mount> = request.mounts.iter().map(real_mount).collect::<Result<_, _>>()?;
-    for path in &image.config.volumes {
-        let target =
-            target(path).map_err(|source| EngineError::Image { what: "VOLUME", source })?;
-        if request.mounts.iter().all(|wanted| wanted.mount.target != target) {
-            mounts.push(Mount { target, source: MountSource::Own, read_only: false });
-        }
-    }
-    mounts.sort_by_key(|mount| mount.target.components().count());
-    if let Some(pair) = find_double(&mounts) {
-        return Err(EngineError::TwoMounts { target: pair.to_owned() });
-    }
-    Ok(mounts)
-}
-
-fn find_double(mounts: &[Mount]) -> Option<&Path> {
-    let mut targets: Vec<&Path> = mounts.iter().map(|mount| mount.target.as_path()).collect();
-    targets.sort_unstable();
-    targets.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
-}
-
-/// With its source as it is now, made if docker would make it.
-fn real_mount(wanted: &MountRequest) -> Result<Mount> {
-    let mut mount = wanted.mount.clone();
-    let MountSource::Path { source: path, .. } = &mut mount.source else { return Ok(mount) };
-    if wanted.create && fs::symlink_metadata(&path).is_err() {
-        fs::create_dir_all(&path)
-            .map_err(|source| EngineError::CreateSource { path: path.clone(), source })?;
-    }
-    *path = path.canonicalize().map_err(|source| EngineError::MountSource {
-        path: path.clone(),
-        target: mount.target.clone(),
-        source,
-    })?;
-    Ok(mount)
 }
 
 #[cfg(test)]

@@ -5,9 +5,13 @@ use std::path::PathBuf;
 
 use runtime::containers::ContainerError;
 use runtime::{RuntimeError, SpecError};
+use store::layer::LayerError;
+use store::tree::TreeError;
 use store::{Digest, StoreError};
+use sys::SysError;
 
 use crate::values::ValueError;
+use crate::volumes::VolumeError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -31,6 +35,8 @@ pub enum EngineError {
     TwoMounts { target: PathBuf },
     #[error("container `{name}` keeps no log: it was made with `--log-driver none`")]
     NoLog { name: String },
+    #[error("container `{name}` is paused")]
+    Paused { name: String },
     #[error("container `{name}` is not running")]
     NotRunning { name: String },
     #[error("cannot read `{}`", path.display())]
@@ -42,6 +48,16 @@ pub enum EngineError {
     Write { source: io::Error },
     #[error("`{}` is not an absolute path", path.display())]
     RelativeDirectory { path: PathBuf },
+    #[error("container {id} has no layer of its own")]
+    ReadOnly { id: String },
+    #[error("cannot open `{}`", path.display())]
+    Open { path: PathBuf, source: SysError },
+    #[error("cannot find what container {id} has changed")]
+    Changes { id: String, source: LayerError },
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error(transparent)]
+    Volume(Box<VolumeError>),
     #[error(transparent)]
     Spec(#[from] SpecError),
     #[error(transparent)]
@@ -52,6 +68,12 @@ pub enum EngineError {
     Runtime(#[from] RuntimeError),
 }
 
+impl From<VolumeError> for EngineError {
+    fn from(error: VolumeError) -> EngineError {
+        EngineError::Volume(Box::new(error))
+    }
+}
+
 impl EngineError {
     /// What can be done about it.
     pub fn hint(&self) -> Option<String> {
@@ -59,6 +81,8 @@ impl EngineError {
             EngineError::Store(error) => error.hint(),
             EngineError::Unpack { source, .. } => source.hint(),
             EngineError::Container(error) => error.hint().map(str::to_owned),
+            EngineError::Paused { .. } => Some("`rbuild unpause` lets it go on".to_owned()),
+            EngineError::Volume(error) => error.hint(),
             _ => None,
         }
     }

@@ -59,6 +59,9 @@ pub fn start(
     spec: &ContainerSpec,
     stdio: Stdio,
 ) -> Result<Execution> {
+    if container.state.status == Status::Paused {
+        return Err(EngineError::Paused { name: container.definition.name.clone() });
+    }
     if container.state.status != Status::Running {
         return Err(EngineError::NotRunning { name: container.definition.name.clone() });
     }

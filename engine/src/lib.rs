@@ -9,11 +9,17 @@
 //! | `run.rs`       | start, stop, kill, wait                                             |
 //! | `exec.rs`      | another program in a container                                      |
 //! | `logs.rs`      | what a container wrote                                              |
+//! | `mounts.rs`    | what is mounted in it; `volumes/` what outlives it                   |
+//! | `changes.rs`   | what it has changed; `commit.rs` makes an image of that              |
+//! | `copy/`        | files in and out                                                    |
 //! | `values/`      | docker's spellings of values, shared by flags and compose files      |
 //!
 //! Who calls it decides where the store is and what is printed: this crate reads no environment.
 #![forbid(unsafe_code)]
 
+mod changes;
+mod commit;
+pub mod copy;
 mod define;
 mod error;
 pub mod exec;
@@ -21,6 +27,7 @@ mod health;
 mod hosts;
 pub mod logs;
 mod make;
+mod mounts;
 pub mod names;
 pub mod recover;
 mod remove;
@@ -28,17 +35,19 @@ mod request;
 mod run;
 pub mod time;
 pub mod values;
+pub mod volumes;
 
 use runtime::containers::Containers;
 use store::Store;
 
-pub use define::definition;
+pub use changes::{ChangeKind, Changes, changes_of};
+pub use commit::{CommitRequest, commit, committed_config};
 pub use error::EngineError;
 pub use make::make;
-pub use remove::{lease_name, remove};
+pub use remove::{lease_name, remove, remove_with_volumes};
 pub use request::{
-    Confinement, ContainerRequest, HealthRequest, HostNames, LogRequest, MountRequest, Program,
-    Variable, set_variable,
+    Confinement, ContainerRequest, HealthRequest, HostNames, ImageMount, LogRequest, MountRequest,
+    Program, Variable, VolumesFrom, set_variable,
 };
 pub use run::{end, fork_shim, kill, start, stop, wait};
 

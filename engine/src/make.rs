@@ -8,7 +8,7 @@ use store::{Held, Image, RootfsMount, SnapshotId, Store};
 
 use crate::define::definition;
 use crate::request::ContainerRequest;
-use crate::{EngineError, Result, lease_name, names, recover};
+use crate::{EngineError, Result, lease_name, mounts, names, recover};
 
 /// Makes the container `id` of an image.
 pub fn make(
@@ -27,9 +27,11 @@ pub fn make(
     let active = store.snapshotter().prepare(&stack).map_err(cannot)?;
     let place = containers.place(id).directory;
     let mount = active.mount_at(&place);
-    let mut definition = definition(request, image, id, rootfs(&mount))?;
+    let prepared = mounts::prepare(store, containers, image, request)?;
+    let mut definition = definition(request, image, id, rootfs(&mount), &prepared)?;
     definition.spec.rootfs = definition.spec.rootfs.relative_to(store.root());
-    let held = held(image, &mount);
+    let mut held = held(image, &mount);
+    held.extend(prepared.held.iter().cloned());
     if !definition.auto_remove {
         // What takes long is done before anybody has to wait.
         store.sync()?;
@@ -42,6 +44,7 @@ pub fn make(
         let _aside = store.remove_aside(&directory);
     }
     published?;
+    prepared.volumes.keep();
     Ok(definition)
 }
 
@@ -92,17 +95,21 @@ fn publish_as(
 }
 
 /// Nothing that it stands on may be collected, nor the image be removed, as long as there is the container.
-fn held(image: &Image, mount: &RootfsMount) -> Vec<Held> {
+pub(crate) fn held(image: &Image, mount: &RootfsMount) -> Vec<Held> {
     let mut held = vec![Held::Blob(image.descriptor.digest)];
-    if let RootfsMount::Overlay { lowers, .. } = mount {
-        let name = |path: &Path| path.file_name()?.to_str().and_then(SnapshotId::parse);
-        let snapshots = lowers.iter().filter_map(|lower| name(lower));
-        held.extend(snapshots.filter(|id| id.as_str() != "empty").map(Held::Snapshot));
-    }
+    let lowers = match mount {
+        RootfsMount::Overlay { lowers, .. } => lowers.as_slice(),
+        // What is written to is the container's own copy.
+        RootfsMount::Directory { read_only: false, .. } => &[],
+        RootfsMount::Directory { path, read_only: true } => std::slice::from_ref(path),
+    };
+    let name = |path: &Path| path.file_name()?.to_str().and_then(SnapshotId::parse);
+    let snapshots = lowers.iter().filter_map(|lower| name(lower));
+    held.extend(snapshots.filter(|id| id.as_str() != "empty").map(Held::Snapshot));
     held
 }
 
-fn rootfs(mount: &RootfsMount) -> Rootfs {
+pub(crate) fn rootfs(mount: &RootfsMount) -> Rootfs {
     match mount.clone() {
         RootfsMount::Overlay { lowers, upper, work, volatile } => {
             Rootfs::Overlay { lowers, upper, work, volatile }

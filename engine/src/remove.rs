@@ -7,6 +7,7 @@ use runtime::containers::{Container, ContainerError, Containers};
 use store::Store;
 
 use crate::Result;
+use crate::volumes::Volumes;
 
 /// How long a shim may take to go once its container has ended, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -20,8 +21,35 @@ pub fn lease_name(id: &str) -> String {
     format!("{LEASE}{id}")
 }
 
-/// Takes the container out of sight, then removes what it was.
+/// Takes the container out of sight, then removes what it was. Of its volumes the anonymous ones go if it was made to
+/// go at its end.
 pub fn remove(store: &Store, containers: &Containers, container: &Container) -> Result<()> {
+    take_away(store, containers, container)?;
+    match container.definition.auto_remove {
+        true => remove_volumes(store, containers, container),
+        false => Ok(()),
+    }
+}
+
+/// As [`remove`], with all anonymous volumes that no other container has.
+pub fn remove_with_volumes(
+    store: &Store,
+    containers: &Containers,
+    container: &Container,
+) -> Result<()> {
+    take_away(store, containers, container)?;
+    remove_volumes(store, containers, container)
+}
+
+fn remove_volumes(store: &Store, containers: &Containers, container: &Container) -> Result<()> {
+    let uses = &container.definition.volumes;
+    if !uses.is_empty() {
+        Volumes::of(store)?.remove_anonymous(containers, uses)?;
+    }
+    Ok(())
+}
+
+fn take_away(store: &Store, containers: &Containers, container: &Container) -> Result<()> {
     let aside = store.temp_path()?;
     let deadline = Instant::now() + PATIENCE;
     let withdrawn = loop {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runtime::containers::{LogSettings, RestartPolicy};
 use runtime::network::NetworkSettings;
@@ -11,6 +11,7 @@ use runtime::{
 };
 
 use crate::values::Security;
+use crate::volumes::VolumeMount;
 
 /// Docker's time from the stop signal to SIGKILL.
 const STOP_TIMEOUT: u32 = 10;
@@ -29,6 +30,7 @@ pub struct ContainerRequest {
     /// Networks to be on, ports to publish, or the container whose network to share.
     pub connections: NetworkSettings,
     pub mounts: Vec<MountRequest>,
+    pub volumes_from: Vec<VolumesFrom>,
     pub confinement: Confinement,
     /// Added to the image's.
     pub labels: Vec<(String, String)>,
@@ -85,10 +87,39 @@ pub struct HostNames {
 
 /// A mount that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MountRequest {
-    pub mount: Mount,
-    /// A source that is not there becomes a directory, as docker's `-v` has it.
-    pub create: bool,
+pub enum MountRequest {
+    Mount {
+        mount: Mount,
+        /// A source that is not there becomes a directory, as docker's `-v` has it.
+        create: bool,
+    },
+    Volume(VolumeMount),
+    Image(ImageMount),
+}
+
+/// The files of another image, for reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageMount {
+    pub target: PathBuf,
+    pub image: String,
+    pub subpath: Option<PathBuf>,
+}
+
+/// Another container, whose volumes and directories of the host's are wanted too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumesFrom {
+    pub container: String,
+    pub read_only: bool,
+}
+
+impl MountRequest {
+    pub fn target(&self) -> &Path {
+        match self {
+            MountRequest::Mount { mount, .. } => &mount.target,
+            MountRequest::Volume(volume) => &volume.target,
+            MountRequest::Image(image) => &image.target,
+        }
+    }
 }
 
 /// What it sees and may do.
@@ -142,6 +173,7 @@ impl ContainerRequest {
             network: NetworkMode::None,
             connections: NetworkSettings::default(),
             mounts: Vec::new(),
+            volumes_from: Vec::new(),
             confinement: Confinement::default(),
             labels: Vec::new(),
             auto_remove: false,

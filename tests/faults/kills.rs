@@ -86,6 +86,17 @@ fn rmi() {
 }
 
 #[test]
+fn container_with_volumes() {
+    survives_kills(operation(&["create", "-v", "filled:/d", "-v", "/own", "old", "true"]));
+}
+
+#[test]
+fn volume_rm() {
+    let again = Some(&["volume", "rm", "-f", "gone"][..]);
+    survives_kills(Operation { again, ..operation(&["volume", "rm", "gone"]) });
+}
+
+#[test]
 fn image_prune() {
     survives_kills(operation(&["image", "prune", "-f"]));
 }

@@ -68,6 +68,7 @@ impl World {
         sandbox.rbuild(["tag", "kept", "nameless"]).success();
         // Now it is known which snapshots are its layers.
         sandbox.rbuild(["run", "--rm", "old", "true"]).success();
+        sandbox.rbuild(["volume", "create", "gone"]).success();
         copy(&sandbox.root(), &sandbox.path("template"));
         let kept = blobs_of_kept(&sandbox.root());
         World { sandbox, kept }
@@ -131,7 +132,7 @@ impl World {
             return Some(format!("repeated, {again}"));
         }
         let lost = || if operation.damaged { self.lost() } else { None };
-        let problem = self.damage(operation).or_else(lost);
+        let problem = self.damage(operation).or_else(lost).or_else(|| self.half_filled());
         if problem.is_some() {
             return problem;
         }
@@ -139,6 +140,15 @@ impl World {
         // What is found damaged is never thrown away.
         left.retain(|path| !operation.damaged || !path.starts_with("damaged/"));
         (!left.is_empty()).then(|| format!("prune leaves {left:?}"))
+    }
+
+    /// A volume is filled with all that the image has there, whatever happened to the first who tried.
+    fn half_filled(&self) -> Option<String> {
+        let volume = self.sandbox.root().join("volumes/filled");
+        let file = fs::read_to_string(volume.join("_data/e/a")).unwrap_or_default();
+        let more = ["_copying", "_copied"].iter().any(|name| volume.join(name).exists());
+        let wrong = volume.exists() && (file != "a\n" || more);
+        wrong.then(|| "a volume has not all of the image's files".to_owned())
     }
 
     /// What is wrong after the operation was disturbed.
@@ -165,6 +175,7 @@ impl World {
     /// What there is beside the store's own files when everything has been removed.
     pub(super) fn left_after_prune(&self) -> Vec<String> {
         self.sandbox.rbuild(["system", "prune", "-a", "-f"]).success();
+        self.sandbox.rbuild(["volume", "prune", "-a", "-f"]).success();
         assert_nothing_left(&self.sandbox);
         let root = self.sandbox.root();
         let mut left = Vec::new();

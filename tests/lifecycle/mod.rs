@@ -8,3 +8,4 @@ mod recovery;
 mod restart;
 mod terminal;
 mod verbs;
+mod volumes;

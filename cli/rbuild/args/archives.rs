@@ -68,9 +68,9 @@ pub(crate) struct ImportArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ExportArgs {
-    /// Name or ID of an image (containers are not kept yet)
-    #[arg(value_name = "IMAGE")]
-    pub(crate) image: String,
+    /// Name or ID of a container, or else of an image
+    #[arg(value_name = "CONTAINER | IMAGE")]
+    pub(crate) name: String,
     /// Tar archive; `-` or nothing for stdout
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

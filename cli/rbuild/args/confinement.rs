@@ -6,9 +6,15 @@ use clap::Args as ClapArgs;
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct ConfinementArgs {
-    /// Mount something: `type=bind|tmpfs,source=…,target=…[,readonly]…`
+    /// Mount something: `type=bind|image|tmpfs|volume,source=…,target=…[,readonly]…`
     #[arg(long = "mount", value_name = "SPEC", help_heading = "Files")]
     pub(crate) mounts: Vec<String>,
+    /// Mount the volumes, and the directories of this machine, that another container has: `CONTAINER[:ro]`
+    #[arg(long, value_name = "CONTAINER", help_heading = "Files")]
+    pub(crate) volumes_from: Vec<String>,
+    /// Who keeps volumes: `local`
+    #[arg(long, value_name = "DRIVER", help_heading = "Files")]
+    pub(crate) volume_driver: Option<String>,
     /// Mount a file system in memory: `TARGET[:OPTIONS]`
     #[arg(long, value_name = "SPEC", help_heading = "Files")]
     pub(crate) tmpfs: Vec<String>,

@@ -67,7 +67,7 @@ pub(crate) struct ContainerArgs {
     /// Program instead of the image's ENTRYPOINT
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
-    /// Show a directory of this machine in the container: `SOURCE:TARGET[:OPTIONS]`
+    /// Show a directory of this machine, or a volume, in the container: `[PATH|VOLUME:]TARGET[:OPTIONS]`
     #[arg(short, long = "volume", value_name = "SPEC")]
     pub(crate) volumes: Vec<String>,
     /// `host` (default until networks exist) or `none`

@@ -134,12 +134,14 @@ pub(crate) struct RmiArgs {
 pub(crate) enum ObjectType {
     Container,
     Image,
+    Volume,
 }
 
 fn object_type(text: &str) -> Result<ObjectType, String> {
     match text {
         "container" => Ok(ObjectType::Container),
         "image" => Ok(ObjectType::Image),
-        _ => Err("only containers and images can be inspected".to_owned()),
+        "volume" => Ok(ObjectType::Volume),
+        _ => Err("only containers, images and volumes can be inspected".to_owned()),
     }
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs, Subcommand};
 
+use super::archives::ExportArgs;
 use super::container::{CreateArgs, RunArgs};
+use super::verbs::{CommitArgs, CpArgs, DiffArgs, PauseArgs, StatsArgs, TopArgs, UpdateArgs};
 
 /// What becomes of the container, as opposed to what it is.
 #[derive(Debug, Default, ClapArgs)]
@@ -115,7 +117,7 @@ pub(crate) struct RmArgs {
     /// Kill the containers that run; do not mind those that do not exist
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Remove anonymous volumes too; they are part of the container and go with it in any case
+    /// Remove their anonymous volumes too, as far as no other container has them
     #[arg(short, long)]
     pub(crate) volumes: bool,
     #[arg(required = true, value_name = "CONTAINER")]
@@ -277,10 +279,18 @@ pub(crate) struct ManageArgs {
 pub(crate) enum ContainerCommand {
     /// Attach to a container that runs
     Attach(AttachArgs),
+    /// Make an image of a container
+    Commit(CommitArgs),
+    /// Copy files between a container and this machine
+    Cp(CpArgs),
     /// Make a container without starting it
     Create(Box<CreateArgs>),
+    /// Show what a container has changed of its image
+    Diff(DiffArgs),
     /// Run another program in a container
     Exec(Box<ExecArgs>),
+    /// Write the files of a container as a tar archive
+    Export(ExportArgs),
     /// Show containers in full, as JSON
     Inspect(ContainerInspectArgs),
     /// Send containers a signal
@@ -290,6 +300,8 @@ pub(crate) enum ContainerCommand {
     /// List containers
     #[command(visible_aliases = ["list", "ps"])]
     Ls(PsArgs),
+    /// Let all processes of containers stand still
+    Pause(PauseArgs),
     /// Remove all containers that do not run
     Prune(ContainerPruneArgs),
     /// Give a container another name
@@ -303,8 +315,16 @@ pub(crate) enum ContainerCommand {
     Run(Box<RunArgs>),
     /// Start containers that do not run
     Start(StartArgs),
+    /// Show what containers use
+    Stats(StatsArgs),
     /// Stop containers
     Stop(StopArgs),
+    /// Show the processes of a container
+    Top(TopArgs),
+    /// Let the processes of containers go on
+    Unpause(PauseArgs),
+    /// Change limits and restart policies of containers
+    Update(Box<UpdateArgs>),
     /// Wait for containers to end and print their exit codes
     Wait(WaitArgs),
 }

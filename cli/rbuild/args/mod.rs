@@ -1,7 +1,6 @@
 //! The command line as it was typed. Nothing is looked up or checked against the system here;
 //! each command resolves its own arguments into a request.
 
-mod alone;
 mod archives;
 mod cache;
 mod check;
@@ -12,6 +11,8 @@ mod lifecycle;
 mod prune;
 mod refused;
 mod store;
+mod verbs;
+mod volume;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,6 +41,11 @@ pub(crate) use prune::{
 };
 pub(crate) use refused::RefusedFlag;
 pub(crate) use store::{StoreArgs, StoreCheckArgs, StoreCommand};
+pub(crate) use verbs::{CommitArgs, CpArgs, DiffArgs, PauseArgs, StatsArgs, TopArgs, UpdateArgs};
+pub(crate) use volume::{
+    VolumeArgs, VolumeCommand, VolumeCreateArgs, VolumeExportArgs, VolumeImportArgs,
+    VolumeInspectArgs, VolumeLsArgs, VolumePruneArgs, VolumeRmArgs,
+};
 
 /// Builds OCI images from Dockerfiles and runs them, without a daemon.
 #[derive(Debug, Parser)]
@@ -60,14 +66,6 @@ pub(crate) enum ArgsError {
 impl Args {
     /// Reads the command line; docker's flags that are not supported yet are refused by name.
     pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, ArgsError> {
-        let words: Vec<OsString> = words.into_iter().collect();
-        match alone::parse(&words) {
-            Some(args) => Ok(args),
-            None => Args::parse_all(&words),
-        }
-    }
-
-    fn parse_all(words: &[OsString]) -> Result<Args, ArgsError> {
         let command = refused::declare(Args::command());
         let matches = command.try_get_matches_from(words).map_err(boxed)?;
         if let Some(flag) = refused::find(&matches) {
@@ -107,7 +105,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Convert images between archives, directories and the store
     Convert(ConvertArgs),
-    /// Write the root filesystem of an image, all layers merged, as a tar archive
+    /// Write the files of a container, or of an image, as a tar archive
     Export(ExportArgs),
     /// Run a command in a new container
     Run(Box<RunArgs>),
@@ -135,6 +133,24 @@ pub(crate) enum Command {
     Attach(AttachArgs),
     /// Give a container another name
     Rename(RenameArgs),
+    /// Let all processes of containers stand still
+    Pause(PauseArgs),
+    /// Let the processes of containers go on
+    Unpause(PauseArgs),
+    /// Change limits and restart policies of containers
+    Update(Box<UpdateArgs>),
+    /// Show the processes of a container
+    Top(TopArgs),
+    /// Show what containers use
+    Stats(StatsArgs),
+    /// Copy files between a container and this machine
+    Cp(CpArgs),
+    /// Show what a container has changed of its image
+    Diff(DiffArgs),
+    /// Make an image of a container
+    Commit(CommitArgs),
+    /// Volumes: `create`, `ls`, `inspect`, `rm`, `prune`, `export`, `import`
+    Volume(VolumeArgs),
     /// Everything about containers: `ls`, `inspect`, `rm` and the rest
     Container(ManageArgs),
     /// What the build cache holds; cache mounts by their IDs

@@ -64,8 +64,9 @@ pub(crate) struct SystemPruneArgs {
     /// no labels, and with `label=` stays
     #[arg(long = "filter", value_name = "NAME=VALUE")]
     pub(crate) filters: Vec<String>,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = no_volumes)]
-    pub(crate) volumes: Option<String>,
+    /// Also anonymous volumes that no container has
+    #[arg(long)]
+    pub(crate) volumes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -82,10 +83,6 @@ fn unused_for(text: &str) -> Result<Duration, String> {
     let nanoseconds = parser::duration::parse(age).map_err(|error| error.to_string())?;
     let nanoseconds = u64::try_from(nanoseconds).map_err(|_| "it is negative".to_owned())?;
     Ok(Duration::from_nanos(nanoseconds))
-}
-
-fn no_volumes(_: &str) -> Result<String, String> {
-    Err("there are no volumes yet".to_owned())
 }
 
 #[cfg(test)]

@@ -109,11 +109,6 @@ const RUN: &[Flag] = &[
     value("pull", REGISTRY),
     value("runtime", "there is one runtime, and it is built in"),
     value("storage-opt", "the size of a container's layer cannot be limited yet"),
-    value("volume-driver", "volumes are not supported yet"),
-    value(
-        "volumes-from",
-        "volumes are not supported yet; bind the same directories with `--volume`",
-    ),
 ];
 
 const IMAGES: &[Flag] = &[switch("tree", "images of several platforms are not supported yet")];
@@ -144,11 +139,6 @@ pub(super) fn declare(mut root: Command) -> Command {
         });
     }
     root
-}
-
-/// The same for a command alone.
-pub(super) fn declare_for(name: &str, command: Command) -> Command {
-    command.args(flags_of(name).iter().map(argument))
 }
 
 fn flags_of(command: &str) -> &'static [Flag] {

@@ -6,12 +6,13 @@ use anyhow::{Result, bail};
 use builder::request::{Destination, Output};
 use cli::Exit;
 use cli::environment::Environment;
+use runtime::containers::ContainerError;
 use store::Platform;
 
-use super::open_store;
+use super::container;
 use crate::args::ExportArgs;
 
-/// The same as `build --output type=tar` writes.
+/// Of a container all its files but what is mounted in it; of an image what `build --output type=tar` writes.
 pub(crate) fn run(args: &ExportArgs, environment: &Environment) -> Result<Exit> {
     let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose()?;
     let destination = match &args.output {
@@ -21,8 +22,17 @@ pub(crate) fn run(args: &ExportArgs, environment: &Environment) -> Result<Exit> 
         }
         _ => Destination::Stdout,
     };
-    let store = open_store(environment)?;
-    let image = store.resolve_for(&args.image, &platform.unwrap_or_else(Platform::host))?;
+    let (store, containers) = container::open(environment)?;
+    match containers.find(&args.name) {
+        Ok(container) if platform.is_none() => {
+            let changes = engine::changes_of(&store, &container)?;
+            builder::export::write_tree(&changes.tree(), &destination)?;
+            return Ok(Exit::Success);
+        }
+        Ok(_) | Err(ContainerError::NotFound { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let image = store.resolve_for(&args.name, &platform.unwrap_or_else(Platform::host))?;
     builder::export::write(&store, &[image], &[], &Output::Tar(destination))?;
     Ok(Exit::Success)
 }

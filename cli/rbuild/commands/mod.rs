@@ -27,6 +27,7 @@ mod store;
 mod system;
 mod tag;
 mod version;
+pub(crate) mod volume;
 
 use ::store::{Digest, Image, Platform, Store, StoreError};
 use anyhow::Result;
@@ -38,6 +39,7 @@ use cli::format::TemplateError;
 use cli::report::Report;
 use cli::{snapshots, times};
 use engine::EngineError;
+use engine::volumes::VolumeError;
 use runtime::containers::ContainerError;
 
 use crate::args::Command;
@@ -73,6 +75,15 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Wait(args) => container::wait(&args, &environment),
         Command::Attach(args) => container::attach(&args, &environment),
         Command::Rename(args) => container::rename(&args, &environment),
+        Command::Pause(args) => container::pause(&args, &environment),
+        Command::Unpause(args) => container::unpause(&args, &environment),
+        Command::Update(args) => container::update(&args, &environment),
+        Command::Top(args) => container::top(&args, &environment),
+        Command::Stats(args) => container::stats(&args, &environment),
+        Command::Cp(args) => Ok(container::cp(&args, &environment)),
+        Command::Diff(args) => container::diff(&args, &environment),
+        Command::Commit(args) => container::commit(&args, &environment),
+        Command::Volume(args) => volume::run(&args, &environment),
         Command::Container(args) => container::manage(&args, &environment),
         Command::Cache(args) => cache::run(&args, &environment),
         Command::Builder(args) => prune::builder(&args, &environment),
@@ -124,7 +135,13 @@ fn report_of(error: &anyhow::Error) -> Report {
         let of_fetch = || cause.downcast_ref::<FetchError>()?.hint();
         let of_container = || cause.downcast_ref::<ContainerError>()?.hint().map(str::to_owned);
         let of_engine = || cause.downcast_ref::<EngineError>()?.hint();
-        of_store().or_else(of_git).or_else(of_fetch).or_else(of_container).or_else(of_engine)
+        let of_volume = || cause.downcast_ref::<VolumeError>()?.hint();
+        of_store()
+            .or_else(of_git)
+            .or_else(of_fetch)
+            .or_else(of_container)
+            .or_else(of_engine)
+            .or_else(of_volume)
     });
     match hint {
         Some(hint) => report.hint(hint),

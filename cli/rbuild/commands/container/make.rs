@@ -54,7 +54,7 @@ impl Plan<'_> {
         if let Err(error) = self.write_id(id) {
             // What is told is why; leftovers are found by the next command.
             if let Ok(container) = containers.read(id) {
-                let _left = engine::remove(store, containers, &container);
+                let _left = engine::remove_with_volumes(store, containers, &container);
             }
             return Err(error);
         }

@@ -9,21 +9,28 @@
 //! | the others     | one command each                                              |
 
 mod attach;
+mod commit;
 mod confinement;
+mod cp;
 mod create;
+mod diff;
 mod exec;
 mod inspect;
 pub(crate) mod lifecycle;
 mod logs;
 pub(crate) mod make;
+mod pause;
 mod prune;
 mod ps;
 mod rename;
 mod request;
 mod rm;
 mod start;
+mod stats;
 mod stop;
 mod system;
+mod top;
+mod update;
 pub(crate) mod variables;
 mod wait;
 
@@ -36,17 +43,24 @@ use runtime::RuntimeError;
 use runtime::containers::Containers;
 
 pub(crate) use attach::run as attach;
+pub(crate) use commit::run as commit;
+pub(crate) use cp::run as cp;
 pub(crate) use create::run as create;
+pub(crate) use diff::run as diff;
 pub(crate) use exec::run as exec;
 pub(crate) use inspect::{document, inspect};
 pub(crate) use logs::run as logs;
+pub(crate) use pause::{pause, unpause};
 pub(crate) use prune::{prune, show, stopped};
 pub(crate) use ps::run as ps;
 pub(crate) use rename::run as rename;
 pub(crate) use rm::run as rm;
 pub(crate) use start::{restart, run as start};
+pub(crate) use stats::run as stats;
 pub(crate) use stop::{kill, run as stop};
 pub(crate) use system::{install, start as system_start, status as system_status};
+pub(crate) use top::run as top;
+pub(crate) use update::run as update;
 pub(crate) use wait::run as wait;
 
 use super::{report_of, run};
@@ -56,19 +70,28 @@ use crate::args::{ContainerCommand, ManageArgs};
 pub(crate) fn manage(args: &ManageArgs, environment: &Environment) -> Result<Exit> {
     match &args.command {
         ContainerCommand::Attach(args) => attach(args, environment),
+        ContainerCommand::Commit(args) => commit(args, environment),
+        ContainerCommand::Cp(args) => Ok(cp(args, environment)),
         ContainerCommand::Create(args) => Ok(create(args, environment)),
+        ContainerCommand::Diff(args) => diff(args, environment),
         ContainerCommand::Exec(args) => Ok(exec(args, environment)),
+        ContainerCommand::Export(args) => super::export::run(args, environment),
         ContainerCommand::Inspect(args) => inspect(args, environment),
         ContainerCommand::Kill(args) => kill(args, environment),
         ContainerCommand::Logs(args) => logs(args, environment),
         ContainerCommand::Ls(args) => ps(args, environment),
+        ContainerCommand::Pause(args) => pause(args, environment),
         ContainerCommand::Prune(args) => prune(args, environment),
         ContainerCommand::Rename(args) => rename(args, environment),
         ContainerCommand::Restart(args) => restart(args, environment),
         ContainerCommand::Rm(args) => rm(args, environment),
         ContainerCommand::Run(args) => Ok(run::run(args, environment)),
         ContainerCommand::Start(args) => start(args, environment),
+        ContainerCommand::Stats(args) => stats(args, environment),
         ContainerCommand::Stop(args) => stop(args, environment),
+        ContainerCommand::Top(args) => top(args, environment),
+        ContainerCommand::Unpause(args) => unpause(args, environment),
+        ContainerCommand::Update(args) => update(args, environment),
         ContainerCommand::Wait(args) => wait(args, environment),
     }
 }

@@ -34,6 +34,10 @@ pub(crate) fn request(
     request.names = names(args, request.network)?;
     request.program = program(args, stdin_once, environment)?;
     request.mounts = confinement::mounts(args)?;
+    request.volumes_from = confinement::volumes_from(&args.confinement)?;
+    if let Some(driver) = &args.confinement.volume_driver {
+        crate::commands::volume::check_driver(driver)?;
+    }
     request.confinement = confinement::resolve(args)?;
     lifecycle::apply(&mut request, &args.lifecycle, environment)?;
     Ok(request)

@@ -13,7 +13,7 @@ pub(crate) fn run(args: &RmArgs, environment: &Environment) -> Result<Exit> {
     let (store, containers) = open(environment)?;
     Ok(for_each(&args.containers, |text| {
         match containers.find(text) {
-            Ok(container) => remove_one(&store, &containers, &container, text, args.force)?,
+            Ok(container) => remove_one(&store, &containers, &container, text, args)?,
             Err(ContainerError::NotFound { .. }) if args.force => return Ok(()),
             Err(error) => return Err(error.into()),
         }
@@ -26,12 +26,13 @@ fn remove_one(
     containers: &Containers,
     container: &Container,
     text: &str,
-    force: bool,
+    args: &RmArgs,
 ) -> Result<()> {
     if container.state.status.is_alive() {
-        if !force {
+        if !args.force {
             let doing = match container.state.status {
                 Status::Restarting => "restarting",
+                Status::Paused => "paused",
                 _ => "running",
             };
             bail!(
@@ -40,5 +41,9 @@ fn remove_one(
         }
         engine::end(container)?;
     }
-    Ok(engine::remove(store, containers, container)?)
+    match args.volumes {
+        true => engine::remove_with_volumes(store, containers, container)?,
+        false => engine::remove(store, containers, container)?,
+    }
+    Ok(())
 }

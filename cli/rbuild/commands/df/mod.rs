@@ -10,8 +10,10 @@ use anyhow::Result;
 use cli::environment::Environment;
 use cli::format::{self, ListFormat, Row, Shape, Table};
 use cli::{Exit, output};
+use engine::volumes::Volumes;
+use runtime::containers::Containers;
 
-use super::open_store;
+use super::container;
 use crate::args::DfArgs;
 
 pub(crate) fn run(args: &DfArgs, environment: &Environment) -> Result<Exit> {
@@ -38,13 +40,18 @@ static SPACE: Table = Table::new(
 fn summary(args: &DfArgs, environment: &Environment) -> Result<Exit> {
     let default = r"table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
     let format = ListFormat::parse(args.format.as_deref(), default)?;
-    let store = open_store(environment)?;
+    let (store, containers) = container::open(environment)?;
     let cache = builder::cache::usage(&store)?;
     let images = images(&store)?;
+    let volumes = volumes(&store, &containers)?;
+    let containers = of_containers(&containers)?;
     let all = measure(store.root())?.bytes;
-    let other = all.saturating_sub(images.bytes + cache.bytes);
+    let known = images.bytes + containers.bytes + volumes.bytes + cache.bytes;
+    let other = all.saturating_sub(known);
     let rows = [
         row("Images", images.total, images.active, images.bytes, images.reclaimable),
+        containers.row("Containers"),
+        volumes.row("Local Volumes"),
         row("Build Cache", cache.entries, cache.active, cache.bytes, cache.reclaimable),
         row("Other", store.leftovers()?.len(), 0, other, 0),
     ];
@@ -57,6 +64,47 @@ struct Images {
     active: usize,
     bytes: u64,
     reclaimable: u64,
+}
+
+#[derive(Default)]
+struct Sum {
+    total: usize,
+    active: usize,
+    bytes: u64,
+    reclaimable: u64,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: u64, active: bool) {
+        self.total += 1;
+        self.active += usize::from(active);
+        self.bytes += bytes;
+        self.reclaimable += if active { 0 } else { bytes };
+    }
+
+    fn row(&self, kind: &str) -> Row {
+        row(kind, self.total, self.active, self.bytes, self.reclaimable)
+    }
+}
+
+/// With their logs.
+fn of_containers(containers: &Containers) -> Result<Sum> {
+    let mut sum = Sum::default();
+    for container in containers.list()? {
+        let bytes = measure(&container.place.directory)?.bytes;
+        sum.add(bytes, container.state.status.is_alive());
+    }
+    Ok(sum)
+}
+
+fn volumes(store: &Store, containers: &Containers) -> Result<Sum> {
+    let volumes = Volumes::of(store)?;
+    let used = volumes.used(containers)?;
+    let mut sum = Sum::default();
+    for volume in volumes.list()? {
+        sum.add(volumes.size(&volume.name)?, used.contains(&volume.name));
+    }
+    Ok(sum)
 }
 
 /// What several images share counts once.

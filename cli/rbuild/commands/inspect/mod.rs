@@ -10,10 +10,10 @@ use cli::{Exit, output};
 use serde_json::Value;
 use store::Store;
 
-use super::{container, open_store, report_of, resolve, snapshots};
+use super::{container, open_store, report_of, resolve, snapshots, volume};
 use crate::args::{ImageInspectArgs, InspectArgs, ObjectType};
 
-/// Containers first, then images, as docker does.
+/// Containers first, then images, then volumes, as docker does.
 pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<Exit> {
     if args.object_type == Some(ObjectType::Image) {
         if args.size {
@@ -22,6 +22,9 @@ pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<Exit>
         return images(&args.image, environment);
     }
     let format = DocumentFormat::parse(args.image.format.as_deref())?;
+    if args.object_type == Some(ObjectType::Volume) {
+        return volume::documents(&format, &args.image.images, environment);
+    }
     let (store, containers) = container::open(environment)?;
     let driver = snapshots::driver(&store, environment)?;
     let only_containers = args.object_type == Some(ObjectType::Container);
@@ -31,7 +34,8 @@ pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<Exit>
             None if only_containers => {
                 Err(containers.find(name).map(drop).err().map_or_else(missing, Into::into))
             }
-            None => image(&store, driver, name, args.image.platform.as_deref()),
+            None => image(&store, driver, name, args.image.platform.as_deref())
+                .or_else(|error| volume::find(&store, name)?.ok_or(error)),
         };
     print(&format, args.image.images.iter().map(find))
 }

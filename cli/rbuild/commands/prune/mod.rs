@@ -12,7 +12,7 @@ use cli::{Exit, output};
 use store::{Removed, Store, StoreError};
 
 use self::filter::{CacheFilter, PruneFilter};
-use super::{container, open_store, settings};
+use super::{container, open_store, settings, volume};
 use crate::args::{
     BuilderArgs, BuilderCommand, CachePruneArgs, CachePruneOrMountsArgs, ImagePruneArgs,
     SystemPruneArgs,
@@ -85,13 +85,23 @@ pub(super) fn system(args: &SystemPruneArgs, environment: &Environment) -> Resul
         Some(_) => "\n  - unused build cache",
     };
     let (images, fitting) = (which_images(args.all), filtered(&args.filters));
-    let stopped = "all stopped containers";
+    let stopped = match args.volumes {
+        true => {
+            "all stopped containers\n  - all anonymous volumes not used by at least one container"
+        }
+        false => "all stopped containers",
+    };
     let warning =
         format!("WARNING! This will remove{fitting}:\n  - {stopped}\n  - {images}{cache}\n");
     ask(args.force, &warning)?;
     let (store, containers) = container::open(environment)?;
     let (ids, freed) = container::stopped(&store, &containers, &args.filters)?;
     container::show(&ids)?;
+    // After the containers, which may have been the last to have them.
+    let freed = match args.volumes {
+        true => freed + volume::unused(&store, &containers, &args.filters)?,
+        false => freed,
+    };
     let removed = forget(&store, args.all, &filter)?;
     let mut pruned = builder::cache::prune(&store, selection)?;
     pruned.bytes += freed;

@@ -9,12 +9,19 @@ use crate::args::LimitArgs;
 use crate::commands::settings;
 
 pub(super) fn resolve(args: &LimitArgs) -> Result<Limits> {
+    let limits = read(args)?;
+    limits.check()?;
+    Ok(limits)
+}
+
+/// As they are written, which may make sense only beside others.
+pub(crate) fn read(args: &LimitArgs) -> Result<Limits> {
     let bytes = |flag: &str, text: &Option<String>| -> Result<Option<u64>> {
         let read = |text| settings::bytes(text).with_context(|| format!("`--{flag} {text}`"));
         // Zero is docker's word for none.
         Ok(text.as_deref().map(read).transpose()?.filter(|bytes| *bytes > 0))
     };
-    let limits = Limits {
+    Ok(Limits {
         memory: bytes("memory", &args.memory)?,
         memory_and_swap: swap(args)?,
         memory_reservation: bytes("memory-reservation", &args.memory_reservation)?,
@@ -27,9 +34,7 @@ pub(super) fn resolve(args: &LimitArgs) -> Result<Limits> {
         pids: args.pids_limit.and_then(|count| u64::try_from(count).ok()).filter(|n| *n > 0),
         blkio_weight: args.blkio_weight.filter(|weight| *weight > 0),
         rates: rates(args)?,
-    };
-    limits.check()?;
-    Ok(limits)
+    })
 }
 
 fn swap(args: &LimitArgs) -> Result<Option<Amount>> {

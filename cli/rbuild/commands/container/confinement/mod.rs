@@ -8,7 +8,7 @@
 //! | `namespaces.rs` | `--pid`, `--ipc`, `--uts`, `--cgroupns`, `--userns`                              |
 //! | here         | the others, whose values compose files have too (`engine::values`)                 |
 
-mod limits;
+pub(crate) mod limits;
 mod mount;
 mod namespaces;
 mod volume;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use engine::values::{self, Devices, Resolver, Security, resolver, tmpfs};
-use engine::{Confinement, MountRequest};
+use engine::{Confinement, MountRequest, VolumesFrom};
 use runtime::{NamespaceMode, Sysctl};
 
 use crate::args::{ConfinementArgs, ContainerArgs};
@@ -116,24 +116,36 @@ pub(crate) fn resolv_conf(args: &ConfinementArgs) -> Result<Option<Vec<u8>>> {
     Ok(resolver.file())
 }
 
-/// In the order of docker: those nearer to the root first.
 pub(crate) fn mounts(args: &ContainerArgs) -> Result<Vec<MountRequest>> {
     let given = &args.confinement;
     let volumes = args.volumes.iter().map(|text| volume::parse(text));
     let mounts = given.mounts.iter().map(|text| mount::parse(text));
     let tmpfs = given.tmpfs.iter().map(|text| {
         let mount = tmpfs::parse(text).with_context(|| format!("`--tmpfs {text}`"))?;
-        Ok(MountRequest { mount, create: false })
+        Ok(MountRequest::Mount { mount, create: false })
     });
-    let mut all = volumes.chain(mounts).chain(tmpfs).collect::<Result<Vec<MountRequest>>>()?;
+    let all = volumes.chain(mounts).chain(tmpfs).collect::<Result<Vec<MountRequest>>>()?;
     for (position, wanted) in all.iter().enumerate() {
-        let target = &wanted.mount.target;
-        if all[..position].iter().any(|other| other.mount.target == *target) {
+        let target = wanted.target();
+        if all[..position].iter().any(|other| other.target() == target) {
             bail!("two mounts have the same target `{}`", target.display());
         }
     }
-    all.sort_by_key(|wanted| wanted.mount.target.components().count());
     Ok(all)
+}
+
+/// `CONTAINER[:ro|rw]`
+pub(crate) fn volumes_from(args: &ConfinementArgs) -> Result<Vec<VolumesFrom>> {
+    let parse = |text: &String| {
+        let (container, options) = text.split_once(':').unwrap_or((text, "rw"));
+        let read_only = match options {
+            "ro" => true,
+            "rw" | "z" | "Z" => false,
+            other => bail!("`--volumes-from {text}`: `{other}` is neither `ro` nor `rw`"),
+        };
+        Ok(VolumesFrom { container: container.to_owned(), read_only })
+    };
+    args.volumes_from.iter().map(parse).collect()
 }
 
 /// A source of this machine: absolute, or relative to where we are.

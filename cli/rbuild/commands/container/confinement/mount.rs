@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use engine::MountRequest;
 use engine::values::{target, tmpfs};
+use engine::volumes::{NewVolume, VolumeMount, check_name};
+use engine::{ImageMount, MountRequest};
 use runtime::{BindOptions, Mount, MountSource, PropagationKind, Submounts, Tmpfs};
 
 use super::{source, volume};
@@ -21,6 +22,14 @@ struct Fields {
     recursive: Option<String>,
     size: Option<u64>,
     mode: Option<u32>,
+    /// Of a volume or an image.
+    subpath: Option<PathBuf>,
+    no_copy: bool,
+    labels: Vec<String>,
+    options: Vec<String>,
+    /// The first field that only volumes have.
+    of_volume: Option<String>,
+    of_image: bool,
 }
 
 pub(super) fn parse(text: &str) -> Result<MountRequest> {
@@ -54,8 +63,19 @@ fn fields(text: &str) -> Result<Fields> {
                 let text = needed()?;
                 fields.mode = Some(tmpfs::mode(&text)?);
             }
-            _ if key.starts_with("volume-") => bail!("`{key}`: volumes are not supported yet"),
+            "volume-nocopy" => fields.no_copy = switch(&key, value.as_deref())?,
+            "volume-label" => fields.labels.push(needed()?),
+            "volume-opt" => fields.options.push(needed()?),
+            "volume-driver" => crate::commands::volume::check_driver(&needed()?)?,
+            "volume-subpath" => fields.subpath = Some(subpath(&needed()?)?),
+            "image-subpath" => {
+                fields.of_image = true;
+                fields.subpath = Some(subpath(&needed()?)?);
+            }
             _ => bail!("`{key}` is not known for mounts"),
+        }
+        if key.starts_with("volume-") {
+            fields.of_volume.get_or_insert(key);
         }
     }
     Ok(fields)
@@ -93,27 +113,70 @@ fn switch(key: &str, value: Option<&str>) -> Result<bool> {
     }
 }
 
+use crate::commands::volume::pairs as volume_pairs;
+
+/// Below the volume: it cannot lead out of it.
+fn subpath(text: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(text);
+    let goes_up = path.components().any(|part| part == std::path::Component::ParentDir);
+    if text.is_empty() || path.is_absolute() || goes_up {
+        bail!("the path `{text}` must be relative and without `..`");
+    }
+    Ok(path)
+}
+
 impl Fields {
     fn resolve(self) -> Result<MountRequest> {
         let target = target(self.target.as_deref().context("it needs a target")?)?;
         let kind = self.kind.as_deref().unwrap_or("volume");
         self.check_keys(kind)?;
-        let (source, read_only) = match kind {
-            "bind" => (self.bind()?, self.read_only),
-            "tmpfs" => (self.tmpfs()?, self.read_only),
-            "volume" if self.source.is_none() => (MountSource::Own, self.read_only),
-            "volume" => {
-                bail!("named volumes are not supported yet; use `type=bind` with a path")
+        let source = match kind {
+            "bind" => self.bind()?,
+            "tmpfs" => self.tmpfs()?,
+            "volume" => return Ok(MountRequest::Volume(self.volume(target)?)),
+            "image" => return Ok(MountRequest::Image(self.image(target)?)),
+            "npipe" | "cluster" => bail!("mounts of type `{kind}` are not supported"),
+            other => {
+                bail!("`{other}` is no type of mount; known are bind, image, tmpfs and volume")
             }
-            "image" | "npipe" | "cluster" => bail!("mounts of type `{kind}` are not supported"),
-            other => bail!("`{other}` is no type of mount; known are bind, tmpfs and volume"),
         };
-        Ok(MountRequest { mount: Mount { target, source, read_only }, create: false })
+        let mount = Mount { target, source, read_only: self.read_only };
+        Ok(MountRequest::Mount { mount, create: false })
+    }
+
+    fn volume(self, target: PathBuf) -> Result<VolumeMount> {
+        let name = self.source.filter(|name| !name.is_empty());
+        if let Some(name) = &name {
+            check_name(name).context("a path is for mounts of type `bind`")?;
+        }
+        Ok(VolumeMount {
+            target,
+            anonymous: name.is_none(),
+            volume: NewVolume {
+                name,
+                labels: volume_pairs("label", &self.labels)?,
+                options: volume_pairs("option", &self.options)?,
+            },
+            read_only: self.read_only,
+            copy: !self.no_copy,
+            subpath: self.subpath,
+        })
+    }
+
+    fn image(self, target: PathBuf) -> Result<ImageMount> {
+        let image = self.source.filter(|name| !name.is_empty()).context("it needs a source")?;
+        Ok(ImageMount { target, image, subpath: self.subpath })
     }
 
     fn check_keys(&self, kind: &str) -> Result<()> {
         let of_bind = self.propagation.is_some() || self.recursive.is_some();
         let of_tmpfs = self.size.is_some() || self.mode.is_some();
+        if let Some(key) = self.of_volume.as_deref().filter(|_| kind != "volume") {
+            bail!("`{key}` is for mounts of type `volume`, this one is `{kind}`");
+        }
+        if self.of_image && kind != "image" {
+            bail!("`image-subpath` is for mounts of type `image`, this one is `{kind}`");
+        }
         if of_bind && kind != "bind" {
             bail!("`bind-…` is for mounts of type `bind`, this one is `{kind}`");
         }
@@ -172,18 +235,36 @@ mod tests {
 
     #[test]
     fn binds_and_tmpfs_have_their_options() {
-        let wanted = parse("type=bind,src=/a,dst=/b,ro,bind-propagation=rslave").unwrap();
-        assert!(wanted.mount.read_only && !wanted.create);
-        let MountSource::Path { source, options, .. } = wanted.mount.source else { panic!("bind") };
+        let mount = |text: &str| match parse(text).unwrap() {
+            MountRequest::Mount { mount, create: false } => mount,
+            other => panic!("{text}: {other:?}"),
+        };
+        let bound = mount("type=bind,src=/a,dst=/b,ro,bind-propagation=rslave");
+        assert!(bound.read_only);
+        let MountSource::Path { source, options, .. } = bound.source else { panic!("bind") };
         assert_eq!(source, PathBuf::from("/a"));
         assert_eq!(options.propagation.kind, PropagationKind::Slave);
-        let wanted = parse("type=bind,\"source=/a,b\",target=/b,bind-recursive=disabled").unwrap();
-        let MountSource::Path { source, options, .. } = wanted.mount.source else { panic!("bind") };
+        let bound = mount("type=bind,\"source=/a,b\",target=/b,bind-recursive=disabled");
+        let MountSource::Path { source, options, .. } = bound.source else { panic!("bind") };
         assert_eq!((source, options.submounts), (PathBuf::from("/a,b"), Submounts::Left));
-        let wanted = parse("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=0700").unwrap();
-        let MountSource::Tmpfs(tmpfs) = wanted.mount.source else { panic!("tmpfs") };
+        let tmpfs = mount("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=0700");
+        let MountSource::Tmpfs(tmpfs) = tmpfs.source else { panic!("tmpfs") };
         assert_eq!((tmpfs.size, tmpfs.mode), (Some(1 << 20), Some(0o700)));
-        assert_eq!(parse("target=/v").unwrap().mount.source, MountSource::Own);
+    }
+
+    #[test]
+    fn volumes_and_images_have_theirs() {
+        assert_eq!(parse("target=/v").unwrap(), MountRequest::Volume(VolumeMount::at("/v")));
+        let text = "type=volume,source=db,target=/v,ro,volume-nocopy,volume-subpath=a/b,volume-label=x=1,\
+                    volume-opt=type=tmpfs,volume-opt=device=tmpfs,volume-driver=local";
+        let MountRequest::Volume(volume) = parse(text).unwrap() else { panic!("volume") };
+        assert!(volume.read_only && !volume.copy && !volume.anonymous);
+        assert_eq!(volume.subpath.as_deref(), Some(std::path::Path::new("a/b")));
+        assert_eq!(volume.volume.labels["x"], "1");
+        assert_eq!(volume.volume.options["device"], "tmpfs");
+        let text = "type=image,source=busybox,target=/i,image-subpath=bin";
+        let MountRequest::Image(image) = parse(text).unwrap() else { panic!("image") };
+        assert_eq!((image.image.as_str(), image.subpath), ("busybox", Some("bin".into())));
     }
 
     #[test]
@@ -193,10 +274,17 @@ mod tests {
             ("type=bind,target=/b", "needs a source"),
             ("type=bind,source=a,target=/b", "must be absolute"),
             ("type=bind,source=/a,target=b", "not an absolute path"),
-            ("source=data,target=/b", "named volumes"),
-            ("type=image,source=x,target=/b", "type `image` are not supported"),
+            ("source=/data,target=/b", "a path is for mounts of type `bind`"),
+            ("type=cluster,source=x,target=/b", "type `cluster` are not supported"),
+            ("type=image,target=/b", "needs a source"),
+            ("target=/b,volume-subpath=../x", "without `..`"),
+            ("target=/b,volume-driver=nfs", "the volume driver `nfs`"),
+            ("target=/b,image-subpath=x", "for mounts of type `image`"),
             ("type=disk,source=x,target=/b", "no type of mount"),
-            ("type=bind,source=/a,target=/b,volume-nocopy", "`volume-nocopy`: volumes"),
+            (
+                "type=bind,source=/a,target=/b,volume-nocopy",
+                "`volume-nocopy` is for mounts of type",
+            ),
             ("type=bind,source=/a,target=/b,quick", "`quick` is not known"),
             ("type=bind,source=/a,target=/b,tmpfs-size=1", "`tmpfs-…` is for"),
             ("type=tmpfs,target=/b,bind-propagation=shared", "`bind-…` is for"),

@@ -1,10 +1,11 @@
-//! `--volume [SOURCE:]TARGET[:OPTIONS]`
+//! `--volume [SOURCE:]TARGET[:OPTIONS]`: a directory of this machine, or a volume.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use engine::MountRequest;
 use engine::values::target;
+use engine::volumes::{NewVolume, VolumeMount, check_name};
 use runtime::{BindOptions, Mount, MountSource, Propagation, PropagationKind};
 
 use super::source;
@@ -16,7 +17,7 @@ pub(super) fn parse(text: &str) -> Result<MountRequest> {
 fn volume(text: &str) -> Result<MountRequest> {
     let parts: Vec<&str> = text.split(':').collect();
     let (from, to, options) = match parts.as_slice() {
-        [to] => return Ok(anonymous(target(to)?)),
+        [to] => return Ok(MountRequest::Volume(VolumeMount::at(target(to)?))),
         [_, options] if is_options(options) => {
             bail!("options need a source: SOURCE:TARGET:OPTIONS")
         }
@@ -27,23 +28,37 @@ fn volume(text: &str) -> Result<MountRequest> {
     if from.is_empty() {
         bail!("the source is empty");
     }
-    if !from.starts_with(['/', '.']) {
-        bail!("named volumes are not supported yet; give a path beginning with `/` or `./`");
-    }
     let target = target(to)?;
+    if !from.starts_with(['/', '.', '~']) {
+        return Ok(MountRequest::Volume(named(from, target, options)?));
+    }
     let (read_only, options) = bind_options(options)?;
     let source = MountSource::Path { source: source(from)?, subpath: None, options };
-    Ok(MountRequest { mount: Mount { target, source, read_only }, create: true })
+    Ok(MountRequest::Mount { mount: Mount { target, source, read_only }, create: true })
 }
 
-/// A volume without a name belongs to the container.
-fn anonymous(target: std::path::PathBuf) -> MountRequest {
-    let mount = Mount { target, source: MountSource::Own, read_only: false };
-    MountRequest { mount, create: false }
+fn named(name: &str, target: PathBuf, options: &str) -> Result<VolumeMount> {
+    check_name(name)
+        .with_context(|| format!("a path begins with `/` or `./`, and `{name}` is neither"))?;
+    let mut mount =
+        VolumeMount { volume: NewVolume::named(name), anonymous: false, ..VolumeMount::at(target) };
+    let mut rest = Vec::new();
+    for option in options.split(',') {
+        match option {
+            "nocopy" => mount.copy = false,
+            other => rest.push(other),
+        }
+    }
+    let (read_only, options) = bind_options(&rest.join(","))?;
+    if options.propagation != Propagation::default() {
+        bail!("propagation is for directories of this machine, not for volumes");
+    }
+    mount.read_only = read_only;
+    Ok(mount)
 }
 
 fn is_options(text: &str) -> bool {
-    !text.starts_with('/') && bind_options(text).is_ok()
+    !text.starts_with('/') && bind_options(&text.replace("nocopy", "rw")).is_ok()
 }
 
 fn bind_options(text: &str) -> Result<(bool, BindOptions)> {
@@ -98,7 +113,7 @@ mod tests {
     use super::*;
 
     fn parts(text: &str) -> (String, bool, PropagationKind) {
-        let MountRequest { mount, create } = parse(text).unwrap();
+        let MountRequest::Mount { mount, create } = parse(text).unwrap() else { panic!("{text}") };
         assert!(create);
         let MountSource::Path { source, options, .. } = mount.source else { panic!("{text}") };
         let shown = format!("{} {}", source.display(), mount.target.display());
@@ -123,15 +138,25 @@ mod tests {
     }
 
     #[test]
-    fn a_target_alone_is_the_containers_own() {
-        assert_eq!(parse("/data").unwrap().mount.source, MountSource::Own);
+    fn names_are_those_of_volumes() {
+        let volume = |text: &str| match parse(text).unwrap() {
+            MountRequest::Volume(volume) => volume,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(volume("/data"), VolumeMount::at("/data"));
+        let named = volume("db:/data:ro,nocopy,z");
+        assert_eq!(named.volume, NewVolume::named("db"));
+        assert!(named.read_only && !named.copy && !named.anonymous);
+        assert!(volume("db:/data").copy);
     }
 
     #[test]
     fn mistakes_are_named() {
         for (text, expected) in [
             ("", "absolute"),
-            ("data:/x", "named volumes"),
+            ("a b:/x", "`a b` cannot name a volume"),
+            ("data:/x:rslave", "propagation is for directories"),
+            ("/data:nocopy", "options need a source"),
             (":/x", "source is empty"),
             ("/a:x", "the target `x` is not an absolute path"),
             ("/a:/", "cannot be `/`"),

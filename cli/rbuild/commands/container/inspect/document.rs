@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 use engine::values::signal;
-use runtime::containers::{Container, HealthCheck, RestartPolicy, State, Status};
-use runtime::{ContainerSpec, MountSource, NetworkMode};
+use runtime::containers::{Container, HealthCheck, RestartPolicy, State, Status, VolumeUse};
+use runtime::{Mount, MountSource, NetworkMode};
 use serde_json::{Value, json};
 use store::Store;
 use store::usage::measure;
@@ -38,7 +38,7 @@ pub(super) fn of(store: &Store, driver: &str, container: &Container, sizes: bool
         "ExecIDs": null,
         "HostConfig": host_config(container),
         "GraphDriver": { "Data": null, "Name": driver },
-        "Mounts": mounts(&definition.spec),
+        "Mounts": mounts(store, container),
         "Config": config(container),
         "NetworkSettings": {
             "SandboxKey": "",
@@ -70,7 +70,7 @@ fn state(state: &State) -> Value {
     let mut document = json!({
         "Status": state.status.word(),
         "Running": state.status.is_alive(),
-        "Paused": false,
+        "Paused": state.status == Status::Paused,
         "Restarting": state.status == Status::Restarting,
         "OOMKilled": state.oom_killed,
         "Dead": false,
@@ -146,11 +146,7 @@ fn host_config(container: &Container) -> Value {
         RestartPolicy::OnFailure { most } => most,
         _ => 0,
     };
-    let binds: Vec<String> = bind_mounts(spec)
-        .map(|(source, target, read_only)| {
-            format!("{source}:{target}{}", if read_only { ":ro" } else { "" })
-        })
-        .collect();
+    let binds = binds(container);
     json!({
         "Binds": binds,
         "LogConfig": {
@@ -168,28 +164,62 @@ fn host_config(container: &Container) -> Value {
     })
 }
 
-fn bind_mounts(spec: &ContainerSpec) -> impl Iterator<Item = (String, String, bool)> {
-    spec.mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Path { source, .. } => Some((
-            source.display().to_string(),
-            mount.target.display().to_string(),
-            mount.read_only,
-        )),
-        _ => None,
-    })
+/// As `--volume` would say it: directories of the host's, and volumes with a name.
+fn binds(container: &Container) -> Vec<String> {
+    let definition = &container.definition;
+    let bind = |mount: &Mount| {
+        let source = match (volume_of(container, mount), &mount.source) {
+            (Some(used), _) if used.anonymous => return None,
+            (Some(used), _) => used.name.clone(),
+            (None, MountSource::Path { source, .. }) => source.display().to_string(),
+            _ => return None,
+        };
+        let options = if mount.read_only { ":ro" } else { "" };
+        Some(format!("{source}:{}{options}", mount.target.display()))
+    };
+    definition.spec.mounts.iter().filter_map(bind).collect()
 }
 
-fn mounts(spec: &ContainerSpec) -> Vec<Value> {
-    bind_mounts(spec)
-        .map(|(source, target, read_only)| {
-            json!({
-                "Type": "bind",
-                "Source": source,
-                "Destination": target,
-                "Mode": if read_only { "ro" } else { "" },
-                "RW": !read_only,
-                "Propagation": "rprivate",
-            })
-        })
-        .collect()
+fn volume_of<'a>(container: &'a Container, mount: &Mount) -> Option<&'a VolumeUse> {
+    container.definition.volumes.iter().find(|used| used.target == mount.target)
+}
+
+fn mounts(store: &Store, container: &Container) -> Vec<Value> {
+    let mounts = container.definition.spec.mounts.iter();
+    mounts.filter_map(|mount| mounted(store, container, mount)).collect()
+}
+
+/// None of what is made for the container alone.
+fn mounted(store: &Store, container: &Container, mount: &Mount) -> Option<Value> {
+    let mut document = json!({
+        "Type": "bind",
+        "Source": "",
+        "Destination": mount.target,
+        "Mode": if mount.read_only { "ro" } else { "" },
+        "RW": !mount.read_only,
+        "Propagation": "",
+    });
+    let source = match &mount.source {
+        MountSource::Path { source, .. } => store.root().join(source),
+        MountSource::Filesystem { filesystem, .. } => filesystem.device.clone().into(),
+        MountSource::Tree { .. } => {
+            document["Type"] = json!("image");
+            return Some(document);
+        }
+        MountSource::Tmpfs(_) => {
+            document["Type"] = json!("tmpfs");
+            return Some(document);
+        }
+        MountSource::File { .. } | MountSource::Own => return None,
+    };
+    document["Source"] = json!(source);
+    match volume_of(container, mount) {
+        Some(used) => {
+            document["Type"] = json!("volume");
+            document["Name"] = json!(used.name);
+            document["Driver"] = json!("local");
+        }
+        None => document["Propagation"] = json!("rprivate"),
+    }
+    Some(document)
 }

@@ -92,6 +92,8 @@ static MOUNT: Struct = Struct {
         ("Mode", Text),
         ("RW", Bool),
         ("Propagation", Text),
+        ("Name", Text),
+        ("Driver", Text),
     ],
 };
 

@@ -123,6 +123,9 @@ fn health(container: &Container) -> &'static str {
 }
 
 fn has_volume(container: &Container, volume: &str) -> bool {
+    if container.definition.volumes.iter().any(|used| used.name == volume) {
+        return true;
+    }
     container.definition.spec.mounts.iter().any(|mount| {
         let source = match &mount.source {
             MountSource::Path { source, .. } => source.to_str(),

@@ -116,7 +116,7 @@ fn row(
         ("ID", id.to_owned()),
         ("Image", image(store, container, args.no_trunc)),
         ("Labels", labels.join(",")),
-        ("LocalVolumes", "0".to_owned()),
+        ("LocalVolumes", definition.volumes.len().to_string()),
         ("Mounts", mounts(container, args.no_trunc)),
         ("Names", definition.name.clone()),
         ("Networks", definition.network_names().join(",")),
@@ -158,9 +158,14 @@ fn shortened(text: &str) -> String {
 }
 
 fn mounts(container: &Container, whole: bool) -> String {
-    let sources = container.definition.spec.mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Path { source, .. } => Some(source.display().to_string()),
-        _ => None,
+    let definition = &container.definition;
+    let sources = definition.spec.mounts.iter().filter_map(|mount| {
+        let volume = definition.volumes.iter().find(|used| used.target == mount.target);
+        match (volume, &mount.source) {
+            (Some(used), _) => Some(used.name.clone()),
+            (None, MountSource::Path { source, .. }) => Some(source.display().to_string()),
+            _ => None,
+        }
     });
     let shown = |text: String| if whole { text } else { shortened(&text) };
     sources.map(shown).collect::<Vec<_>>().join(",")
@@ -190,6 +195,7 @@ pub(super) fn status(container: &Container, now: SystemTime) -> String {
             };
             format!("Up {}{health}", bare(&state.started))
         }
+        Status::Paused => format!("Up {} (Paused)", bare(&state.started)),
     }
 }
 

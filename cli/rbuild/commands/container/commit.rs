@@ -1,0 +1,83 @@
+//! `rbuild commit`
+
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use cli::environment::Environment;
+use cli::{Exit, output};
+use engine::CommitRequest;
+use parser::Source;
+use runtime::containers::{Container, Status};
+use runtime::shim::Connection;
+use store::{ContainerConfig, ImageConfig, Reference};
+
+use super::open;
+use crate::args::CommitArgs;
+use crate::commands::build::failure;
+use crate::commands::times;
+
+/// Prints the ID of the new image.
+pub(crate) fn run(args: &CommitArgs, environment: &Environment) -> Result<Exit> {
+    let names = args.name.as_deref().map(str::parse::<Reference>).transpose()?;
+    let (store, containers) = open(environment)?;
+    let container = containers.find(&args.container)?;
+    let _still = Stillness::of(&container, args.pause)
+        .with_context(|| format!("cannot pause container `{}`", args.container))?;
+    let changes = engine::changes_of(&store, &container)?;
+    let config = engine::committed_config(&container, &changes.image.config);
+    let Some(config) = changed(&changes.image.config, config, &args.changes) else {
+        return Ok(Exit::Failure);
+    };
+    let request = CommitRequest {
+        names: names.into_iter().collect(),
+        author: args.author.clone().unwrap_or_default(),
+        message: args.message.clone().unwrap_or_default(),
+        created: times::rfc3339(SystemTime::now()),
+        config,
+    };
+    let image = engine::commit(&store, &container, &changes, &request)?;
+    store.mark_used(&image);
+    output::line(&image.id().to_string())?;
+    Ok(Exit::Success)
+}
+
+/// None once the mistakes have been shown, each with its line.
+fn changed(
+    below: &ImageConfig,
+    config: ContainerConfig,
+    changes: &[String],
+) -> Option<ContainerConfig> {
+    let text = changes.join("\n");
+    let image = ImageConfig { config, ..below.clone() };
+    match builder::change_config(image, &text) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            failure::print(&error, &Source::new("--change", text.as_str()), &[]);
+            None
+        }
+    }
+}
+
+/// A container whose processes stand still until this is dropped.
+struct Stillness(Option<Connection>);
+
+impl Stillness {
+    /// Of one that does not run, or stands still already, nothing changes.
+    fn of(container: &Container, wanted: bool) -> Result<Stillness> {
+        if !wanted || container.state.status != Status::Running {
+            return Ok(Stillness(None));
+        }
+        let connection = Connection::open(container)?;
+        connection.pause()?;
+        Ok(Stillness(Some(connection)))
+    }
+}
+
+impl Drop for Stillness {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            // It may have been removed by force meanwhile.
+            let _gone = connection.unpause();
+        }
+    }
+}
