@@ -31,15 +31,26 @@ impl Engine {
             Err(RuntimeError::NotRoot) => None,
             Err(error) => return Err(error.into()),
         };
-        for warning in zygote.iter().flat_map(Zygote::warnings) {
-            Report::warning(warning).print();
-        }
         allow_many_files();
         Ok(Engine { locations, zygote })
     }
 
     pub fn zygote(&self) -> Option<&Zygote> {
         self.zygote.as_ref()
+    }
+
+    /// Nothing is run any more.
+    pub fn dismiss(&self) {
+        if let Some(zygote) = &self.zygote {
+            zygote.dismiss();
+        }
+    }
+
+    /// What containers here have to do without. Of an engine that is not there, whoever needs it tells.
+    pub fn warn(&self) {
+        for warning in self.zygote.iter().flat_map(|zygote| zygote.warnings().unwrap_or_default()) {
+            Report::warning(warning).print();
+        }
     }
 }
 

@@ -26,10 +26,13 @@ pub struct ProgressId(pub u64);
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum BuildEvent {
-    /// What the build is going to do: steps, not counting internal ones.
+    /// What the build is going to do: steps, not counting internal ones, and whether any is a RUN.
     Planned {
         steps: usize,
+        runs: bool,
     },
+    /// Nothing is left to run: what follows is the image, its names, and files that were asked for.
+    Solved,
     /// Work begins. `name` is `[stage 2/5] RUN make` or `[internal] load build context`.
     StepStarted {
         id: ProgressId,

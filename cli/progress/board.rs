@@ -81,7 +81,8 @@ impl Board {
 
     pub(super) fn apply(&mut self, event: BuildEvent, now: Instant) {
         match event {
-            BuildEvent::Planned { steps } => self.planned = steps,
+            BuildEvent::Planned { steps, .. } => self.planned = steps,
+            BuildEvent::Solved => {}
             BuildEvent::StepStarted { id, name } => {
                 let step = Step { name, started: now, note: None, tail: Tail::default() };
                 self.running.insert(id, step);

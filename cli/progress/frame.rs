@@ -100,7 +100,7 @@ mod tests {
 
     fn board(started: Instant, steps: u64) -> Board {
         let mut board = Board::new(started);
-        board.apply(BuildEvent::Planned { steps: 9 }, started);
+        board.apply(BuildEvent::Planned { steps: 9, runs: true }, started);
         for number in 1..=steps {
             let id = ProgressId(number);
             let name = format!("[{number}/9] RUN make");

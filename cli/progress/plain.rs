@@ -54,7 +54,7 @@ impl<W: Write> Plain<W> {
 
     fn collect(&mut self, event: &BuildEvent, now: Instant) {
         match event {
-            BuildEvent::Planned { .. } | BuildEvent::Warning(_) => {}
+            BuildEvent::Planned { .. } | BuildEvent::Solved | BuildEvent::Warning(_) => {}
             BuildEvent::StepStarted { id, name } => {
                 let step =
                     Step { name: name.clone(), started: now, partial: Vec::new(), reported: None };

@@ -26,7 +26,7 @@ use crate::export;
 use crate::plan::{self, BuildPlan};
 use crate::progress::{BuildEvent, Progress, Warning};
 use crate::request::{BuildRequest, Output};
-use crate::step::StageId;
+use crate::step::{PlannedStep, StageId, Step};
 use filesystem::Filesystem;
 use images::Images;
 use remotes::Remotes;
@@ -70,6 +70,7 @@ pub(crate) fn build(
         }
         cached += session.cached.into_inner();
     }
+    progress.event(BuildEvent::Solved);
     let committed = commit::commit(store, &parts, &names).map_err(commit_error)?;
     let other = commit::nameless(store, &other_parts).map_err(commit_error)?;
     let mut exported = None;
@@ -183,7 +184,10 @@ pub(crate) fn platforms(request: &BuildRequest) -> Result<Vec<Platform>, BuildEr
 
 /// A warning about a line is the same for all platforms.
 fn announce(plans: &[BuildPlan], warnings: &[Warning], progress: &dyn Progress) {
-    progress.event(BuildEvent::Planned { steps: plans.iter().map(steps).sum() });
+    let is_run = |planned: &PlannedStep| matches!(planned.step, Step::Run(_));
+    let runs =
+        plans.iter().flat_map(|plan| &plan.stages).any(|stage| stage.steps.iter().any(is_run));
+    progress.event(BuildEvent::Planned { steps: plans.iter().map(steps).sum(), runs });
     let mut told = Vec::new();
     for warning in warnings {
         if !told.contains(&warning) {

@@ -1,6 +1,7 @@
 //! The command line as it was typed. Nothing is looked up or checked against the system here;
 //! each command resolves its own arguments into a request.
 
+mod alone;
 mod archives;
 mod cache;
 mod check;
@@ -66,6 +67,14 @@ pub(crate) enum ArgsError {
 impl Args {
     /// Reads the command line; docker's flags that are not supported yet are refused by name.
     pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, ArgsError> {
+        let words: Vec<OsString> = words.into_iter().collect();
+        match alone::parse(&words) {
+            Some(args) => Ok(args),
+            None => Args::parse_all(&words),
+        }
+    }
+
+    fn parse_all(words: &[OsString]) -> Result<Args, ArgsError> {
         let command = refused::declare(Args::command());
         let matches = command.try_get_matches_from(words).map_err(boxed)?;
         if let Some(flag) = refused::find(&matches) {

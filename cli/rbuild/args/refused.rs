@@ -141,6 +141,11 @@ pub(super) fn declare(mut root: Command) -> Command {
     root
 }
 
+/// The same for a command alone.
+pub(super) fn declare_for(name: &str, command: Command) -> Command {
+    command.args(flags_of(name).iter().map(argument))
+}
+
 fn flags_of(command: &str) -> &'static [Flag] {
     COMMANDS.iter().find(|(name, _)| *name == command).map_or(&[], |(_, flags)| flags)
 }

@@ -18,7 +18,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -27,7 +27,7 @@ use sys::clone::{Child, spawn_child, thread_count};
 
 use crate::container::{Container, ExitCell, Stdio};
 use crate::engine::{EngineId, Owner, reconcile};
-use crate::error::RuntimeError;
+use crate::error::{RuntimeError, StartFailure};
 use crate::spec::{ContainerSpec, NamespaceMode, Namespaces};
 use channel::{receive_frame, send_frame};
 use message::{Event, SpawnRequest, StepError};
@@ -40,8 +40,12 @@ pub struct Zygote {
     child: Child,
     next_request: AtomicU64,
     waiting: Arc<Mutex<Waiting>>,
-    warnings: Vec<String>,
+    prepared: Arc<Prepared>,
 }
+
+/// What became of its preparation, once that is known: warnings, or the step that failed. It goes on while the caller
+/// does other things.
+type Prepared = OnceLock<Result<Vec<String>, StepError>>;
 
 /// Which PID namespace containers are started from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,35 +110,47 @@ impl Zygote {
             spawn_child(flags, None, || child::main(far.as_fd(), &owner, engine, &mountpoints))
                 .map_err(|error| at("make namespaces (this needs CAP_SYS_ADMIN)")(error.into()))?;
         drop((far, owner));
-        let warnings = match receive_frame::<Event>(&near).map_err(at("hear of it"))? {
-            Some((Event::Ready { mut warnings }, _)) => {
-                warnings.extend(leftovers);
-                warnings
-            }
-            Some((Event::Refused { step, cause }, _)) => {
-                return Err(RuntimeError::ZygotePrepare { step, cause });
-            }
-            _ => return Err(at("hear of it")(io::ErrorKind::UnexpectedEof.into())),
-        };
-        let waiting = Arc::<Mutex<Waiting>>::default();
+        let (waiting, prepared) = (Arc::<Mutex<Waiting>>::default(), Arc::<Prepared>::default());
         let listener = near.try_clone().map_err(at("make a socket"))?;
-        let shared = Arc::clone(&waiting);
+        let (shared, told) = (Arc::clone(&waiting), Arc::clone(&prepared));
         std::thread::Builder::new()
             .name("zygote listener".to_owned())
-            .spawn(move || listen(&listener, &shared))
+            .spawn(move || listen(&listener, leftovers, &told, &shared))
             .map_err(at("start a thread"))?;
         Ok(Zygote {
             socket: Mutex::new(Some(near)),
             child,
             next_request: AtomicU64::new(0),
             waiting,
-            warnings,
+            prepared,
         })
     }
 
-    /// What this machine cannot do, in words for the user; the same for every container.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    /// Waits until it is prepared: what this machine cannot do, in words for the user; the same for every container.
+    pub fn warnings(&self) -> Result<&[String], RuntimeError> {
+        match self.prepared.wait() {
+            Ok(warnings) => Ok(warnings),
+            Err(_) => Err(self.ended()),
+        }
+    }
+
+    /// Lets it end while the caller goes on: no container is started from now on, and those that run are killed.
+    pub fn dismiss(&self) {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(socket) = socket {
+            // The listener holds a copy, so closing this one would not hang up.
+            let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
+        }
+    }
+
+    /// Why there is none any more.
+    fn ended(&self) -> RuntimeError {
+        match self.prepared.get() {
+            Some(Err(StepError { step, cause, .. })) => {
+                RuntimeError::ZygotePrepare { step: step.clone(), cause: cause.clone() }
+            }
+            _ => RuntimeError::ZygoteEnded,
+        }
     }
 
     /// Starts a container and returns once its program has been executed.
@@ -155,7 +171,7 @@ impl Zygote {
             id: spec.id.clone(),
             step: "connect standard streams".to_owned(),
             cause: error.to_string(),
-            failure: crate::error::StartFailure::Setup,
+            failure: StartFailure::Setup,
         };
         let streams = streams::Streams::new(stdio).map_err(start)?;
         let request = self.next_request.fetch_add(1, Ordering::Relaxed);
@@ -169,7 +185,7 @@ impl Zygote {
             Ok(Err(StepError { step, cause, failure })) => {
                 return Err(RuntimeError::Start { id: spec.id.clone(), step, cause, failure });
             }
-            Err(_) => return Err(RuntimeError::ZygoteEnded),
+            Err(_) => return Err(self.ended()),
         };
         let mut descriptors = descriptors.into_iter();
         let pidfd = descriptors.next().ok_or(RuntimeError::ZygoteEnded)?;
@@ -189,7 +205,7 @@ impl Zygote {
         let exit = Arc::<ExitCell>::default();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.gone {
-            return Err(RuntimeError::ZygoteEnded);
+            return Err(self.ended());
         }
         waiting.starts.insert(request, sender);
         waiting.exits.insert(request, Arc::clone(&exit));
@@ -203,18 +219,14 @@ impl Zygote {
     ) -> Result<(), RuntimeError> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = socket.as_ref().ok_or(RuntimeError::ZygoteEnded)?;
-        send_frame(socket, message, descriptors).map_err(|_| RuntimeError::ZygoteEnded)
+        send_frame(socket, message, descriptors).map_err(|_| self.ended())
     }
 }
 
 impl Drop for Zygote {
     /// Hangs up, which ends the zygote, and waits until everything is cleaned up.
     fn drop(&mut self) {
-        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(socket) = socket {
-            // The listener holds a copy, so closing this one would not hang up.
-            let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
-        }
+        self.dismiss();
         let ended = waitid(WaitId::PidFd(self.child.pidfd.as_fd()), WaitIdOptions::EXITED);
         if ended.is_err() {
             let _ = pidfd_send_signal(&self.child.pidfd, Signal::KILL);
@@ -259,11 +271,25 @@ pub(crate) fn create_mountpoints(state: &Path) -> io::Result<PathBuf> {
 }
 
 /// The thread that hands the zygote's answers to those who wait for them.
-fn listen(socket: &OwnedFd, waiting: &Mutex<Waiting>) {
+fn listen(
+    socket: &OwnedFd,
+    mut leftovers: Option<String>,
+    prepared: &Prepared,
+    waiting: &Mutex<Waiting>,
+) {
     while let Ok(Some((event, descriptors))) = receive_frame::<Event>(socket) {
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (request, answer) = match event {
-            Event::Ready { .. } | Event::Refused { .. } => continue,
+            Event::Ready { mut warnings } => {
+                warnings.extend(leftovers.take());
+                // It is told once.
+                let _ = prepared.set(Ok(warnings));
+                continue;
+            }
+            Event::Refused { step, cause } => {
+                let _ = prepared.set(Err(StepError { step, cause, failure: StartFailure::Setup }));
+                continue;
+            }
             Event::Started { request } => (request, Ok(descriptors)),
             Event::Failed { request, failure } => {
                 waiting.exits.remove(&request);
@@ -281,6 +307,8 @@ fn listen(socket: &OwnedFd, waiting: &Mutex<Waiting>) {
             let _ = start.send(answer);
         }
     }
+    let died = || StepError::new("prepare", "its process died", StartFailure::Setup);
+    let _ = prepared.get_or_init(|| Err(died()));
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     waiting.gone = true;
     waiting.starts.clear();

@@ -177,7 +177,7 @@ fn start_victim(world: &World, marker: &str) -> Victim {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut engine).unwrap();
     let victim =
         Victim { child, engine: engine.trim().to_owned(), root, marker: marker.to_owned() };
-    if world.zygote.warnings().is_empty() {
+    if world.zygote.warnings().unwrap().is_empty() {
         assert!(!cgroups(&victim.engine).is_empty());
     }
     wait_until("the victim's processes", || processes(&format!("sleep\0{marker}")).len() >= 2);
@@ -240,7 +240,7 @@ fn killed_zygotes_are_reconciled(world: &World) {
     // The caller hears of it and ends; the cgroups stay.
     victim.child.wait().unwrap();
     wait_until("its processes end", || processes(&victim.marker).is_empty());
-    if world.zygote.warnings().is_empty() {
+    if world.zygote.warnings().unwrap().is_empty() {
         assert!(!cgroups(&victim.engine).is_empty());
     }
     let engine = EngineId::of_root(&victim.root).unwrap();

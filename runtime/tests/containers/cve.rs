@@ -122,7 +122,8 @@ pub(crate) fn another_null(arguments: &[String]) -> ExitCode {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
     mount_bind("/etc/passwd", "/dev/null").unwrap();
     let engine = EngineId::of_root(state).unwrap();
-    println!("{}", Zygote::start(&engine, state).map_or_else(|e| e.to_string(), |_| String::new()));
+    let zygote = Zygote::start(&engine, state).unwrap();
+    println!("{}", zygote.warnings().map_or_else(|e| e.to_string(), |_| String::new()));
     ExitCode::SUCCESS
 }
 

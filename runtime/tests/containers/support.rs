@@ -53,7 +53,7 @@ impl World {
         let engine = EngineId::of_root(directory.path()).map_err(|error| error.to_string())?;
         let zygote = Zygote::start(&engine, &directory.path().join("state"))
             .map_err(|error| error.to_string())?;
-        for warning in zygote.warnings() {
+        for warning in zygote.warnings().unwrap() {
             println!("warning: {warning}");
         }
         let (next, starts) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -17,6 +17,7 @@ mod space;
 mod ssh;
 
 use anyhow::{Result, bail};
+use builder::progress::{BuildEvent, Progress};
 use builder::{BuildRequest, Cancel};
 use cli::Exit;
 use cli::environment::Environment;
@@ -50,7 +51,8 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     };
     snapshots::choose(&store, engine.zygote(), environment)?;
     let display = Display::start(mode, environment.colour_wanted());
-    let built = builder::build(&request, &store, engine.zygote(), &display, &cancel);
+    let watched = Watched { display: &display, engine: &engine };
+    let built = builder::build(&request, &store, engine.zygote(), &watched, &cancel);
     let outcome = display.finish();
     let source = source(&request);
     if mode != Mode::Quiet {
@@ -76,6 +78,23 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
             failure::print(&error, &source, &outcome.failed);
             Ok(Exit::Failure)
         }
+    }
+}
+
+/// The progress of a build, which also tells when there is nothing left to run: the engine then ends meanwhile.
+struct Watched<'a> {
+    display: &'a Display,
+    engine: &'a Engine,
+}
+
+impl Progress for Watched<'_> {
+    fn event(&self, event: BuildEvent) {
+        match event {
+            BuildEvent::Planned { runs: true, .. } => self.engine.warn(),
+            BuildEvent::Planned { runs: false, .. } | BuildEvent::Solved => self.engine.dismiss(),
+            _ => {}
+        }
+        self.display.event(event);
     }
 }
 
