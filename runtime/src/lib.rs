@@ -33,7 +33,7 @@ pub mod user;
 mod zygote;
 
 pub use capabilities::{Capability, CapabilitySet, UnknownCapability};
-pub use cgroup::Usage;
+pub use cgroup::{Usage, expect_joins};
 pub use container::{Container, ExitStatus, Outcome, Stdio};
 pub use emulators::{Emulators, NoEmulator};
 pub use engine::{EngineId, reconcile};

@@ -7,6 +7,7 @@
 //! Where no hierarchy can be written (inside another container), containers run without: limits
 //! are errors then, and devices are kept away by mounting everything `nodev` and withholding
 //! CAP_MKNOD. That is stricter than the device rules, not weaker.
+mod ahead;
 mod devices;
 mod freeze;
 mod hierarchy;
@@ -20,6 +21,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::engine::EngineId;
+pub use ahead::expect_joins;
 pub(crate) use hierarchy::{Hierarchy, Version};
 pub(crate) use leaf::Leaf;
 pub use usage::Usage;

@@ -29,6 +29,8 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
     if !args.detach {
         manner.check()?;
     }
+    // While the container is looked for.
+    runtime::expect_joins();
     let store = open_store(environment)?;
     let containers = engine::containers_of(&store);
     let container = containers.find(&args.container)?;
