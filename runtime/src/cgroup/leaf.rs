@@ -152,7 +152,8 @@ impl Leaf {
     }
 
     /// Writes other limits while processes run in it.
-    pub(crate) fn change_limits(&self, limits: &Limits) -> Result<(), LeafError> {
+    pub(crate) fn change_limits(&self, old: &Limits, limits: &Limits) -> Result<(), LeafError> {
+        self.lift(old, limits)?;
         match self.apply_limits(limits) {
             // Of memory alone and memory with swap, v1 wants the larger one first when both grow.
             Err(LeafError::Limit { controller: "memory", .. }) => {
@@ -167,6 +168,30 @@ impl Leaf {
             }
             other => other,
         }
+    }
+
+    /// Takes away the limits that are no more: for others there is nothing to write.
+    fn lift(&self, old: &Limits, new: &Limits) -> Result<(), LeafError> {
+        if old.pids.is_some() && new.pids.is_none() {
+            write(self.directory("pids")?.1, "pids.max", "max")?;
+        }
+        let quota = |limits: &Limits| limits.cpu.and_then(|cpu| cpu.quota);
+        if quota(old).is_some() && quota(new).is_none() {
+            let (version, path) = self.directory("cpu")?;
+            match version {
+                Version::V1 => write(path, "cpu.cfs_quota_us", "-1")?,
+                Version::V2 => write(path, "cpu.max", "max")?,
+            }
+        }
+        let unlimited = Some(Amount::Unlimited);
+        if new.memory_and_swap == unlimited && old.memory_and_swap != unlimited {
+            let (version, path) = self.directory("memory")?;
+            match version {
+                Version::V1 => write(path, "memory.memsw.limit_in_bytes", "-1")?,
+                Version::V2 => write(path, "memory.swap.max", "max")?,
+            }
+        }
+        Ok(())
     }
 
     /// The v2 directory's path.

@@ -55,7 +55,8 @@ impl Supervisor {
         let now = now.map_err(|error| error.to_string())?.definition;
         if matches!(self.phase, Phase::Running { .. }) && now.spec.limits != self.spec.limits {
             let room = self.room().map_err(|error| format!("{}: {}", error.step, error.cause))?;
-            room.leaf.change_limits(&now.spec.limits).map_err(|error| error.to_string())?;
+            let changed = room.leaf.change_limits(&self.spec.limits, &now.spec.limits);
+            changed.map_err(|error| error.to_string())?;
         }
         self.spec.limits = now.spec.limits.clone();
         if now.restart != self.restarter.policy {

@@ -34,6 +34,9 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
     let store = open_store(environment)?;
     let containers = engine::containers_of(&store);
     let container = containers.find(&args.container)?;
+    if container.state.status == Status::Paused {
+        bail!("container `{0}` is paused; `rbuild unpause {0}` lets it go on", args.container);
+    }
     if container.state.status != Status::Running {
         bail!("container `{}` is not running; `rbuild start` starts it", args.container);
     }

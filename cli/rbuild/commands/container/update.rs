@@ -63,7 +63,10 @@ fn changed(old: &Limits, new: &Limits, args: &UpdateArgs) -> Limits {
     limits.memory = new.memory.or(old.memory);
     limits.memory_and_swap = new.memory_and_swap.or(old.memory_and_swap);
     limits.memory_reservation = new.memory_reservation.or(old.memory_reservation);
-    limits.cpu = new.cpu.or(old.cpu);
+    limits.cpu = match args.cpu_quota {
+        Some(..=0) => new.cpu,
+        _ => new.cpu.or(old.cpu),
+    };
     limits.cpu_shares = new.cpu_shares.or(old.cpu_shares);
     limits.cpuset_cpus = new.cpuset_cpus.clone().or_else(|| old.cpuset_cpus.clone());
     limits.cpuset_mems = new.cpuset_mems.clone().or_else(|| old.cpuset_mems.clone());
