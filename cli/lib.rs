@@ -2,13 +2,16 @@
 //! statuses. The only crate that prints.
 #![forbid(unsafe_code)]
 
+pub mod containers;
 pub mod environment;
 pub mod exit;
 pub mod format;
+pub mod http;
 pub mod output;
 pub mod progress;
 pub mod report;
 pub mod session;
+pub mod shim;
 pub mod snapshots;
 pub mod terminal_text;
 pub mod times;

@@ -17,8 +17,8 @@ fn versions_and_help_go_to_stdout() {
 fn commands_of_rcompose_that_are_not_there_are_refused_by_name() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_rcompose"));
-    let output = crate::support::run(command.args(["up", "-d"]), "");
-    output.exits(1).says("error: `rcompose up` is not supported yet");
+    let output = crate::support::run(command.args(["watch"]), "");
+    output.exits(1).says("error: `rcompose watch` is not supported yet");
 }
 
 #[test]

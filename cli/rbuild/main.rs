@@ -12,7 +12,7 @@ use cli::report::{self, Report};
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|word| word == runtime::shim::VERB) {
-        return commands::shim(&words.collect::<Vec<_>>()).into();
+        return cli::shim::run(&words.collect::<Vec<_>>()).into();
     }
     let exit = match Args::parse(std::env::args_os()) {
         Ok(args) => commands::run(args.command),

@@ -9,6 +9,7 @@
 //! hint: did you mean `builder`?
 //! ```
 
+pub mod build;
 pub mod checks;
 pub mod compose;
 pub mod compose_checks;

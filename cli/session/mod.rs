@@ -221,6 +221,14 @@ pub fn size() -> (u16, u16) {
     }
 }
 
+/// Makes the program draw all of its screen.
+pub fn draw_anew(connection: &runtime::shim::Connection) -> Result<()> {
+    let (rows, columns) = size();
+    // One column less first: a program draws anew when its size changes.
+    connection.resize(rows, columns.saturating_sub(1).max(1))?;
+    Ok(connection.resize(rows, columns)?)
+}
+
 /// Our terminal in raw mode; dropping it restores what was.
 #[derive(Debug)]
 struct RawTerminal {

@@ -19,6 +19,7 @@ pub mod reconcile;
 pub mod render;
 pub mod schema;
 pub mod source;
+pub mod stack;
 pub mod unsupported;
 pub mod yaml;
 

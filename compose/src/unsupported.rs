@@ -63,7 +63,7 @@ pub const UNSUPPORTED: &[(&str, Reason)] = &[
     ("services.*.develop", Reason::Later),
     ("services.*.pre_start", Reason::Later),
     ("services.*.provider", Reason::Later),
-    ("services.*.blkio_config", Reason::Later),
+    ("services.*.blkio_config.weight_device", Reason::Later),
 ];
 
 /// An attribute of a project that is not acted upon.

@@ -12,9 +12,9 @@ use parser::Source;
 use store::archive::ImportOptions;
 use store::{ContainerConfig, Platform, Reference};
 
-use super::build::failure;
 use super::{open_store, times};
 use crate::args::ImportArgs;
+use cli::report::build as failure;
 
 /// Prints the ID of the new image, as docker does.
 pub(crate) fn run(args: &ImportArgs, environment: &Environment) -> Result<Exit> {

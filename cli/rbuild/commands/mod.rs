@@ -22,7 +22,6 @@ mod rmi;
 mod run;
 mod save;
 mod settings;
-mod shim;
 mod store;
 mod system;
 mod tag;
@@ -43,7 +42,6 @@ use engine::volumes::VolumeError;
 use runtime::containers::ContainerError;
 
 use crate::args::Command;
-pub(crate) use shim::run as shim;
 
 /// Runs a command; a failure is reported here.
 pub(crate) fn run(command: Command) -> Exit {

@@ -3,21 +3,64 @@
 mod check;
 mod config;
 mod graph;
+mod lifecycle;
+mod look;
+mod up;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use config::{ConfigArgs, DocumentFormat, Listing};
 pub(crate) use graph::{GraphArgs, GraphFormat};
+pub(crate) use lifecycle::{
+    AttachArgs, ExecArgs, KillArgs, RestartArgs, RmArgs, ScaleArgs, StartArgs, StopArgs, WaitArgs,
+};
+pub(crate) use look::{ImagesArgs, LogsArgs, LsArgs, PsArgs};
+pub(crate) use up::{CreateArgs, DownArgs, MakeArgs, RemovedImages, RunArgs, UpArgs};
 
-/// Reads, checks and shows compose files.
+/// Runs stacks of containers as compose files describe them.
 #[derive(Debug, Parser)]
 #[command(name = "rcompose", version, disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
+    #[command(flatten)]
+    pub(crate) manner: MannerArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How commands that change something go about it.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct MannerArgs {
+    /// Say what would be done, and do nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+    /// Steps that work at once; -1 for the default
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) parallel: Option<i64>,
+    /// How progress is shown
+    #[arg(long, value_name = "MODE")]
+    pub(crate) progress: Option<ProgressMode>,
+    /// When to use colours and to rewrite lines
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) ansi: Option<AnsiMode>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    Auto,
+    Tty,
+    Plain,
+    Json,
+    Quiet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnsiMode {
+    Never,
+    Always,
+    Auto,
 }
 
 /// Which project is meant.
@@ -48,6 +91,40 @@ pub(crate) struct ProjectArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make and start containers
+    Up(Box<UpArgs>),
+    /// Stop and remove containers, and what was made for them
+    Down(DownArgs),
+    /// Make containers without starting them
+    Create(CreateArgs),
+    /// Start containers that exist
+    Start(StartArgs),
+    /// Stop containers without removing them
+    Stop(StopArgs),
+    /// Stop and start containers
+    Restart(RestartArgs),
+    /// Send a signal to containers
+    Kill(KillArgs),
+    /// Remove containers that do not run
+    Rm(RmArgs),
+    /// List containers
+    Ps(PsArgs),
+    /// List projects
+    Ls(LsArgs),
+    /// Show what containers wrote
+    Logs(LogsArgs),
+    /// Run another program in a container
+    Exec(ExecArgs),
+    /// Run a program in a new container of a service
+    Run(Box<RunArgs>),
+    /// Attach to a container
+    Attach(AttachArgs),
+    /// Wait until containers end
+    Wait(WaitArgs),
+    /// Set the number of containers
+    Scale(ScaleArgs),
+    /// List images of containers
+    Images(ImagesArgs),
     /// Show the project as it was understood
     #[command(alias = "convert")]
     Config(Box<ConfigArgs>),

@@ -1,30 +1,71 @@
 //! One file for each command; what they share about finding a project is here.
 
+mod build;
 mod check;
 mod config;
 mod digests;
+mod display;
+mod down;
+mod exec;
 mod facts;
+mod failure;
 mod graph;
+mod images;
+mod interrupt;
+mod lifecycle;
 mod listing;
+mod lock;
+mod logs;
+mod ls;
+mod printer;
+mod ps;
+mod run;
+mod stack;
+mod up;
 mod variables;
+mod wait;
 
 use std::error::Error;
 
 use anyhow::{Context, Result};
 use cli::environment::Environment;
+use cli::format::TemplateError;
 use cli::report::{self, Report};
 use cli::{Exit, output};
 use compose::LoadError;
 use compose::discover::{DiscoverError, Discovered, Invocation, discover};
 use compose::load::LoadOptions;
 use compose::model::SelectionError;
+use compose::reconcile::ReconcileError;
+use compose::stack::StackError;
+use engine::EngineError;
+use store::StoreError;
 
 use crate::args::{Args, Command, ProjectArgs};
 use crate::disk::Disk;
+use stack::Call;
 
 pub(crate) fn run(args: Args) -> Exit {
     let environment = Environment::process();
+    let call = Call { project: &args.project, manner: &args.manner, environment: &environment };
     let result = match &args.command {
+        Command::Up(args) => up::run(args, call),
+        Command::Down(args) => down::run(args, call),
+        Command::Create(args) => up::create(args, call),
+        Command::Start(args) => lifecycle::start(args, call),
+        Command::Stop(args) => lifecycle::stop(args, call),
+        Command::Restart(args) => lifecycle::restart(args, call),
+        Command::Kill(args) => lifecycle::kill(args, call),
+        Command::Rm(args) => lifecycle::rm(args, call),
+        Command::Ps(args) => ps::run(args, call),
+        Command::Ls(args) => ls::run(args, call),
+        Command::Logs(args) => logs::run(args, call),
+        Command::Exec(args) => Ok(exec::run(args, call)),
+        Command::Attach(args) => exec::attach(args, call),
+        Command::Run(args) => Ok(run::run(args, call)),
+        Command::Wait(args) => wait::run(args, call),
+        Command::Scale(args) => up::scale(args, call),
+        Command::Images(args) => images::run(args, call),
         Command::Config(config) => config::run(config, &args.project, &environment),
         Command::Check(check) => check::run(check, &args.project, &environment),
         Command::Graph(graph) => graph::run(graph, &args.project, &environment),
@@ -45,13 +86,17 @@ fn version() -> Result<Exit> {
 fn refuse(words: &[String]) -> Exit {
     let name = words.first().map_or("", String::as_str);
     Report::error(format!("`rcompose {name}` is not supported yet"))
-        .hint("known are `rcompose config`, `check`, `graph` and `version`")
+        .hint("`rcompose --help` lists what is")
         .print();
     Exit::Failure
 }
 
 /// An error of this program's own libraries is shown with its places and hints.
 fn show(error: &(dyn Error + 'static)) {
+    if let Some(error) = error.downcast_ref::<TemplateError>() {
+        error.report().print();
+        return;
+    }
     if let Some(error) = error.downcast_ref::<LoadError>() {
         report::compose::warnings(&error.warnings);
         report::compose::errors(error);
@@ -66,12 +111,28 @@ fn show(error: &(dyn Error + 'static)) {
     if let Some(hint) = error.downcast_ref::<DiscoverError>().and_then(DiscoverError::hint) {
         report = report.hint(hint);
     }
+    if let Some(hint) = hint(error) {
+        report = report.hint(hint);
+    }
     if let Some(SelectionError::NoSuchService { nearest: Some(nearest), .. }) =
         error.downcast_ref::<SelectionError>()
     {
         report = report.hint(format!("did you mean `{nearest}`?"));
     }
     report.print();
+}
+
+/// Of whichever error in the chain has one.
+fn hint(error: &(dyn Error + 'static)) -> Option<String> {
+    let chain = std::iter::successors(Some(error), |error| (*error).source());
+    let mut hints = chain.filter_map(|cause| {
+        let of_stack = || cause.downcast_ref::<StackError>()?.hint();
+        let of_plan = || cause.downcast_ref::<ReconcileError>()?.hint();
+        let of_engine = || cause.downcast_ref::<EngineError>()?.hint();
+        let of_store = || cause.downcast_ref::<StoreError>()?.hint();
+        of_stack().or_else(of_plan).or_else(of_engine).or_else(of_store)
+    });
+    hints.next()
 }
 
 /// Finds the files of the project that is meant.

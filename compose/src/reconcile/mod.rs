@@ -17,6 +17,7 @@
 mod decide;
 mod down;
 mod images;
+mod lifecycle;
 mod observed;
 mod order;
 mod plan;
@@ -28,6 +29,7 @@ use thiserror::Error;
 
 use crate::model::Project;
 pub use down::{DownOptions, Images, down};
+pub use lifecycle::{restart, start, stop};
 pub use observed::{Health, ObservedContainer, ObservedObject, ObservedState, Status};
 pub use order::dependencies as service_dependencies;
 pub use plan::{Action, Condition, Plan, PullWhen, Reason, Step, Warning};
@@ -92,13 +94,13 @@ pub enum ImageSteps {
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ReconcileError {
-    #[error("no such service: `{service}`")]
+    #[error("no such service: {service}")]
     NoService { service: String },
     #[error("services depend on each other: {}", .services.join(" → "))]
     Cycle { services: Vec<String> },
-    #[error("network `{name}` is declared as external, but does not exist")]
+    #[error("network {name} declared as external, but could not be found")]
     NoNetwork { name: String },
-    #[error("volume `{name}` is declared as external, but does not exist")]
+    #[error("external volume \"{name}\" not found")]
     NoVolume { name: String },
     #[error("image `{image}` of service `{service}` does not exist, and {why}")]
     NoImage { service: String, image: String, why: &'static str },
@@ -106,8 +108,10 @@ pub enum ReconcileError {
         "service `{service}` has the fixed container name `{name}` and cannot have {replicas} replicas"
     )]
     FixedName { service: String, name: String, replicas: i64 },
-    #[error("service `{service}` depends on `{dependency}`, which {why}")]
+    #[error("service \"{service}\" depends on \"{dependency}\", which {why}")]
     Dependency { service: String, dependency: String, why: &'static str },
+    #[error("service \"{service}\" has no container to start")]
+    NoContainer { service: String },
 }
 
 impl ReconcileError {

@@ -3,11 +3,9 @@
 mod call;
 pub(super) mod check;
 mod context;
-pub(super) mod failure;
 mod fetch;
 mod fields;
 mod git;
-mod http;
 mod interrupt;
 pub(super) mod output;
 mod request;
@@ -21,8 +19,9 @@ use builder::progress::{BuildEvent, Progress};
 use builder::{BuildRequest, Cancel};
 use cli::Exit;
 use cli::environment::Environment;
+use cli::http;
 use cli::progress::{Display, Mode, Outcome};
-use cli::report::{self, checks};
+use cli::report::{self, build as failure, checks};
 use parser::Source;
 use store::Store;
 

@@ -23,10 +23,7 @@ pub(crate) fn run(args: &AttachArgs, environment: &Environment) -> Result<Exit> 
     })?;
     let streams = connection.attach(input, true, !definition.terminal)?;
     if definition.terminal {
-        let (rows, columns) = session::size();
-        // One column less first: a program draws anew when its size changes.
-        connection.resize(rows, columns.saturating_sub(1).max(1))?;
-        connection.resize(rows, columns)?;
+        session::draw_anew(&connection)?;
     }
     let bond = Bond { goes: definition.auto_remove, owns: false };
     session::follow(session, streams, connection, bond)

@@ -2,15 +2,15 @@
 
 mod filter;
 
-use std::ffi::OsStr;
 use std::time::SystemTime;
 
 use anyhow::{Result, bail};
+use cli::containers::{command, shortened, status_text};
 use cli::environment::Environment;
 use cli::format::{self, ListFormat, Shape, Table};
 use cli::{Exit, output};
 use runtime::MountSource;
-use runtime::containers::{Container, HealthStatus, Status};
+use runtime::containers::Container;
 use store::usage::measure;
 use store::{Store, StoreError};
 
@@ -54,9 +54,6 @@ static TABLE: Table = Table::new(
         "STATUS",
     ],
 );
-
-/// Characters of a command, and of a list of mounts, that are shown.
-const SHOWN: usize = 20;
 
 pub(crate) fn run(args: &PsArgs, environment: &Environment) -> Result<Exit> {
     let format = list_format(args)?;
@@ -124,7 +121,7 @@ fn row(
         ("RunningFor", times::since(created, now)),
         ("Size", size),
         ("State", container.state.status.word().to_owned()),
-        ("Status", status(container, now)),
+        ("Status", status_text(container, now)),
     ]))
 }
 
@@ -140,21 +137,6 @@ fn image(store: &Store, container: &Container, whole: bool) -> String {
         // A store that cannot be read now is no reason to show nothing.
         Err(_) => origin.name.clone(),
     }
-}
-
-fn command(container: &Container, whole: bool) -> String {
-    let definition = &container.definition;
-    let words = definition.entrypoint.iter().chain(&definition.command);
-    let words: Vec<_> = words.map(|word| OsStr::to_string_lossy(word)).collect();
-    let text = words.join(" ");
-    format!("\"{}\"", if whole { text } else { shortened(&text) })
-}
-
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= SHOWN {
-        return text.to_owned();
-    }
-    text.chars().take(SHOWN - 1).chain(['…']).collect()
 }
 
 fn mounts(container: &Container, whole: bool) -> String {
@@ -175,38 +157,4 @@ fn mounts(container: &Container, whole: bool) -> String {
 fn size(container: &Container) -> Result<String> {
     let bytes = measure(&container.place.directory.join("upper")).map_or(0, |found| found.bytes);
     Ok(output::size(bytes))
-}
-
-/// `Up 5 minutes (healthy)`, `Exited (0) 3 hours ago`.
-pub(super) fn status(container: &Container, now: SystemTime) -> String {
-    let state = &container.state;
-    let age = |time: &str| times::since(Some(time), now);
-    let bare = |time: &str| age(time).trim_end_matches(" ago").to_owned();
-    match state.status {
-        Status::Created => "Created".to_owned(),
-        Status::Restarting => format!("Restarting ({}) {}", state.exit_code, age(&state.finished)),
-        Status::Exited => format!("Exited ({}) {}", state.exit_code, age(&state.finished)),
-        Status::Running => {
-            let health = match state.health.as_ref().map(|health| health.status) {
-                None => "",
-                Some(HealthStatus::Starting) => " (health: starting)",
-                Some(HealthStatus::Healthy) => " (healthy)",
-                Some(HealthStatus::Unhealthy) => " (unhealthy)",
-            };
-            format!("Up {}{health}", bare(&state.started))
-        }
-        Status::Paused => format!("Up {} (Paused)", bare(&state.started)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_commands_are_cut() {
-        assert_eq!(shortened("sleep 10"), "sleep 10");
-        assert_eq!(shortened("12345678901234567890"), "12345678901234567890");
-        assert_eq!(shortened("123456789012345678901"), "1234567890123456789…");
-    }
 }

@@ -1,13 +1,14 @@
 //! Why a build failed: the place in the Dockerfile, what the step wrote last, what to do.
 
 use builder::BuildError;
-use cli::progress::FailedStep;
-use cli::report::{self, Report, dockerfile};
 use parser::Source;
+
+use super::{self as report, Report, dockerfile};
+use crate::progress::FailedStep;
 
 const RULE: &str = "------";
 
-pub(in crate::commands) fn print(error: &BuildError, source: &Source, failed: &[FailedStep]) {
+pub fn print(error: &BuildError, source: &Source, failed: &[FailedStep]) {
     if let BuildError::Parse(errors) = error {
         dockerfile::parse_errors(source, errors);
         return;

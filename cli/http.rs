@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use builder::fetch::HttpSettings;
-use cli::environment::Environment;
+
+use crate::environment::Environment;
 
 /// Where distributions keep the certificates to trust.
 const AUTHORITIES: [&str; 4] = [
@@ -13,7 +14,7 @@ const AUTHORITIES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-pub(super) fn settings(environment: &Environment) -> HttpSettings {
+pub fn settings(environment: &Environment) -> HttpSettings {
     let variable = |name: &str| {
         let value = environment.text(&name.to_ascii_uppercase()).or(environment.text(name));
         value.map(str::to_owned)

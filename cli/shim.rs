@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cli::Exit;
 use runtime::shim::Finished;
 use store::Store;
 
+use crate::Exit;
+
 /// `arguments` are those that `runtime` has written. There is nobody to report an error to: what the shim leaves, the next
 /// command that looks at containers finds.
-pub(crate) fn run(arguments: &[OsString]) -> Exit {
+pub fn run(arguments: &[OsString]) -> Exit {
     let places: Vec<PathBuf> = arguments.iter().take(2).map(PathBuf::from).collect();
     let ended = runtime::shim::main(arguments);
     let removed = match (&ended, places.as_slice()) {

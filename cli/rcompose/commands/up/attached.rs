@@ -1,0 +1,278 @@
+//! `up` without `--detach`: shows what the containers write until they end or we are asked to.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::Result;
+use cli::report::{self, Report};
+use cli::{Exit, output};
+use compose::reconcile::{self, Action, Plan};
+use compose::stack::execute::{self, Event, ExecuteOptions, Observer, Order, Outcome};
+use compose::stack::{Host, observe};
+use engine::logs::LogQuery;
+use engine::time::instant;
+use runtime::containers::Containers;
+
+use super::super::display::Display;
+use super::super::failure;
+use super::super::interrupt::Interrupts;
+use super::super::printer::Printer;
+use super::super::stack::warn;
+use super::Up;
+use crate::args::UpArgs;
+
+/// What we wait for.
+#[derive(Debug)]
+enum Happening {
+    Ended {
+        service: String,
+        name: String,
+        code: i32,
+    },
+    /// We are asked to end, for the n-th time.
+    Interrupted(usize),
+}
+
+pub(super) fn run(args: &UpArgs, up: &Up<'_>, plan: &Plan) -> Result<Exit> {
+    warn(plan);
+    let (tell, hear) = channel();
+    let interrupts = {
+        let tell = tell.clone();
+        Interrupts::watch(Arc::clone(&up.interrupted), move |count| {
+            let _over = tell.send(Happening::Interrupted(count));
+        })?
+    };
+    let attached = attached_services(args, up);
+    let names = names(up, plan, &attached);
+    let printer = Printer::new(&up.project.name, &names, !args.no_log_prefix)
+        .coloured(!args.no_color && up.call.colours(&std::io::stdout()))
+        .with_times(args.timestamps);
+    if !names.is_empty() {
+        let shown: Vec<&str> = names.iter().map(|name| printer.short(name)).collect();
+        output::line(&format!("Attaching to {}", shown.join(", ")))?;
+    }
+    let followers = Followers {
+        containers: up.host.containers.clone(),
+        printer: Arc::new(printer),
+        tell,
+        attached,
+        followed: Mutex::default(),
+    };
+    let now = runtime::clock::now();
+    for container in &up.observed.containers {
+        if container.status.is_up() && !container.one_off && !is_touched(plan, &container.name) {
+            followers.follow(&container.service, &container.name, &now);
+        }
+    }
+    let display = Display::start(up.call.look()?, "up");
+    let observer = Both { display: &display, followers: &followers };
+    let done = execute::run(plan, up.work(up.call).order(), &observer);
+    display.finish();
+    if let Err(error) = done {
+        let error = error.into();
+        if up.interrupted.load(std::sync::atomic::Ordering::SeqCst) {
+            drop(interrupts);
+            return stop(up, None).map(|()| Exit::Interrupted);
+        }
+        failure::explain(&up.host, &error);
+        return Err(error);
+    }
+    let exit = wait(args, up, &followers, &hear);
+    drop(interrupts);
+    exit
+}
+
+/// The services whose output is shown.
+fn attached_services(args: &UpArgs, up: &Up<'_>) -> BTreeSet<String> {
+    let services = up.project.services.iter().filter(|(name, service)| {
+        let meant = match (args.attach.is_empty(), args.services.is_empty()) {
+            (false, _) => args.attach.contains(name),
+            (true, false) => args.services.contains(name) || args.attach_dependencies,
+            (true, true) => service.attach.unwrap_or(true),
+        };
+        meant && !args.no_attach.contains(name) && up.scope.contains(*name)
+    });
+    services.map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether the plan makes, starts or ends a container.
+fn is_touched(plan: &Plan, container: &str) -> bool {
+    plan.steps.iter().any(|step| match &step.action {
+        Action::Start { name, .. } | Action::Stop { name, .. } | Action::Remove { name, .. } => {
+            name == container
+        }
+        Action::Recreate { name, .. } => name == container,
+        _ => false,
+    })
+}
+
+/// Containers whose output will be shown.
+fn names(up: &Up<'_>, plan: &Plan, attached: &BTreeSet<String>) -> Vec<String> {
+    let started = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Start { service, name } if attached.contains(service) => Some(name.clone()),
+        _ => None,
+    });
+    let running = up.observed.containers.iter().filter(|it| {
+        it.status.is_up()
+            && !it.one_off
+            && attached.contains(&it.service)
+            && !is_touched(plan, &it.name)
+    });
+    let mut names: Vec<String> = started.chain(running.map(|it| it.name.clone())).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+struct Both<'a> {
+    display: &'a Display,
+    followers: &'a Followers,
+}
+
+impl Observer for Both<'_> {
+    fn event(&self, event: Event<'_>) {
+        self.display.event(event);
+        if let Event::Done(Action::Start { service, name }, Outcome::Done) = event {
+            self.followers.follow(service, name, "");
+        }
+    }
+}
+
+/// A thread for each container, which shows what it writes.
+struct Followers {
+    containers: Containers,
+    printer: Arc<Printer>,
+    tell: Sender<Happening>,
+    attached: BTreeSet<String>,
+    followed: Mutex<BTreeSet<String>>,
+}
+
+impl Followers {
+    /// `since`: empty for its last start.
+    fn follow(&self, service: &str, name: &str, since: &str) {
+        if !self.attached.contains(service) {
+            return;
+        }
+        self.lock().insert(name.to_owned());
+        let Ok(container) = self.containers.find(name) else { return };
+        let since = match since {
+            "" => container.state.started.clone(),
+            since => since.to_owned(),
+        };
+        let query =
+            LogQuery { since: Some(instant(Some(&since))), follow: true, ..LogQuery::default() };
+        let (containers, printer) = (self.containers.clone(), Arc::clone(&self.printer));
+        let (tell, service, name) = (self.tell.clone(), service.to_owned(), name.to_owned());
+        thread::spawn(move || {
+            // Without a log there is nothing to show; its end is waited for all the same.
+            let read =
+                engine::logs::read(&container, &query, &mut |line| printer.print(&name, &line));
+            let waited = match read {
+                Ok(()) => containers.read(container.id()).map(|it| it.state.exit_code).ok(),
+                Err(_) => engine::wait(&containers, &container).ok(),
+            };
+            let code = waited.unwrap_or(0);
+            let _over = tell.send(Happening::Ended { service, name, code });
+        });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Until all have ended, or one whose end is that of all.
+fn wait(
+    args: &UpArgs,
+    up: &Up<'_>,
+    followers: &Followers,
+    hear: &Receiver<Happening>,
+) -> Result<Exit> {
+    let aborts = |service: &str, code: i32| {
+        let failed = args.abort_on_container_failure && code != 0;
+        match &args.exit_code_from {
+            Some(wanted) => wanted == service || args.abort_on_container_exit || failed,
+            None => args.abort_on_container_exit || failed,
+        }
+    };
+    let mut exit = Exit::Success;
+    let mut stopping = false;
+    while !followers.lock().is_empty() {
+        let Ok(happening) = hear.recv() else { break };
+        match happening {
+            Happening::Ended { service, name, code } => {
+                followers.lock().remove(&name);
+                output::line(&format!(
+                    "{} exited with code {code}",
+                    followers.printer.short(&name)
+                ))?;
+                let counts = args.exit_code_from.as_ref().is_none_or(|wanted| *wanted == service);
+                if !stopping && aborts(&service, code) {
+                    stopping = true;
+                    report::print("Aborting on container exit...");
+                    stop(up, None)?;
+                }
+                if stopping && counts && exit == Exit::Success {
+                    exit = Exit::of_code(code);
+                }
+            }
+            Happening::Interrupted(1) => {
+                report::print("Gracefully Stopping... press Ctrl+C again to force");
+                let again = thread::scope(|scope| {
+                    let stopped = scope.spawn(|| stop(up, None));
+                    let again = wait_for_another(hear, &stopped);
+                    if again {
+                        stop(up, Some(0))?;
+                    }
+                    stopped.join().unwrap_or(Ok(()))
+                });
+                again?;
+                return Ok(Exit::Interrupted);
+            }
+            Happening::Interrupted(_) => return stop(up, Some(0)).map(|()| Exit::Interrupted),
+        }
+    }
+    Ok(exit)
+}
+
+/// Whether we are asked again before all have stopped.
+fn wait_for_another(
+    hear: &Receiver<Happening>,
+    stopped: &thread::ScopedJoinHandle<'_, Result<()>>,
+) -> bool {
+    while !stopped.is_finished() {
+        let soon = std::time::Duration::from_millis(20);
+        if let Ok(Happening::Interrupted(_)) = hear.recv_timeout(soon) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Stops what is meant; `timeout` in place of what containers say.
+fn stop(up: &Up<'_>, timeout: Option<i64>) -> Result<()> {
+    let host: &Host = &up.host;
+    let observed = observe(host, &up.project, &up.contents)?;
+    let services: Vec<String> = up.scope.iter().cloned().collect();
+    let plan = reconcile::stop(&up.project, &observed, &services)?;
+    let options =
+        ExecuteOptions { stop_timeout: timeout.or(up.execute.stop_timeout), ..up.execute.clone() };
+    let go_on = std::sync::atomic::AtomicBool::new(false);
+    let order = Order {
+        host,
+        project: &up.project,
+        contents: &up.contents,
+        observed: &observed,
+        options: &options,
+        interrupted: &go_on,
+    };
+    let display = Display::start(up.call.look()?, "stop");
+    let done = execute::run(&plan, order, &display);
+    display.finish();
+    if let Err(error) = done {
+        Report::error(error.to_string()).print();
+    }
+    Ok(())
+}

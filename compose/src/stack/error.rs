@@ -1,0 +1,71 @@
+//! What can go wrong with a project on this host. Words that people and programs know from docker compose are as there.
+
+use std::io;
+
+use engine::EngineError;
+use engine::values::ValueError;
+use store::StoreError;
+use thiserror::Error;
+
+use crate::reconcile::ReconcileError;
+
+#[derive(Debug, Error)]
+pub enum StackError {
+    #[error("environment variable \"{variable}\" required by {kind} \"{name}\" is not set")]
+    NoVariable { kind: &'static str, name: String, variable: String },
+    #[error("cannot read the file `{path}` of {kind} `{name}`")]
+    ReadFile { kind: &'static str, name: String, path: String, source: io::Error },
+    #[error("{kind} `{name}` is external, and there is nowhere yet where such could be kept")]
+    External { kind: &'static str, name: String },
+    #[error("service `{service}`: {attribute}")]
+    Attribute {
+        service: String,
+        attribute: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("service `{service}`: {attribute} is not supported: {why}")]
+    Unsupported { service: String, attribute: String, why: String },
+    #[error("no such image: {image} (of service `{service}`)")]
+    NoImage { service: String, image: String, source: StoreError },
+    #[error("images cannot be pulled yet: `{image}`")]
+    Pull { image: String },
+    #[error("service \"{service}\" didn't complete successfully: exit {code}")]
+    NotCompleted { service: String, code: i32 },
+    #[error("dependency failed to start: container {container} is unhealthy")]
+    Unhealthy { container: String },
+    #[error("dependency failed to start: container {container} exited ({code})")]
+    Exited { container: String, code: i32 },
+    #[error("dependency failed to start: container {container} has no healthcheck configured")]
+    NoHealthCheck { container: String },
+    #[error("service \"{service}\" has no container to start")]
+    NoContainer { service: String },
+    #[error("interrupted")]
+    Interrupted,
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error(transparent)]
+    Plan(#[from] ReconcileError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Container(#[from] runtime::containers::ContainerError),
+}
+
+impl StackError {
+    /// What can be done about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            StackError::Plan(error) => error.hint(),
+            StackError::Store(error) | StackError::NoImage { source: error, .. } => error.hint(),
+            StackError::Engine(error) => error.hint(),
+            StackError::Container(error) => error.hint().map(str::to_owned),
+            StackError::Pull { .. } => Some("load it with `rbuild load`".to_owned()),
+            StackError::NoHealthCheck { .. } => {
+                Some("add `healthcheck` to its service, or depend on `service_started`".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

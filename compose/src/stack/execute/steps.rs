@@ -1,0 +1,152 @@
+//! What each kind of step does.
+
+use engine::names;
+use runtime::ProcessView;
+use runtime::containers::{Container, ContainerError};
+
+use super::wait::wait_for_service;
+use super::{Order, Waited};
+use crate::model::Service;
+use crate::reconcile::{Action, Condition, Record};
+use crate::stack::{Replica, Result, StackError, container_request, labels};
+
+pub(super) fn carry_out(action: &Action, order: Order<'_>) -> Result<()> {
+    match action {
+        Action::Create { service, number, name } => {
+            create(order, service, *number, name, None).map(drop)
+        }
+        Action::Recreate { service, number, name, id, .. } => {
+            recreate(order, service, *number, name, id)
+        }
+        Action::Rename { id, name, .. } => rename(order, id, name),
+        Action::Stop { service, id, .. } => stop(order, service, id),
+        Action::Remove { id, .. } => remove(order, id),
+        Action::Start { service, name } => start(order, service, name),
+        Action::Wait { service, condition, .. } => wait(order, service, *condition),
+        Action::RemoveImage { image } => {
+            order.host.store.untag(image, false)?;
+            Ok(())
+        }
+        Action::Pull { image, .. } => Err(StackError::Pull { image: image.clone() }),
+        Action::Unpause { name, .. } => Err(unsupported(name, "unpausing")),
+        Action::Build { image, .. } => Err(unsupported(image, "building")),
+        Action::CreateNetwork { name, .. } | Action::RemoveNetwork { name } => {
+            Err(unsupported(name, "networks"))
+        }
+        Action::CreateVolume { name, .. } | Action::RemoveVolume { name } => {
+            Err(unsupported(name, "volumes"))
+        }
+    }
+}
+
+fn unsupported(name: &str, what: &str) -> StackError {
+    StackError::Unsupported {
+        service: name.to_owned(),
+        attribute: what.to_owned(),
+        why: "it is not there yet".to_owned(),
+    }
+}
+
+fn service_of<'a>(order: Order<'a>, name: &str) -> Result<&'a Service> {
+    let none = || StackError::NoContainer { service: name.to_owned() };
+    order.project.service(name).ok_or_else(none)
+}
+
+/// The ID of the new container. `replaces` is the one whose place it is to take.
+fn create(
+    order: Order<'_>,
+    key: &str,
+    number: u32,
+    name: &str,
+    replaces: Option<&Container>,
+) -> Result<String> {
+    let (host, project) = (order.host, order.project);
+    let service = service_of(order, key)?;
+    let image_name = service.image_name(&project.name, key);
+    let image = host.store.resolve(&image_name).map_err(|source| StackError::NoImage {
+        service: key.to_owned(),
+        image: image_name.clone(),
+        source,
+    })?;
+    host.store.mark_used(&image);
+    let replica = Replica {
+        project,
+        service: key,
+        number,
+        name: name.to_owned(),
+        one_off: false,
+        record: Record::of_service(project, service, order.observed),
+        contents: order.contents,
+    };
+    let mut request = container_request(&replica, service, &image)?;
+    if let Some(old) = replaces {
+        request.labels.push((labels::REPLACES.to_owned(), old.definition.name.clone()));
+    }
+    let id = names::random_id()?;
+    engine::make(&host.store, &host.containers, &image, &id, &request)?;
+    Ok(id)
+}
+
+/// The new one is there before the old one goes, so that what cannot be made takes nothing away; which of the two stays
+/// when this is cut short, the next plan decides.
+fn recreate(order: Order<'_>, key: &str, number: u32, name: &str, id: &str) -> Result<()> {
+    let Some(old) = find(order, id)? else {
+        return create(order, key, number, name, None).map(drop);
+    };
+    let provisional = format!("{}_{name}", old.short_id());
+    let new = create(order, key, number, &provisional, Some(&old))?;
+    stop(order, key, id)?;
+    remove(order, id)?;
+    rename(order, &new, name)
+}
+
+/// None for one that has gone meanwhile.
+fn find(order: Order<'_>, id: &str) -> Result<Option<Container>> {
+    match order.host.containers.read(id) {
+        Ok(container) => Ok(Some(container)),
+        Err(ContainerError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn rename(order: Order<'_>, id: &str, name: &str) -> Result<()> {
+    let containers = &order.host.containers;
+    let container = containers.read(id)?;
+    Ok(containers.rename(&containers.lock()?, &container, name)?)
+}
+
+fn stop(order: Order<'_>, service: &str, id: &str) -> Result<()> {
+    let Some(container) = find(order, id)? else { return Ok(()) };
+    let timeout = match order.options.kill.contains(service) {
+        true => Some(0),
+        false => order.options.stop_timeout,
+    };
+    Ok(engine::stop(&container, None, timeout)?)
+}
+
+fn remove(order: Order<'_>, id: &str) -> Result<()> {
+    let Some(container) = find(order, id)? else { return Ok(()) };
+    if container.state.status.is_alive() {
+        engine::end(&container)?;
+    }
+    Ok(engine::remove(&order.host.store, &order.host.containers, &container)?)
+}
+
+fn start(order: Order<'_>, _service: &str, name: &str) -> Result<()> {
+    let container = order.host.containers.find(name)?;
+    if container.state.status.is_alive() {
+        return Ok(());
+    }
+    let view = ProcessView::needed_by(&container.definition.spec);
+    let shim = order.host.shim(container.id(), view)?;
+    shim.begin((0, 0)).map_err(engine::EngineError::from)?;
+    Ok(())
+}
+
+fn wait(order: Order<'_>, service: &str, condition: Condition) -> Result<()> {
+    let waited = match condition {
+        Condition::Healthy => Waited::Healthy,
+        Condition::Completed => Waited::Completed,
+    };
+    wait_for_service(order.host, order.project, service, waited, order.interrupted)
+}

@@ -1,0 +1,65 @@
+//! The containers of projects.
+
+use std::collections::BTreeMap;
+
+use runtime::containers::Container;
+
+use super::labels::{self, Identity};
+use super::{Host, Result};
+
+/// A container and what it is to its project.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub container: Container,
+    pub identity: Identity,
+}
+
+impl Member {
+    pub fn name(&self) -> &str {
+        &self.container.definition.name
+    }
+
+    pub fn service(&self) -> &str {
+        &self.identity.service
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.container.state.status.is_alive()
+    }
+}
+
+/// Those of one project, by service and number.
+pub fn members(host: &Host, project: &str) -> Result<Vec<Member>> {
+    let mut found = all(host)?;
+    found.retain(|member| member.identity.project == project);
+    found.sort_by(|a, b| key(a).cmp(&key(b)));
+    Ok(found)
+}
+
+fn key(member: &Member) -> (&str, bool, u32, &str) {
+    let identity = &member.identity;
+    (&identity.service, identity.one_off, identity.number, member.name())
+}
+
+fn all(host: &Host) -> Result<Vec<Member>> {
+    let containers = host.containers.list()?.into_iter();
+    let member = |container: Container| {
+        let identity = Identity::of(&container.definition.labels)?;
+        Some(Member { container, identity })
+    };
+    Ok(containers.filter_map(member).collect())
+}
+
+/// Every project that has containers, with the files it was made from.
+pub fn projects(host: &Host) -> Result<BTreeMap<String, (String, Vec<Member>)>> {
+    let mut projects: BTreeMap<String, (String, Vec<Member>)> = BTreeMap::new();
+    for member in all(host)? {
+        let files = member.container.definition.labels.get(labels::FILES).cloned();
+        let project = projects.entry(member.identity.project.clone()).or_default();
+        if let Some(files) = files.filter(|_| project.0.is_empty()) {
+            project.0 = files;
+        }
+        project.1.push(member);
+    }
+    Ok(projects)
+}

@@ -1,0 +1,69 @@
+//! A project on this host: what there is of it, and making it as a plan says.
+//!
+//! | file           | what                                                            |
+//! |----------------|-----------------------------------------------------------------|
+//! | `labels.rs`    | by which labels containers are found again                       |
+//! | `members.rs`   | the containers of a project                                      |
+//! | `contents.rs`  | what configs and secrets hold                                    |
+//! | `observe.rs`   | the host as [`crate::reconcile`] needs to know it                 |
+//! | `build.rs`     | what `build` says to a [`builder::BuildRequest`]                 |
+//! | `request/`     | a service to an [`engine::ContainerRequest`]                      |
+//! | `execute/`     | a plan, carried out: at once what does not wait for each other    |
+//!
+//! See `docs/decisions/0011`.
+
+pub mod build;
+mod contents;
+mod error;
+pub mod execute;
+pub mod labels;
+mod members;
+mod observe;
+mod request;
+
+use std::path::Path;
+
+use runtime::ProcessView;
+use runtime::containers::Containers;
+use runtime::shim::{NewShim, ShimMaker};
+use store::Store;
+
+pub use contents::{Content, Contents};
+pub use error::StackError;
+pub use members::{Member, members, projects};
+pub use observe::{observe, status};
+pub use request::{Replica, container_request};
+
+pub(crate) type Result<T, E = StackError> = std::result::Result<T, E>;
+
+/// Where projects live: a store and its containers.
+#[derive(Debug)]
+pub struct Host {
+    pub store: Store,
+    pub containers: Containers,
+    shims: Option<ShimMaker>,
+}
+
+impl Host {
+    /// To look at it only.
+    pub fn open(root: &Path, state: &Path) -> Result<Host> {
+        let store = Store::open(root, state)?;
+        let containers = engine::recovered_containers(&store)?;
+        Ok(Host { store, containers, shims: None })
+    }
+
+    /// To start containers as well. Before any thread exists.
+    pub fn open_to_start(root: &Path, state: &Path) -> Result<Host> {
+        let shims = ShimMaker::fork(root, state).map_err(engine::EngineError::from)?;
+        Ok(Host { shims: Some(shims), ..Host::open(root, state)? })
+    }
+
+    /// A shim for a container, by any thread.
+    pub fn shim(&self, id: &str, processes: ProcessView) -> Result<NewShim> {
+        let made = match &self.shims {
+            Some(maker) => maker.make(id, processes),
+            None => NewShim::fork(self.store.root(), self.store.state(), id, processes),
+        };
+        Ok(made.map_err(engine::EngineError::from)?)
+    }
+}

@@ -1,0 +1,75 @@
+//! The host as the plan needs to know it.
+
+use std::collections::BTreeMap;
+
+use runtime::containers::{Container, HealthStatus, Status as State};
+use store::StoreError;
+
+use super::contents::{Content, Contents};
+use super::members::{Member, members};
+use super::{Host, Result};
+use crate::model::Project;
+use crate::reconcile::{Health, ObservedContainer, ObservedState, Status};
+
+/// What there is of the project, and what it uses.
+pub fn observe(host: &Host, project: &Project, contents: &Contents) -> Result<ObservedState> {
+    let digests = |contents: &BTreeMap<String, Content>| {
+        contents.iter().map(|(key, content)| (key.clone(), content.digest())).collect()
+    };
+    let containers = members(host, &project.name)?;
+    Ok(ObservedState {
+        images: images(host, project)?,
+        configs: digests(&contents.configs),
+        secrets: digests(&contents.secrets),
+        networks: BTreeMap::new(),
+        volumes: BTreeMap::new(),
+        containers: containers.iter().map(observed).collect(),
+    })
+}
+
+fn images(host: &Host, project: &Project) -> Result<BTreeMap<String, String>> {
+    let mut images = BTreeMap::new();
+    for (name, service) in project.services.iter().chain(&project.disabled_services) {
+        let image = service.image_name(&project.name, name);
+        if images.contains_key(&image) {
+            continue;
+        }
+        match host.store.resolve(&image) {
+            Ok(found) => {
+                images.insert(image, found.id().to_string());
+            }
+            Err(StoreError::ImageNotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(images)
+}
+
+fn observed(member: &Member) -> ObservedContainer {
+    let (container, identity) = (&member.container, &member.identity);
+    ObservedContainer {
+        id: container.id().to_owned(),
+        name: container.definition.name.clone(),
+        service: identity.service.clone(),
+        number: identity.number,
+        one_off: identity.one_off,
+        status: status(container),
+        health: container.state.health.as_ref().map(|health| match health.status {
+            HealthStatus::Starting => Health::Starting,
+            HealthStatus::Healthy => Health::Healthy,
+            HealthStatus::Unhealthy => Health::Unhealthy,
+        }),
+        image: container.definition.image.id.clone(),
+        record: identity.record.clone(),
+        joins: identity.joins.clone(),
+    }
+}
+
+pub fn status(container: &Container) -> Status {
+    match container.state.status {
+        State::Created => Status::Created,
+        State::Running => Status::Running,
+        State::Restarting => Status::Restarting,
+        State::Exited => Status::Exited(container.state.exit_code),
+    }
+}

@@ -1,0 +1,331 @@
+//! A service to the request for one of its containers: the one place where attributes become values.
+
+mod files;
+mod limits;
+mod mounts;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use engine::values::{self, Devices, Resolver, Security, signal};
+use engine::{
+    Confinement, ContainerRequest, HealthRequest, HostNames, LogRequest, Program, Variable,
+};
+use runtime::containers::RestartPolicy;
+use runtime::{NamespaceMode, Namespaces, NetworkMode, Sysctl};
+use store::Image;
+
+use super::contents::Contents;
+use super::labels::Identity;
+use super::{Result, StackError};
+use crate::model::{Healthcheck, Project, Service};
+use crate::reconcile::Record;
+
+/// Which container of a service.
+#[derive(Clone, Debug)]
+pub struct Replica<'a> {
+    pub project: &'a Project,
+    /// Its key.
+    pub service: &'a str,
+    pub number: u32,
+    pub name: String,
+    pub one_off: bool,
+    pub record: Record,
+    pub contents: &'a Contents,
+}
+
+pub(super) struct About<'a> {
+    pub(super) replica: &'a Replica<'a>,
+    pub(super) service: &'a Service,
+}
+
+impl About<'_> {
+    /// An error about one attribute.
+    pub(super) fn wrong<E>(&self, attribute: impl Into<String>) -> impl FnOnce(E) -> StackError
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let (service, attribute) = (self.replica.service.to_owned(), attribute.into());
+        move |source| StackError::Attribute { service, attribute, source: Box::new(source) }
+    }
+
+    pub(super) fn unsupported(
+        &self,
+        attribute: impl Into<String>,
+        why: impl Into<String>,
+    ) -> StackError {
+        StackError::Unsupported {
+            service: self.replica.service.to_owned(),
+            attribute: attribute.into(),
+            why: why.into(),
+        }
+    }
+}
+
+/// The request for a container of `service`, which may differ from the project's, as `run` changes it.
+pub fn container_request(
+    replica: &Replica<'_>,
+    service: &Service,
+    image: &Image,
+) -> Result<ContainerRequest> {
+    let about = About { replica, service };
+    let name = service.image_name(&replica.project.name, replica.service);
+    let mut request = ContainerRequest::of(name);
+    request.name = Some(replica.name.clone());
+    request.program = about.program(image);
+    request.network = about.network()?;
+    request.names = about.names(request.network)?;
+    request.mounts = about.mounts()?;
+    request.confinement = about.confinement()?;
+    request.restart = about.restart()?;
+    request.health = about.health();
+    request.log = about.log()?;
+    if !service.stop_signal.is_empty() {
+        let parsed = signal::parse(&service.stop_signal).map_err(about.wrong("`stop_signal`"))?;
+        request.stop_signal = Some(parsed);
+    }
+    if let Some(grace) = service.stop_grace_period {
+        request.stop_timeout = Some(seconds(grace.0));
+    }
+    request.labels = service.labels.0.iter().map(|(a, b)| (a.clone(), b.clone())).collect();
+    let identity = Identity {
+        project: replica.project.name.clone(),
+        service: replica.service.to_owned(),
+        number: replica.number,
+        one_off: replica.one_off,
+        record: replica.record.clone(),
+        joins: BTreeSet::new(),
+    };
+    request.labels.extend(identity.labels(replica.project, service, &image.id().to_string()));
+    Ok(request)
+}
+
+/// Whole seconds, of which a part is one.
+pub(crate) fn seconds(nanoseconds: i64) -> u32 {
+    let nanoseconds = u64::try_from(nanoseconds).unwrap_or(0);
+    u32::try_from(nanoseconds.div_ceil(1_000_000_000)).unwrap_or(u32::MAX)
+}
+
+impl About<'_> {
+    /// As docker combines them: an entry point that is there takes the image's command away, an empty one does not.
+    fn program(&self, image: &Image) -> Program {
+        let service = self.service;
+        let words = |words: &[String]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let given = service.command.0.as_deref().filter(|words| !words.is_empty());
+        let mut command = given.map(words);
+        let entrypoint = service.entrypoint.0.as_deref().map(words);
+        if entrypoint.as_ref().is_some_and(Vec::is_empty) && command.is_none() {
+            command = Some(words(&image.config.config.cmd));
+        }
+        let env = service.environment.0.iter().map(|(name, value)| match value {
+            Some(value) => Variable::Set(format!("{name}={value}")),
+            None => Variable::Removed(name.clone()),
+        });
+        let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        Program {
+            entrypoint,
+            command,
+            env: env.collect(),
+            working_directory: text(&service.working_dir),
+            user: text(&service.user),
+            groups: service.group_add.clone(),
+            terminal: service.tty,
+            open_stdin: service.stdin_open,
+            stdin_once: false,
+            init: service.init.unwrap_or(false),
+        }
+    }
+
+    fn network(&self) -> Result<NetworkMode> {
+        match self.service.network_mode.as_str() {
+            "host" => Ok(NetworkMode::Host),
+            "none" => Ok(NetworkMode::None),
+            other => {
+                let network = if other.is_empty() { "networks" } else { other };
+                let why =
+                    "networks of their own are not there yet; `network_mode: host` and `none` are";
+                Err(self.unsupported(format!("`{network}`"), why))
+            }
+        }
+    }
+
+    fn names(&self, network: NetworkMode) -> Result<HostNames> {
+        let service = self.service;
+        let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let mut hosts = Vec::new();
+        for (name, addresses) in &service.extra_hosts.0 {
+            for address in addresses {
+                let wrong = || self.wrong(format!("`extra_hosts`: `{name}={address}`"));
+                let address = match address.as_str() {
+                    "host-gateway" => self.gateway(network)?,
+                    address => address.parse::<IpAddr>().map_err(wrong())?,
+                };
+                hosts.push((name.clone(), address));
+            }
+        }
+        let resolver = Resolver {
+            servers: service.dns.0.clone(),
+            search: service.dns_search.0.clone(),
+            options: service.dns_opt.clone(),
+        };
+        for server in &resolver.servers {
+            values::resolver::check_server(server)
+                .map_err(self.wrong(format!("`dns`: `{server}`")))?;
+        }
+        for word in resolver.search.iter().chain(&resolver.options) {
+            values::resolver::check_word(word).map_err(self.wrong(format!("`dns_…`: `{word}`")))?;
+        }
+        Ok(HostNames {
+            hostname: text(&service.hostname),
+            domainname: text(&service.domainname),
+            of_the_host: network == NetworkMode::Host,
+            hosts,
+            resolv_conf: resolver.file(),
+        })
+    }
+
+    fn gateway(&self, network: NetworkMode) -> Result<IpAddr> {
+        match network {
+            NetworkMode::Host => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            NetworkMode::None | NetworkMode::Sandbox => {
+                let why = "without a network there is no way to the host";
+                Err(self.unsupported("`extra_hosts`: `host-gateway`", why))
+            }
+        }
+    }
+
+    fn confinement(&self) -> Result<Confinement> {
+        let service = self.service;
+        let devices = self.devices()?;
+        let score = i16::try_from(service.oom_score_adj).ok().filter(|score| *score != 0);
+        let parent = Some(service.cgroup_parent.as_str()).filter(|path| !path.is_empty());
+        let parent = parent.map(|path| values::cgroup_parent(Path::new(path))).transpose();
+        Ok(Confinement {
+            read_only_rootfs: service.read_only,
+            shm_size: u64::try_from(service.shm_size.0).ok().filter(|bytes| *bytes > 0),
+            ulimits: self.ulimits()?,
+            sysctls: self.sysctls()?,
+            namespaces: self.namespaces()?,
+            devices: devices.nodes,
+            device_rules: devices.rules,
+            security: self.security()?,
+            limits: self.limits()?,
+            oom_score_adj: score,
+            cgroup_parent: parent.map_err(self.wrong("`cgroup_parent`"))?,
+        })
+    }
+
+    fn sysctls(&self) -> Result<Vec<Sysctl>> {
+        let parse = |(name, value): (&String, &String)| {
+            let text = format!("{name}={value}");
+            text.parse().map_err(self.wrong(format!("`sysctls.{name}`")))
+        };
+        self.service.sysctls.0.iter().map(parse).collect()
+    }
+
+    fn devices(&self) -> Result<Devices> {
+        let mut devices = Devices::default();
+        for device in &self.service.devices {
+            let mut text = device.source.clone();
+            for part in [&device.target, &device.permissions] {
+                if !part.is_empty() {
+                    text.push_str(&format!(":{part}"));
+                }
+            }
+            devices.add(&text).map_err(self.wrong(format!("`devices`: `{text}`")))?;
+        }
+        for text in &self.service.device_cgroup_rules {
+            let wrong = self.wrong(format!("`device_cgroup_rules`: `{text}`"));
+            devices.rules.push(text.parse().map_err(wrong)?);
+        }
+        Ok(devices)
+    }
+
+    fn security(&self) -> Result<Security> {
+        let service = self.service;
+        let capabilities =
+            values::capabilities(&service.cap_add, &service.cap_drop, service.privileged)
+                .map_err(self.wrong("`cap_add` and `cap_drop`"))?;
+        let mut security = Security::new(capabilities, service.privileged);
+        for text in &service.security_opt {
+            security.set(text).map_err(self.wrong(format!("`security_opt`: `{text}`")))?;
+        }
+        Ok(security)
+    }
+
+    fn namespaces(&self) -> Result<Namespaces> {
+        let service = self.service;
+        Ok(Namespaces {
+            pid: self.namespace("pid", &service.pid)?,
+            ipc: self.namespace("ipc", &service.ipc)?,
+            uts: self.namespace("uts", &service.uts)?,
+            cgroup: self.namespace("cgroup", &service.cgroup)?,
+        })
+    }
+
+    fn namespace(&self, attribute: &str, mode: &str) -> Result<NamespaceMode> {
+        match mode {
+            "" | "private" => Ok(NamespaceMode::Own),
+            "shareable" if attribute == "ipc" => Ok(NamespaceMode::Own),
+            "host" => Ok(NamespaceMode::Host),
+            other => {
+                let why = "the namespaces of other containers cannot be joined yet";
+                Err(self.unsupported(format!("`{attribute}: {other}`"), why))
+            }
+        }
+    }
+
+    /// `restart` wins over `deploy.restart_policy`.
+    fn restart(&self) -> Result<RestartPolicy> {
+        let service = self.service;
+        if self.replica.one_off {
+            return Ok(RestartPolicy::No);
+        }
+        if !service.restart.is_empty() {
+            return service.restart.parse().map_err(self.wrong("`restart`"));
+        }
+        let policy = service.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
+        let Some(policy) = policy else { return Ok(RestartPolicy::No) };
+        let most = policy.max_attempts.unwrap_or(0);
+        match policy.condition.as_str() {
+            "none" => Ok(RestartPolicy::No),
+            "on-failure" => {
+                Ok(RestartPolicy::OnFailure { most: u32::try_from(most).unwrap_or(u32::MAX) })
+            }
+            "any" | "" => Ok(RestartPolicy::Always),
+            other => other.parse().map_err(self.wrong("`deploy.restart_policy.condition`")),
+        }
+    }
+
+    fn health(&self) -> HealthRequest {
+        let Some(check) = &self.service.healthcheck else { return HealthRequest::default() };
+        let Healthcheck { test, timeout, interval, retries, start_period, start_interval, .. } =
+            check;
+        let time = |time: &Option<crate::model::Duration>| {
+            time.and_then(|time| u64::try_from(time.0).ok()).filter(|nanos| *nanos > 0)
+        };
+        HealthRequest {
+            none: check.disable,
+            test: Some(test.0.clone()).filter(|words| !words.is_empty()),
+            interval: time(interval),
+            timeout: time(timeout),
+            start_period: time(start_period),
+            start_interval: time(start_interval),
+            retries: retries.and_then(|number| u32::try_from(number).ok()).filter(|n| *n > 0),
+        }
+    }
+
+    fn log(&self) -> Result<LogRequest> {
+        let Some(logging) = &self.service.logging else { return Ok(LogRequest::default()) };
+        let driver = Some(logging.driver.as_str()).filter(|driver| !driver.is_empty());
+        let mut log = values::log::of_driver(driver).map_err(self.wrong("`logging`"))?;
+        for (name, value) in &logging.options.0 {
+            let wrong = self.wrong(format!("`logging.options.{name}`"));
+            values::log::set(&mut log, name, value).map_err(wrong)?;
+        }
+        values::log::check(&log).map_err(self.wrong("`logging.options`"))?;
+        Ok(log)
+    }
+}
