@@ -164,7 +164,7 @@ fn one_off(args: &RunArgs, up: &Up<'_>, service: &Service, name: &str) -> Result
     let image = host.store.resolve(&image_name).map_err(|source| StackError::NoImage {
         service: args.service.clone(),
         image: image_name.clone(),
-        source,
+        source: Box::new(source),
     })?;
     let replica = Replica {
         project,

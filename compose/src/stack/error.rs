@@ -26,7 +26,7 @@ pub enum StackError {
     #[error("service `{service}`: {attribute} is not supported: {why}")]
     Unsupported { service: String, attribute: String, why: String },
     #[error("no such image: {image} (of service `{service}`)")]
-    NoImage { service: String, image: String, source: StoreError },
+    NoImage { service: String, image: String, source: Box<StoreError> },
     #[error("images cannot be pulled yet: `{image}`")]
     Pull { image: String },
     #[error("service \"{service}\" didn't complete successfully: exit {code}")]
@@ -58,7 +58,8 @@ impl StackError {
     pub fn hint(&self) -> Option<String> {
         match self {
             StackError::Plan(error) => error.hint(),
-            StackError::Store(error) | StackError::NoImage { source: error, .. } => error.hint(),
+            StackError::Store(error) => error.hint(),
+            StackError::NoImage { source, .. } => source.hint(),
             StackError::Engine(error) => error.hint(),
             StackError::Container(error) => error.hint().map(str::to_owned),
             StackError::Pull { .. } => Some("load it with `rbuild load`".to_owned()),

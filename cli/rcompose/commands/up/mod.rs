@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cli::Exit;
 use compose::Project;
 use compose::reconcile::{
@@ -274,21 +274,21 @@ pub(super) fn wait(
             }
             false
         });
-        let waited = services
-            .iter()
-            .try_for_each(|name| wait_for_service(host, project, name, Waited::Up, interrupted));
+        let waited = services.iter().try_for_each(|name| {
+            let done = wait_for_service(host, project, name, Waited::Up, interrupted);
+            done.map_err(anyhow::Error::from)
+        });
         over.store(true, std::sync::atomic::Ordering::SeqCst);
         let late = timer.join().unwrap_or(false);
         (waited, late)
     });
     match waited {
-        (Err(StackError::Interrupted), true) => {
+        (Err(error), true) => {
             let seconds = limit.unwrap_or_default().as_secs();
-            Err(StackError::Interrupted)
-                .context(format!("services were not healthy or running within {seconds} seconds"))
+            Err(error
+                .context(format!("services were not healthy or running within {seconds} seconds")))
         }
-        (Err(error), _) => {
-            let error = error.into();
+        (Err(error), false) => {
             failure::explain(host, &error);
             Err(error)
         }

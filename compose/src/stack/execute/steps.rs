@@ -66,7 +66,7 @@ fn create(
     let image = host.store.resolve(&image_name).map_err(|source| StackError::NoImage {
         service: key.to_owned(),
         image: image_name.clone(),
-        source,
+        source: Box::new(source),
     })?;
     host.store.mark_used(&image);
     let replica = Replica {
