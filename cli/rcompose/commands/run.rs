@@ -8,7 +8,7 @@ use cli::{Exit, output};
 use compose::Project;
 use compose::model::{Command, Service};
 use compose::reconcile::{BuildWhen, Record, UpOptions};
-use compose::stack::{Replica, StackError, container_request};
+use compose::stack::{Replica, StackError, container_request, joined};
 use engine::{EngineError, names};
 use runtime::RuntimeError;
 
@@ -174,6 +174,8 @@ fn one_off(args: &RunArgs, up: &Up<'_>, service: &Service, name: &str) -> Result
         one_off: true,
         record: Record::of_service(project, service, &up.observed),
         contents: &up.contents,
+        joins: joined(host, project, service)?,
+        inherited: &[],
     };
     let mut request = container_request(&replica, service, &image)?;
     request.auto_remove = args.rm;

@@ -31,7 +31,7 @@ use crate::model::Project;
 pub use down::{DownOptions, Images, down};
 pub use lifecycle::{restart, start, stop};
 pub use observed::{Health, ObservedContainer, ObservedObject, ObservedState, Status};
-pub use order::dependencies as service_dependencies;
+pub use order::{dependencies as service_dependencies, joined as service_joins};
 pub use plan::{Action, Condition, Plan, PullWhen, Reason, Step, Warning};
 pub use record::{Change, RECORD_VERSION, Record};
 

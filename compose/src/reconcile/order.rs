@@ -30,7 +30,7 @@ pub fn dependencies(service: &Service) -> BTreeMap<String, Dependency> {
 }
 
 /// Services whose namespaces or volumes this one uses: its containers name theirs by ID.
-pub(super) fn joined(service: &Service) -> Vec<String> {
+pub fn joined(service: &Service) -> Vec<String> {
     let modes = [&service.network_mode, &service.ipc, &service.pid, &service.uts];
     let mut names: Vec<String> = modes
         .into_iter()

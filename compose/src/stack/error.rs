@@ -27,6 +27,8 @@ pub enum StackError {
     Unsupported { service: String, attribute: String, why: String },
     #[error("no such image: {image} (of service `{service}`)")]
     NoImage { service: String, image: String, source: Box<StoreError> },
+    #[error("volume `{name}` has the driver `{driver}`; there is only `local`")]
+    VolumeDriver { name: String, driver: String },
     #[error("images cannot be pulled yet: `{image}`")]
     Pull { image: String },
     #[error("service \"{service}\" didn't complete successfully: exit {code}")]

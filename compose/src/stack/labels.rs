@@ -82,6 +82,16 @@ impl Identity {
     }
 }
 
+/// Of a network or volume: whose it is, and its key there, under `kind`.
+pub fn of_object(project: &Project, kind: &str, key: &str) -> [(String, String); 3] {
+    let pairs = [
+        (PROJECT, project.name.clone()),
+        (kind, key.to_owned()),
+        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value))
+}
+
 /// A record as the text of a label.
 pub fn record_text(record: &Record) -> String {
     json!({ "version": record.version, "attributes": record.attributes }).to_string()

@@ -6,6 +6,8 @@ use runtime::containers::Container;
 
 use super::labels::{self, Identity};
 use super::{Host, Result};
+use crate::model::{Project, Service};
+use crate::reconcile::service_joins;
 
 /// A container and what it is to its project.
 #[derive(Clone, Debug)]
@@ -34,6 +36,26 @@ pub fn members(host: &Host, project: &str) -> Result<Vec<Member>> {
     found.retain(|member| member.identity.project == project);
     found.sort_by(|a, b| key(a).cmp(&key(b)));
     Ok(found)
+}
+
+/// IDs of containers, one of each service whose namespaces or volumes `service` uses.
+pub fn joined(
+    host: &Host,
+    project: &Project,
+    service: &Service,
+) -> Result<BTreeMap<String, String>> {
+    let wanted = service_joins(service);
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut joined = BTreeMap::new();
+    for member in members(host, &project.name)? {
+        if wanted.iter().any(|name| name == member.service()) && !member.identity.one_off {
+            let id = member.container.id().to_owned();
+            joined.entry(member.service().to_owned()).or_insert(id);
+        }
+    }
+    Ok(joined)
 }
 
 fn key(member: &Member) -> (&str, bool, u32, &str) {

@@ -30,7 +30,7 @@ use store::Store;
 
 pub use contents::{Content, Contents};
 pub use error::StackError;
-pub use members::{Member, members, projects};
+pub use members::{Member, joined, members, projects};
 pub use observe::{observe, status};
 pub use request::{Replica, container_request};
 

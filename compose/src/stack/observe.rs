@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use engine::volumes::{Volume, Volumes};
 use runtime::containers::{Container, HealthStatus, Status as State};
 use store::StoreError;
 
 use super::contents::{Content, Contents};
 use super::members::{Member, members};
-use super::{Host, Result};
+use super::{Host, Result, labels};
 use crate::model::Project;
-use crate::reconcile::{Health, ObservedContainer, ObservedState, Status};
+use crate::reconcile::{Health, ObservedContainer, ObservedObject, ObservedState, Status};
 
 /// What there is of the project, and what it uses.
 pub fn observe(host: &Host, project: &Project, contents: &Contents) -> Result<ObservedState> {
@@ -22,9 +23,21 @@ pub fn observe(host: &Host, project: &Project, contents: &Contents) -> Result<Ob
         configs: digests(&contents.configs),
         secrets: digests(&contents.secrets),
         networks: BTreeMap::new(),
-        volumes: BTreeMap::new(),
+        volumes: volumes(host)?,
         containers: containers.iter().map(observed).collect(),
     })
+}
+
+/// All there are: one that a project only uses may be anybody's.
+fn volumes(host: &Host) -> Result<BTreeMap<String, ObservedObject>> {
+    let volumes = Volumes::of(&host.store).and_then(|volumes| volumes.list());
+    let volumes = volumes.map_err(engine::EngineError::from)?.into_iter();
+    let observed = |volume: Volume| {
+        let (project, record) =
+            (volume.labels.get(labels::PROJECT).cloned(), labels::record_of(&volume.labels));
+        (volume.name, ObservedObject { project, record })
+    };
+    Ok(volumes.map(observed).collect())
 }
 
 fn images(host: &Host, project: &Project) -> Result<BTreeMap<String, String>> {
@@ -69,6 +82,7 @@ pub fn status(container: &Container) -> Status {
     match container.state.status {
         State::Created => Status::Created,
         State::Running => Status::Running,
+        State::Paused => Status::Paused,
         State::Restarting => Status::Restarting,
         State::Exited => Status::Exited(container.state.exit_code),
     }

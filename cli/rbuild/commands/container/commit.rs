@@ -13,8 +13,8 @@ use store::{ContainerConfig, ImageConfig, Reference};
 
 use super::open;
 use crate::args::CommitArgs;
-use crate::commands::build::failure;
 use crate::commands::times;
+use cli::report::build as failure;
 
 /// Prints the ID of the new image.
 pub(crate) fn run(args: &CommitArgs, environment: &Environment) -> Result<Exit> {

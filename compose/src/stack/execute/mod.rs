@@ -8,7 +8,6 @@ mod pool;
 mod steps;
 mod wait;
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::contents::Contents;
@@ -39,8 +38,6 @@ pub struct ExecuteOptions {
     pub parallel: Option<usize>,
     /// Anonymous volumes go with their containers.
     pub remove_volumes: bool,
-    /// Services whose stopping nobody waits to be graceful for.
-    pub kill: BTreeSet<String>,
 }
 
 /// What happens to a step.

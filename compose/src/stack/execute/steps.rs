@@ -1,41 +1,42 @@
 //! What each kind of step does.
 
 use engine::names;
+use engine::volumes::{NewVolume, Volumes};
 use runtime::ProcessView;
 use runtime::containers::{Container, ContainerError};
+use runtime::shim::Connection;
 
 use super::wait::wait_for_service;
 use super::{Order, Waited};
 use crate::model::Service;
 use crate::reconcile::{Action, Condition, Record};
-use crate::stack::{Replica, Result, StackError, container_request, labels};
+use crate::stack::{Replica, Result, StackError, container_request, joined, labels};
 
 pub(super) fn carry_out(action: &Action, order: Order<'_>) -> Result<()> {
     match action {
         Action::Create { service, number, name } => {
-            create(order, service, *number, name, None).map(drop)
+            create(order, service, *number, name, (None, false)).map(drop)
         }
-        Action::Recreate { service, number, name, id, .. } => {
-            recreate(order, service, *number, name, id)
+        Action::Recreate { service, number, name, id, renew_volumes } => {
+            recreate(order, service, *number, name, (id, *renew_volumes))
         }
         Action::Rename { id, name, .. } => rename(order, id, name),
-        Action::Stop { service, id, .. } => stop(order, service, id),
-        Action::Remove { id, .. } => remove(order, id),
-        Action::Start { service, name } => start(order, service, name),
+        Action::Stop { id, .. } => stop(order, id),
+        Action::Remove { id, .. } => remove(order, id, order.options.remove_volumes),
+        Action::Start { name, .. } => start(order, name),
         Action::Wait { service, condition, .. } => wait(order, service, *condition),
         Action::RemoveImage { image } => {
             order.host.store.untag(image, false)?;
             Ok(())
         }
         Action::Pull { image, .. } => Err(StackError::Pull { image: image.clone() }),
-        Action::Unpause { name, .. } => Err(unsupported(name, "unpausing")),
+        Action::Unpause { id, .. } => unpause(order, id),
         Action::Build { image, .. } => Err(unsupported(image, "building")),
         Action::CreateNetwork { name, .. } | Action::RemoveNetwork { name } => {
             Err(unsupported(name, "networks"))
         }
-        Action::CreateVolume { name, .. } | Action::RemoveVolume { name } => {
-            Err(unsupported(name, "volumes"))
-        }
+        Action::CreateVolume { key, .. } => create_volume(order, key),
+        Action::RemoveVolume { name } => remove_volume(order, name),
     }
 }
 
@@ -58,7 +59,7 @@ fn create(
     key: &str,
     number: u32,
     name: &str,
-    replaces: Option<&Container>,
+    (replaces, inherits): (Option<&Container>, bool),
 ) -> Result<String> {
     let (host, project) = (order.host, order.project);
     let service = service_of(order, key)?;
@@ -77,6 +78,11 @@ fn create(
         one_off: false,
         record: Record::of_service(project, service, order.observed),
         contents: order.contents,
+        joins: joined(host, project, service)?,
+        inherited: match replaces.filter(|_| inherits) {
+            Some(old) => &old.definition.volumes,
+            None => &[],
+        },
     };
     let mut request = container_request(&replica, service, &image)?;
     if let Some(old) = replaces {
@@ -89,14 +95,20 @@ fn create(
 
 /// The new one is there before the old one goes, so that what cannot be made takes nothing away; which of the two stays
 /// when this is cut short, the next plan decides.
-fn recreate(order: Order<'_>, key: &str, number: u32, name: &str, id: &str) -> Result<()> {
+fn recreate(
+    order: Order<'_>,
+    key: &str,
+    number: u32,
+    name: &str,
+    (id, renew): (&str, bool),
+) -> Result<()> {
     let Some(old) = find(order, id)? else {
-        return create(order, key, number, name, None).map(drop);
+        return create(order, key, number, name, (None, false)).map(drop);
     };
     let provisional = format!("{}_{name}", old.short_id());
-    let new = create(order, key, number, &provisional, Some(&old))?;
-    stop(order, key, id)?;
-    remove(order, id)?;
+    let new = create(order, key, number, &provisional, (Some(&old), !renew))?;
+    stop(order, id)?;
+    remove(order, id, renew)?;
     rename(order, &new, name)
 }
 
@@ -115,24 +127,57 @@ fn rename(order: Order<'_>, id: &str, name: &str) -> Result<()> {
     Ok(containers.rename(&containers.lock()?, &container, name)?)
 }
 
-fn stop(order: Order<'_>, service: &str, id: &str) -> Result<()> {
+fn stop(order: Order<'_>, id: &str) -> Result<()> {
     let Some(container) = find(order, id)? else { return Ok(()) };
-    let timeout = match order.options.kill.contains(service) {
-        true => Some(0),
-        false => order.options.stop_timeout,
-    };
-    Ok(engine::stop(&container, None, timeout)?)
+    Ok(engine::stop(&container, None, order.options.stop_timeout)?)
 }
 
-fn remove(order: Order<'_>, id: &str) -> Result<()> {
+/// With its anonymous volumes, or without.
+fn remove(order: Order<'_>, id: &str, volumes: bool) -> Result<()> {
     let Some(container) = find(order, id)? else { return Ok(()) };
     if container.state.status.is_alive() {
         engine::end(&container)?;
     }
-    Ok(engine::remove(&order.host.store, &order.host.containers, &container)?)
+    let (store, containers) = (&order.host.store, &order.host.containers);
+    let removed = match volumes {
+        true => engine::remove_with_volumes(store, containers, &container),
+        false => engine::remove(store, containers, &container),
+    };
+    Ok(removed?)
 }
 
-fn start(order: Order<'_>, _service: &str, name: &str) -> Result<()> {
+fn unpause(order: Order<'_>, id: &str) -> Result<()> {
+    let Some(container) = find(order, id)? else { return Ok(()) };
+    let connection = Connection::open(&container).map_err(engine::EngineError::from)?;
+    Ok(connection.unpause().map_err(engine::EngineError::from)?)
+}
+
+fn create_volume(order: Order<'_>, key: &str) -> Result<()> {
+    let Some(volume) = order.project.volumes.get(key) else { return Ok(()) };
+    if !["", "local"].contains(&volume.driver.as_str()) {
+        return Err(StackError::VolumeDriver {
+            name: key.to_owned(),
+            driver: volume.driver.clone(),
+        });
+    }
+    let mut new = NewVolume::named(&volume.name);
+    new.options = volume.driver_opts.0.clone();
+    new.labels = volume.labels.0.clone();
+    new.labels.extend(labels::of_object(order.project, labels::VOLUME, key));
+    let record = labels::record_text(&Record::of_volume(volume));
+    new.labels.insert(labels::RECORD.to_owned(), record);
+    let volumes = Volumes::of(&order.host.store).map_err(engine::EngineError::from)?;
+    volumes.create(&new).map_err(engine::EngineError::from)?;
+    Ok(())
+}
+
+fn remove_volume(order: Order<'_>, name: &str) -> Result<()> {
+    let volumes = Volumes::of(&order.host.store).map_err(engine::EngineError::from)?;
+    volumes.remove(&order.host.containers, name).map_err(engine::EngineError::from)?;
+    Ok(())
+}
+
+fn start(order: Order<'_>, name: &str) -> Result<()> {
     let container = order.host.containers.find(name)?;
     if container.state.status.is_alive() {
         return Ok(());

@@ -66,6 +66,6 @@ impl About<'_> {
                 }
             }
         };
-        Ok(MountRequest { mount: Mount { target, source, read_only: true }, create: false })
+        Ok(MountRequest::Mount { mount: Mount { target, source, read_only: true }, create: false })
     }
 }

@@ -4,7 +4,7 @@ mod files;
 mod limits;
 mod mounts;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -13,7 +13,7 @@ use engine::values::{self, Devices, Resolver, Security, signal};
 use engine::{
     Confinement, ContainerRequest, HealthRequest, HostNames, LogRequest, Program, Variable,
 };
-use runtime::containers::RestartPolicy;
+use runtime::containers::{RestartPolicy, VolumeUse};
 use runtime::{NamespaceMode, Namespaces, NetworkMode, Sysctl};
 use store::Image;
 
@@ -34,6 +34,10 @@ pub struct Replica<'a> {
     pub one_off: bool,
     pub record: Record,
     pub contents: &'a Contents,
+    /// IDs of containers, one of each service whose namespaces or volumes this one uses.
+    pub joins: BTreeMap<String, String>,
+    /// Volumes of the container whose place this one takes.
+    pub inherited: &'a [VolumeUse],
 }
 
 pub(super) struct About<'a> {
@@ -49,6 +53,15 @@ impl About<'_> {
     {
         let (service, attribute) = (self.replica.service.to_owned(), attribute.into());
         move |source| StackError::Attribute { service, attribute, source: Box::new(source) }
+    }
+
+    /// The container of a service that this one uses something of.
+    pub(super) fn joined(&self, attribute: &str, service: &str) -> Result<String> {
+        let id = self.replica.joins.get(service).cloned();
+        id.ok_or_else(|| {
+            let why = format!("service `{service}` has no container");
+            self.unsupported(format!("`{attribute}`"), why)
+        })
     }
 
     pub(super) fn unsupported(
@@ -78,6 +91,7 @@ pub fn container_request(
     request.network = about.network()?;
     request.names = about.names(request.network)?;
     request.mounts = about.mounts()?;
+    request.volumes_from = about.volumes_from()?;
     request.confinement = about.confinement()?;
     request.restart = about.restart()?;
     request.health = about.health();
@@ -96,7 +110,7 @@ pub fn container_request(
         number: replica.number,
         one_off: replica.one_off,
         record: replica.record.clone(),
-        joins: BTreeSet::new(),
+        joins: replica.joins.values().cloned().collect(),
     };
     request.labels.extend(identity.labels(replica.project, service, &image.id().to_string()));
     Ok(request)

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use engine::MountRequest;
 use engine::values::{target, tmpfs};
+use engine::volumes::{NewVolume, VolumeMount};
+use engine::{ImageMount, MountRequest, VolumesFrom};
 use runtime::{BindOptions, Mount, MountSource, Propagation, PropagationKind, Submounts, Tmpfs};
 
+use super::super::labels;
 use super::{About, Result};
 use crate::model;
 
@@ -17,13 +19,10 @@ impl About<'_> {
         }
         for text in &self.service.tmpfs.0 {
             let mount = tmpfs::parse(text).map_err(self.wrong(format!("`tmpfs`: `{text}`")))?;
-            mounts.push(MountRequest { mount, create: false });
+            mounts.push(MountRequest::Mount { mount, create: false });
         }
         mounts.extend(self.files()?);
-        if let Some(from) = self.service.volumes_from.first() {
-            let why = "volumes are not there yet";
-            return Err(self.unsupported(format!("`volumes_from`: `{from}`"), why));
-        }
+        self.inherit(&mut mounts);
         Ok(mounts)
     }
 
@@ -36,17 +35,78 @@ impl About<'_> {
                 (self.bind(mount)?, create)
             }
             "tmpfs" => (MountSource::Tmpfs(in_memory(mount)), false),
-            "volume" if mount.source.is_empty() => (MountSource::Own, false),
-            "volume" => {
-                let why = "named volumes are not there yet";
-                return Err(self.unsupported(format!("`volumes`: `{}`", mount.source), why));
+            "volume" => return Ok(MountRequest::Volume(self.volume(mount, target))),
+            "image" => {
+                let subpath = mount.image.as_ref().map(|image| image.subpath.as_str());
+                let subpath = subpath.filter(|path| !path.is_empty()).map(PathBuf::from);
+                let image = mount.source.clone();
+                return Ok(MountRequest::Image(ImageMount { target, image, subpath }));
             }
             kind => {
-                let why = format!("mounts of type `{kind}` are not there yet");
+                let why = format!("there are no mounts of type `{kind}` here");
                 return Err(self.unsupported(format!("`volumes`: `{}`", mount.target), why));
             }
         };
-        Ok(MountRequest { mount: Mount { target, source, read_only: mount.read_only }, create })
+        Ok(MountRequest::Mount {
+            mount: Mount { target, source, read_only: mount.read_only },
+            create,
+        })
+    }
+
+    fn volume(&self, mount: &model::Mount, target: PathBuf) -> VolumeMount {
+        let options = mount.volume.as_ref();
+        let subpath = options.map(|options| options.subpath.as_str());
+        let named = self.replica.project.volumes.get(&mount.source);
+        let name = named.map_or(&mount.source, |volume| &volume.name);
+        let mut volume = NewVolume::default();
+        match name.is_empty() {
+            true => {
+                let project = self.replica.project.name.clone();
+                volume.labels.insert(labels::PROJECT.to_owned(), project);
+            }
+            false => volume.name = Some(name.clone()),
+        }
+        VolumeMount {
+            target,
+            anonymous: name.is_empty(),
+            volume,
+            read_only: mount.read_only,
+            copy: !options.is_some_and(|options| options.nocopy),
+            subpath: subpath.filter(|path| !path.is_empty()).map(PathBuf::from),
+        }
+    }
+
+    /// Anonymous volumes of the container whose place this one takes.
+    fn inherit(&self, mounts: &mut Vec<MountRequest>) {
+        for old in self.replica.inherited.iter().filter(|old| old.anonymous) {
+            let volume = NewVolume::named(&old.name);
+            match mounts.iter_mut().find(|mount| mount.target() == old.target) {
+                Some(MountRequest::Volume(mount)) if mount.anonymous => mount.volume = volume,
+                // Something else is to be there now.
+                Some(_) => {}
+                None => {
+                    let mount = VolumeMount { volume, ..VolumeMount::at(&old.target) };
+                    mounts.push(MountRequest::Volume(mount));
+                }
+            }
+        }
+    }
+
+    /// `service[:ro]` or `container:name[:ro]`
+    pub(super) fn volumes_from(&self) -> Result<Vec<VolumesFrom>> {
+        let from = |text: &String| {
+            let (rest, read_only) = match text.rsplit_once(':') {
+                Some((rest, "ro")) => (rest, true),
+                Some((rest, "rw")) => (rest, false),
+                _ => (text.as_str(), false),
+            };
+            let container = match rest.strip_prefix("container:") {
+                Some(name) => name.to_owned(),
+                None => self.joined("volumes_from", rest)?,
+            };
+            Ok(VolumesFrom { container, read_only })
+        };
+        self.service.volumes_from.iter().map(from).collect()
     }
 
     fn bind(&self, mount: &model::Mount) -> Result<MountSource> {
