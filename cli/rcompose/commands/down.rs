@@ -46,7 +46,6 @@ pub(super) fn run(args: &DownArgs, call: Call<'_>) -> Result<Exit> {
             stop_timeout: args.timeout,
             parallel: call.parallel()?,
             remove_volumes: args.volumes,
-            ..ExecuteOptions::default()
         },
         interrupted,
     };
