@@ -74,7 +74,7 @@ impl Container {
     /// Sends a signal, by number, to the first process. Nothing happens after its end.
     pub fn kill(&self, signal: i32) -> Result<(), RuntimeError> {
         let failed = |source| RuntimeError::Signal { id: self.id.clone(), source };
-        let signal = Signal::from_named_raw(signal)
+        let signal = sys::signal::by_number(signal)
             .ok_or_else(|| failed(io::Error::from_raw_os_error(libc::EINVAL)))?;
         match pidfd_send_signal(&self.pidfd, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),

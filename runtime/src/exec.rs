@@ -176,7 +176,7 @@ impl Execution {
 
     /// Sends a signal, by number. Nothing happens after its end.
     pub fn kill(&self, signal: i32) -> io::Result<()> {
-        let signal = Signal::from_named_raw(signal)
+        let signal = sys::signal::by_number(signal)
             .ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         match pidfd_send_signal(&self.child.pidfd, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),

@@ -1,5 +1,19 @@
 //! Signal dispositions, which survive fork and (when ignored) exec.
+use rustix::process::Signal;
+
 use crate::{Call, Result, SysError};
+
+/// Those that the kernel has besides the ones with names, and that the C library leaves to programs.
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+
+/// The signal of this number, real-time signals included; none for the two that the C library keeps to itself.
+pub fn by_number(number: i32) -> Option<Signal> {
+    if REAL_TIME.contains(&number) {
+        // SAFETY: not zero, and not one of the C library's own.
+        return Some(unsafe { Signal::from_raw_unchecked(number) });
+    }
+    Signal::from_named_raw(number)
+}
 
 /// The kernel's signal action: all-zero means the default one.
 #[repr(C)]
@@ -45,5 +59,20 @@ pub fn ignore(signals: &[i32]) {
     for signal in signals {
         // SAFETY: SIG_IGN installs no handler.
         unsafe { libc::signal(*signal, libc::SIG_IGN) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_numbers() {
+        for number in [1, 9, 31, 34, 64] {
+            assert_eq!(by_number(number).map(Signal::as_raw), Some(number));
+        }
+        for number in [-1, 0, 32, 33, 65] {
+            assert_eq!(by_number(number), None);
+        }
     }
 }

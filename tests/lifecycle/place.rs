@@ -40,15 +40,14 @@ impl Place {
     /// Asks again until it is so.
     #[track_caller]
     pub(super) fn until(&self, name: &str, template: &str, expected: &str) {
-        let began = Instant::now();
-        loop {
-            let found = self.look(name, template);
-            if found == expected {
-                return;
-            }
-            assert!(began.elapsed() < Duration::from_secs(60), "it is `{found}`, not `{expected}`");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        asked_until(|| self.look(name, template), expected);
+    }
+
+    /// Waits until this, and nothing else, is in the log.
+    #[track_caller]
+    pub(super) fn until_logs(&self, name: &str, expected: &str) {
+        let log = || self.sandbox.rbuild(["logs", name]).success().stdout.trim_end().to_owned();
+        asked_until(log, expected);
     }
 
     /// The state as it is on disk.
@@ -127,5 +126,18 @@ impl Drop for Place {
         if !ids.is_empty() {
             let _removed = self.sandbox.rbuild(["rm", "-f"].iter().chain(&ids));
         }
+    }
+}
+
+#[track_caller]
+fn asked_until(ask: impl Fn() -> String, expected: &str) {
+    let began = Instant::now();
+    loop {
+        let found = ask();
+        if found == expected {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it is `{found}`, not `{expected}`");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -58,6 +58,22 @@ fn exit_codes_reach_whoever_waits() {
     place.rbuild("inspect gone").exits(1);
 }
 
+/// systemd stops at one of them, to begin with.
+#[test]
+fn real_time_signals_arrive() {
+    let Some(place) = Place::new() else { return };
+    let waits = "trap 'exit 5' 37; echo ready; while :; do sleep 0.05; done";
+    place.shell("run -d --name box --stop-signal RTMIN+3", waits).success();
+    place.until_logs("box", "ready");
+    place.rbuild("kill -s SIGRTMIN+3 box").success();
+    place.rbuild("wait box").success().prints("5\n");
+    place.rbuild("start box").success();
+    place.until_logs("box", "ready\nready");
+    place.rbuild("stop box").success();
+    assert_eq!(place.look("box", "{{.State.ExitCode}}"), "5");
+    place.rbuild("kill -s 32 box").exits(1);
+}
+
 #[test]
 fn containers_have_names_and_beginnings_of_ids() {
     let Some(place) = Place::new() else { return };

@@ -181,7 +181,7 @@ impl Supervisor {
 
     fn forward(&mut self, number: i32) -> Result<(), String> {
         let signal =
-            Signal::from_named_raw(number).ok_or_else(|| format!("there is no signal {number}"))?;
+            sys::signal::by_number(number).ok_or_else(|| format!("there is no signal {number}"))?;
         let ends = signal == Signal::KILL || number == self.container.definition.stop_signal;
         if ends && !self.container.state.stopped_by_hand {
             self.container.state.stopped_by_hand = true;
@@ -204,7 +204,7 @@ impl Supervisor {
         let definition = &self.container.definition;
         let number = signal.unwrap_or(definition.stop_signal);
         let signal =
-            Signal::from_named_raw(number).ok_or_else(|| format!("there is no signal {number}"))?;
+            sys::signal::by_number(number).ok_or_else(|| format!("there is no signal {number}"))?;
         let own = definition.stop_timeout.map(u64::from);
         let seconds = timeout.map_or(own, |seconds| u64::try_from(seconds).ok());
         self.container.state.stopped_by_hand = true;
