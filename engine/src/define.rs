@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use runtime::containers::{Definition, LogSettings, Origin, SCHEMA};
+use runtime::network::{HostAddress, NetworkSettings, parse_exposed};
 use runtime::{ContainerSpec, EtcFiles, MachineAccess, Rootfs, clock, etc};
 use store::{Image, ImageConfig};
 
@@ -47,11 +48,35 @@ pub(crate) fn definition(
         stop_signal: stop_signal(request, config)?,
         stop_timeout: request.stop_timeout,
         log: log(request, &labels, &spec.env),
-        network: request.connections.clone(),
         volumes: prepared.volumes.uses.clone(),
+        network: connections(request, config, &spec.hostname)?,
         labels,
         spec,
     })
+}
+
+/// With the names that go into its /etc/hosts, and the image's ports.
+fn connections(
+    request: &ContainerRequest,
+    image: &ImageConfig,
+    hostname: &str,
+) -> Result<NetworkSettings> {
+    let mut settings = request.connections.clone();
+    settings.host_names = match &request.names.domainname {
+        Some(domain) => vec![format!("{hostname}.{domain}"), hostname.to_owned()],
+        None => vec![hostname.to_owned()],
+    };
+    let hosts = request.names.hosts.iter();
+    let hosts = hosts.map(|(name, address)| (name.clone(), HostAddress::Address(*address)));
+    settings.extra_hosts.splice(0..0, hosts);
+    for text in &image.config.exposed_ports {
+        let ports = parse_exposed(text)
+            .map_err(|source| EngineError::ExposedPort { text: text.clone(), source })?;
+        settings.exposed.extend(ports);
+    }
+    settings.exposed.sort_unstable();
+    settings.exposed.dedup();
+    Ok(settings)
 }
 
 /// Files of a container that is kept have to reach the disk as others do; those of one that goes at its end need not.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use runtime::containers::ContainerError;
+use runtime::network::{NetworkError, PortError};
 use runtime::{RuntimeError, SpecError};
 use store::layer::LayerError;
 use store::tree::TreeError;
@@ -25,6 +26,8 @@ pub enum EngineError {
     ReadHostName { source: io::Error },
     #[error("the image's {what}")]
     Image { what: &'static str, source: ValueError },
+    #[error("the image exposes `{text}`, which cannot be used")]
+    ExposedPort { text: String, source: PortError },
     #[error("the image's health check `{test:?}` is neither CMD nor CMD-SHELL with a command")]
     HealthCheck { test: Vec<String> },
     #[error("cannot create the directory `{}`", path.display())]
@@ -66,6 +69,8 @@ pub enum EngineError {
     Container(#[from] ContainerError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
 }
 
 impl From<VolumeError> for EngineError {
@@ -83,6 +88,7 @@ impl EngineError {
             EngineError::Container(error) => error.hint().map(str::to_owned),
             EngineError::Paused { .. } => Some("`rbuild unpause` lets it go on".to_owned()),
             EngineError::Volume(error) => error.hint(),
+            EngineError::Network(error) => error.hint(),
             _ => None,
         }
     }

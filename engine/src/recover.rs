@@ -2,6 +2,7 @@
 //! container. What only claims to run is corrected by whoever reads it (`runtime::containers`).
 
 use runtime::containers::{Containers, Status};
+use runtime::network::Networks;
 use store::Store;
 
 use crate::remove::LEASE;
@@ -15,6 +16,7 @@ pub fn run(store: &Store, containers: &Containers) -> Result<()> {
             remove(store, containers, &container)?;
         }
     }
+    Networks::open(store.root(), store.state())?.recover()?;
     let guard = containers.lock()?;
     containers.remove_strays(&guard)?;
     for (name, _) in store.kept()? {

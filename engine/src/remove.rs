@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime::containers::{Container, ContainerError, Containers};
+use runtime::network::Networks;
 use store::Store;
 
 use crate::Result;
@@ -60,6 +61,10 @@ fn take_away(store: &Store, containers: &Containers, container: &Container) -> R
         thread::sleep(PAUSE);
     };
     store.release(&lease_name(container.id()))?;
+    if !container.definition.network.attachments.is_empty() {
+        let networks = Networks::open(store.root(), store.state())?;
+        networks.release(&networks.lock()?, container.id())?;
+    }
     if withdrawn {
         store.remove_aside(&aside)?;
     }

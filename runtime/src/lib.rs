@@ -21,7 +21,6 @@ pub mod etc;
 mod exec;
 mod files;
 mod inside;
-#[allow(dead_code)] // the sandbox of containers uses the rest as of the next step
 pub mod network;
 mod process;
 mod seccomp;

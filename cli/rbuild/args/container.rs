@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args as ClapArgs};
 
 use super::confinement::ConfinementArgs;
+use super::connections::ConnectionArgs;
 use super::lifecycle::{ClientArgs, LifecycleArgs};
 
 #[derive(Debug, ClapArgs)]
@@ -70,9 +71,8 @@ pub(crate) struct ContainerArgs {
     /// Show a directory of this machine, or a volume, in the container: `[PATH|VOLUME:]TARGET[:OPTIONS]`
     #[arg(short, long = "volume", value_name = "SPEC")]
     pub(crate) volumes: Vec<String>,
-    /// `host` (default until networks exist) or `none`
-    #[arg(long, alias = "net", value_name = "MODE")]
-    pub(crate) network: Option<String>,
+    #[command(flatten)]
+    pub(crate) connections: ConnectionArgs,
     /// Host name in the container
     #[arg(short = 'h', long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,

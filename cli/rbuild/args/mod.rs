@@ -6,6 +6,7 @@ mod archives;
 mod cache;
 mod check;
 mod confinement;
+mod connections;
 mod container;
 mod image;
 mod lifecycle;
@@ -26,6 +27,7 @@ pub(crate) use cache::{
 };
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use confinement::{ConfinementArgs, LimitArgs};
+pub(crate) use connections::ConnectionArgs;
 pub(crate) use container::{ContainerArgs, CreateArgs, RunArgs};
 pub(crate) use image::{
     HistoryArgs, ImageArgs, ImageCommand, ImageInspectArgs, ImagesArgs, InspectArgs, ObjectType,

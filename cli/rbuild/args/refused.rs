@@ -57,7 +57,9 @@ const LOCAL_CACHE: &str =
 const ATTESTATIONS: &str = "attestations are not made yet";
 const LIMITS: &str = "resource limits of RUN steps are not supported yet";
 const CLASSIC: &str = "this flag belongs to docker's classic builder";
-const NETWORKS: &str = "networks are not supported yet; `--network host` and `none` are";
+const LINKS: &str =
+    "docker has replaced links by networks: containers of one network find each other by name";
+const IPV6: &str = "networks are IPv4 only so far";
 const REAL_TIME: &str = "real-time scheduling of groups exists in no usual kernel";
 const HARDENING: &str = "containers always have docker's default confinement for now";
 
@@ -102,10 +104,10 @@ const RUN: &[Flag] = &[
     value("gpus", "give it the devices by `--device`"),
     value("isolation", "containers always have namespaces of their own"),
     value("kernel-memory", "docker has removed it; `--memory` counts the kernel's too"),
-    value("ip", NETWORKS),
+    value("ip6", IPV6),
+    value("link", LINKS),
+    value("link-local-ip", "only addresses of the network's subnet can be had"),
     value("platform", "only images of this machine's platform can run"),
-    Flag { name: "publish", short: Some('p'), takes: Takes::Value, hint: NETWORKS },
-    Flag { name: "publish-all", short: Some('P'), takes: Takes::Switch, hint: NETWORKS },
     value("pull", REGISTRY),
     value("runtime", "there is one runtime, and it is built in"),
     value("storage-opt", "the size of a container's layer cannot be limited yet"),

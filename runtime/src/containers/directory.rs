@@ -288,6 +288,7 @@ impl Containers {
             if rebooted { "" } else { "the process that watched it was killed" }.to_owned();
         state.finished = clock::now();
         (state.shim, state.process, state.health) = (None, None, None);
+        state.ports.clear();
         let path = place.state_file();
         match place.write_state(state) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -1,6 +1,8 @@
 //! What became of a container: written by its shim at each change, and by whoever finds it dead.
 use serde::{Deserialize, Serialize};
 
+use crate::network::BoundPort;
+
 /// The state as it is on disk; whether it is true depends on the shim ([`super::Containers`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -26,6 +28,8 @@ pub struct State {
     /// Asked to end by a person: some policies respect that.
     pub stopped_by_hand: bool,
     pub health: Option<Health>,
+    /// The published ports, while it runs.
+    pub ports: Vec<BoundPort>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

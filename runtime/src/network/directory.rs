@@ -17,7 +17,7 @@ use super::names::KernelNames;
 use super::subnet::Subnet;
 use super::{pool, routes};
 use crate::clock;
-use crate::containers::{Containers, boot_id};
+use crate::containers::{Containers, Definition, boot_id};
 use crate::engine::EngineId;
 
 pub(super) type Result<T> = std::result::Result<T, NetworkError>;
@@ -275,6 +275,21 @@ impl Networks {
             all.extend(read_json::<Endpoint>(&directory.join(name)).ok().flatten());
         }
         all.sort_by_key(|endpoint| endpoint.address);
+        Ok(all)
+    }
+
+    /// Where a container is now, in the order of its definition.
+    pub fn endpoints_of(&self, definition: &Definition) -> Result<Vec<Endpoint>> {
+        let mut all = Vec::new();
+        for name in definition.network.networks() {
+            let network = match self.find(name) {
+                Err(NetworkError::NotFound { .. }) => continue,
+                other => other?,
+            };
+            let path = self.endpoints_directory(&network.id).join(&definition.id);
+            let found: Option<Endpoint> = read_json(&path).ok().flatten();
+            all.extend(found.filter(|endpoint| self.is_living(endpoint)));
+        }
         Ok(all)
     }
 

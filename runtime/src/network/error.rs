@@ -58,6 +58,8 @@ pub enum NetworkError {
         "the chain `{chain}` of another firewall drops what is forwarded, and has no chain for rules of ours"
     )]
     ForeignFirewall { chain: String },
+    #[error("the interface `{interface}` exists and is none of rbuild's")]
+    NotOurs { interface: String },
     #[error("this kernel has no {what}")]
     Kernel { what: &'static str },
     #[error("cannot {act}: {source}")]

@@ -1,4 +1,5 @@
 //! Names of kernel objects: made of the engine's and the object's, so that two stores never share one.
+use crate::containers::ProcessName;
 use crate::engine::EngineId;
 
 /// The kernel's limit for names of interfaces is 15 bytes.
@@ -21,9 +22,14 @@ impl KernelNames {
         format!("rb{}{}", self.engine, letters(network, OBJECT))
     }
 
-    /// The host's end of a container's pair: `rv`, the engine's letters, and seven for the container and the network.
-    pub fn veth(&self, container: &str, network: &str) -> String {
-        format!("rv{}{}", self.engine, letters(&format!("{container} {network}"), OBJECT))
+    /// The host's end of a container's pair: `rv`, the engine's letters, and seven for the container, the network, and
+    /// the shim: the kernel takes a while to remove the pair of the one before.
+    pub fn veth(&self, container: &str, network: &str, shim: ProcessName) -> String {
+        format!(
+            "rv{}{}",
+            self.engine,
+            letters(&format!("{container} {network} {} {}", shim.pid, shim.start), OBJECT)
+        )
     }
 
     /// What the names of all its bridges begin with.
@@ -70,6 +76,8 @@ mod tests {
 
     use super::*;
 
+    const SHIM: ProcessName = ProcessName { pid: 7, start: 9 };
+
     fn names(root: &str) -> KernelNames {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(root);
@@ -83,13 +91,13 @@ mod tests {
         let mut seen = HashSet::new();
         for number in 0..5000 {
             let (network, container) = (format!("net{number}"), format!("container{number}"));
-            for name in [engine.bridge(&network), engine.veth(&container, &network)] {
+            for name in [engine.bridge(&network), engine.veth(&container, &network, SHIM)] {
                 assert_eq!(name.len(), 15, "{name}");
                 assert!(seen.insert(name));
             }
         }
         assert!(engine.bridge("x").starts_with(&engine.bridge_prefix()));
-        assert!(engine.veth("x", "y").starts_with(&engine.veth_prefix()));
+        assert!(engine.veth("x", "y", SHIM).starts_with(&engine.veth_prefix()));
     }
 
     /// Running containers have them: a later version must find them.

@@ -17,6 +17,7 @@
 //! | `supervisor.rs` | what the shim knows; starting and ending           |
 //! | `turn.rs`       | waiting for what happens, and doing what follows   |
 //! | `pause.rs`      | standing still; other limits                       |
+//! | `network.rs`    | its networks, or another container's                |
 //! | `streams.rs`    | output and input                                   |
 //! | `log.rs`        | docker's json-file                                 |
 //! | `restart.rs`    | whether and when to start again                    |
@@ -27,6 +28,7 @@ mod connection;
 mod health;
 mod log;
 mod maker;
+mod network;
 mod pause;
 mod place;
 mod probe;

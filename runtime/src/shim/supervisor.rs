@@ -23,6 +23,7 @@ use crate::containers::{
 };
 use crate::engine::Owner;
 use crate::error::StartFailure;
+use crate::network::{Remains, Sandbox};
 use crate::process::ChildStdio;
 use crate::spec::ContainerSpec;
 use crate::starter::{Running, Starter};
@@ -34,6 +35,8 @@ use crate::zygote::streams::Streams;
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
 const NOT_STARTED: i32 = 128;
+/// How long a bridge stays when the last container has gone.
+const LINGER: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Supervisor {
@@ -42,6 +45,9 @@ pub(super) struct Supervisor {
     pub(super) starter: Starter,
     /// Where its definition is.
     pub(super) containers: Containers,
+    pub(super) sandbox: Option<Sandbox>,
+    /// What is left of the sandbox at the end.
+    pub(super) remains: Option<Remains>,
     owner: Owner,
     lock: File,
     pub(super) listener: OwnedFd,
@@ -83,6 +89,7 @@ pub struct Finished {
     pub container: Container,
     clients: Vec<Client>,
     farewell: Reply,
+    remains: Option<Remains>,
 }
 
 impl Finished {
@@ -97,6 +104,12 @@ impl Finished {
                 client.reply(&self.farewell);
             }
         }
+        let Some(remains) = self.remains else { return };
+        // Nobody waits for what follows. The next container may come at once and use the same bridge.
+        drop(self.clients);
+        std::thread::sleep(LINGER);
+        // What cannot be removed now, the next command that looks at containers removes.
+        let _left = remains.remove();
     }
 }
 
@@ -139,6 +152,8 @@ impl Supervisor {
                     spec,
                     starter,
                     containers: Containers::open(&told.root, &told.state),
+                    sandbox: None,
+                    remains: None,
                     owner,
                     lock,
                     listener,
@@ -217,8 +232,10 @@ impl Supervisor {
             [a, b, c] => ChildStdio::Descriptors([a.as_fd(), b.as_fd(), c.as_fd()]),
             _ => ChildStdio::Terminal { rows, columns },
         };
-        let mut running = self.starter.spawn(self.spec.clone(), child_stdio, None)?;
-        drop(theirs);
+        let network = self.enter_network()?;
+        let namespace = network.as_ref().map(AsFd::as_fd);
+        let mut running = self.starter.spawn(self.spec.clone(), child_stdio, namespace)?;
+        drop((theirs, network));
         let terminal = match running.wait_for_start() {
             Ok(terminal) => terminal.map(File::from),
             Err(error) => {
@@ -343,6 +360,7 @@ impl Supervisor {
     /// Gives up everything that tells others of this shim, so that another one may follow.
     fn finish(mut self, farewell: Reply) -> io::Result<Finished> {
         self.sources.clear();
+        self.leave_network();
         self.container.state.shim = None;
         self.save();
         drop(self.listener);
@@ -350,7 +368,8 @@ impl Supervisor {
         drop(self.lock);
         self.owner.remove();
         self.starter.cgroups.remove_parents();
-        Ok(Finished { container: self.container, clients: self.clients, farewell })
+        let Supervisor { container, clients, remains, .. } = self;
+        Ok(Finished { container, clients, farewell, remains })
     }
 }
 

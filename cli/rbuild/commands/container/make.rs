@@ -11,7 +11,7 @@ use runtime::ProcessView;
 use runtime::containers::{Containers, Definition};
 use store::{Image, Store};
 
-use super::request;
+use super::{connections, request};
 use crate::args::ContainerArgs;
 
 /// What the arguments say, checked before anything is made.
@@ -50,7 +50,9 @@ impl Plan<'_> {
         image: &Image,
         id: &str,
     ) -> Result<Definition> {
-        let definition = engine::make(store, containers, image, id, &self.request)?;
+        let mut request = self.request.clone();
+        connections::find_joined(containers, &mut request.connections)?;
+        let definition = engine::make(store, containers, image, id, &request)?;
         if let Err(error) = self.write_id(id) {
             // What is told is why; leftovers are found by the next command.
             if let Ok(container) = containers.read(id) {

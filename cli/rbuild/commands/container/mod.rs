@@ -12,6 +12,7 @@ mod attach;
 mod commit;
 mod confinement;
 mod cp;
+mod connections;
 mod create;
 mod diff;
 mod exec;

@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use cli::environment::Environment;
 use engine::{ContainerRequest, HostNames, Program};
 use runtime::NetworkMode;
+use runtime::network::{HostAddress, NetworkSettings};
 
-use super::{confinement, lifecycle, variables};
+use super::{confinement, connections, lifecycle, variables};
 use crate::args::ContainerArgs;
 use crate::commands::settings;
 
@@ -30,8 +31,8 @@ pub(crate) fn request(
     }
     let mut request = ContainerRequest::of(&args.image);
     request.name = args.lifecycle.name.clone();
-    request.network = network(args.network.as_deref())?;
-    request.names = names(args, request.network)?;
+    (request.network, request.connections) = connections::resolve(args)?;
+    request.names = names(args, &mut request.connections, request.network)?;
     request.program = program(args, stdin_once, environment)?;
     request.mounts = confinement::mounts(args)?;
     request.volumes_from = confinement::volumes_from(&args.confinement)?;
@@ -63,21 +64,36 @@ fn program(args: &ContainerArgs, stdin_once: bool, environment: &Environment) ->
     })
 }
 
-fn names(args: &ContainerArgs, network: NetworkMode) -> Result<HostNames> {
+/// Added hosts of a container on networks may name the gateway, which is not known yet: they go to its connections.
+fn names(
+    args: &ContainerArgs,
+    connections: &mut NetworkSettings,
+    network: NetworkMode,
+) -> Result<HostNames> {
     if let Some(name) = &args.hostname
         && (name.is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_whitespace))
     {
         bail!("`--hostname {name}`: a name has 1 to {LONGEST_NAME} characters and no spaces");
     }
-    let gateway = gateway(network);
-    let hosts = args.add_hosts.iter().map(|text| settings::host(text, gateway));
+    let mut hosts = Vec::new();
+    for text in &args.add_hosts {
+        match text.split_once([':', '=']) {
+            Some((name, "host-gateway")) if network == NetworkMode::Sandbox && !name.is_empty() => {
+                connections.extra_hosts.push((name.to_owned(), HostAddress::Gateway));
+            }
+            _ => {
+                let host = settings::host(text, gateway(network))?;
+                hosts.push((host.host, host.address));
+            }
+        }
+    }
     let domainname = args.confinement.domainname.clone();
     Ok(HostNames {
         hostname: args.hostname.clone(),
         domainname: domainname.filter(|name| !name.is_empty()),
         // Not where that is only the default until there are others.
-        of_the_host: args.network.as_deref() == Some("host"),
-        hosts: hosts.map(|host| host.map(|h| (h.host, h.address))).collect::<Result<_>>()?,
+        of_the_host: args.connections.networks == ["host"],
+        hosts,
         resolv_conf: confinement::resolv_conf(&args.confinement)?,
     })
 }
@@ -85,14 +101,6 @@ fn names(args: &ContainerArgs, network: NetworkMode) -> Result<HostNames> {
 /// What `host-gateway` stands for: with its own network, this machine.
 fn gateway(network: NetworkMode) -> Option<IpAddr> {
     (network == NetworkMode::Host).then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))
-}
-
-fn network(mode: Option<&str>) -> Result<NetworkMode> {
-    match mode {
-        None | Some("host") => Ok(NetworkMode::Host),
-        Some("none") => Ok(NetworkMode::None),
-        Some(other) => bail!("`--network {other}` is not supported yet; known are host and none"),
-    }
 }
 
 #[cfg(test)]

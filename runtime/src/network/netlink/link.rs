@@ -30,6 +30,8 @@ pub(in crate::network) struct Link {
     pub(in crate::network) master: Option<u32>,
     /// The index of the other end of a pair, in that end's namespace.
     pub(in crate::network) peer: Option<u32>,
+    /// A text beside the name.
+    pub(in crate::network) alias: String,
     /// Bytes received and sent.
     pub(in crate::network) received: u64,
     pub(in crate::network) sent: u64,
@@ -88,7 +90,8 @@ pub(in crate::network) fn make_bridge(name: &str, mac: MacAddress, mtu: u32) -> 
 pub(in crate::network) fn make_pair(pair: &Pair<'_>) -> Message {
     let peer = |message: Message| {
         message.nest(PEER, |peer| {
-            peer.raw(&link_header(libc::AF_UNSPEC, 0, UP))
+            // It can be up only when both exist.
+            peer.raw(&link_header(libc::AF_UNSPEC, 0, 0))
                 .text(libc::IFLA_IFNAME, pair.there)
                 .bytes(libc::IFLA_ADDRESS, &pair.mac.0)
                 .u32(libc::IFLA_MTU, pair.mtu)
@@ -119,6 +122,10 @@ pub(in crate::network) fn set_up(index: u32) -> Message {
     link_message(libc::RTM_NEWLINK, 0, index, true)
 }
 
+pub(in crate::network) fn set_alias(index: u32, alias: &str) -> Message {
+    link_message(libc::RTM_SETLINK, 0, index, true).text(libc::IFLA_IFALIAS, alias)
+}
+
 pub(in crate::network) fn set_master(index: u32, bridge: u32) -> Message {
     link_message(libc::RTM_NEWLINK, 0, index, true).u32(libc::IFLA_MASTER, bridge)
 }
@@ -141,10 +148,6 @@ pub(in crate::network) fn add_address(index: u32, address: Ipv4Addr, subnet: Sub
 
 pub(in crate::network) fn add_default_route(index: u32, gateway: Ipv4Addr) -> Message {
     default_route(libc::RTM_NEWROUTE, libc::NLM_F_CREATE | libc::NLM_F_REPLACE, index, gateway)
-}
-
-pub(in crate::network) fn remove_default_route(index: u32, gateway: Ipv4Addr) -> Message {
-    default_route(libc::RTM_DELROUTE, 0, index, gateway)
 }
 
 fn default_route(kind: u16, flags: i32, index: u32, gateway: Ipv4Addr) -> Message {
@@ -191,6 +194,7 @@ fn read_link(reply: &Received) -> Link {
         mtu: number(libc::IFLA_MTU).unwrap_or_default(),
         master: number(libc::IFLA_MASTER),
         peer: number(libc::IFLA_LINK),
+        alias: find(&attributes, libc::IFLA_IFALIAS).map_or(String::new(), |alias| alias.text()),
         received: bytes(2).unwrap_or_default(),
         sent: bytes(3).unwrap_or_default(),
     }

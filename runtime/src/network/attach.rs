@@ -1,0 +1,241 @@
+//! A container comes to a network, and goes.
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::definition::NetworkDefinition;
+use super::directory::{Guard, Networks, Result};
+use super::endpoint::Endpoint;
+use super::error::{Act, NetworkError};
+use super::firewall::{self, Changed, Element, Firewall};
+use super::mac::MacAddress;
+use super::namespace::within;
+use super::netlink::Socket;
+use super::netlink::link::{
+    Pair, add_address, add_default_route, find_link, make_pair, remove_link, set_port, set_up,
+    unless,
+};
+use super::netlink::message::Message;
+use super::port::{BoundPort, Protocol};
+use super::settings::Attachment;
+use super::subnet::Subnet;
+use crate::containers::{ProcessName, short};
+
+/// What the kernel's bridges take.
+const MOST: usize = 1023;
+
+/// A container that is being attached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guest<'a> {
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) shim: ProcessName,
+    pub(super) namespace: &'a OwnedFd,
+}
+
+/// What its endpoint is to be.
+#[derive(Clone, Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) attachment: &'a Attachment,
+    pub(super) interface: String,
+    /// The default route goes this way.
+    pub(super) leads_out: bool,
+    pub(super) ports: Vec<BoundPort>,
+}
+
+impl Networks {
+    /// Makes the endpoint: on disk first, so that whatever follows can be found and removed.
+    pub(super) fn attach(
+        &self,
+        guard: &Guard,
+        guest: Guest<'_>,
+        wish: Wish<'_>,
+    ) -> Result<Endpoint> {
+        let mut network = self.get(guard, &wish.attachment.network)?;
+        if self.endpoint_of(&network, guest.id)?.is_some_and(|found| self.is_living(&found)) {
+            let container = short(guest.id).to_owned();
+            return Err(NetworkError::Attached { container, network: network.name });
+        }
+        if self.count_endpoints(&network.id)? >= MOST {
+            return Err(NetworkError::Full { network: network.name, most: MOST });
+        }
+        let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+        let bridge = self.bridge(guard, &mut network, &mut socket)?;
+        let made = self.lease(&network, guest.id, wish.attachment).and_then(|address| {
+            let endpoint = self.endpoint(&network, guest, &wish, address);
+            self.write_endpoint(&endpoint)?;
+            let pair = Pair {
+                here: &endpoint.host_interface,
+                there: &endpoint.interface,
+                namespace: guest.namespace.as_fd(),
+                bridge: bridge.index,
+                mac: endpoint.mac,
+                mtu: bridge.mtu,
+            };
+            let connected = connect(&mut socket, &network, &pair, &endpoint)
+                .and_then(|()| furnish(guest.namespace, &network, &endpoint, wish.leads_out))
+                .and_then(|()| self.admit(&network, &bridge.name, &endpoint));
+            connected.map(|()| endpoint.clone()).inspect_err(|_| {
+                // What is told is why it failed; the next command finds what is left.
+                let _left = self.detach(guard, &endpoint, true);
+            })
+        });
+        made.inspect_err(|_| {
+            let _left = self.remove_bridge(guard, &network);
+        })
+    }
+
+    fn endpoint_of(&self, network: &NetworkDefinition, id: &str) -> Result<Option<Endpoint>> {
+        Ok(self.endpoints(&network.id)?.into_iter().find(|found| found.container == id))
+    }
+
+    fn lease(
+        &self,
+        network: &NetworkDefinition,
+        id: &str,
+        attachment: &Attachment,
+    ) -> Result<std::net::Ipv4Addr> {
+        if attachment.ipv4.is_some() && network.subnet_is_ours {
+            return Err(NetworkError::NoOwnSubnet { network: network.name.clone() });
+        }
+        let mut leases = self.leases(&network.id)?;
+        let before = leases.clone();
+        let address = match leases.take(network, id, attachment.ipv4) {
+            Ok(address) => address,
+            Err(error) => {
+                // Some may belong to containers that are no more.
+                if !leases.reclaim(|owner| self.containers.place(owner).directory.exists()) {
+                    return Err(error);
+                }
+                leases.take(network, id, attachment.ipv4)?
+            }
+        };
+        if leases != before {
+            self.write_leases(&network.id, &leases)?;
+        }
+        Ok(address)
+    }
+
+    fn endpoint(
+        &self,
+        network: &NetworkDefinition,
+        guest: Guest<'_>,
+        wish: &Wish<'_>,
+        address: std::net::Ipv4Addr,
+    ) -> Endpoint {
+        let mut names = vec![guest.name.to_owned(), short(guest.id).to_owned()];
+        names.extend(wish.attachment.aliases.iter().cloned());
+        Endpoint {
+            container: guest.id.to_owned(),
+            name: guest.name.to_owned(),
+            network: network.id.clone(),
+            network_name: network.name.clone(),
+            address,
+            prefix: network.subnet.prefix(),
+            gateway: (!network.internal).then_some(network.gateway),
+            mac: wish.attachment.mac.unwrap_or_else(|| MacAddress::of(address)),
+            interface: wish.interface.clone(),
+            host_interface: self.names.veth(guest.id, &network.id, guest.shim),
+            names,
+            aliases: wish.attachment.aliases.clone(),
+            ports: wish.ports.clone(),
+            shim: guest.shim,
+            boot: self.boot.clone(),
+        }
+    }
+
+    /// Lets through what may pass.
+    fn admit(&self, network: &NetworkDefinition, bridge: &str, endpoint: &Endpoint) -> Result<()> {
+        let mut firewall = Firewall::open(self.names.table())?;
+        let mut elements: Vec<Element> = firewall::of_network(network, bridge);
+        elements.extend(firewall::of_endpoint(endpoint));
+        if firewall.add(&elements)? == Changed::Stale {
+            self.make_tables(&mut firewall)?;
+        }
+        forget_connections(&mut firewall, &endpoint.ports)
+    }
+
+    /// The way back. With `here` the pair is removed too; else it goes with the namespace.
+    pub(super) fn detach(&self, _guard: &Guard, endpoint: &Endpoint, here: bool) -> Result<()> {
+        let mut firewall = Firewall::open(self.names.table())?;
+        let elements = firewall::of_endpoint(endpoint);
+        let taken = firewall.take(&elements)?;
+        self.remove_endpoint(endpoint)?;
+        if taken == Changed::Stale && !self.is_idle()? {
+            self.make_tables(&mut firewall)?;
+        }
+        forget_connections(&mut firewall, &endpoint.ports)?;
+        if here {
+            let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+            let name = &endpoint.host_interface;
+            let step = || format!("remove `{name}`");
+            if let Some(link) = find_link(&mut socket, name).act(step())? {
+                unless(libc::ENODEV, socket.request(remove_link(link.index))).act(step())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// UDP has no end that the kernel would see.
+fn forget_connections(firewall: &mut Firewall, ports: &[BoundPort]) -> Result<()> {
+    for port in ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {
+        let step = "forget old UDP connections";
+        super::netlink::conntrack::forget_udp(&mut firewall.socket, port.host_port).act(step)?;
+    }
+    Ok(())
+}
+
+/// The pair, with one end at the bridge and the other in the namespace.
+fn connect(
+    socket: &mut Socket,
+    network: &NetworkDefinition,
+    pair: &Pair<'_>,
+    endpoint: &Endpoint,
+) -> Result<()> {
+    let step = || format!("make the pair of interfaces `{}`", pair.here);
+    socket.request(make_pair(pair)).act(step())?;
+    let hairpin = !endpoint.ports.is_empty();
+    if !hairpin && network.bridge.open {
+        return Ok(());
+    }
+    let gone = || io::Error::from_raw_os_error(libc::ENODEV);
+    let link = find_link(socket, pair.here).act(step())?.ok_or_else(gone).act(step())?;
+    socket.request(set_port(link.index, hairpin, !network.bridge.open)).act(step())
+}
+
+/// Addresses and routes, and what of the kernel's settings belongs to them.
+fn furnish(
+    namespace: &OwnedFd,
+    network: &NetworkDefinition,
+    endpoint: &Endpoint,
+    leads_out: bool,
+) -> Result<()> {
+    let step = || format!("set up `{}` in the container", endpoint.interface);
+    let mut inside = within(namespace, Socket::route).act(step())?;
+    let gone = || io::Error::from_raw_os_error(libc::ENODEV);
+    let find = |socket: &mut Socket, name: &str| {
+        find_link(socket, name).and_then(|link| link.ok_or_else(gone))
+    };
+    let link = find(&mut inside, &endpoint.interface).act(step())?;
+    let subnet: Subnet = network.subnet;
+    let mut messages: Vec<Message> =
+        vec![add_address(link.index, endpoint.address, subnet), set_up(link.index)];
+    if let Some(gateway) = endpoint.gateway.filter(|_| leads_out) {
+        messages.push(add_default_route(link.index, gateway));
+    }
+    inside.transact(messages).act(step())
+}
+
+/// The loopback interface of a new namespace, and no IPv6 on those that will come.
+pub(super) fn furnish_namespace(namespace: &OwnedFd) -> Result<()> {
+    let step = "set up the network namespace";
+    within(namespace, || {
+        sys::interface::bring_loopback_up()?;
+        match std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1") {
+            // A kernel without IPv6.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    })
+    .act(step)
+}

@@ -1,0 +1,163 @@
+//! Bridges: made when the first container comes, removed when the last one has gone.
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
+
+use super::definition::NetworkDefinition;
+use super::directory::{Guard, Networks, Result};
+use super::error::{Act, NetworkError};
+use super::firewall::{self, Firewall, foreign};
+use super::mac::MacAddress;
+use super::netlink::Socket;
+use super::netlink::link::{
+    Link, add_address, find_link, make_bridge, remove_link, set_alias, set_up, unless,
+};
+use super::routes;
+
+/// What the kernel shows beside the name of an interface that is ours.
+const ALIAS: &str = "rbuild network ";
+/// Who chooses a subnet and makes its bridge, in this network namespace.
+const MAKER: &[u8] = b"rbuild-networks";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Networks {
+    /// The name of a network's bridge.
+    pub fn bridge_name(&self, network: &NetworkDefinition) -> String {
+        network.bridge.name.clone().unwrap_or_else(|| self.names.bridge(&network.id))
+    }
+
+    /// The network's bridge, made if it is not there. Its subnet may be another one after that if nobody was on it.
+    pub(super) fn bridge(
+        &self,
+        guard: &Guard,
+        network: &mut NetworkDefinition,
+        socket: &mut Socket,
+    ) -> Result<Link> {
+        let name = self.bridge_name(network);
+        let step = || format!("make the bridge `{name}`");
+        if let Some(link) = find_link(socket, &name).act(step())? {
+            if !link.alias.starts_with(ALIAS) {
+                return Err(NetworkError::NotOurs { interface: name });
+            }
+            if !link.up {
+                socket.request(set_up(link.index)).act(step())?;
+            }
+            return Ok(link);
+        }
+        let _maker = lock_makers()?;
+        self.settle_subnet(guard, network)?;
+        let mtu = match network.bridge.mtu {
+            Some(mtu) => mtu,
+            None => routes::mtu(socket)?,
+        };
+        foreign::admit(&self.names.table(), &name)?;
+        let gateway = network.gateway;
+        let made = socket.request(make_bridge(&name, MacAddress::of(gateway), mtu));
+        unless(libc::EEXIST, made).act(step())?;
+        let link = find_link(socket, &name).act(step())?.ok_or_else(|| {
+            NetworkError::call(step(), io::Error::from_raw_os_error(libc::ENODEV))
+        })?;
+        let alias = format!("{ALIAS}{}", network.name);
+        let mut rest = || {
+            socket.transact(vec![
+                set_alias(link.index, &alias),
+                add_address(link.index, gateway, network.subnet),
+            ])
+        };
+        rest().act(step()).and_then(|()| set_kernel(&name)).inspect_err(|_| {
+            // Half a bridge would be taken for a whole one.
+            let _left = socket.request(remove_link(link.index));
+        })?;
+        Ok(link)
+    }
+
+    /// A subnet that was not asked for gives way to the host's routes as long as nobody is on the network.
+    fn settle_subnet(&self, guard: &Guard, network: &mut NetworkDefinition) -> Result<()> {
+        let taken = routes::list()?;
+        let overlapping = |route: &&routes::Route| match network.subnet_is_ours {
+            true => route.destination.overlaps(network.subnet),
+            false => network.subnet.includes(route.destination),
+        };
+        let Some(route) = taken.iter().find(overlapping) else { return Ok(()) };
+        if !network.subnet_is_ours || self.count_endpoints(&network.id)? > 0 {
+            let other = format!("the host's route {} by `{}`", route.destination, route.device);
+            return Err(NetworkError::Overlap { subnet: network.subnet, other });
+        }
+        network.subnet = self.free_subnet(&self.list()?, &network.name)?;
+        network.gateway = network.subnet.hosts().next().unwrap_or(network.gateway);
+        self.replace(guard, network)
+    }
+
+    /// Removes what the network is in the kernel if nobody is on it any more.
+    pub(super) fn remove_bridge(&self, _guard: &Guard, network: &NetworkDefinition) -> Result<()> {
+        if self.count_endpoints(&network.id)? > 0 {
+            return Ok(());
+        }
+        let name = self.bridge_name(network);
+        let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+        if let Some(link) = find_link(&mut socket, &name).act(format!("find `{name}`"))?
+            && link.alias.starts_with(ALIAS)
+        {
+            let removed = socket.request(remove_link(link.index));
+            unless(libc::ENODEV, removed).act(format!("remove the bridge `{name}`"))?;
+        }
+        foreign::dismiss(&self.names.table(), &name)?;
+        let mut firewall = Firewall::open(self.names.table())?;
+        match self.is_idle()? {
+            true => firewall.remove(),
+            false => {
+                let elements = firewall::of_network(network, &name);
+                if firewall.take(&elements)? == firewall::Changed::Stale {
+                    self.make_tables(&mut firewall)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Held by one process of all stores that share this network namespace; gone with the descriptor.
+fn lock_makers() -> Result<OwnedFd> {
+    let step = "wait for another store that makes a bridge";
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).act(step)?;
+    let address = SocketAddrUnix::new_abstract_name(MAKER).act(step)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match bind(&socket, &address) {
+            Err(rustix::io::Errno::ADDRINUSE) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(1));
+            }
+            other => return other.act(step).map(|()| socket),
+        }
+    }
+}
+
+/// The host forwards; the bridge lets answers to 127.0.0.1 through and speaks no IPv6.
+fn set_kernel(bridge: &str) -> Result<()> {
+    let own = |setting: &str, value| (format!("net/{setting}"), value);
+    for (path, value) in [
+        own("ipv4/ip_forward", "1"),
+        own(&format!("ipv4/conf/{bridge}/route_localnet"), "1"),
+        own(&format!("ipv6/conf/{bridge}/disable_ipv6"), "1"),
+    ] {
+        write_setting(&path, value)?;
+    }
+    Ok(())
+}
+
+/// Nothing is written where it is so already: /proc/sys may be read-only.
+pub(super) fn write_setting(path: &str, value: &str) -> Result<()> {
+    let file = format!("/proc/sys/{path}");
+    match fs::read_to_string(&file) {
+        Ok(text) if text.trim() == value => return Ok(()),
+        // A kernel without IPv6.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        _ => {}
+    }
+    fs::write(&file, value).act(format!("set sysctl `{path}` to {value}"))
+}

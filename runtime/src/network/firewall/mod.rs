@@ -1,0 +1,128 @@
+//! NAT, forwarding and isolation: one table of nf_tables for each engine in the family `ip`, one in `bridge`.
+//!
+//! | file         | what                                                  |
+//! |--------------|-------------------------------------------------------|
+//! | `rule.rs`    | rules as the kernel reads them                         |
+//! | `set.rs`     | sets, maps and elements                                |
+//! | `table.rs`   | what the tables consist of                             |
+//! | `facts.rs`   | which elements networks and containers are             |
+//! | `foreign.rs` | other firewalls at the same hook                       |
+//! | `resolver.rs`| the way to the name server within a container          |
+mod facts;
+pub(super) mod foreign;
+pub(super) mod resolver;
+mod rule;
+mod set;
+mod table;
+
+use std::io;
+
+use super::error::{Act, NetworkError};
+use super::netlink::{Refusal, Socket};
+use set::Family;
+
+pub(super) use facts::{of_endpoint, of_network};
+pub(super) use set::Element;
+
+/// What the kernel's table is of, in errors.
+const STEP: &str = "change the firewall's table";
+
+/// A socket, and the table's name.
+#[derive(Debug)]
+pub(super) struct Firewall {
+    pub(super) socket: Socket,
+    pub(super) table: String,
+}
+
+/// How a change went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    Done,
+    /// The table, or what is in it, is not what was left there: it has to be made anew.
+    Stale,
+}
+
+impl Firewall {
+    pub(super) fn open(table: String) -> Result<Firewall, NetworkError> {
+        let socket = Socket::netfilter().map_err(|error| match error.raw_os_error() {
+            Some(libc::EPROTONOSUPPORT) => NetworkError::Kernel { what: "nf_tables" },
+            _ => NetworkError::call("reach nf_tables", error),
+        })?;
+        Ok(Firewall { socket, table })
+    }
+
+    /// Makes the tables anew, with these elements and no others.
+    pub(super) fn make(&mut self, elements: &[Element]) -> Result<(), NetworkError> {
+        let of = |family| {
+            let mut messages = table::make(family, &self.table);
+            let own: Vec<Element> = of_family(elements, family);
+            messages.extend(table::change(&self.table, &own, true));
+            table::transaction(messages)
+        };
+        let (ip, bridge) = (of(Family::Ip), of(Family::Bridge));
+        self.socket.transact(ip).map_err(|refusal| match refusal.errno {
+            libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::ENOENT | libc::EINVAL => {
+                NetworkError::Kernel { what: "nf_tables with maps, NAT and fib" }
+            }
+            _ => NetworkError::call(STEP, io::Error::from(refusal)),
+        })?;
+        match self.socket.transact(bridge) {
+            // Without the family `bridge` senders are not checked: docs/kernel-features.md.
+            Err(refusal) if is_missing(&refusal) => Ok(()),
+            other => other.act(STEP),
+        }
+    }
+
+    /// Whether the table is there.
+    pub(super) fn exists(&mut self) -> Result<bool, NetworkError> {
+        let ask = table::message(table::GET_TABLE, 0, Family::Ip as u8).text(1, &self.table);
+        Ok(self.socket.get(ask).act("look for the firewall's table")?.is_some())
+    }
+
+    pub(super) fn add(&mut self, elements: &[Element]) -> Result<Changed, NetworkError> {
+        self.change(elements, true)
+    }
+
+    pub(super) fn take(&mut self, elements: &[Element]) -> Result<Changed, NetworkError> {
+        self.change(elements, false)
+    }
+
+    fn change(&mut self, elements: &[Element], adds: bool) -> Result<Changed, NetworkError> {
+        for family in [Family::Ip, Family::Bridge] {
+            let own = of_family(elements, family);
+            if own.is_empty() {
+                continue;
+            }
+            let messages = table::transaction(table::change(&self.table, &own, adds));
+            match self.socket.transact(messages) {
+                Err(refusal) if family == Family::Bridge && is_missing(&refusal) => {}
+                Err(refusal) if matches!(refusal.errno, libc::ENOENT | libc::EEXIST) => {
+                    return Ok(Changed::Stale);
+                }
+                other => other.act(STEP)?,
+            }
+        }
+        Ok(Changed::Done)
+    }
+
+    /// Removes the tables.
+    pub(super) fn remove(&mut self) -> Result<(), NetworkError> {
+        for family in [Family::Ip, Family::Bridge] {
+            let messages = table::transaction(vec![table::delete(family, &self.table)]);
+            match self.socket.transact(messages) {
+                Err(refusal) if refusal.errno == libc::ENOENT || is_missing(&refusal) => {}
+                other => other.act(STEP)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn of_family(elements: &[Element], family: Family) -> Vec<Element> {
+    elements.iter().filter(|element| element.set.form().family == family).cloned().collect()
+}
+
+/// This kernel does not have the family.
+fn is_missing(refusal: &Refusal) -> bool {
+    matches!(refusal.errno, libc::EOPNOTSUPP | libc::EAFNOSUPPORT)
+}

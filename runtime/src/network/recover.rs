@@ -1,0 +1,175 @@
+//! What shims that were killed have left on networks, and what somebody else has removed.
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::definition::NetworkDefinition;
+use super::directory::{Guard, Networks, Result};
+use super::endpoint::Endpoint;
+use super::error::{Act, NetworkError};
+use super::firewall::{self, Element, Firewall, foreign};
+use super::netlink::Socket;
+use super::netlink::link::{
+    Link, find_link, list_links, remove_link, set_master, set_port, unless,
+};
+
+impl Networks {
+    /// Nobody is on any network.
+    pub(super) fn is_idle(&self) -> Result<bool> {
+        for network in self.list()? {
+            if self.count_endpoints(&network.id)? > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Networks with somebody on them, and who is.
+    fn in_use(&self) -> Result<Vec<(NetworkDefinition, Vec<Endpoint>)>> {
+        let mut all = Vec::new();
+        for network in self.list()? {
+            let endpoints = self.endpoints(&network.id)?;
+            if !endpoints.is_empty() {
+                all.push((network, endpoints));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The tables anew, with what is on disk.
+    pub(super) fn make_tables(&self, firewall: &mut Firewall) -> Result<()> {
+        let mut elements: BTreeSet<Element> = BTreeSet::new();
+        for (network, endpoints) in self.in_use()? {
+            elements.extend(firewall::of_network(&network, &self.bridge_name(&network)));
+            let living = endpoints.iter().filter(|endpoint| self.is_living(endpoint));
+            elements.extend(living.flat_map(firewall::of_endpoint));
+        }
+        firewall.make(&elements.into_iter().collect::<Vec<_>>())
+    }
+
+    /// Removes the endpoints of shims that are no more, and bridges that nobody is on. Costs nothing where no network
+    /// was used since the boot.
+    pub fn recover(&self) -> Result<()> {
+        if !self.runtime_directory().is_dir() {
+            return Ok(());
+        }
+        let guard = self.lock()?;
+        self.remove_halves(&guard)?;
+        let mut in_use = false;
+        for network in self.list()? {
+            let endpoints = self.endpoints(&network.id)?;
+            let (living, dead): (Vec<_>, Vec<_>) =
+                endpoints.into_iter().partition(|endpoint| self.is_living(endpoint));
+            in_use |= !living.is_empty();
+            self.remove_dead(&guard, &network, &dead, living.is_empty())?;
+        }
+        if in_use {
+            return self.mend_tables();
+        }
+        self.remove_strays()?;
+        let directory = self.runtime_directory();
+        // Another may have come to a network that was made meanwhile.
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let _not_empty = fs::remove_dir(entry.path());
+        }
+        let _not_empty = fs::remove_dir(directory);
+        Ok(())
+    }
+
+    fn remove_dead(
+        &self,
+        guard: &Guard,
+        network: &NetworkDefinition,
+        dead: &[Endpoint],
+        nobody_is_left: bool,
+    ) -> Result<()> {
+        for endpoint in dead {
+            self.detach(guard, endpoint, false)?;
+        }
+        if nobody_is_left && !dead.is_empty() {
+            self.remove_bridge(guard, network)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody may have flushed the ruleset.
+    fn mend_tables(&self) -> Result<()> {
+        let mut firewall = Firewall::open(self.names.table())?;
+        if !firewall.exists()? {
+            self.make_tables(&mut firewall)?;
+        }
+        Ok(())
+    }
+
+    /// Bridges and tables that no definition knows any more.
+    fn remove_strays(&self) -> Result<()> {
+        let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+        let prefix = self.names.bridge_prefix();
+        for link in list_links(&mut socket).act("list interfaces")? {
+            if link.name.starts_with(&prefix) {
+                let removed = socket.request(remove_link(link.index));
+                unless(libc::ENODEV, removed).act(format!("remove `{}`", link.name))?;
+                foreign::dismiss(&self.names.table(), &link.name)?;
+            }
+        }
+        Firewall::open(self.names.table())?.remove()
+    }
+
+    /// Makes what is in the kernel agree with what is on disk, whoever changed it.
+    pub fn reload(&self) -> Result<()> {
+        self.recover()?;
+        let guard = self.lock()?;
+        let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+        for (mut network, endpoints) in self.in_use()? {
+            let bridge = self.bridge(&guard, &mut network, &mut socket)?;
+            foreign::admit(&self.names.table(), &bridge.name)?;
+            for endpoint in &endpoints {
+                mend_port(&mut socket, &network, &bridge, endpoint)?;
+            }
+        }
+        if self.is_idle()? {
+            return Ok(());
+        }
+        self.make_tables(&mut Firewall::open(self.names.table())?)
+    }
+
+    /// Takes a network away that nobody is on.
+    pub fn remove(&self, guard: &Guard, network: &NetworkDefinition) -> Result<()> {
+        if network.name == super::DEFAULT_NETWORK {
+            return Err(NetworkError::Predefined { name: network.name.clone() });
+        }
+        let endpoints = self.endpoints(&network.id)?;
+        let (living, dead): (Vec<_>, Vec<_>) =
+            endpoints.into_iter().partition(|endpoint| self.is_living(endpoint));
+        if !living.is_empty() {
+            let containers = living.into_iter().map(|endpoint| endpoint.name).collect();
+            return Err(NetworkError::InUse { network: network.name.clone(), containers });
+        }
+        self.remove_dead(guard, network, &dead, false)?;
+        let exists = find_link(
+            &mut Socket::route().act("reach the kernel's interfaces")?,
+            &self.bridge_name(network),
+        );
+        if exists.act("list interfaces")?.is_some() {
+            self.remove_bridge(guard, network)?;
+        }
+        self.withdraw(guard, &network.id)
+    }
+}
+
+/// A port that lost its bridge gets it back.
+fn mend_port(
+    socket: &mut Socket,
+    network: &NetworkDefinition,
+    bridge: &Link,
+    endpoint: &Endpoint,
+) -> Result<()> {
+    let name = &endpoint.host_interface;
+    let step = || format!("connect `{name}` to its bridge");
+    let Some(link) = find_link(socket, name).act(step())? else { return Ok(()) };
+    if link.master != Some(bridge.index) {
+        socket.request(set_master(link.index, bridge.index)).act(step())?;
+        let hairpin = !endpoint.ports.is_empty();
+        socket.request(set_port(link.index, hairpin, !network.bridge.open)).act(step())?;
+    }
+    Ok(())
+}

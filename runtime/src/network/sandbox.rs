@@ -1,0 +1,243 @@
+//! The network of a container, held by its shim from the first start to the last end.
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::process::{Signal, pidfd_send_signal};
+use sys::clone::Child;
+
+use super::attach::{Guest, Wish, furnish_namespace};
+use super::definition::{DEFAULT_NETWORK, NetworkDefinition};
+use super::directory::{Guard, Networks, Result};
+use super::endpoint::Endpoint;
+use super::error::{Act, NetworkError};
+use super::files::{Resolver, asks_the_shim, hosts, resolv_conf};
+use super::namespace;
+use super::port::BoundPort;
+use super::ports::{self, HeldPort};
+use super::server::zone::Known;
+use super::server::{self, Task};
+use super::settings::{Attachment, NetworkSettings};
+use crate::containers::{Definition, ProcessName};
+use crate::starter::reap;
+
+/// A namespace with interfaces on networks, and what leads to them.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    networks: Networks,
+    namespace: OwnedFd,
+    endpoints: Vec<Endpoint>,
+    held: Vec<HeldPort>,
+    server: Option<Child>,
+    id: String,
+    name: String,
+    shim: ProcessName,
+}
+
+/// What a container on networks finds in /etc.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Files {
+    pub(crate) hosts: Vec<u8>,
+    pub(crate) resolv_conf: Vec<u8>,
+}
+
+/// What is still to be removed after a sandbox, which takes the kernel a while.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    networks: Networks,
+    left: Vec<String>,
+}
+
+impl Sandbox {
+    /// Makes it for the container, whose shim this process is.
+    pub(crate) fn open(
+        networks: Networks,
+        definition: &Definition,
+        shim: ProcessName,
+    ) -> Result<Sandbox> {
+        let settings = &definition.network;
+        let way_out = way_out(&networks, &settings.attachments)?;
+        let held = match &way_out {
+            Some((_, network)) => ports::reserve(&settings.all_ports(), network_address(network))?,
+            // Nobody outside reaches internal networks.
+            None => Vec::new(),
+        };
+        let namespace = namespace::make().act("make a network namespace")?;
+        furnish_namespace(&namespace)?;
+        let mut sandbox = Sandbox {
+            networks,
+            namespace,
+            endpoints: Vec::new(),
+            held,
+            server: None,
+            id: definition.id.clone(),
+            name: definition.name.clone(),
+            shim,
+        };
+        let way_out = way_out.map(|(position, _)| position);
+        let guard = sandbox.networks.lock()?;
+        for (position, attachment) in settings.attachments.iter().enumerate() {
+            let leads_out = way_out == Some(position);
+            if let Err(error) = sandbox.attach(&guard, attachment, leads_out) {
+                // What is told is why it failed.
+                let _remains = sandbox.withdraw(&guard);
+                return Err(error);
+            }
+        }
+        drop(guard);
+        if let Err(error) = sandbox.serve(settings) {
+            let _remains = sandbox.close();
+            return Err(error);
+        }
+        Ok(sandbox)
+    }
+
+    /// Starts the process that answers names and holds ports, in place of the one before.
+    fn serve(&mut self, settings: &NetworkSettings) -> Result<()> {
+        self.end_server();
+        let host = Resolver::of_host();
+        let names = match asks_the_shim(settings, &self.endpoints, &host) {
+            true => Some((self.known()?, self.upstream(settings, host))),
+            false => None,
+        };
+        let publishing = self.endpoints.iter().find(|endpoint| !endpoint.ports.is_empty());
+        let task = Task {
+            networks: &self.networks,
+            namespace: &self.namespace,
+            names,
+            held: &self.held,
+            address: publishing.map(|endpoint| endpoint.address),
+        };
+        self.server = server::start(&task)?;
+        Ok(())
+    }
+
+    /// Networks whose names it may know: on the default one there are none.
+    fn known(&self) -> Result<Vec<Known>> {
+        let named = self.endpoints.iter().filter(|found| found.network_name != DEFAULT_NETWORK);
+        let known = named.map(|endpoint| {
+            let network = self.networks.find(&endpoint.network)?;
+            Ok(Known { id: network.id, subnet: network.subnet })
+        });
+        known.collect()
+    }
+
+    /// Nothing leaves internal networks, not even questions.
+    fn upstream(&self, settings: &NetworkSettings, host: Resolver) -> Vec<IpAddr> {
+        let leads_out = self.endpoints.iter().any(|endpoint| endpoint.gateway.is_some());
+        match settings.dns.servers.as_slice() {
+            _ if !leads_out => Vec::new(),
+            [] => host.servers,
+            given => given.to_vec(),
+        }
+    }
+
+    fn end_server(&mut self) {
+        if let Some(server) = self.server.take() {
+            // It may have ended by itself; how does not matter.
+            let _ended = pidfd_send_signal(&server.pidfd, Signal::KILL);
+            let _status = reap(server.pidfd.as_fd());
+        }
+    }
+
+    fn attach(&mut self, guard: &Guard, wanted: &Attachment, leads_out: bool) -> Result<()> {
+        let interface = wanted.interface.clone().unwrap_or_else(|| self.free_interface());
+        let ports = match leads_out {
+            true => self.held.iter().map(|port| port.bound).collect(),
+            false => Vec::new(),
+        };
+        let guest =
+            Guest { id: &self.id, name: &self.name, shim: self.shim, namespace: &self.namespace };
+        let wish = Wish { attachment: wanted, interface, leads_out, ports };
+        let endpoint = self.networks.attach(guard, guest, wish)?;
+        self.endpoints.push(endpoint);
+        Ok(())
+    }
+
+    /// `eth` and the first number that no interface has.
+    fn free_interface(&self) -> String {
+        let taken = |name: &String| self.endpoints.iter().any(|found| found.interface == *name);
+        let mut names = (0..).map(|number| format!("eth{number}"));
+        names.find(|name| !taken(name)).unwrap_or_default()
+    }
+
+    pub(crate) fn namespace(&self) -> BorrowedFd<'_> {
+        self.namespace.as_fd()
+    }
+
+    pub(crate) fn ports(&self) -> Vec<BoundPort> {
+        self.held.iter().map(|port| port.bound).collect()
+    }
+
+    pub(crate) fn files(&self, settings: &NetworkSettings) -> Files {
+        files(settings, &self.endpoints)
+    }
+
+    /// Takes the container from its networks. Its ports are free after that.
+    pub(crate) fn close(mut self) -> Result<Remains> {
+        let guard = self.networks.lock()?;
+        self.withdraw(&guard)
+    }
+
+    fn withdraw(&mut self, guard: &Guard) -> Result<Remains> {
+        self.end_server();
+        let mut left = Vec::new();
+        for endpoint in self.endpoints.drain(..).rev() {
+            self.networks.detach(guard, &endpoint, false)?;
+            left.push(endpoint.network);
+        }
+        self.held.clear();
+        Ok(Remains { networks: self.networks.clone(), left })
+    }
+}
+
+/// The same of another container, which has them from its own shim.
+pub(crate) fn files_of(networks: &Networks, definition: &Definition) -> Result<Files> {
+    let endpoints = networks.endpoints_of(definition)?;
+    Ok(files(&definition.network, &endpoints))
+}
+
+fn files(settings: &NetworkSettings, endpoints: &[Endpoint]) -> Files {
+    let host = Resolver::of_host();
+    let asks_shim = asks_the_shim(settings, endpoints, &host);
+    Files {
+        hosts: hosts(settings, endpoints),
+        resolv_conf: resolv_conf(settings, &host, asks_shim),
+    }
+}
+
+impl Remains {
+    /// Removes bridges that nobody is on.
+    pub(crate) fn remove(self) -> Result<()> {
+        let guard = self.networks.lock()?;
+        for id in &self.left {
+            match self.networks.find(id) {
+                Ok(network) => self.networks.remove_bridge(&guard, &network)?,
+                // Removed meanwhile, with its bridge.
+                Err(NetworkError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The network by which a container reaches what is on none of its networks, and where its ports are published.
+fn way_out(
+    networks: &Networks,
+    attachments: &[Attachment],
+) -> Result<Option<(usize, NetworkDefinition)>> {
+    let guard = networks.lock()?;
+    let mut best: Option<(i32, usize, NetworkDefinition)> = None;
+    for (position, attachment) in attachments.iter().enumerate() {
+        let network = networks.get(&guard, &attachment.network)?;
+        let priority = attachment.gateway_priority;
+        if !network.internal && best.as_ref().is_none_or(|(best, ..)| priority > *best) {
+            best = Some((priority, position, network));
+        }
+    }
+    Ok(best.map(|(_, position, network)| (position, network)))
+}
+
+fn network_address(network: &NetworkDefinition) -> Option<std::net::Ipv4Addr> {
+    network.bridge.host_address.filter(|address| !address.is_unspecified())
+}

@@ -1,0 +1,203 @@
+//! The name server of one container: answers for its networks, passes everything else on to the host's servers.
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::wire::{ADDRESS, Code, POINTER, Query, Records, reversed};
+use super::zone::Zone;
+
+const PORT: u16 = 53;
+/// As docker's.
+const MOST_PENDING: usize = 1024;
+const PATIENCE: Duration = Duration::from_secs(2);
+const LARGEST: usize = 65535;
+
+/// What becomes of a question.
+#[derive(Debug)]
+pub(super) enum Decision {
+    Answer(Vec<u8>),
+    PassOn(Query),
+    Ignore,
+}
+
+/// Those who are asked what is not known here; none are asked for internal networks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Upstream {
+    pub(super) servers: Vec<IpAddr>,
+}
+
+/// A question that was passed on.
+#[derive(Debug)]
+struct Pending {
+    socket: UdpSocket,
+    client: SocketAddr,
+    query: Query,
+    message: Vec<u8>,
+    /// Which server is being asked.
+    server: usize,
+    deadline: Instant,
+}
+
+/// `by_udp` limits the length of the answer.
+pub(super) fn decide(zone: &mut Zone, message: &[u8], by_udp: bool) -> Decision {
+    let query = match Query::read(message) {
+        None => return Decision::Ignore,
+        Some(Err(refusal)) => return Decision::Answer(refusal),
+        Some(Ok(query)) => query,
+    };
+    let room = if by_udp { query.room } else { LARGEST };
+    let answer = |code, records: &Records| Decision::Answer(query.answer(code, records, room));
+    if !query.is_internet() {
+        return Decision::PassOn(query);
+    }
+    if query.kind == POINTER
+        && let Some(address) = reversed(&query.name)
+    {
+        return match zone.name(address) {
+            Some(name) => answer(Code::Fine, &Records::Name(name)),
+            None if zone.has(address) => answer(Code::NoSuchName, &Records::None),
+            None => Decision::PassOn(query),
+        };
+    }
+    match zone.addresses(&query.name) {
+        Some(addresses) if query.kind == ADDRESS => {
+            answer(Code::Fine, &Records::Addresses(addresses))
+        }
+        // The name is there, but nothing of this kind.
+        Some(_) => answer(Code::Fine, &Records::None),
+        None => Decision::PassOn(query),
+    }
+}
+
+/// Answers questions that come by UDP, for ever.
+pub(super) fn serve(socket: &UdpSocket, zone: &mut Zone, upstream: &Upstream) -> io::Result<()> {
+    let mut pending: Vec<Pending> = Vec::new();
+    let mut buffer = vec![0; LARGEST];
+    loop {
+        let ready = wait(socket, &pending)?;
+        if ready.first() == Some(&0) {
+            // As many as have come: a turn of the loop costs more than an answer.
+            while let Ok((length, client)) = socket.recv_from(&mut buffer) {
+                let message = &buffer[..length];
+                match decide(zone, message, true) {
+                    Decision::Ignore => {}
+                    Decision::Answer(answer) => reply(socket, &answer, client),
+                    Decision::PassOn(query) => {
+                        let message = message.to_vec();
+                        pass_on(socket, &mut pending, upstream, query, message, client);
+                    }
+                }
+            }
+        }
+        for position in ready.iter().rev().filter(|position| **position > 0) {
+            take_answer(socket, &mut pending, position - 1, &mut buffer);
+        }
+        ask_others(socket, &mut pending, upstream);
+    }
+}
+
+/// A client that is gone is none.
+fn reply(socket: &UdpSocket, answer: &[u8], client: SocketAddr) {
+    let _gone = socket.send_to(answer, client);
+}
+
+/// Which sockets are readable: 0 is the clients', then those of pending questions.
+fn wait(socket: &UdpSocket, pending: &[Pending]) -> io::Result<Vec<usize>> {
+    let mut set = vec![PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)];
+    let others = pending.iter().map(|one| one.socket.as_fd());
+    set.extend(others.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    let next = pending.iter().map(|one| one.deadline).min();
+    let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
+    let timeout = timeout.and_then(|pause| Timespec::try_from(pause).ok());
+    match poll(&mut set, timeout.as_ref()) {
+        Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let ready = set.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty());
+    Ok(ready.map(|(position, _)| position).collect())
+}
+
+fn pass_on(
+    socket: &UdpSocket,
+    pending: &mut Vec<Pending>,
+    upstream: &Upstream,
+    query: Query,
+    message: Vec<u8>,
+    client: SocketAddr,
+) {
+    let fail = |query: &Query| query.answer(Code::ServerFailure, &Records::None, query.room);
+    let asked = match pending.len() < MOST_PENDING {
+        true => ask(upstream, 0, &message),
+        false => None,
+    };
+    match asked {
+        Some((server, asked)) => pending.push(Pending {
+            socket: asked,
+            client,
+            query,
+            message,
+            server,
+            deadline: Instant::now() + PATIENCE,
+        }),
+        None => reply(socket, &fail(&query), client),
+    }
+}
+
+/// Asks the first server from this one on that can be asked; by a socket of its own, whose port nobody can guess.
+fn ask(upstream: &Upstream, first: usize, message: &[u8]) -> Option<(usize, UdpSocket)> {
+    upstream.servers.iter().enumerate().skip(first).find_map(|(position, server)| {
+        let local: IpAddr = match server {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((local, 0)).ok()?;
+        socket.connect((*server, PORT)).ok()?;
+        socket.set_nonblocking(true).ok()?;
+        socket.send(message).ok()?;
+        Some((position, socket))
+    })
+}
+
+/// An answer goes to who asked; a refusal by the way makes the next server be asked at once.
+fn take_answer(socket: &UdpSocket, pending: &mut Vec<Pending>, position: usize, buffer: &mut [u8]) {
+    let Some(one) = pending.get_mut(position) else { return };
+    match one.socket.recv(buffer) {
+        Ok(length) => {
+            let answer = &buffer[..length];
+            let is_answer = answer.len() > 3
+                && answer[..2] == one.query.id.to_be_bytes()
+                && answer[2] & 0x80 != 0;
+            if is_answer {
+                reply(socket, answer, one.client);
+                pending.swap_remove(position);
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(_) => one.deadline = Instant::now(),
+    }
+}
+
+/// Where there was no answer in time the next server is asked; after the last one it is a failure.
+fn ask_others(socket: &UdpSocket, pending: &mut Vec<Pending>, upstream: &Upstream) {
+    let now = Instant::now();
+    pending.retain_mut(|one| {
+        if one.deadline > now {
+            return true;
+        }
+        match ask(upstream, one.server + 1, &one.message) {
+            Some((server, asked)) => {
+                (one.server, one.socket, one.deadline) = (server, asked, now + PATIENCE);
+                true
+            }
+            None => {
+                let room = one.query.room;
+                let failure = one.query.answer(Code::ServerFailure, &Records::None, room);
+                reply(socket, &failure, one.client);
+                false
+            }
+        }
+    });
+}
