@@ -26,6 +26,10 @@ pub enum EngineError {
     ReadHostName { source: io::Error },
     #[error("the image's {what}")]
     Image { what: &'static str, source: ValueError },
+    #[error(
+        "container `{name}` has no networks of its own to be changed: it shares one, or has none"
+    )]
+    SharedNetwork { name: String },
     #[error("the image exposes `{text}`, which cannot be used")]
     ExposedPort { text: String, source: PortError },
     #[error("the image's health check `{test:?}` is neither CMD nor CMD-SHELL with a command")]

@@ -7,6 +7,7 @@
 //! | `make.rs`      | a container on disk: writable layer, definition, name, lease         |
 //! | `remove.rs`    | the way back; `recover.rs` what crashes have left                    |
 //! | `run.rs`       | start, stop, kill, wait                                             |
+//! | `networks.rs`  | containers come to networks and go                                  |
 //! | `exec.rs`      | another program in a container                                      |
 //! | `logs.rs`      | what a container wrote                                              |
 //! | `mounts.rs`    | what is mounted in it; `volumes/` what outlives it                   |
@@ -29,6 +30,7 @@ pub mod logs;
 mod make;
 mod mounts;
 pub mod names;
+mod networks;
 pub mod recover;
 mod remove;
 mod request;
@@ -44,6 +46,7 @@ pub use changes::{ChangeKind, Changes, changes_of};
 pub use commit::{CommitRequest, commit, committed_config};
 pub use error::EngineError;
 pub use make::make;
+pub use networks::{connect, disconnect, networks_of};
 pub use remove::{lease_name, remove, remove_with_volumes};
 pub use request::{
     Confinement, ContainerRequest, HealthRequest, HostNames, ImageMount, LogRequest, MountRequest,

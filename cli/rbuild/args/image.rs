@@ -134,6 +134,7 @@ pub(crate) struct RmiArgs {
 pub(crate) enum ObjectType {
     Container,
     Image,
+    Network,
     Volume,
 }
 
@@ -141,7 +142,8 @@ fn object_type(text: &str) -> Result<ObjectType, String> {
     match text {
         "container" => Ok(ObjectType::Container),
         "image" => Ok(ObjectType::Image),
+        "network" => Ok(ObjectType::Network),
         "volume" => Ok(ObjectType::Volume),
-        _ => Err("only containers, images and volumes can be inspected".to_owned()),
+        _ => Err("only containers, images, networks and volumes can be inspected".to_owned()),
     }
 }

@@ -10,6 +10,7 @@ mod connections;
 mod container;
 mod image;
 mod lifecycle;
+mod network;
 mod prune;
 mod refused;
 mod store;
@@ -37,6 +38,10 @@ pub(crate) use lifecycle::{
     AttachArgs, ContainerCommand, ContainerInspectArgs, ContainerPruneArgs, ExecArgs, KillArgs,
     LifecycleArgs, LogsArgs, ManageArgs, PsArgs, RenameArgs, RmArgs, StartArgs, StopArgs,
     SystemInstallArgs, SystemStartArgs, SystemStatusArgs, WaitArgs,
+};
+pub(crate) use network::{
+    NetworkArgs, NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs,
+    NetworkInspectArgs, NetworkLsArgs, NetworkPruneArgs, NetworkRmArgs, PortArgs,
 };
 pub(crate) use prune::{
     BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, RemoveLeftoversArgs,
@@ -160,6 +165,10 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Make an image of a container
     Commit(CommitArgs),
+    /// Networks: `create`, `ls`, `inspect`, `connect`, `disconnect`, `rm`, `prune`, `reload`
+    Network(NetworkArgs),
+    /// Show the published ports of a container
+    Port(PortArgs),
     /// Volumes: `create`, `ls`, `inspect`, `rm`, `prune`, `export`, `import`
     Volume(VolumeArgs),
     /// Everything about containers: `ls`, `inspect`, `rm` and the rest

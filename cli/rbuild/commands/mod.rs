@@ -16,6 +16,7 @@ mod inspect;
 mod labels;
 mod leftovers;
 mod load;
+mod network;
 mod parse;
 mod prune;
 mod rmi;
@@ -40,6 +41,7 @@ use cli::{snapshots, times};
 use engine::EngineError;
 use engine::volumes::VolumeError;
 use runtime::containers::ContainerError;
+use runtime::network::NetworkError;
 
 use crate::args::Command;
 
@@ -81,6 +83,8 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Cp(args) => Ok(container::cp(&args, &environment)),
         Command::Diff(args) => container::diff(&args, &environment),
         Command::Commit(args) => container::commit(&args, &environment),
+        Command::Network(args) => network::run(&args, &environment),
+        Command::Port(args) => container::port(&args, &environment),
         Command::Volume(args) => volume::run(&args, &environment),
         Command::Container(args) => container::manage(&args, &environment),
         Command::Cache(args) => cache::run(&args, &environment),
@@ -133,12 +137,14 @@ fn report_of(error: &anyhow::Error) -> Report {
         let of_fetch = || cause.downcast_ref::<FetchError>()?.hint();
         let of_container = || cause.downcast_ref::<ContainerError>()?.hint().map(str::to_owned);
         let of_engine = || cause.downcast_ref::<EngineError>()?.hint();
+        let of_network = || cause.downcast_ref::<NetworkError>()?.hint();
         let of_volume = || cause.downcast_ref::<VolumeError>()?.hint();
         of_store()
             .or_else(of_git)
             .or_else(of_fetch)
             .or_else(of_container)
             .or_else(of_engine)
+            .or_else(of_network)
             .or_else(of_volume)
     });
     match hint {

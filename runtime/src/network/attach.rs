@@ -154,6 +154,36 @@ impl Networks {
         forget_connections(&mut firewall, &endpoint.ports)
     }
 
+    /// The default route goes by this endpoint.
+    pub(super) fn lead_out(&self, namespace: &OwnedFd, endpoint: &Endpoint) -> Result<()> {
+        let Some(gateway) = endpoint.gateway else { return Ok(()) };
+        let step = || format!("lead out by `{}`", endpoint.interface);
+        let mut inside = within(namespace, Socket::route).act(step())?;
+        let gone = || io::Error::from_raw_os_error(libc::ENODEV);
+        let link = find_link(&mut inside, &endpoint.interface).act(step())?.ok_or_else(gone);
+        inside.request(add_default_route(link.act(step())?.index, gateway)).act(step())
+    }
+
+    /// Other published ports lead to this endpoint.
+    pub(super) fn publish(
+        &self,
+        _guard: &Guard,
+        endpoint: &mut Endpoint,
+        ports: Vec<BoundPort>,
+    ) -> Result<()> {
+        let mut firewall = Firewall::open(self.names.table())?;
+        let before = endpoint.clone();
+        endpoint.ports = ports;
+        self.write_endpoint(endpoint)?;
+        let taken = firewall.take(&firewall::of_endpoint(&before))?;
+        let added = firewall.add(&firewall::of_endpoint(endpoint))?;
+        if taken == Changed::Stale || added == Changed::Stale {
+            self.make_tables(&mut firewall)?;
+        }
+        forget_connections(&mut firewall, &before.ports)?;
+        forget_connections(&mut firewall, &endpoint.ports)
+    }
+
     /// The way back. With `here` the pair is removed too; else it goes with the namespace.
     pub(super) fn detach(&self, _guard: &Guard, endpoint: &Endpoint, here: bool) -> Result<()> {
         let mut firewall = Firewall::open(self.names.table())?;

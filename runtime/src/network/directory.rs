@@ -151,6 +151,21 @@ impl Networks {
         }
     }
 
+    /// As [`Networks::find`]; the default network is made if it is not there yet.
+    pub fn find_or_default(&self, text: &str) -> Result<NetworkDefinition> {
+        match self.find(text) {
+            Err(NetworkError::NotFound { .. }) if text == DEFAULT_NETWORK => {
+                self.get(&self.lock()?, text)
+            }
+            other => other,
+        }
+    }
+
+    /// What `host` and `none`, which are no networks of ours, have for an ID.
+    pub fn builtin_id(&self, name: &str) -> String {
+        self.names.builtin_id(name)
+    }
+
     /// Makes a network; what it is in the kernel comes when the first container does.
     pub fn create(&self, guard: &Guard, request: &NetworkRequest) -> Result<NetworkDefinition> {
         if request.name == DEFAULT_NETWORK {

@@ -41,6 +41,12 @@ impl KernelNames {
         format!("rv{}", self.engine)
     }
 
+    /// 64 digits for what is not made by anybody.
+    pub(super) fn builtin_id(&self, name: &str) -> String {
+        let part = |number| hash(format!("{} {name} {number}", self.engine).as_bytes());
+        (0..4).map(|number| format!("{:016x}", part(number))).collect()
+    }
+
     /// Its tables of nf_tables, one in the family `ip` and one in `bridge`.
     pub fn table(&self) -> String {
         format!("rbuild-{}", self.engine)

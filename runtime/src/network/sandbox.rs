@@ -55,7 +55,7 @@ impl Sandbox {
         shim: ProcessName,
     ) -> Result<Sandbox> {
         let settings = &definition.network;
-        let way_out = way_out(&networks, &settings.attachments)?;
+        let way_out = way_out(&networks, &networks.lock()?, &settings.attachments)?;
         let held = match &way_out {
             Some((_, network)) => ports::reserve(&settings.all_ports(), network_address(network))?,
             // Nobody outside reaches internal networks.
@@ -172,6 +172,50 @@ impl Sandbox {
         files(settings, &self.endpoints)
     }
 
+    /// Takes what the definition says now: comes to networks that are new in it, goes from those that are no more.
+    pub(crate) fn change(&mut self, settings: &NetworkSettings) -> Result<Files> {
+        let guard = self.networks.lock()?;
+        let gone =
+            |endpoint: &Endpoint| settings.networks().all(|name| name != endpoint.network_name);
+        while let Some(position) = self.endpoints.iter().position(gone) {
+            let endpoint = self.endpoints.remove(position);
+            self.networks.detach(&guard, &endpoint, true)?;
+            let network = self.networks.find(&endpoint.network)?;
+            self.networks.remove_bridge(&guard, &network)?;
+        }
+        for attachment in &settings.attachments {
+            let is_there =
+                self.endpoints.iter().any(|found| found.network_name == attachment.network);
+            if !is_there {
+                self.attach(&guard, attachment, false)?;
+            }
+        }
+        self.choose_way_out(&guard, settings)?;
+        drop(guard);
+        self.serve(settings)?;
+        Ok(self.files(settings))
+    }
+
+    /// The default route and the published ports go by one of the networks, by another one when it has gone.
+    fn choose_way_out(&mut self, guard: &Guard, settings: &NetworkSettings) -> Result<()> {
+        let Some((position, _)) = way_out(&self.networks, guard, &settings.attachments)? else {
+            return Ok(());
+        };
+        let name = &settings.attachments[position].network;
+        let ports = self.ports();
+        for endpoint in &mut self.endpoints {
+            let leads_out = endpoint.network_name == *name;
+            let wanted = if leads_out { ports.clone() } else { Vec::new() };
+            if leads_out {
+                self.networks.lead_out(&self.namespace, endpoint)?;
+            }
+            if endpoint.ports != wanted {
+                self.networks.publish(guard, endpoint, wanted)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the container from its networks. Its ports are free after that.
     pub(crate) fn close(mut self) -> Result<Remains> {
         let guard = self.networks.lock()?;
@@ -224,12 +268,12 @@ impl Remains {
 /// The network by which a container reaches what is on none of its networks, and where its ports are published.
 fn way_out(
     networks: &Networks,
+    guard: &Guard,
     attachments: &[Attachment],
 ) -> Result<Option<(usize, NetworkDefinition)>> {
-    let guard = networks.lock()?;
     let mut best: Option<(i32, usize, NetworkDefinition)> = None;
     for (position, attachment) in attachments.iter().enumerate() {
-        let network = networks.get(&guard, &attachment.network)?;
+        let network = networks.get(guard, &attachment.network)?;
         let priority = attachment.gateway_priority;
         if !network.internal && best.as_ref().is_none_or(|(best, ..)| priority > *best) {
             best = Some((priority, position, network));

@@ -3,7 +3,7 @@ use std::os::fd::OwnedFd;
 
 use super::supervisor::Supervisor;
 use crate::containers::{ProcessName, Status};
-use crate::network::{NetworkError, Networks, Sandbox, files_of, namespace};
+use crate::network::{NetworkError, NetworkSettings, Networks, Sandbox, files_of, namespace};
 use crate::spec::NetworkMode;
 use crate::zygote::message::{Step, StepError};
 
@@ -27,8 +27,7 @@ impl Supervisor {
     fn open_sandbox(&mut self) -> Result<OwnedFd, StepError> {
         let step = "connect it to its networks";
         if self.sandbox.is_none() {
-            let networks =
-                self.networks().map_err(failed(step))?;
+            let networks = self.networks().map_err(failed(step))?;
             let shim = ProcessName::of_self().step("read /proc/self/stat")?;
             let definition = &self.container.definition;
             let sandbox = Sandbox::open(networks, definition, shim).map_err(failed(step))?;
@@ -61,6 +60,18 @@ impl Supervisor {
             self.spec.etc.resolv_conf = Some(files.resolv_conf);
         }
         namespace::of_container(&other).step(step)
+    }
+
+    /// The files in /etc follow at the next start.
+    pub(super) fn change_network(
+        &mut self,
+        settings: &NetworkSettings,
+    ) -> Result<(), NetworkError> {
+        let Some(sandbox) = &mut self.sandbox else { return Ok(()) };
+        let files = sandbox.change(settings)?;
+        self.spec.etc.hosts = Some(files.hosts);
+        self.spec.etc.resolv_conf = Some(files.resolv_conf);
+        Ok(())
     }
 
     /// Takes the container from its networks; what takes the kernel long is left for later.

@@ -49,7 +49,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes limits and restart policy from the definition as it is now.
+    /// Takes limits, restart policy and networks from the definition as it is now.
     pub(super) fn reload(&mut self) -> Result<(), String> {
         let now = self.containers.read(&self.container.definition.id);
         let now = now.map_err(|error| error.to_string())?.definition;
@@ -61,6 +61,10 @@ impl Supervisor {
         self.spec.limits = now.spec.limits.clone();
         if now.restart != self.restarter.policy {
             self.restarter = Restarter::new(now.restart);
+        }
+        if now.network != self.container.definition.network {
+            self.change_network(&now.network).map_err(|error| error.to_string())?;
+            self.container.definition.network = now.network;
         }
         self.container.definition.spec.limits = now.spec.limits;
         self.container.definition.restart = now.restart;

@@ -10,10 +10,10 @@ use cli::{Exit, output};
 use serde_json::Value;
 use store::Store;
 
-use super::{container, open_store, report_of, resolve, snapshots, volume};
+use super::{container, network, open_store, report_of, resolve, snapshots, volume};
 use crate::args::{ImageInspectArgs, InspectArgs, ObjectType};
 
-/// Containers first, then images, then volumes, as docker does.
+/// Containers first, then images, networks and volumes, as docker does.
 pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<Exit> {
     if args.object_type == Some(ObjectType::Image) {
         if args.size {
@@ -25,6 +25,9 @@ pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<Exit>
     if args.object_type == Some(ObjectType::Volume) {
         return volume::documents(&format, &args.image.images, environment);
     }
+    if args.object_type == Some(ObjectType::Network) {
+        return network::documents(&format, &args.image.images, environment);
+    }
     let (store, containers) = container::open(environment)?;
     let driver = snapshots::driver(&store, environment)?;
     let only_containers = args.object_type == Some(ObjectType::Container);
@@ -35,6 +38,7 @@ pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<Exit>
                 Err(containers.find(name).map(drop).err().map_or_else(missing, Into::into))
             }
             None => image(&store, driver, name, args.image.platform.as_deref())
+                .or_else(|error| network::find(&store, name)?.ok_or(error))
                 .or_else(|error| volume::find(&store, name)?.ok_or(error)),
         };
     print(&format, args.image.images.iter().map(find))

@@ -12,7 +12,7 @@ use cli::{Exit, output};
 use store::{Removed, Store, StoreError};
 
 use self::filter::{CacheFilter, PruneFilter};
-use super::{container, open_store, settings, volume};
+use super::{container, network, open_store, settings, volume};
 use crate::args::{
     BuilderArgs, BuilderCommand, CachePruneArgs, CachePruneOrMountsArgs, ImagePruneArgs,
     SystemPruneArgs,
@@ -87,9 +87,10 @@ pub(super) fn system(args: &SystemPruneArgs, environment: &Environment) -> Resul
     let (images, fitting) = (which_images(args.all), filtered(&args.filters));
     let stopped = match args.volumes {
         true => {
-            "all stopped containers\n  - all anonymous volumes not used by at least one container"
+            "all stopped containers\n  - all networks not used by at least one container\n  - \
+             all anonymous volumes not used by at least one container"
         }
-        false => "all stopped containers",
+        false => "all stopped containers\n  - all networks not used by at least one container",
     };
     let warning =
         format!("WARNING! This will remove{fitting}:\n  - {stopped}\n  - {images}{cache}\n");
@@ -97,6 +98,7 @@ pub(super) fn system(args: &SystemPruneArgs, environment: &Environment) -> Resul
     let (store, containers) = container::open(environment)?;
     let (ids, freed) = container::stopped(&store, &containers, &args.filters)?;
     container::show(&ids)?;
+    network::unused(&store, &containers, &args.filters)?;
     // After the containers, which may have been the last to have them.
     let freed = match args.volumes {
         true => freed + volume::unused(&store, &containers, &args.filters)?,

@@ -104,11 +104,11 @@ impl Rule {
     }
 
     /// Goes on only if what the register holds is in the set.
-    pub(super) fn is_in(self, register: u32, set: SetName) -> Rule {
+    pub(super) fn member(self, register: u32, set: SetName) -> Rule {
         self.expression("lookup", |data| data.text(1, set.name()).be32(2, register))
     }
 
-    pub(super) fn is_not_in(self, register: u32, set: SetName) -> Rule {
+    pub(super) fn stranger(self, register: u32, set: SetName) -> Rule {
         const INVERTED: u32 = 1;
         self.expression("lookup", |data| {
             data.text(1, set.name()).be32(2, register).be32(5, INVERTED)
@@ -122,22 +122,22 @@ impl Rule {
 
     /// The packet comes in by a bridge of ours, or goes out by one.
     pub(super) fn by(self, what: Meta, set: SetName) -> Rule {
-        self.meta(what, REGISTER_1).is_in(REGISTER_1, set)
+        self.meta(what, REGISTER_1).member(REGISTER_1, set)
     }
 
     pub(super) fn not_by(self, what: Meta, set: SetName) -> Rule {
-        self.meta(what, REGISTER_1).is_not_in(REGISTER_1, set)
+        self.meta(what, REGISTER_1).stranger(REGISTER_1, set)
     }
 
     /// It comes in and goes out by the same bridge of ours.
     pub(super) fn stays(self) -> Rule {
         self.meta(Meta::InName, REGISTER_1)
             .meta(Meta::OutName, REGISTER_2)
-            .is_in(REGISTER_1, SetName::Pairs)
+            .member(REGISTER_1, SetName::Pairs)
     }
 
     /// To an address of this machine.
-    pub(super) fn to_this_machine(self) -> Rule {
+    pub(super) fn for_this_machine(self) -> Rule {
         const RESULT_KIND: u32 = 3;
         const DESTINATION: u32 = 2;
         let local = u32::from(libc::RTN_LOCAL).to_ne_bytes();
@@ -167,7 +167,7 @@ impl Rule {
     }
 
     /// What the register holds is an address of 127.0.0.0/8.
-    pub(super) fn is_loopback(self, register: u32) -> Rule {
+    pub(super) fn loopback(self, register: u32) -> Rule {
         let (mask, network) = (Ipv4Addr::new(255, 0, 0, 0), Ipv4Addr::new(127, 0, 0, 0));
         self.mask(register, &mask.octets()).compare(register, &network.octets())
     }

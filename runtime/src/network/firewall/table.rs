@@ -142,7 +142,7 @@ fn ip_chains() -> Vec<Chain> {
     use Verdict::{Accept, Drop};
     let rule = Rule::new;
     let loopback = |take: fn(Rule, u32) -> Rule| {
-        take(rule().by(Meta::InName, SetName::Bridges), WORD_0).is_loopback(WORD_0).verdict(Drop)
+        take(rule().by(Meta::InName, SetName::Bridges), WORD_0).loopback(WORD_0).verdict(Drop)
     };
     vec![
         Chain {
@@ -176,12 +176,12 @@ fn ip_chains() -> Vec<Chain> {
                 rule()
                     .by(Meta::OutName, SetName::Bridges)
                     .source(WORD_0)
-                    .is_loopback(WORD_0)
+                    .loopback(WORD_0)
                     .masquerade(),
                 rule()
                     .source(WORD_0)
                     .destination(WORD_1)
-                    .is_in(WORD_0, SetName::Hairpins)
+                    .member(WORD_0, SetName::Hairpins)
                     .masquerade(),
                 rule().stays().connection(Connection::Status, DESTINATION_CHANGED).masquerade(),
                 rule().stays().verdict(Accept),
@@ -200,7 +200,7 @@ fn ip_chains() -> Vec<Chain> {
 
 /// To the container, where the port of this machine is a published one.
 fn published() -> Vec<Rule> {
-    let begin = || Rule::new().to_this_machine().meta(Meta::Transport, WORD_0);
+    let begin = || Rule::new().for_this_machine().meta(Meta::Transport, WORD_0);
     vec![
         begin()
             .destination(WORD_1)
@@ -240,7 +240,7 @@ fn bridge_chains() -> Vec<Chain> {
             .compare(REGISTER_1, &(protocol as u16).to_be_bytes())
             .meta(Meta::InName, REGISTER_1)
     };
-    let known = |rule: Rule| rule.is_in(REGISTER_1, SetName::Senders).verdict(Verdict::Accept);
+    let known = |rule: Rule| rule.member(REGISTER_1, SetName::Senders).verdict(Verdict::Accept);
     let second = WORD_0 + 4;
     vec![Chain {
         name: "senders",

@@ -4,9 +4,12 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 use engine::values::signal;
-use runtime::containers::{Container, HealthCheck, RestartPolicy, State, Status, VolumeUse};
-use runtime::{Mount, MountSource, NetworkMode};
-use serde_json::{Value, json};
+use runtime::containers::{
+    Container, Definition, HealthCheck, RestartPolicy, State, Status, VolumeUse,
+};
+use runtime::network::Endpoint;
+use runtime::{Mount, MountSource};
+use serde_json::{Map, Value, json};
 use store::Store;
 use store::usage::measure;
 
@@ -40,12 +43,7 @@ pub(super) fn of(store: &Store, driver: &str, container: &Container, sizes: bool
         "GraphDriver": { "Data": null, "Name": driver },
         "Mounts": mounts(store, container),
         "Config": config(container),
-        "NetworkSettings": {
-            "SandboxKey": "",
-            "IPAddress": "",
-            "Ports": {},
-            "Networks": { network(definition.spec.network): {} },
-        },
+        "NetworkSettings": network_settings(store, container)?,
     });
     if sizes {
         let own = measure(&container.place.directory.join("upper"))?.bytes;
@@ -61,8 +59,54 @@ fn texts(words: &[OsString]) -> Vec<String> {
     words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
-fn network(mode: NetworkMode) -> String {
-    mode.to_string()
+/// Docker's word for how the container is connected.
+fn network_mode(definition: &Definition) -> String {
+    match (&definition.network.joined, definition.network.attachments.first()) {
+        (Some(id), _) => format!("container:{id}"),
+        (None, Some(first)) => first.network.clone(),
+        (None, None) => definition.spec.network.to_string(),
+    }
+}
+
+fn network_settings(store: &Store, container: &Container) -> Result<Value> {
+    let definition = &container.definition;
+    let endpoints = engine::networks_of(store)?.endpoints_of(definition)?;
+    let mut networks = Map::new();
+    for name in definition.network_names() {
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.network_name == name);
+        networks.insert(name.to_owned(), endpoint_document(definition, name, endpoint));
+    }
+    let first = endpoints.first();
+    let text = |value: Option<String>| value.unwrap_or_default();
+    Ok(json!({
+        "SandboxKey": container.state.process.filter(|_| first.is_some())
+            .map_or(String::new(), |process| format!("/proc/{}/ns/net", process.pid)),
+        "IPAddress": text(first.map(|endpoint| endpoint.address.to_string())),
+        "IPPrefixLen": first.map_or(0, |endpoint| endpoint.prefix),
+        "Gateway": text(first.and_then(|endpoint| endpoint.gateway).map(|g| g.to_string())),
+        "MacAddress": text(first.map(|endpoint| endpoint.mac.to_string())),
+        "Ports": super::super::port::document(container),
+        "Networks": networks,
+    }))
+}
+
+fn endpoint_document(definition: &Definition, name: &str, endpoint: Option<&Endpoint>) -> Value {
+    let wanted =
+        definition.network.attachments.iter().find(|attachment| attachment.network == name);
+    let Some(endpoint) = endpoint else {
+        return json!({ "Aliases": wanted.map(|wanted| &wanted.aliases), "IPAddress": "" });
+    };
+    json!({
+        "Aliases": endpoint.aliases,
+        "DNSNames": endpoint.names,
+        "NetworkID": endpoint.network,
+        "EndpointID": endpoint.host_interface,
+        "Gateway": endpoint.gateway.map_or(String::new(), |gateway| gateway.to_string()),
+        "IPAddress": endpoint.address,
+        "IPPrefixLen": endpoint.prefix,
+        "MacAddress": endpoint.mac,
+        "GwPriority": wanted.map_or(0, |wanted| wanted.gateway_priority),
+    })
 }
 
 fn state(state: &State) -> Value {
@@ -153,7 +197,7 @@ fn host_config(container: &Container) -> Value {
             "Type": definition.log.driver.to_string(),
             "Config": definition.log.options,
         },
-        "NetworkMode": network(spec.network),
+        "NetworkMode": network_mode(definition),
         "RestartPolicy": {
             "Name": definition.restart.name(),
             "MaximumRetryCount": most,

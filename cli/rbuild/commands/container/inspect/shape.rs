@@ -135,6 +135,9 @@ static NETWORK: Struct = Struct {
     fields: &[
         ("SandboxKey", Text),
         ("IPAddress", Text),
+        ("IPPrefixLen", Int),
+        ("Gateway", Text),
+        ("MacAddress", Text),
         ("Ports", Map(&Any)),
         ("Networks", Map(&Any)),
     ],

@@ -1,0 +1,77 @@
+//! Containers come to networks and go, running or not.
+
+use runtime::NetworkMode;
+use runtime::containers::{Container, Containers};
+use runtime::network::{Attachment, NetworkError, Networks};
+use runtime::shim::Connection;
+use store::Store;
+
+use crate::{EngineError, Result};
+
+/// The networks of a store.
+pub fn networks_of(store: &Store) -> Result<Networks> {
+    Ok(Networks::open(store.root(), store.state())?)
+}
+
+/// Puts the container on a network, at once if it runs.
+pub fn connect(
+    store: &Store,
+    containers: &Containers,
+    container: &Container,
+    attachment: &Attachment,
+) -> Result<()> {
+    let network = networks_of(store)?.find_or_default(&attachment.network)?;
+    let attachment = Attachment { network: network.name, ..attachment.clone() };
+    change(containers, container, |attachments| {
+        if attachments.iter().any(|known| known.network == attachment.network) {
+            return Err(NetworkError::Attached {
+                container: container.short_id().to_owned(),
+                network: attachment.network.clone(),
+            });
+        }
+        attachments.push(attachment.clone());
+        Ok(())
+    })
+}
+
+/// Takes the container from a network.
+pub fn disconnect(containers: &Containers, container: &Container, network: &str) -> Result<()> {
+    change(containers, container, |attachments| {
+        let before = attachments.len();
+        attachments.retain(|known| known.network != network);
+        match attachments.len() < before {
+            true => Ok(()),
+            false => Err(NetworkError::NotAttached {
+                container: container.short_id().to_owned(),
+                network: network.to_owned(),
+            }),
+        }
+    })
+}
+
+/// Of the definition first; a shim that cannot follow leaves it as it was.
+fn change(
+    containers: &Containers,
+    container: &Container,
+    edit: impl FnOnce(&mut Vec<Attachment>) -> std::result::Result<(), NetworkError>,
+) -> Result<()> {
+    let guard = containers.lock()?;
+    let found = containers.read(container.id())?;
+    let own = &found.definition;
+    if own.spec.network != NetworkMode::Sandbox || own.network.joined.is_some() {
+        return Err(EngineError::SharedNetwork { name: own.name.clone() });
+    }
+    let mut changed = own.clone();
+    edit(&mut changed.network.attachments)?;
+    containers.redefine(&guard, &found, &changed)?;
+    drop(guard);
+    if !found.state.status.is_alive() {
+        return Ok(());
+    }
+    let followed = Connection::open(&found).and_then(|connection| connection.reload());
+    if followed.is_err() {
+        let guard = containers.lock()?;
+        containers.redefine(&guard, &found, own)?;
+    }
+    Ok(followed?)
+}
