@@ -29,6 +29,8 @@ const LOCK: &str = "steps";
 const KEY_LENGTH: usize = 64;
 /// How often a build that waits for another looks whether it was cancelled.
 const PATIENCE: Duration = Duration::from_millis(10);
+/// A command that finds everything cached need not write to say so each time.
+const TO_THE_MINUTE: Duration = Duration::from_secs(60);
 
 /// What is remembered of a step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -183,7 +185,7 @@ impl Cache {
         whole.then_some(key)
     }
 
-    /// The time of the file is when the record was last used: `prune` asks. Written in place: all keys are of one
+    /// The time of the file is when the record was last used, to the minute: `prune` asks. Written in place: all keys are of one
     /// length, and a place that is damaged says nothing.
     pub(crate) fn set_last_at(&self, place: StepKey, key: StepKey) -> Result<(), StepError> {
         let (path, key) = (self.places.join(place.to_string()), key.to_string());
@@ -192,7 +194,8 @@ impl Cache {
         let mut file = file.map_err(io_error("open", &path))?;
         let mut last = String::new();
         let same = file.read_to_string(&mut last).is_ok() && last == key;
-        if same && file.set_modified(SystemTime::now()).is_ok() {
+        let now = SystemTime::now();
+        if same && (is_recent(&file, now) || file.set_modified(now).is_ok()) {
             return Ok(());
         }
         let written = file.rewind().and_then(|()| file.write_all(key.as_bytes()));
@@ -261,6 +264,12 @@ impl Cache {
         fs::write(&temp, bytes).map_err(io_error("write", &temp))?;
         fs::rename(&temp, path).map_err(io_error("replace", path))
     }
+}
+
+/// Whether its time says so already. One in the future, from before the clock was set back, does not.
+fn is_recent(file: &File, now: SystemTime) -> bool {
+    let modified = file.metadata().and_then(|found| found.modified());
+    modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age < TO_THE_MINUTE))
 }
 
 impl Record {
