@@ -8,6 +8,7 @@ pub mod exit;
 pub mod format;
 pub mod http;
 pub mod output;
+pub mod ports;
 pub mod progress;
 pub mod report;
 pub mod session;
@@ -15,6 +16,7 @@ pub mod shim;
 pub mod snapshots;
 pub mod terminal_text;
 pub mod times;
+pub mod top;
 pub mod zygote;
 
 pub use exit::Exit;

@@ -35,6 +35,7 @@ pub mod recover;
 mod remove;
 mod request;
 mod run;
+mod stillness;
 pub mod time;
 pub mod values;
 pub mod volumes;
@@ -53,6 +54,7 @@ pub use request::{
     Program, Variable, VolumesFrom, set_variable,
 };
 pub use run::{end, fork_shim, kill, start, stop, wait};
+pub use stillness::Stillness;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 

@@ -3,6 +3,12 @@
 use clap::Args as ClapArgs;
 
 #[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct ServicesArgs {
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct StartArgs {
     /// Wait until services are healthy or running
     #[arg(long)]

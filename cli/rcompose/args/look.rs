@@ -1,5 +1,7 @@
 //! The command lines that look at what there is.
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args as ClapArgs};
 
 #[derive(Clone, Debug, Default, ClapArgs)]
@@ -92,6 +94,86 @@ pub(crate) struct ImagesArgs {
     /// IDs only
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct PortArgs {
+    /// `tcp` or `udp`
+    #[arg(long, default_value = "tcp")]
+    pub(crate) protocol: String,
+    /// Which container of the service
+    #[arg(long, value_name = "N")]
+    pub(crate) index: Option<u32>,
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: String,
+    #[arg(value_name = "PRIVATE_PORT")]
+    pub(crate) port: u16,
+}
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct VolumesArgs {
+    /// `table`, `table TEMPLATE`, `json` (an object a line) or a template for each line
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+    /// Names only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct ExportArgs {
+    /// Which container of the service
+    #[arg(long, value_name = "N")]
+    pub(crate) index: Option<u32>,
+    /// File to write the archive to (default: stdout)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: String,
+}
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct CommitArgs {
+    /// Which container of the service
+    #[arg(long, value_name = "N")]
+    pub(crate) index: Option<u32>,
+    /// Who made it
+    #[arg(short, long)]
+    pub(crate) author: Option<String>,
+    /// Instruction of a Dockerfile to apply to the image
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub(crate) change: Vec<String>,
+    /// What the image is
+    #[arg(short, long)]
+    pub(crate) message: Option<String>,
+    /// Let the processes stand still meanwhile
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = ArgAction::Set)]
+    pub(crate) pause: bool,
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: String,
+    /// Name of the image
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct BuildArgs {
+    /// Set a build argument
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub(crate) build_args: Vec<String>,
+    /// Use no cached step
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Say nothing
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Build what the services depend on as well
+    #[arg(long)]
+    pub(crate) with_dependencies: bool,
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
 }

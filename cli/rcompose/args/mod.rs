@@ -13,14 +13,17 @@ pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use config::{ConfigArgs, DocumentFormat, Listing};
 pub(crate) use graph::{GraphArgs, GraphFormat};
 pub(crate) use lifecycle::{
-    AttachArgs, ExecArgs, KillArgs, RestartArgs, RmArgs, ScaleArgs, StartArgs, StopArgs, WaitArgs,
+    AttachArgs, ExecArgs, KillArgs, RestartArgs, RmArgs, ScaleArgs, ServicesArgs, StartArgs,
+    StopArgs, WaitArgs,
 };
-pub(crate) use look::{ImagesArgs, LogsArgs, LsArgs, PsArgs};
+pub(crate) use look::{
+    BuildArgs, CommitArgs, ExportArgs, ImagesArgs, LogsArgs, LsArgs, PortArgs, PsArgs, VolumesArgs,
+};
 pub(crate) use up::{CreateArgs, DownArgs, MakeArgs, RemovedImages, RunArgs, UpArgs};
 
 /// Runs stacks of containers as compose files describe them.
 #[derive(Debug, Parser)]
-#[command(name = "rcompose", version, disable_help_subcommand = true)]
+#[command(name = "rcompose", version, disable_help_subcommand = true, args_override_self = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
@@ -125,6 +128,22 @@ pub(crate) enum Command {
     Scale(ScaleArgs),
     /// List images of containers
     Images(ImagesArgs),
+    /// Let containers stand still
+    Pause(ServicesArgs),
+    /// Let them go on
+    Unpause(ServicesArgs),
+    /// Show the processes of containers
+    Top(ServicesArgs),
+    /// Show where a port is published
+    Port(PortArgs),
+    /// List volumes
+    Volumes(VolumesArgs),
+    /// Build images of services
+    Build(BuildArgs),
+    /// Write the files of a container as an archive
+    Export(ExportArgs),
+    /// Make an image of a container
+    Commit(CommitArgs),
     /// Show the project as it was understood
     #[command(alias = "convert")]
     Config(Box<ConfigArgs>),

@@ -6,16 +6,56 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 use builder::Cancel;
 use builder::fetch::{Git, GitSettings};
+use cli::Exit;
 use cli::progress::{Display, Mode};
-use cli::report;
+use cli::report::{self, Report};
 use cli::zygote::Engine;
 use compose::Project;
 use compose::stack::Host;
 use compose::stack::build::{Surroundings, build_order, build_request};
+use engine::Variable;
 use parser::Source;
 
 use super::display::Look;
+use super::exec::variables;
 use super::stack::Call;
+use crate::args::BuildArgs;
+
+/// `rcompose build`
+pub(super) fn run(args: &BuildArgs, call: Call<'_>) -> Result<Exit> {
+    let mut project = call.project()?;
+    project.select(&args.services)?;
+    let named = |name: &&String| args.services.is_empty() || args.services.contains(name);
+    let wanted: BTreeSet<String> = project
+        .services
+        .iter()
+        .filter(|(name, service)| {
+            service.build.is_some() && (args.with_dependencies || named(name))
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    if wanted.is_empty() {
+        Report::warning("no services to build").print();
+        return Ok(Exit::Success);
+    }
+    let mut build_args = BTreeMap::new();
+    for variable in variables(&args.build_args, call.environment)? {
+        if let Variable::Set(text) = variable {
+            let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+            build_args.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    if call.manner.dry_run {
+        wanted.iter().for_each(|name| {
+            report::print(&format!(" DRY-RUN MODE -  build image of service `{name}`"))
+        });
+        return Ok(Exit::Success);
+    }
+    let host = call.host_to_start()?;
+    let extra = Extra { build_args, no_cache: args.no_cache, quiet: args.quiet };
+    services(call, &host, &project, &wanted, &extra)?;
+    Ok(Exit::Success)
+}
 
 /// What the command line says otherwise.
 #[derive(Debug, Default)]

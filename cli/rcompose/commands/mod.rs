@@ -2,11 +2,13 @@
 
 mod build;
 mod check;
+mod commit;
 mod config;
 mod digests;
 mod display;
 mod down;
 mod exec;
+mod export;
 mod facts;
 mod failure;
 mod graph;
@@ -17,12 +19,16 @@ mod listing;
 mod lock;
 mod logs;
 mod ls;
+mod pause;
+mod port;
 mod printer;
 mod ps;
 mod run;
 mod stack;
+mod top;
 mod up;
 mod variables;
+mod volumes;
 mod wait;
 
 use std::error::Error;
@@ -66,6 +72,14 @@ pub(crate) fn run(args: Args) -> Exit {
         Command::Wait(args) => wait::run(args, call),
         Command::Scale(args) => up::scale(args, call),
         Command::Images(args) => images::run(args, call),
+        Command::Pause(args) => pause::pause(args, call),
+        Command::Unpause(args) => pause::unpause(args, call),
+        Command::Top(args) => top::run(args, call),
+        Command::Port(args) => port::run(args, call),
+        Command::Volumes(args) => volumes::run(args, call),
+        Command::Build(args) => build::run(args, call),
+        Command::Export(args) => export::run(args, call),
+        Command::Commit(args) => commit::run(args, call),
         Command::Config(config) => config::run(config, &args.project, &environment),
         Command::Check(check) => check::run(check, &args.project, &environment),
         Command::Graph(graph) => graph::run(graph, &args.project, &environment),

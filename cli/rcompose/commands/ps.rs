@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 use cli::containers::{command, status_text};
 use cli::format::{ListFormat, Row, Shape, Table};
+use cli::ports::{list as port_list, publishers};
 use cli::{Exit, output, times};
 use compose::stack::{Member, members};
 use serde_json::{Value, json};
@@ -130,10 +131,10 @@ fn row(member: &Member, whole: bool, now: SystemTime) -> Row {
         "Mounts": "",
         "Name": definition.name,
         "Names": definition.name,
-        "Networks": "",
-        "Ports": "",
+        "Networks": definition.network_names().join(","),
+        "Ports": port_list(container),
         "Project": member.identity.project,
-        "Publishers": [],
+        "Publishers": publishers(container),
         "RunningFor": times::since(created, now),
         "Service": member.identity.service,
         "Size": "",

@@ -147,6 +147,7 @@ fn dependencies<'a>(args: &RunArgs, call: Call<'a>, project: Project) -> Result<
         ..UpOptions::plain()
     })?;
     if others.is_empty() {
+        up.make_resources(&args.service)?;
         return Ok(up);
     }
     let mut plan = up.plan()?;
@@ -155,6 +156,7 @@ fn dependencies<'a>(args: &RunArgs, call: Call<'a>, project: Project) -> Result<
     let brought = up.work(call).carry_out(&plan, "run");
     brought.inspect_err(|error| failure::explain(&up.host, error))?;
     up.wait_for_dependencies(&args.service)?;
+    up.make_resources(&args.service)?;
     Ok(up)
 }
 

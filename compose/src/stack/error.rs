@@ -29,6 +29,10 @@ pub enum StackError {
     NoImage { service: String, image: String, source: Box<StoreError> },
     #[error("volume `{name}` has the driver `{driver}`; there is only `local`")]
     VolumeDriver { name: String, driver: String },
+    #[error("network `{name}`: {what} is not supported: {why}")]
+    Network { name: String, what: String, why: String },
+    #[error("image `{image}` has not been built")]
+    Unbuilt { image: String },
     #[error("images cannot be pulled yet: `{image}`")]
     Pull { image: String },
     #[error("service \"{service}\" didn't complete successfully: exit {code}")]

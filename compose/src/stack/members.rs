@@ -38,17 +38,22 @@ pub fn members(host: &Host, project: &str) -> Result<Vec<Member>> {
     Ok(found)
 }
 
-/// IDs of containers, one of each service whose namespaces or volumes `service` uses.
+/// IDs of containers whose namespaces or volumes `service` uses: one of each service, and those named `container:…`.
 pub fn joined(
     host: &Host,
     project: &Project,
     service: &Service,
 ) -> Result<BTreeMap<String, String>> {
+    let mut joined = BTreeMap::new();
+    for mode in [&service.network_mode, &service.ipc, &service.pid, &service.uts] {
+        if let Some(name) = mode.strip_prefix("container:") {
+            joined.insert(mode.clone(), host.containers.find(name)?.id().to_owned());
+        }
+    }
     let wanted = service_joins(service);
     if wanted.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(joined);
     }
-    let mut joined = BTreeMap::new();
     for member in members(host, &project.name)? {
         if wanted.iter().any(|name| name == member.service()) && !member.identity.one_off {
             let id = member.container.id().to_owned();

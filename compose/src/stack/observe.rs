@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::volumes::{Volume, Volumes};
 use runtime::containers::{Container, HealthStatus, Status as State};
+use runtime::network::NetworkDefinition;
 use store::StoreError;
 
 use super::contents::{Content, Contents};
@@ -22,13 +23,24 @@ pub fn observe(host: &Host, project: &Project, contents: &Contents) -> Result<Ob
         images: images(host, project)?,
         configs: digests(&contents.configs),
         secrets: digests(&contents.secrets),
-        networks: BTreeMap::new(),
+        networks: networks(host)?,
         volumes: volumes(host)?,
         containers: containers.iter().map(observed).collect(),
     })
 }
 
 /// All there are: one that a project only uses may be anybody's.
+fn networks(host: &Host) -> Result<BTreeMap<String, ObservedObject>> {
+    let networks = engine::networks_of(&host.store)?.list().map_err(engine::EngineError::from)?;
+    let observed = |network: NetworkDefinition| {
+        let (project, record) =
+            (network.labels.get(labels::PROJECT).cloned(), labels::record_of(&network.labels));
+        (network.name, ObservedObject { project, record })
+    };
+    Ok(networks.into_iter().map(observed).collect())
+}
+
+/// The same of volumes.
 fn volumes(host: &Host) -> Result<BTreeMap<String, ObservedObject>> {
     let volumes = Volumes::of(&host.store).and_then(|volumes| volumes.list());
     let volumes = volumes.map_err(engine::EngineError::from)?.into_iter();

@@ -5,10 +5,8 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use cli::environment::Environment;
 use cli::{Exit, output};
-use engine::CommitRequest;
+use engine::{CommitRequest, Stillness};
 use parser::Source;
-use runtime::containers::{Container, Status};
-use runtime::shim::Connection;
 use store::{ContainerConfig, ImageConfig, Reference};
 
 use super::open;
@@ -54,30 +52,6 @@ fn changed(
         Err(error) => {
             failure::print(&error, &Source::new("--change", text.as_str()), &[]);
             None
-        }
-    }
-}
-
-/// A container whose processes stand still until this is dropped.
-struct Stillness(Option<Connection>);
-
-impl Stillness {
-    /// Of one that does not run, or stands still already, nothing changes.
-    fn of(container: &Container, wanted: bool) -> Result<Stillness> {
-        if !wanted || container.state.status != Status::Running {
-            return Ok(Stillness(None));
-        }
-        let connection = Connection::open(container)?;
-        connection.pause()?;
-        Ok(Stillness(Some(connection)))
-    }
-}
-
-impl Drop for Stillness {
-    fn drop(&mut self) {
-        if let Some(connection) = &self.0 {
-            // It may have been removed by force meanwhile.
-            let _gone = connection.unpause();
         }
     }
 }

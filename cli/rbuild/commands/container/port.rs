@@ -1,12 +1,11 @@
-//! `rbuild port`, and how published ports are shown.
-
-use std::net::IpAddr;
+//! `rbuild port`, and published ports for `inspect`.
 
 use anyhow::{Result, bail};
 use cli::environment::Environment;
+use cli::ports::{addresses, hosts};
 use cli::{Exit, output};
 use runtime::containers::Container;
-use runtime::network::{BoundPort, ContainerPort, parse_exposed};
+use runtime::network::{BoundPort, parse_exposed};
 use serde_json::{Map, Value, json};
 
 use super::open;
@@ -36,38 +35,6 @@ pub(crate) fn run(args: &PortArgs, environment: &Environment) -> Result<Exit> {
         output::line(&address)?;
     }
     Ok(Exit::Success)
-}
-
-/// Every address of the host is one of IPv4 and one of IPv6.
-fn hosts(port: &BoundPort) -> Vec<String> {
-    match port.host_ip {
-        None => vec!["0.0.0.0".to_owned(), "[::]".to_owned()],
-        Some(IpAddr::V4(address)) => vec![address.to_string()],
-        Some(IpAddr::V6(address)) => vec![format!("[{address}]")],
-    }
-}
-
-fn addresses(port: &BoundPort) -> Vec<String> {
-    hosts(port).into_iter().map(|host| format!("{host}:{}", port.host_port)).collect()
-}
-
-/// For `rbuild ps`: `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 443/tcp`.
-pub(super) fn list(container: &Container) -> String {
-    let ports = &container.state.ports;
-    let mut words: Vec<String> = Vec::new();
-    for port in ports {
-        words.extend(addresses(port).iter().map(|host| format!("{host}->{}", port.container)));
-    }
-    if container.state.status.is_alive() {
-        let exposed = container.definition.network.exposed.iter();
-        let only = exposed.filter(|port| !is_published(ports, **port));
-        words.extend(only.map(ToString::to_string));
-    }
-    words.join(", ")
-}
-
-fn is_published(ports: &[BoundPort], wanted: ContainerPort) -> bool {
-    ports.iter().any(|port| port.container == wanted)
 }
 
 /// For `rbuild inspect`.

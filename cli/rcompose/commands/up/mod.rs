@@ -208,6 +208,29 @@ impl<'a> Up<'a> {
         Ok(())
     }
 
+    /// Makes the networks and volumes that a service needs, and no container.
+    pub(super) fn make_resources(&self, service: &str) -> Result<()> {
+        let mut project = self.project.clone();
+        let observed = observe(&self.host, &project, &self.contents)?;
+        let own = observed.containers.iter().filter(|it| it.service == service && !it.one_off);
+        let existing = i64::try_from(own.count())?;
+        if let Some(service) = project.services.get_mut(service) {
+            service.scale = Some(existing);
+        }
+        let options = UpOptions {
+            services: vec![service.to_owned()],
+            with_dependencies: false,
+            recreate: Recreate::Never,
+            recreate_dependencies: Recreate::Never,
+            start: false,
+            images: ImageSteps::Done,
+            ..UpOptions::plain()
+        };
+        let mut plan = reconcile::up(&project, &observed, &options)?;
+        plan.warnings.clear();
+        Work { observed: &observed, ..self.work(self.call) }.carry_out(&plan, "run")
+    }
+
     /// Until what a service depends on is as it needs it.
     pub(super) fn wait_for_dependencies(&self, service: &str) -> Result<()> {
         for (name, terms) in reconcile::service_dependencies(&self.project.services[service]) {

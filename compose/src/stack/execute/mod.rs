@@ -5,6 +5,7 @@
 //! interrupted, the next plan starts from what it finds.
 
 mod pool;
+mod resources;
 mod steps;
 mod wait;
 

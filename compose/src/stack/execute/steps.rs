@@ -1,13 +1,12 @@
 //! What each kind of step does.
 
 use engine::names;
-use engine::volumes::{NewVolume, Volumes};
 use runtime::ProcessView;
 use runtime::containers::{Container, ContainerError};
 use runtime::shim::Connection;
 
 use super::wait::wait_for_service;
-use super::{Order, Waited};
+use super::{Order, Waited, resources};
 use crate::model::Service;
 use crate::reconcile::{Action, Condition, Record};
 use crate::stack::{Replica, Result, StackError, container_request, joined, labels};
@@ -31,20 +30,12 @@ pub(super) fn carry_out(action: &Action, order: Order<'_>) -> Result<()> {
         }
         Action::Pull { image, .. } => Err(StackError::Pull { image: image.clone() }),
         Action::Unpause { id, .. } => unpause(order, id),
-        Action::Build { image, .. } => Err(unsupported(image, "building")),
-        Action::CreateNetwork { name, .. } | Action::RemoveNetwork { name } => {
-            Err(unsupported(name, "networks"))
-        }
-        Action::CreateVolume { key, .. } => create_volume(order, key),
-        Action::RemoveVolume { name } => remove_volume(order, name),
-    }
-}
-
-fn unsupported(name: &str, what: &str) -> StackError {
-    StackError::Unsupported {
-        service: name.to_owned(),
-        attribute: what.to_owned(),
-        why: "it is not there yet".to_owned(),
+        // Images are brought in before anything else is planned.
+        Action::Build { image, .. } => Err(StackError::Unbuilt { image: image.clone() }),
+        Action::CreateNetwork { key, .. } => resources::create_network(order, key),
+        Action::RemoveNetwork { name } => resources::remove_network(order, name),
+        Action::CreateVolume { key, .. } => resources::create_volume(order, key),
+        Action::RemoveVolume { name } => resources::remove_volume(order, name),
     }
 }
 
@@ -150,31 +141,6 @@ fn unpause(order: Order<'_>, id: &str) -> Result<()> {
     let Some(container) = find(order, id)? else { return Ok(()) };
     let connection = Connection::open(&container).map_err(engine::EngineError::from)?;
     Ok(connection.unpause().map_err(engine::EngineError::from)?)
-}
-
-fn create_volume(order: Order<'_>, key: &str) -> Result<()> {
-    let Some(volume) = order.project.volumes.get(key) else { return Ok(()) };
-    if !["", "local"].contains(&volume.driver.as_str()) {
-        return Err(StackError::VolumeDriver {
-            name: key.to_owned(),
-            driver: volume.driver.clone(),
-        });
-    }
-    let mut new = NewVolume::named(&volume.name);
-    new.options = volume.driver_opts.0.clone();
-    new.labels = volume.labels.0.clone();
-    new.labels.extend(labels::of_object(order.project, labels::VOLUME, key));
-    let record = labels::record_text(&Record::of_volume(volume));
-    new.labels.insert(labels::RECORD.to_owned(), record);
-    let volumes = Volumes::of(&order.host.store).map_err(engine::EngineError::from)?;
-    volumes.create(&new).map_err(engine::EngineError::from)?;
-    Ok(())
-}
-
-fn remove_volume(order: Order<'_>, name: &str) -> Result<()> {
-    let volumes = Volumes::of(&order.host.store).map_err(engine::EngineError::from)?;
-    volumes.remove(&order.host.containers, name).map_err(engine::EngineError::from)?;
-    Ok(())
 }
 
 fn start(order: Order<'_>, name: &str) -> Result<()> {

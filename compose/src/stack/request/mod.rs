@@ -1,10 +1,11 @@
 //! A service to the request for one of its containers: the one place where attributes become values.
 
+mod connections;
 mod files;
 mod limits;
 mod mounts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -34,10 +35,18 @@ pub struct Replica<'a> {
     pub one_off: bool,
     pub record: Record,
     pub contents: &'a Contents,
-    /// IDs of containers, one of each service whose namespaces or volumes this one uses.
+    /// IDs of containers whose namespaces or volumes this one uses: one of each service, and those named `container:…`.
     pub joins: BTreeMap<String, String>,
     /// Volumes of the container whose place this one takes.
     pub inherited: &'a [VolumeUse],
+}
+
+impl Replica<'_> {
+    /// Without those that the file names as `container:…`, which are nobody's business.
+    fn joined_services(&self) -> BTreeSet<String> {
+        let services = self.joins.iter().filter(|(name, _)| !name.starts_with("container:"));
+        services.map(|(_, id)| id.clone()).collect()
+    }
 }
 
 pub(super) struct About<'a> {
@@ -88,7 +97,7 @@ pub fn container_request(
     let mut request = ContainerRequest::of(name);
     request.name = Some(replica.name.clone());
     request.program = about.program(image);
-    request.network = about.network()?;
+    (request.network, request.connections) = about.connections()?;
     request.names = about.names(request.network)?;
     request.mounts = about.mounts()?;
     request.volumes_from = about.volumes_from()?;
@@ -110,7 +119,7 @@ pub fn container_request(
         number: replica.number,
         one_off: replica.one_off,
         record: replica.record.clone(),
-        joins: replica.joins.values().cloned().collect(),
+        joins: replica.joined_services(),
     };
     request.labels.extend(identity.labels(replica.project, service, &image.id().to_string()));
     Ok(request)
@@ -152,29 +161,19 @@ impl About<'_> {
         }
     }
 
-    fn network(&self) -> Result<NetworkMode> {
-        match self.service.network_mode.as_str() {
-            "host" => Ok(NetworkMode::Host),
-            "none" => Ok(NetworkMode::None),
-            other => {
-                let network = if other.is_empty() { "networks" } else { other };
-                let why =
-                    "networks of their own are not there yet; `network_mode: host` and `none` are";
-                Err(self.unsupported(format!("`{network}`"), why))
-            }
-        }
-    }
-
     fn names(&self, network: NetworkMode) -> Result<HostNames> {
         let service = self.service;
         let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let mut hosts = Vec::new();
         for (name, addresses) in &service.extra_hosts.0 {
-            for address in addresses {
-                let wrong = || self.wrong(format!("`extra_hosts`: `{name}={address}`"));
-                let address = match address.as_str() {
-                    "host-gateway" => self.gateway(network)?,
-                    address => address.parse::<IpAddr>().map_err(wrong())?,
+            for text in addresses {
+                let address = match (text.as_str(), network) {
+                    // Known once it is connected.
+                    ("host-gateway", NetworkMode::Sandbox) => continue,
+                    ("host-gateway", _) => self.gateway(network)?,
+                    (text, _) => text
+                        .parse::<IpAddr>()
+                        .map_err(self.wrong(format!("`extra_hosts`: `{name}={text}`")))?,
                 };
                 hosts.push((name.clone(), address));
             }

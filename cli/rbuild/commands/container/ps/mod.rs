@@ -117,7 +117,7 @@ fn row(
         ("Mounts", mounts(container, args.no_trunc)),
         ("Names", definition.name.clone()),
         ("Networks", definition.network_names().join(",")),
-        ("Ports", super::port::list(container)),
+        ("Ports", cli::ports::list(container)),
         ("RunningFor", times::since(created, now)),
         ("Size", size),
         ("State", container.state.status.word().to_owned()),

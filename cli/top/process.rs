@@ -161,7 +161,7 @@ impl Machine {
     /// The time on the day it was started on, else the day; in UTC, as everywhere.
     pub(super) fn started(&self, process: &Process) -> String {
         let start = self.start(process);
-        let text = crate::commands::times::rfc3339(UNIX_EPOCH + Duration::from_secs(start));
+        let text = crate::times::rfc3339(UNIX_EPOCH + Duration::from_secs(start));
         let (day, time) = text.split_once('T').unwrap_or((&text, ""));
         if self.age(process) < 86_400 {
             return time.get(..5).unwrap_or_default().to_owned();

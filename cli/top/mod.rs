@@ -1,4 +1,4 @@
-//! `rbuild top`: a container's processes, as `ps` on the host would show them.
+//! A container's processes, as `ps` on the host would show them.
 
 mod column;
 mod process;
@@ -6,13 +6,10 @@ mod process;
 use std::time::SystemTime;
 
 use anyhow::{Result, bail};
-use cli::environment::Environment;
-use cli::format::align_within;
-use cli::{Exit, output};
 use runtime::EngineId;
+use runtime::containers::Container;
 
-use super::open;
-use crate::args::TopArgs;
+use crate::format::align_within;
 use column::Column;
 use process::{Machine, Process};
 
@@ -20,28 +17,27 @@ use process::{Machine, Process};
 const NARROWEST: usize = 20;
 const BETWEEN: usize = 1;
 
-pub(crate) fn run(args: &TopArgs, environment: &Environment) -> Result<Exit> {
-    let columns = columns(&args.options)?;
-    let (store, containers) = open(environment)?;
-    let container = containers.find(&args.container)?;
-    if container.state.process.is_none() {
-        bail!("container `{}` is not running", args.container);
-    }
-    let engine = EngineId::of_root(store.root())?;
+/// Refuses options that cannot be honoured.
+pub fn check(options: &[String]) -> Result<()> {
+    columns(options).map(drop)
+}
+
+/// Titles, and a line for each process; `options` are those of `ps`.
+pub fn table(engine: &EngineId, container: &Container, options: &[String]) -> Result<String> {
+    let columns = columns(options)?;
     let machine = Machine::now(SystemTime::now());
     let mut text = line(columns.iter().map(|column| column.title().to_owned()));
-    for pid in runtime::processes_of(&engine, &container)? {
+    for pid in runtime::processes_of(engine, container)? {
         // One that has ended meanwhile is none.
         let Some(process) = Process::read(pid) else { continue };
         text.push_str(&line(columns.iter().map(|column| column.of(&process, &machine))));
     }
-    output::write(&align_within(&text, NARROWEST, BETWEEN))?;
-    Ok(Exit::Success)
+    Ok(align_within(&text, NARROWEST, BETWEEN))
 }
 
 fn line(cells: impl Iterator<Item = String>) -> String {
     let cells: Vec<String> =
-        cells.map(|cell| cli::terminal_text::line(&cell).into_owned()).collect();
+        cells.map(|cell| crate::terminal_text::line(&cell).into_owned()).collect();
     cells.join("\t") + "\n"
 }
 
