@@ -11,6 +11,7 @@ mod error;
 pub mod interface;
 pub mod keyring;
 pub mod lock;
+pub mod memory;
 pub mod mount;
 pub mod netlink;
 pub mod root_dir;

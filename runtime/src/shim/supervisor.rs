@@ -63,6 +63,8 @@ pub(super) struct Supervisor {
     pub(super) probe: Option<Probe>,
     /// When what was asked to end is killed.
     pub(super) patience: Option<Instant>,
+    /// Nothing has happened for a while, and what only events need has been let go.
+    pub(super) settled: bool,
 }
 
 #[derive(Debug)]
@@ -167,6 +169,7 @@ impl Supervisor {
                     monitor: None,
                     probe: None,
                     patience: None,
+                    settled: false,
                     container,
                 }))
             }

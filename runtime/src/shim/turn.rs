@@ -17,6 +17,9 @@ use crate::containers::{HealthRun, Status};
 use crate::exec::Room;
 use crate::zygote::message::{Step, StepError};
 
+/// How long nothing has to happen for a shim to settle.
+const SETTLING: Duration = Duration::from_secs(1);
+
 /// What a descriptor of the poll set is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
@@ -37,13 +40,24 @@ enum What {
 impl Supervisor {
     /// Waits for the next thing and handles it.
     pub(super) fn turn(&mut self) -> io::Result<()> {
-        for what in self.wait()? {
+        let happened = self.wait()?;
+        self.settle(happened.is_empty());
+        for what in happened {
             self.handle(what)?;
         }
         self.clients.retain(|client| !client.gone);
         self.look_at_the_time();
         self.drain();
         Ok(())
+    }
+
+    /// A shim mostly waits, and there are many: the code that starts containers need not stay in its memory.
+    fn settle(&mut self, idle: bool) {
+        if idle && !self.settled {
+            // Whatever is not let go does no harm.
+            let _kept = sys::memory::forget_files();
+        }
+        self.settled = idle;
     }
 
     fn wait(&self) -> io::Result<Vec<What>> {
@@ -105,7 +119,8 @@ impl Supervisor {
             (None, Some(monitor)) if !self.is_paused() => Some(monitor.next),
             (None, _) => None,
         };
-        [again, probe, self.patience].into_iter().flatten().min()
+        let settling = (!self.settled).then(|| Instant::now() + SETTLING);
+        [again, probe, self.patience, settling].into_iter().flatten().min()
     }
 
     fn handle(&mut self, what: What) -> io::Result<()> {
