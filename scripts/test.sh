@@ -19,6 +19,7 @@ need mmdebstrap mmdebstrap
 need mkfs.ext4 e2fsprogs
 need bzip2 bzip2
 need openssl openssl
+need python3 python3
 need jsonschema python3-jsonschema
 need xz xz-utils
 need zstd zstd
@@ -33,4 +34,5 @@ need qemu-system-x86_64 qemu-system-x86
 need_guest_kernel
 need_rust
 
+python3 scripts/mutations.py --check
 exec cargo test --workspace --locked "$@"

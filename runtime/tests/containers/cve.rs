@@ -69,6 +69,13 @@ fn the_init_cannot_be_written(world: &World) {
     assert!(text.starts_with("/memfd:launcher (deleted)\n"), "{text}");
     let size: u32 = text.lines().last().unwrap().trim().parse().unwrap();
     assert!(text.lines().count() == 2 && size < 16 << 10, "{text}");
+    // As long as it runs nobody can write to it anyway; whoever keeps it open could later.
+    let mut spec = with_ptrace(world.probe("seals_of_init"));
+    spec.init = true;
+    let seals = success(world.run(&spec));
+    for seal in ["WRITE", "SHRINK", "GROW", "SEAL"] {
+        assert!(seals.contains(seal), "{seals}");
+    }
 }
 
 /// The world has one that was left open on purpose.

@@ -22,6 +22,16 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
             }
             Err(error) => Err(error.source),
         },
+        "seals_of_init" => match std::fs::File::open("/proc/1/exe") {
+            Ok(file) => match rustix::fs::fcntl_get_seals(&file) {
+                Ok(seals) => {
+                    println!("{seals:?}");
+                    return ExitCode::SUCCESS;
+                }
+                Err(errno) => Err(errno.into()),
+            },
+            Err(error) => Err(error),
+        },
         "af_alg" => family(38),
         "af_vsock" => family(40),
         "af_inet" => {
