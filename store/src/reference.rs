@@ -74,7 +74,14 @@ impl Reference {
         Reference { tag, digest: None, ..self.clone() }
     }
 
-    fn suffix(&self) -> String {
+    /// The same name and digest without the tag; with it where there is no digest.
+    pub fn without_tag(&self) -> Reference {
+        let tag = self.tag.clone().filter(|_| self.digest.is_none());
+        Reference { tag, ..self.clone() }
+    }
+
+    /// What follows the repository: `:tag`, `@digest` or both.
+    pub fn suffix(&self) -> String {
         let mut text = String::new();
         if let Some(tag) = &self.tag {
             text.push(':');

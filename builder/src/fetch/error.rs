@@ -29,10 +29,8 @@ pub enum FetchError {
     Status { url: String, status: u16 },
     #[error("the download of {url} broke off")]
     Body { url: String, source: io::Error },
-    #[error("`{proxy}` is not a proxy")]
-    Proxy { proxy: String, source: Box<ureq::Error> },
-    #[error("cannot read the certificates in `{}`", path.display())]
-    Authorities { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Settings(#[from] store::http::HttpError),
     #[error("cannot keep the download in `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("digest mismatch for {url}: {found} (expected: {expected})")]

@@ -8,12 +8,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use store::Store;
+pub use store::http::HttpSettings;
 use ureq::config::RedirectAuthHeaders;
 use ureq::http::header::{
     AUTHORIZATION, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, LAST_MODIFIED,
 };
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body, Proxy};
+use ureq::tls::TlsConfig;
+use ureq::{Agent, Body};
 
 use super::memory::Known;
 use super::url::redacted;
@@ -26,18 +27,6 @@ const CONNECT: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(60);
 /// Larger files are taken for a server that does not end.
 const LARGEST: u64 = 64 << 30;
-
-/// What the front end took from the environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HttpSettings {
-    /// Proxies for `http://` and for `https://`.
-    pub http_proxy: Option<String>,
-    pub https_proxy: Option<String>,
-    /// Hosts that need no proxy, with commas between them.
-    pub no_proxy: Option<String>,
-    /// Files of certificates; the first that is there counts. Without any, those built in.
-    pub authorities: Vec<PathBuf>,
-}
 
 /// A client for one build.
 #[derive(Debug)]
@@ -116,14 +105,12 @@ impl Http {
     }
 
     fn agent(&self, url: &str) -> Result<&Agent, FetchError> {
-        let (slot, proxy) = match url.starts_with("https:") {
-            true => (&self.secure, &self.settings.https_proxy),
-            false => (&self.plain, &self.settings.http_proxy),
-        };
+        let secure = url.starts_with("https:");
+        let slot = if secure { &self.secure } else { &self.plain };
         if let Some(agent) = slot.get() {
             return Ok(agent);
         }
-        let proxy = proxy.as_deref().map(|text| self.proxy(text)).transpose()?;
+        let proxy = self.settings.proxy(secure)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(MOST_REDIRECTS)
@@ -133,43 +120,9 @@ impl Http {
             .timeout_per_read(Some(SILENCE))
             .timeout_per_write(Some(SILENCE))
             .proxy(proxy)
-            .tls_config(TlsConfig::builder().root_certs(self.roots()?).build())
+            .tls_config(TlsConfig::builder().root_certs(self.settings.roots()?).build())
             .build();
         Ok(slot.get_or_init(|| config.new_agent()))
-    }
-
-    fn proxy(&self, text: &str) -> Result<Proxy, FetchError> {
-        let failed = |source| FetchError::Proxy { proxy: redacted(text), source: Box::new(source) };
-        let given = Proxy::new(text).map_err(failed)?;
-        let mut builder = Proxy::builder(given.protocol()).host(given.host()).port(given.port());
-        if let Some(name) = given.username() {
-            builder = builder.username(name);
-        }
-        if let Some(password) = given.password() {
-            builder = builder.password(password);
-        }
-        let exempt = self.settings.no_proxy.iter().flat_map(|list| list.split(','));
-        let exempt = exempt.map(str::trim).filter(|host| !host.is_empty());
-        exempt.fold(builder, |builder, host| builder.no_proxy(host)).build().map_err(failed)
-    }
-
-    fn roots(&self) -> Result<RootCerts, FetchError> {
-        let Some(path) = self.settings.authorities.iter().find(|path| path.exists()) else {
-            return Ok(RootCerts::WebPki);
-        };
-        let failed = |source| FetchError::Authorities { path: path.clone(), source };
-        let text = std::fs::read(path).map_err(failed)?;
-        let items = parse_pem(&text).filter_map(Result::ok);
-        let certificates: Vec<Certificate<'static>> = items
-            .filter_map(|item| match item {
-                PemItem::Certificate(certificate) => Some(certificate),
-                _ => None,
-            })
-            .collect();
-        if certificates.is_empty() {
-            return Err(failed(std::io::Error::other("there is no certificate in it")));
-        }
-        Ok(RootCerts::new_with_certs(&certificates))
     }
 }
 

@@ -30,9 +30,9 @@ pub(super) struct Candidate {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct FoundImage {
-    pub(super) id: Digest,
-    pub(super) platform: Platform,
+pub(crate) struct FoundImage {
+    pub(crate) id: Digest,
+    pub(crate) platform: Platform,
 }
 
 impl Candidate {
@@ -186,7 +186,7 @@ fn read_candidates(
     Ok(candidates)
 }
 
-fn check_platforms(candidates: &[Candidate], wanted: Option<&Platform>) -> Result<()> {
+pub(super) fn check_platforms(candidates: &[Candidate], wanted: Option<&Platform>) -> Result<()> {
     let Some(wanted) = wanted else { return Ok(()) };
     let is_for = |candidate: &&Candidate| {
         candidate.images.iter().any(|image| image.platform.runs_on(wanted))

@@ -3,6 +3,7 @@
 //! | file            | what                                                                   |
 //! |-----------------|------------------------------------------------------------------------|
 //! | `source.rs`     | where an archive's documents and blobs come from: a tar or a directory |
+//! | `fetched.rs`    | blobs that came one by one, from a registry                            |
 //! | `flat.rs`       | directories that hold one image without a layout                       |
 //! | `known.rs`      | blobs that the store has: whether its own is still sound               |
 //! | `load.rs`       | which kind of archive it is; what was loaded becomes visible at once   |
@@ -20,6 +21,7 @@
 //!
 //! Documents and blobs are untrusted: every digest and size is checked before an image gets its name. Diff IDs
 //! of compressed layers are checked when the layer is first unpacked.
+mod fetched;
 mod flat;
 mod forms;
 mod import;
@@ -44,10 +46,12 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::reference::Reference;
 
+pub(crate) use fetched::Fetched;
 pub use forms::{FormOptions, LayerForm};
 pub use import::ImportOptions;
 pub use load::LoadOptions;
 pub use new_file::NewFile;
+pub(crate) use outgoing::Outgoing;
 pub use save::ArchiveKind;
 pub use scratch::Scratch;
 

@@ -15,12 +15,12 @@ use super::FormOptions;
 
 /// An image, or one for several platforms, ready to be written.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     /// The manifest or index.
-    pub(super) descriptor: Descriptor,
+    pub(crate) descriptor: Descriptor,
     /// Everything to be written, what is referred to before what refers to it.
-    pub(super) blobs: Vec<Descriptor>,
-    pub(super) images: Vec<Image>,
+    pub(crate) blobs: Vec<Descriptor>,
+    pub(crate) images: Vec<Image>,
 }
 
 impl Outgoing {
@@ -34,7 +34,7 @@ impl Outgoing {
 
 impl Store {
     /// Follows `target` and holds everything it leads to.
-    pub(super) fn outgoing(&self, target: &Descriptor, options: FormOptions) -> Result<Outgoing> {
+    pub(crate) fn outgoing(&self, target: &Descriptor, options: FormOptions) -> Result<Outgoing> {
         let outgoing = self.follow(target, options, MAX_NESTING)?;
         if outgoing.images.is_empty() {
             return Err(StoreError::BlobMissing { digest: target.digest });
@@ -53,6 +53,29 @@ impl Store {
     /// Of an image for several platforms, the manifest for this one.
     pub fn for_platform(&self, target: &Descriptor, platform: &Platform) -> Result<Descriptor> {
         Ok(self.load_image(None, target, platform)?.descriptor)
+    }
+
+    /// Whether every manifest that an index lists is here, at any depth.
+    pub(crate) fn has_all_manifests(&self, target: &Descriptor) -> Result<bool> {
+        self.has_all(target, MAX_NESTING)
+    }
+
+    fn has_all(&self, target: &Descriptor, depth: usize) -> Result<bool> {
+        if !self.has_blob(&target.digest) {
+            return Ok(false);
+        }
+        let document: serde_json::Value = self.read_json("manifest", &target.digest)?;
+        if document.get("manifests").is_none() {
+            return Ok(true);
+        }
+        let depth = depth.checked_sub(1).ok_or_else(|| nested_too_deep(target))?;
+        let index: Index = self.read_json("image index", &target.digest)?;
+        for entry in &index.manifests {
+            if !self.has_all(entry, depth)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn check_held(&self, blob: &Descriptor) -> Result<()> {

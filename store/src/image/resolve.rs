@@ -245,7 +245,7 @@ pub(super) fn find_by_name<'a>(index: &'a Index, name: &Reference) -> Option<&'a
     let same_name = |entry: &Descriptor| {
         names::name_of(entry).is_some_and(|entry_name| {
             entry_name.name() == name.name()
-                && name.tag().is_none_or(|tag| entry_name.tag() == Some(tag))
+                && name.tag().is_none_or(|tag| entry_name.tag().is_none_or(|own| own == tag))
         })
     };
     let by_digest = |entry: &&Descriptor| entry.digest == digest && same_name(entry);

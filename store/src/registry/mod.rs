@@ -1,0 +1,87 @@
+//! Images from registries and to them, by the OCI distribution protocol.
+//!
+//! | file             | what                                                                  |
+//! |------------------|-----------------------------------------------------------------------|
+//! | `settings.rs`    | what the front end says: proxies, certificates, credentials, patience |
+//! | `host.rs`        | where a registry is, and whether it may be spoken to without TLS      |
+//! | `link.rs`        | URLs that a registry gives: where they may lead                       |
+//! | `challenge.rs`   | what a registry wants to know of who asks                             |
+//! | `token.rs`       | the answer: a password, or a token from elsewhere                     |
+//! | `client.rs`      | one request: authorization, redirects, retries                        |
+//! | `download.rs`    | documents and blobs, with bounds and checks                           |
+//! | `pull.rs`        | an image into the store                                               |
+//! | `upload.rs`      | one blob to a registry                                                |
+//! | `push.rs`        | an image to a registry                                                |
+//!
+//! What a registry says is untrusted. Every size is bounded before it is believed, no blob is visible before its
+//! digest was checked, and an image gets its name after everything it refers to is there. Who asks is told to the
+//! registry and to the server of tokens it names, never to where it redirects.
+mod challenge;
+mod client;
+mod download;
+mod error;
+mod host;
+mod link;
+mod pull;
+mod push;
+mod settings;
+mod token;
+mod upload;
+mod watch;
+
+use std::sync::Arc;
+
+pub use error::{Failure, RegistryError};
+pub use pull::{PullOptions, Pulled};
+pub use push::{PushOptions, Pushed};
+pub use settings::{Anonymous, Credential, Credentials, CredentialsError, RegistrySettings};
+pub use watch::{BlobEvent, Silent, Watch};
+
+use client::Client;
+use host::Host;
+
+/// Blobs that are on their way at once.
+const AT_ONCE: usize = 4;
+
+/// How registries are reached. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Registries {
+    settings: Arc<RegistrySettings>,
+    credentials: Arc<dyn Credentials>,
+}
+
+impl Registries {
+    pub fn new(settings: RegistrySettings, credentials: Arc<dyn Credentials>) -> Registries {
+        Registries { settings: Arc::new(settings), credentials }
+    }
+
+    /// Whether no registry is asked at all.
+    pub fn is_offline(&self) -> bool {
+        self.settings.offline
+    }
+
+    /// Asks the registry whether it knows who has these credentials.
+    pub fn log_in(&self, registry: &str, credential: Credential) -> Result<(), RegistryError> {
+        let known = settings::Given(credential);
+        let registries =
+            Registries { settings: self.settings.clone(), credentials: Arc::new(known) };
+        let client = registries.client(registry, "", Vec::new());
+        client.and_then(|client| client.log_in()).map_err(|source| RegistryError::LogIn {
+            registry: registry.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    fn client(
+        &self,
+        registry: &str,
+        repository: &str,
+        scopes: Vec<String>,
+    ) -> Result<Client, Failure> {
+        if self.settings.offline {
+            return Err(Failure::Offline);
+        }
+        let host = Host::of(registry, &self.settings);
+        Client::open(self.settings.clone(), self.credentials.clone(), host, repository, scopes)
+    }
+}

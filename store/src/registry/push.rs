@@ -1,0 +1,208 @@
+//! An image to a registry.
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use ureq::http::Method;
+use ureq::http::header::CONTENT_TYPE;
+
+use super::client::{Call, Client, Content, refused};
+use super::error::{Failure, RegistryError};
+use super::upload::Upload;
+use super::watch::{UntilFailed, Watch};
+use super::{AT_ONCE, Registries};
+use crate::archive::{FormOptions, Outgoing};
+use crate::descriptor::Descriptor;
+use crate::digest::Digest;
+use crate::image::names;
+use crate::media_type;
+use crate::open::Store;
+use crate::platform::Platform;
+use crate::reference::Reference;
+
+/// Repositories that are asked for blobs; each is one more scope of the token.
+const MOST_ELSEWHERE: usize = 8;
+
+#[derive(Clone, Copy, Debug)]
+pub struct PushOptions {
+    /// How layers that are kept uncompressed travel.
+    pub form: FormOptions,
+}
+
+/// What the registry has under the name now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pushed {
+    pub manifest: Descriptor,
+    /// Of an image for several platforms only this one is here, so that only it was pushed.
+    pub only: Option<Platform>,
+}
+
+impl Registries {
+    /// Sends an image (a manifest or an index of the store) to the registry of `name`.
+    pub fn push(
+        &self,
+        store: &Store,
+        target: &Descriptor,
+        name: &Reference,
+        options: &PushOptions,
+        watch: &dyn Watch,
+    ) -> Result<Pushed, RegistryError> {
+        let failed = |source| RegistryError::Push {
+            registry: name.domain().to_owned(),
+            repository: name.repository().to_owned(),
+            suffix: name.suffix(),
+            source: Box::new(source),
+        };
+        self.push_image(store, target, name, options, watch).map_err(failed)
+    }
+
+    fn push_image(
+        &self,
+        store: &Store,
+        target: &Descriptor,
+        name: &Reference,
+        options: &PushOptions,
+        watch: &dyn Watch,
+    ) -> Result<Pushed, Failure> {
+        if self.is_offline() {
+            return Err(Failure::Offline);
+        }
+        let mut only = None;
+        let mut target = target.clone();
+        if !store.has_all_manifests(&target)? {
+            // A registry takes no index of what it does not have.
+            let host = Platform::host();
+            target = store.for_platform(&target, &host)?;
+            only = Some(target.platform.clone().unwrap_or(host));
+        }
+        let outgoing = store.outgoing(&target, options.form)?;
+        let elsewhere = elsewhere(store, name)?;
+        let repositories: BTreeSet<&String> =
+            outgoing.blobs.iter().filter_map(|blob| elsewhere.get(&blob.digest)).collect();
+        let own = format!("repository:{}:pull,push", name.repository());
+        let others = repositories.into_iter().take(MOST_ELSEWHERE);
+        let others = others.map(|other| format!("repository:{other}:pull"));
+        let client = self.client(
+            name.domain(),
+            name.repository(),
+            std::iter::once(own).chain(others).collect(),
+        )?;
+        let push = Push { store, client: &client, watch, elsewhere };
+        push.blobs(&outgoing)?;
+        push.manifests(&outgoing, name)?;
+        Ok(Pushed { manifest: outgoing.descriptor, only })
+    }
+}
+
+/// Which other repositories of the same registry should have which blobs: those they came from.
+fn elsewhere(store: &Store, name: &Reference) -> Result<HashMap<Digest, String>, Failure> {
+    let mut found = HashMap::new();
+    for entry in &store.read_index()?.manifests {
+        let Some(other) = names::name_of(entry) else { continue };
+        if other.domain() != name.domain() || other.repository() == name.repository() {
+            continue;
+        }
+        // An image that cannot be read is no reason not to push another.
+        let Ok(image) = store.load_listed(entry) else { continue };
+        for layer in &image.manifest.layers {
+            found.entry(layer.digest).or_insert_with(|| other.repository().to_owned());
+        }
+    }
+    Ok(found)
+}
+
+struct Push<'a> {
+    store: &'a Store,
+    client: &'a Client,
+    watch: &'a dyn Watch,
+    elsewhere: HashMap<Digest, String>,
+}
+
+impl Push<'_> {
+    /// Layers and configurations, several at once, each once.
+    fn blobs(&self, outgoing: &Outgoing) -> Result<(), Failure> {
+        let mut seen = HashSet::new();
+        let blobs: Vec<&Descriptor> = outgoing
+            .blobs
+            .iter()
+            .filter(|blob| !is_document(outgoing, blob) && seen.insert(blob.digest))
+            .collect();
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let failures: Mutex<Vec<Failure>> = Mutex::default();
+        let watch = UntilFailed { inner: self.watch, failed: &failed };
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE.min(blobs.len()) {
+                scope.spawn(|| {
+                    while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed))
+                        && !watch.is_cancelled()
+                    {
+                        if let Err(failure) = self.upload(blob, &watch) {
+                            let mut failures =
+                                failures.lock().unwrap_or_else(PoisonError::into_inner);
+                            failures.push(failure);
+                            failed.store(true, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        // The first is the reason; the others ended because of it.
+        let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match failures.into_iter().next() {
+            _ if self.watch.is_cancelled() => Err(Failure::Cancelled),
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    fn upload(&self, blob: &Descriptor, watch: &dyn Watch) -> Result<(), Failure> {
+        let elsewhere = self.elsewhere.get(&blob.digest).map(String::as_str);
+        let (client, store) = (self.client, self.store);
+        Upload { client, store, blob, elsewhere, watch }.run()
+    }
+
+    /// What is referred to before what refers to it, the image's own last and under its name.
+    fn manifests(&self, outgoing: &Outgoing, name: &Reference) -> Result<(), Failure> {
+        let mut seen = HashSet::from([outgoing.descriptor.digest]);
+        for blob in outgoing.blobs.iter().filter(|blob| is_document(outgoing, blob)) {
+            if seen.insert(blob.digest) {
+                self.manifest(blob, &blob.digest.to_string())?;
+            }
+        }
+        let digest = outgoing.descriptor.digest.to_string();
+        self.manifest(&outgoing.descriptor, name.tag().unwrap_or(&digest))
+    }
+
+    fn manifest(&self, document: &Descriptor, tag: &str) -> Result<(), Failure> {
+        let bytes = self.store.read_document("manifest", &document.digest)?;
+        let call = Call {
+            method: Method::PUT,
+            headers: vec![(CONTENT_TYPE, type_of(document, &bytes))],
+            body: Content::Bytes(&bytes),
+            ..Call::get(
+                self.client.url(&format!("manifests/{tag}")),
+                format!("manifest {}", document.digest),
+            )
+        };
+        let response = self.client.send(&call)?;
+        match response.status().as_u16() {
+            200..=204 => Ok(()),
+            _ => Err(refused(&call.what, response)),
+        }
+    }
+}
+
+fn is_document(outgoing: &Outgoing, blob: &Descriptor) -> bool {
+    media_type::is_manifest(&blob.media_type)
+        || media_type::is_index(&blob.media_type)
+        || blob.digest == outgoing.descriptor.digest
+        || outgoing.images.iter().any(|image| image.descriptor.digest == blob.digest)
+}
+
+/// A registry wants to hear what the document says of itself.
+fn type_of(document: &Descriptor, bytes: &[u8]) -> String {
+    if !document.media_type.is_empty() {
+        return document.media_type.clone();
+    }
+    super::download::own_type(bytes)
+}
