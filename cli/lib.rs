@@ -10,6 +10,7 @@ pub mod http;
 pub mod output;
 pub mod ports;
 pub mod progress;
+pub mod registries;
 pub mod report;
 pub mod session;
 pub mod shim;

@@ -188,6 +188,11 @@ pub fn print(text: &str) {
     let _unheard = stderr.write_all(format!("{text}\n").as_bytes());
 }
 
+/// As [`print`], without ending the line: a question.
+pub fn print_part(text: &str) {
+    let _unheard = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Shows what clap has to say: help and version on stdout, mistakes as a report.
 pub fn usage(error: &clap::Error) -> Exit {
     if !error.use_stderr() {

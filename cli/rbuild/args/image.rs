@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{BuildArgs, ImagePruneArgs, ImportArgs, LoadArgs, SaveArgs};
+use super::{BuildArgs, ImagePruneArgs, ImportArgs, LoadArgs, PullArgs, PushArgs, SaveArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct ImageArgs {
@@ -27,6 +27,10 @@ pub(crate) enum ImageCommand {
     Ls(ImagesArgs),
     /// Remove images without names
     Prune(ImagePruneArgs),
+    /// Get an image from a registry
+    Pull(PullArgs),
+    /// Send an image to a registry
+    Push(PushArgs),
     /// Remove images
     #[command(visible_alias = "remove")]
     Rm(RmiArgs),

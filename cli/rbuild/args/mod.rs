@@ -13,6 +13,7 @@ mod lifecycle;
 mod network;
 mod prune;
 mod refused;
+mod registry;
 mod store;
 mod verbs;
 mod volume;
@@ -48,6 +49,7 @@ pub(crate) use prune::{
     SystemPruneArgs,
 };
 pub(crate) use refused::RefusedFlag;
+pub(crate) use registry::{LoginArgs, LogoutArgs, PullArgs, PushArgs};
 pub(crate) use store::{StoreArgs, StoreCheckArgs, StoreCommand};
 pub(crate) use verbs::{CommitArgs, CpArgs, DiffArgs, PauseArgs, StatsArgs, TopArgs, UpdateArgs};
 pub(crate) use volume::{
@@ -113,6 +115,14 @@ pub(crate) enum Command {
     Tag(TagArgs),
     /// Remove images
     Rmi(RmiArgs),
+    /// Get images from a registry
+    Pull(PullArgs),
+    /// Send an image to a registry
+    Push(PushArgs),
+    /// Log in to a registry
+    Login(LoginArgs),
+    /// Forget the credentials for a registry
+    Logout(LogoutArgs),
     /// Load images from an archive
     Load(LoadArgs),
     /// Save images to an archive

@@ -115,14 +115,32 @@ const RUN: &[Flag] = &[
 
 const IMAGES: &[Flag] = &[switch("tree", "images of several platforms are not supported yet")];
 
+const ALL_TAGS: &str = "give the tags one by one";
+
+const PULL: &[Flag] =
+    &[Flag { name: "all-tags", short: Some('a'), takes: Takes::Switch, hint: ALL_TAGS }];
+
+const PUSH: &[Flag] =
+    &[Flag { name: "all-tags", short: Some('a'), takes: Takes::Switch, hint: ALL_TAGS }];
+
 const RMI: &[Flag] = &[value("platform", "names are removed for all platforms")];
 
-const COMMANDS: &[(&str, &[Flag])] =
-    &[("build", BUILD), ("run", RUN), ("create", RUN), ("images", IMAGES), ("rmi", RMI)];
+const COMMANDS: &[(&str, &[Flag])] = &[
+    ("build", BUILD),
+    ("run", RUN),
+    ("create", RUN),
+    ("images", IMAGES),
+    ("pull", PULL),
+    ("push", PUSH),
+    ("rmi", RMI),
+];
 
 /// What `rbuild image NAME` and `rbuild container NAME` are by themselves.
 const GROUPS: &[(&str, &[(&str, &str)])] = &[
-    ("image", &[("build", "build"), ("ls", "images"), ("rm", "rmi")]),
+    (
+        "image",
+        &[("build", "build"), ("ls", "images"), ("pull", "pull"), ("push", "push"), ("rm", "rmi")],
+    ),
     ("container", &[("run", "run"), ("create", "create")]),
 ];
 

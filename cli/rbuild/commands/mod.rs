@@ -16,9 +16,12 @@ mod inspect;
 mod labels;
 mod leftovers;
 mod load;
+mod login;
 mod network;
 mod parse;
 mod prune;
+mod pull;
+mod push;
 mod rmi;
 mod run;
 mod save;
@@ -29,6 +32,7 @@ mod tag;
 mod version;
 pub(crate) mod volume;
 
+use ::store::registry::RegistryError;
 use ::store::{Digest, Image, Platform, Store, StoreError};
 use anyhow::Result;
 use builder::fetch::FetchError;
@@ -57,6 +61,10 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::History(args) => history::run(&args, &environment),
         Command::Tag(args) => tag::run(&args, &environment),
         Command::Rmi(args) => rmi::run(&args, &environment),
+        Command::Pull(args) => pull::run(&args, &environment),
+        Command::Push(args) => push::run(&args, &environment),
+        Command::Login(args) => login::run(&args, &environment),
+        Command::Logout(args) => login::forget(&args, &environment),
         Command::Load(args) => load::run(&args, &environment),
         Command::Save(args) => save::run(&args, &environment),
         Command::Import(args) => import::run(&args, &environment),
@@ -133,6 +141,7 @@ fn report_of(error: &anyhow::Error) -> Report {
     let report = Report::of(error.as_ref());
     let hint = error.chain().find_map(|cause| {
         let of_store = || cause.downcast_ref::<StoreError>()?.hint();
+        let of_registry = || cause.downcast_ref::<RegistryError>()?.hint();
         let of_git = || cause.downcast_ref::<GitRefError>()?.hint();
         let of_fetch = || cause.downcast_ref::<FetchError>()?.hint();
         let of_container = || cause.downcast_ref::<ContainerError>()?.hint().map(str::to_owned);
@@ -140,6 +149,7 @@ fn report_of(error: &anyhow::Error) -> Report {
         let of_network = || cause.downcast_ref::<NetworkError>()?.hint();
         let of_volume = || cause.downcast_ref::<VolumeError>()?.hint();
         of_store()
+            .or_else(of_registry)
             .or_else(of_git)
             .or_else(of_fetch)
             .or_else(of_container)

@@ -13,8 +13,9 @@ use cli::environment::Environment;
 use store::Store;
 
 use super::interrupt::Stdin;
-use super::{http, secret, ssh};
+use super::{secret, ssh};
 use crate::args::BuildArgs;
+use cli::http;
 
 pub(super) struct Fetcher<'a> {
     store: OnceCell<Store>,

@@ -10,11 +10,12 @@ use builder::fetch::url::{is_url, redacted};
 use builder::fetch::{Git, is_archive_file};
 use builder::request::{Entitlement, NamedContext, NetworkMode, NoCache, Output, Ulimit};
 use cli::environment::Environment;
+use cli::http;
 use store::Reference;
 
 use super::context::Inputs;
 use super::output::{self, Asked};
-use super::{git, http, secret, ssh};
+use super::{git, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
 

@@ -95,7 +95,8 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 pub(super) fn of(store: &Store, driver: &str, image: &Image) -> Result<Value> {
     let names = store.names_of(image)?;
     let digest = image.descriptor.digest;
-    let tags: Vec<String> = names.iter().map(Reference::familiar).collect();
+    let tagged = names.iter().filter(|name| name.tag().is_some());
+    let tags: Vec<String> = tagged.map(Reference::familiar).collect();
     let mut digests: Vec<String> =
         names.iter().map(|name| format!("{}@{digest}", name.familiar_name())).collect();
     digests.dedup();

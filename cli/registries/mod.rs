@@ -1,0 +1,46 @@
+//! Registries as the environment has them: certificates, proxies, credentials, and what is shown of a transfer.
+//!
+//! | file         | what                                                          |
+//! |--------------|---------------------------------------------------------------|
+//! | `config.rs`  | docker's file of credentials                                  |
+//! | `helper.rs`  | programs that keep credentials                                |
+//! | `keeper.rs`  | where the credentials of one registry are                     |
+//! | `display.rs` | how far blobs are                                             |
+
+mod config;
+mod display;
+mod helper;
+mod keeper;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use store::registry::{Registries, RegistrySettings};
+
+use crate::environment::Environment;
+use crate::http;
+
+pub use display::{Direction, Transfer};
+pub use keeper::{Keeper, KeeperError, Kept};
+
+/// Where docker and podman look for certificates of single registries.
+const CERTIFICATES: [&str; 2] = ["/etc/docker/certs.d", "/etc/containers/certs.d"];
+
+/// How registries are reached. Without `verify`, plain HTTP and unknown certificates will do.
+pub fn registries(environment: &Environment, verify: bool) -> Registries {
+    let insecure = environment.text("RBUILD_INSECURE_REGISTRIES").unwrap_or_default();
+    let settings = RegistrySettings {
+        http: http::settings(environment),
+        offline: environment.text("RBUILD_OFFLINE").is_some_and(|value| value != "0"),
+        insecure: insecure.split(',').map(|name| name.trim().to_owned()).collect(),
+        all_insecure: !verify,
+        certificates: certificates(environment),
+        ..RegistrySettings::default()
+    };
+    Registries::new(settings, Arc::new(Keeper::of(environment)))
+}
+
+fn certificates(environment: &Environment) -> Vec<PathBuf> {
+    let own = environment.text("RBUILD_CERTS").map(PathBuf::from);
+    own.into_iter().chain(CERTIFICATES.map(PathBuf::from)).collect()
+}
