@@ -14,6 +14,7 @@ mod images;
 mod large_layers;
 mod leftovers;
 mod platforms;
+mod registry;
 mod repair;
 mod snapshots;
 mod support;

@@ -19,7 +19,6 @@ use builder::progress::{BuildEvent, Progress};
 use builder::{BuildRequest, Cancel};
 use cli::Exit;
 use cli::environment::Environment;
-use cli::http;
 use cli::progress::{Display, Mode, Outcome};
 use cli::report::{self, build as failure, checks};
 use parser::Source;
