@@ -37,7 +37,7 @@ fn flags_that_cannot_be_honoured_are_refused_by_name() {
         let output = sandbox.rbuild(["build", flag, "."]).exits(1);
         output.says(&format!("error: `rbuild build {name}` is not supported")).says(hint);
     }
-    sandbox.rbuild(["run", "-p", "80", "busybox"]).exits(1).says("`rbuild run --publish`");
+    sandbox.rbuild(["run", "--ip6", "::2", "busybox"]).exits(1).says("`rbuild run --ip6`");
     sandbox.rbuild(["build", "--nonsense", "."]).exits(2).says("--nonsense");
 }
 

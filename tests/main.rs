@@ -17,6 +17,7 @@ mod cases_again;
 mod check;
 mod command_line;
 mod compose_graph;
+mod compose_stacks;
 mod concurrency;
 mod convert;
 mod copies;

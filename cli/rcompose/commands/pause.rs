@@ -17,7 +17,8 @@ pub(super) fn unpause(args: &ServicesArgs, call: Call<'_>) -> Result<Exit> {
     each(args, call, Status::Paused, ("unpause", "Unpaused", "not paused"), &Connection::unpause)
 }
 
-/// Those in another state are refused once the others are done; those that do not run are nobody's concern.
+/// Those that are named and in another state are refused once the others are done; those that do not run are nobody's
+/// concern.
 fn each(
     args: &ServicesArgs,
     call: Call<'_>,
@@ -34,7 +35,7 @@ fn each(
         if status == from && !call.manner.dry_run {
             act(&Connection::open(&member.container)?)?;
             report::print(&format!(" Container {name}  {done}"));
-        } else if member.is_alive() && status != from {
+        } else if !args.services.is_empty() && member.is_alive() && status != from {
             let error = anyhow!("cannot {verb} container {name}: it is {odd}");
             failure = failure.or(Some(error));
         }

@@ -12,7 +12,7 @@ use cli::zygote::lazy_snapshotter;
 use compose::Project;
 use compose::load::{LoadOptions, load};
 use compose::model::Service;
-use compose::reconcile::{ObservedState, Plan};
+use compose::reconcile::{Action, ObservedState, Plan};
 use compose::stack::execute::{self, ExecuteOptions, Order};
 use compose::stack::{Contents, Host, Member, members};
 
@@ -173,10 +173,24 @@ impl Work<'_> {
             }
             return Ok(());
         }
+        tell_reasons(plan, self.call.look()?);
         let display = Display::start(self.call.look()?, title);
         let done = execute::run(plan, self.order(), &display);
         display.finish();
         Ok(done?)
+    }
+}
+
+/// Says why containers are made anew.
+pub(super) fn tell_reasons(plan: &Plan, look: Look) {
+    if matches!(look, Look::Quiet | Look::Json) {
+        return;
+    }
+    for step in &plan.steps {
+        if let Action::Recreate { name, .. } = &step.action {
+            let reasons: Vec<String> = step.reasons.iter().map(ToString::to_string).collect();
+            report::print(&format!(" Container {name}  {}", reasons.join("; ")));
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::super::display::Display;
 use super::super::failure;
 use super::super::interrupt::Interrupts;
 use super::super::printer::Printer;
-use super::super::stack::warn;
+use super::super::stack::{tell_reasons, warn};
 use super::Up;
 use crate::args::UpArgs;
 
@@ -66,6 +66,7 @@ pub(super) fn run(args: &UpArgs, up: &Up<'_>, plan: &Plan) -> Result<Exit> {
             followers.follow(&container.service, &container.name, &now);
         }
     }
+    tell_reasons(plan, up.call.look()?);
     let display = Display::start(up.call.look()?, "up");
     let observer = Both { display: &display, followers: &followers };
     let done = execute::run(plan, up.work(up.call).order(), &observer);

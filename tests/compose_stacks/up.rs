@@ -1,0 +1,201 @@
+//! What `up` and the commands around it do when nothing goes wrong, and what they say when something does.
+
+use super::stack::Stack;
+
+const SHOP: &str = "
+services:
+  db:
+    image: busybox
+    command: sh -c 'cat /data/rows 2>/dev/null || echo empty; echo row > /data/rows; touch /ready; exec sleep 1000'
+    healthcheck: {test: test -f /ready, interval: 50ms}
+    volumes: [rows:/data]
+    secrets: [password]
+  web:
+    image: busybox
+    command: sleep 1000
+    environment: {COLOUR: '${COLOUR:-red}'}
+    depends_on: {db: {condition: service_healthy}}
+    configs: [{source: page, target: /www/index.html}]
+volumes: {rows: {}}
+secrets: {password: {environment: PASSWORD}}
+configs: {page: {content: 'hello ${COLOUR:-red}'}}
+";
+
+fn shop() -> Option<Stack> {
+    let stack = Stack::new(SHOP)?;
+    stack.sandbox.write("shop/.env", "PASSWORD=guess\n");
+    Some(stack)
+}
+
+#[test]
+fn a_stack_comes_up_in_order_and_goes_without_a_trace() {
+    let Some(stack) = shop() else { return };
+    let up = stack.rcompose("up -d --wait").success();
+    let at = |text: &str| up.stderr.find(text).unwrap_or_else(|| panic!("no {text}: {up}"));
+    assert!(at("shop-db-1  Started") < at("Service db  Healthy"), "{up}");
+    assert!(at("Service db  Healthy") < at("shop-web-1  Starting"), "{up}");
+    assert_eq!(
+        stack.ask("ps --format {{.Service}}:{{.State}}:{{.Health}}"),
+        "db:running:healthy\nweb:running:"
+    );
+    assert_eq!(stack.ask("exec -T web cat /www/index.html"), "hello red");
+    assert_eq!(stack.ask("exec -T db cat /run/secrets/password"), "guess");
+    stack.rcompose("exec -T web ping -c1 -W5 db").success();
+    assert_eq!(stack.ask("ls -q"), "shop");
+    stack.rcompose("up -d").success().prints("");
+    stack.assert_goes();
+}
+
+#[test]
+fn data_of_a_named_volume_outlives_the_stack() {
+    let Some(stack) = shop() else { return };
+    stack.rcompose("up -d --wait db").success();
+    assert_eq!(stack.ask("logs --no-log-prefix db"), "empty");
+    stack.rcompose("down -t 0").success();
+    stack.rcompose("up -d --wait db").success();
+    assert_eq!(stack.ask("logs --no-log-prefix db"), "row");
+    assert_eq!(stack.ask("volumes -q"), "shop_rows");
+    stack.assert_goes();
+}
+
+#[test]
+fn only_what_changed_is_made_anew_and_the_reason_is_told() {
+    let Some(stack) = shop() else { return };
+    stack.rcompose("up -d --wait").success();
+    let (db, web) = (stack.ask("ps -q db"), stack.ask("ps -q web"));
+    stack.sandbox.write("shop/.env", "PASSWORD=guess\nCOLOUR=blue\n");
+    let planned = stack.rcompose("--dry-run up -d -t 0").success();
+    planned.says("environment.COLOUR: red → blue").says("recreate container `shop-web-1`");
+    assert_eq!(stack.ask("ps -q web"), web);
+    stack.rcompose("up -d -t 0").success().says("environment.COLOUR: red → blue");
+    assert_eq!(stack.ask("ps -q db"), db);
+    assert_ne!(stack.ask("ps -q web"), web);
+    assert!(stack.ask("exec -T web env").contains("COLOUR=blue"));
+    assert_eq!(stack.ask("exec -T web cat /www/index.html"), "hello blue");
+    stack.assert_goes();
+}
+
+#[test]
+fn numbers_of_containers_follow_what_is_asked_for() {
+    let Some(stack) = Stack::new("services: {a: {image: busybox, command: sleep 1000}}") else {
+        return;
+    };
+    stack.rcompose("up -d --scale a=3").success();
+    assert_eq!(stack.ask("ps --format {{.Name}}"), "shop-a-1\nshop-a-2\nshop-a-3");
+    let hosts = ["1", "2"].map(|n| stack.ask(&format!("exec -T --index {n} a hostname")));
+    assert_ne!(hosts[0], hosts[1]);
+    stack.rcompose("exec -T --index 9 a true").exits(1).says("no container with index 9");
+    stack.rcompose("up -d -t 0").success();
+    assert_eq!(stack.ask("ps --format {{.Name}}"), "shop-a-1");
+    stack.assert_goes();
+}
+
+#[test]
+fn a_dependency_that_does_not_come_up_says_why() {
+    let compose = "
+services:
+  web: {image: busybox, command: sleep 1000, depends_on: {db: {condition: service_healthy}}}
+  db:
+    image: busybox
+    command: sh -c 'echo no disk; sleep 1000'
+    healthcheck: {test: 'echo cannot connect; exit 3', interval: 50ms, retries: 2}
+";
+    let Some(stack) = Stack::new(compose) else { return };
+    let up = stack.rcompose("up -d").exits(1);
+    let up = up.says("dependency failed to start: container shop-db-1 is unhealthy");
+    up.says("cannot connect").says("ended with 3").says("no disk");
+    assert_eq!(stack.ask("ps --services --status running"), "db");
+    stack.assert_goes();
+}
+
+#[test]
+fn attached_output_has_names_and_the_exit_code_is_the_services() {
+    let compose = "
+services:
+  long-name: {image: busybox, command: sh -c 'echo out; echo err >&2; exit 4'}
+  b: {image: busybox, command: sleep 1000, stop_grace_period: 0s}
+";
+    let Some(stack) = Stack::new(compose) else { return };
+    let up = stack.rcompose("up --exit-code-from long-name").exits(4);
+    assert!(up.stdout.contains("long-name-1  | out\n"), "{up}");
+    assert!(up.stderr.contains("long-name-1  | err\n"), "{up}");
+    assert!(up.stdout.contains("long-name-1 exited with code 4\n"), "{up}");
+    assert_eq!(stack.ask("ps -q"), "");
+    stack.assert_goes();
+}
+
+#[test]
+fn one_program_runs_beside_the_stack() {
+    let compose = "
+services:
+  job: {image: busybox, command: 'echo usual', depends_on: [db], environment: {A: '1'}}
+  db: {image: busybox, command: sleep 1000}
+";
+    let Some(stack) = Stack::new(compose) else { return };
+    assert_eq!(stack.ask("run --rm job"), "usual");
+    assert_eq!(stack.ask("ps --services"), "db");
+    stack.rcompose("run --rm --no-deps job sh /exit.sh").exits(2);
+    stack.rcompose("run --rm --no-deps job false").exits(1);
+    assert!(stack.ask("run --rm -e A=2 job env").contains("A=2"));
+    stack.rcompose("run --rm job no-such-program").exits(127);
+    assert_eq!(stack.ask("ps -a --format {{.Service}}"), "db");
+    stack.assert_goes();
+}
+
+#[test]
+fn containers_stop_stand_still_and_start_again() {
+    let Some(stack) = shop() else { return };
+    stack.rcompose("up -d --wait").success();
+    let ids = stack.ask("ps -q");
+    stack.rcompose("pause web").success();
+    assert_eq!(stack.ask("ps --services --status paused"), "web");
+    stack.rcompose("pause web").exits(1).says("already paused");
+    stack.rcompose("unpause").success();
+    stack.rcompose("stop -t 0").success();
+    assert_eq!(stack.ask("ps -q"), "");
+    stack.rcompose("start").success();
+    stack.until("ps -q", &ids);
+    stack.rcompose("kill -s KILL web").success();
+    stack.until("ps --services", "db");
+    stack.rcompose("rm -f").success();
+    assert_eq!(stack.ask("ps -a --services"), "db");
+    stack.rcompose("stop nosuch").exits(1).says("no such service: nosuch");
+    stack.assert_goes();
+    stack.rcompose("start").exits(1).says("has no container to start");
+}
+
+#[test]
+fn images_are_built_before_what_needs_them() {
+    let compose = "
+services:
+  app: {build: {context: ., args: {WHO: world}}, command: cat /greeting}
+";
+    let Some(stack) = Stack::new(compose) else { return };
+    let dockerfile = "FROM busybox\nARG WHO\nRUN echo hello $WHO > /greeting\n";
+    stack.sandbox.write("shop/Dockerfile", dockerfile);
+    assert_eq!(stack.ask("run --rm app"), "hello world");
+    stack.rcompose("build --build-arg WHO=you app").success();
+    assert_eq!(stack.ask("run --rm app"), "hello you");
+    stack.rcompose("down --rmi local -t 0").success();
+    let images = stack.sandbox.rbuild(["images", "--format", "{{.Repository}}"]).success();
+    assert!(!images.stdout.contains("shop-app"), "{images}");
+    stack.assert_goes();
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_by_name() {
+    for (service, says) in [
+        ("ipc: 'service:b'", "`ipc: service:b` is not supported"),
+        ("external_links: [other]", "`external_links`"),
+        ("logging: {driver: syslog}", "the log driver `syslog` is not supported"),
+        ("volumes: [{type: npipe, source: x, target: /x}]", "there are no mounts of type `npipe`"),
+        ("security_opt: ['apparmor=strict']", "AppArmor"),
+    ] {
+        let compose = format!(
+            "services: {{a: {{image: busybox, command: sleep 9, {service}}}, b: {{image: busybox, command: sleep 9}}}}"
+        );
+        let Some(stack) = Stack::new(&compose) else { return };
+        stack.rcompose("up -d").exits(1).says(says);
+        stack.assert_goes();
+    }
+}
