@@ -24,6 +24,10 @@ need jsonschema python3-jsonschema
 need xz xz-utils
 need zstd zstd
 need unshare util-linux
+need nsenter util-linux
+need ip iproute2
+need /usr/sbin/nft nftables
+need curl curl
 need setpriv util-linux
 need mount mount
 need git git

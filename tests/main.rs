@@ -31,6 +31,7 @@ mod guest;
 mod interop;
 mod lifecycle;
 mod looking;
+mod networks;
 mod nobody_waits;
 mod outline;
 mod platforms;

@@ -64,6 +64,8 @@ impl Sandbox {
         command.env("RBUILD_ROOT", self.root());
         command.env("RBUILD_STATE", self.path("state"));
         command.env("RBUILD_SNAPSHOTTER", self.snapshotter);
+        // Tests of networks are in namespaces of their own; the others leave this machine's network as it is.
+        command.env("RBUILD_NETWORK", "host");
         command.current_dir(self.directory.path());
         command.stdin(Stdio::null());
         command

@@ -5,7 +5,7 @@ use clap::Args as ClapArgs;
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Networks")]
 pub(crate) struct ConnectionArgs {
-    /// `bridge` (default), `host`, `none`, `container:NAME`, or a network of `rbuild network create`; may be repeated.
+    /// `bridge` (default, unless $RBUILD_NETWORK says otherwise), `host`, `none`, `container:NAME`, or a network of `rbuild network create`; may be repeated.
     /// `name=NET[,alias=…][,ip=…][,mac-address=…][,gw-priority=…]` says more
     #[arg(long = "network", alias = "net", value_name = "MODE")]
     pub(crate) networks: Vec<String>,

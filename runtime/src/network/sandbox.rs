@@ -57,7 +57,10 @@ impl Sandbox {
         let settings = &definition.network;
         let way_out = way_out(&networks, &networks.lock()?, &settings.attachments)?;
         let held = match &way_out {
-            Some((_, network)) => ports::reserve(&settings.all_ports(), network_address(network))?,
+            Some((_, network)) => {
+                let reserved = ports::reserve(&settings.all_ports(), network_address(network));
+                reserved.map_err(|error| name_holder(&networks, error))?
+            }
             // Nobody outside reaches internal networks.
             None => Vec::new(),
         };
@@ -280,6 +283,22 @@ fn way_out(
         }
     }
     Ok(best.map(|(_, position, network)| (position, network)))
+}
+
+/// A port that one of our containers has is known by that container's name.
+fn name_holder(networks: &Networks, error: NetworkError) -> NetworkError {
+    let NetworkError::PortTaken { address, port, protocol, holder } = error else { return error };
+    let own = networks.list().unwrap_or_default().into_iter().find_map(|network| {
+        let endpoints = networks.endpoints(&network.id).unwrap_or_default();
+        let has = |endpoint: &Endpoint| {
+            endpoint
+                .ports
+                .iter()
+                .any(|held| held.host_port == port && held.container.protocol == protocol)
+        };
+        endpoints.into_iter().find(has).map(|found| format!("container `{}`", found.name))
+    });
+    NetworkError::PortTaken { address, port, protocol, holder: own.or(holder) }
 }
 
 fn network_address(network: &NetworkDefinition) -> Option<std::net::Ipv4Addr> {

@@ -1,6 +1,7 @@
 //! `--network`, `--publish` and what belongs to them.
 
 use anyhow::{Context, Result, bail};
+use cli::environment::Environment;
 use cli::report::Report;
 use runtime::NetworkMode;
 use runtime::containers::Containers;
@@ -11,7 +12,11 @@ use runtime::network::{
 use crate::args::{ConnectionArgs, ContainerArgs};
 
 /// What the arguments say of networks, checked as far as that goes without a store.
-pub(super) fn resolve(args: &ContainerArgs) -> Result<(NetworkMode, NetworkSettings)> {
+/// Where no network is asked for it is `$RBUILD_NETWORK`, else `bridge`.
+pub(super) fn resolve(
+    args: &ContainerArgs,
+    environment: &Environment,
+) -> Result<(NetworkMode, NetworkSettings)> {
     let given = &args.connections;
     let mut settings = NetworkSettings {
         exposed: flat(&given.expose, "expose", parse_exposed)?,
@@ -20,8 +25,9 @@ pub(super) fn resolve(args: &ContainerArgs) -> Result<(NetworkMode, NetworkSetti
         dns: dns(args)?,
         ..NetworkSettings::default()
     };
-    let mode = match given.networks.as_slice() {
-        [] => NetworkMode::Host,
+    let default = [environment.text("RBUILD_NETWORK").unwrap_or(DEFAULT_NETWORK).to_owned()];
+    let networks = if given.networks.is_empty() { &default } else { given.networks.as_slice() };
+    let mode = match networks {
         [mode] if mode == "host" => NetworkMode::Host,
         [mode] if mode == "none" => NetworkMode::None,
         [mode] if mode.starts_with("container:") => {
@@ -175,13 +181,14 @@ mod tests {
     fn of(words: &[&str]) -> Result<(NetworkMode, NetworkSettings)> {
         let words = ["rbuild", "run"].iter().chain(words).chain(&["img"]);
         let Command::Run(args) = Args::parse_from(words).command else { panic!("run") };
-        resolve(&args.container)
+        resolve(&args.container, &Environment::default())
     }
 
     #[test]
     fn modes_and_networks() {
         for (words, mode, networks) in [
-            (&["--network", "host"][..], NetworkMode::Host, &[][..]),
+            (&[][..], NetworkMode::Sandbox, &["bridge"][..]),
+            (&["--network", "host"], NetworkMode::Host, &[]),
             (&["--net", "none"], NetworkMode::None, &[]),
             (&["--network", "bridge"], NetworkMode::Sandbox, &["bridge"]),
             (&["--network", "default"], NetworkMode::Sandbox, &["bridge"]),

@@ -31,7 +31,7 @@ pub(crate) fn request(
     }
     let mut request = ContainerRequest::of(&args.image);
     request.name = args.lifecycle.name.clone();
-    (request.network, request.connections) = connections::resolve(args)?;
+    (request.network, request.connections) = connections::resolve(args, environment)?;
     request.names = names(args, &mut request.connections, request.network)?;
     request.program = program(args, stdin_once, environment)?;
     request.mounts = confinement::mounts(args)?;
@@ -91,7 +91,7 @@ fn names(
     Ok(HostNames {
         hostname: args.hostname.clone(),
         domainname: domainname.filter(|name| !name.is_empty()),
-        // Not where that is only the default until there are others.
+        // Not where that is only the default of this machine.
         of_the_host: args.connections.networks == ["host"],
         hosts,
         resolv_conf: confinement::resolv_conf(&args.confinement)?,

@@ -62,12 +62,15 @@ pub(super) fn decide(zone: &mut Zone, message: &[u8], by_udp: bool) -> Decision 
             None => Decision::PassOn(query),
         };
     }
-    match zone.addresses(&query.name) {
-        Some(addresses) if query.kind == ADDRESS => {
-            answer(Code::Fine, &Records::Addresses(addresses))
-        }
+    if query.kind != ADDRESS {
         // The name is there, but nothing of this kind.
-        Some(_) => answer(Code::Fine, &Records::None),
+        return match zone.knows(&query.name) {
+            true => answer(Code::Fine, &Records::None),
+            false => Decision::PassOn(query),
+        };
+    }
+    match zone.addresses(&query.name) {
+        Some(addresses) => answer(Code::Fine, &Records::Addresses(addresses)),
         None => Decision::PassOn(query),
     }
 }

@@ -74,6 +74,12 @@ impl Zone {
         Some(found)
     }
 
+    /// Whether there are addresses, without anybody's turn.
+    pub(super) fn knows(&mut self, name: &str) -> bool {
+        self.refresh();
+        self.names.addresses.contains_key(name)
+    }
+
     pub(super) fn name(&mut self, address: Ipv4Addr) -> Option<String> {
         self.refresh();
         self.names.names.get(&address).cloned()

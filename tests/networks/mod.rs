@@ -1,0 +1,8 @@
+//! Networks, with the binary, in network namespaces that each test makes: one that is the host, and one outside.
+
+mod isolation;
+mod names;
+mod ports;
+mod sandbox;
+mod verbs;
+mod world;

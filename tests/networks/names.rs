@@ -1,0 +1,110 @@
+//! The name server of containers, and their files in /etc.
+
+use super::world::{OUTSIDE, World, until};
+
+/// The addresses that the container gets for a name, sorted.
+fn addresses(world: &World, container: &str, name: &str) -> Vec<String> {
+    let output = world.rbuild(&format!("exec {container} nslookup -type=a {name}"));
+    let mut found: Vec<String> = output
+        .stdout
+        .lines()
+        .skip_while(|line| !line.starts_with("Name:"))
+        .filter_map(|line| Some(line.strip_prefix("Address: ")?.trim().to_owned()))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn containers_of_a_network_find_each_other() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create --subnet 10.77.0.0/24 net").success();
+    world.rbuild("network create other").success();
+    for (name, ip) in [("web-1", "10.77.0.11"), ("web-2", "10.77.0.12")] {
+        world.serve(name, &format!("--network net --network-alias web --ip {ip}"));
+    }
+    world.serve("stranger", "--network other");
+    let of = |name: &str| addresses(&world, "web-1", name);
+    for (name, expected) in [
+        ("web-2", &["10.77.0.12"][..]),
+        ("WEB-2", &["10.77.0.12"]),
+        ("web-2.net", &["10.77.0.12"]),
+        ("web", &["10.77.0.11", "10.77.0.12"]),
+        ("stranger", &[]),
+    ] {
+        assert_eq!(of(name), expected, "{name}");
+    }
+    let id = world.look("web-2", "{{.Id}}");
+    assert_eq!(of(&id[..12]), ["10.77.0.12"]);
+    let back = world.rbuild("exec web-1 nslookup 10.77.0.12").success();
+    assert!(back.stdout.contains("name = web-2.net"), "{back}");
+    // Who comes and goes is known at once.
+    world.serve("late", "--network net --network-alias web");
+    assert_eq!(of("web").len(), 3);
+    world.rbuild("rm -f late web-2").success();
+    assert_eq!(of("web"), ["10.77.0.11"]);
+    world.rbuild("network connect --alias x net stranger").success();
+    assert_eq!(of("stranger").len(), 1);
+    assert_eq!(of("x"), of("stranger"));
+    world.rbuild("network disconnect net stranger").success();
+    assert!(of("stranger").is_empty());
+    assert_eq!(addresses(&world, "stranger", "stranger").len(), 1);
+}
+
+#[test]
+fn replicas_take_turns() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create net").success();
+    world.serve("web-1", "--network net --network-alias web");
+    world.serve("web-2", "--network net --network-alias web");
+    // A C library would prefer its own address.
+    world.serve("client", "--network net");
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..10 {
+        seen_by(&world, &mut seen);
+    }
+    assert_eq!(seen.len(), 2, "{seen:?}");
+}
+
+fn seen_by(world: &World, seen: &mut std::collections::BTreeSet<String>) {
+    seen.extend(world.fetch_in("client", "web", 80));
+}
+
+#[test]
+fn what_is_not_known_is_asked_of_the_hosts_servers() {
+    let Some(world) = World::new() else { return };
+    world.outside.serve_names(OUTSIDE, [192, 0, 2, 7]);
+    world.rbuild("network create net").success();
+    world.rbuild("network create --internal inner").success();
+    world.serve("aa", &format!("--network net --dns {OUTSIDE}"));
+    world.serve("bb", &format!("--network inner --dns {OUTSIDE}"));
+    world.serve("cc", &format!("--dns {OUTSIDE} --dns-search x.example --dns-option ndots:3"));
+    assert_eq!(addresses(&world, "aa", "anything.example"), ["192.0.2.7"]);
+    assert!(addresses(&world, "bb", "anything.example").is_empty());
+    // On the default network there are no names, and the servers are asked directly.
+    let file = world.rbuild("exec cc cat /etc/resolv.conf").success().stdout;
+    assert_eq!(file, format!("nameserver {OUTSIDE}\nsearch x.example\noptions ndots:3\n"));
+    let file = world.rbuild("exec aa cat /etc/resolv.conf").success().stdout;
+    assert!(file.starts_with("nameserver 127.0.0.11\n") && file.contains("ndots:0"), "{file}");
+    // Port 53 is free for a server of the container's own.
+    world.shell("exec -d aa", "exec nc -ll -p 53 -e true").success();
+    until("something listens at port 53", || {
+        world.rbuild("exec aa nc -w 1 127.0.0.1 53 -e true").status == Some(0)
+    });
+    assert_eq!(addresses(&world, "aa", "anything.example"), ["192.0.2.7"]);
+}
+
+#[test]
+fn hosts_has_the_containers_own_names() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create --subnet 10.77.0.0/24 net").success();
+    let flags = "run --rm --network net --ip 10.77.0.9 --hostname box --domainname x.example \
+                 --add-host db:10.1.1.1 --add-host machine:host-gateway busybox cat /etc/hosts";
+    let hosts = world.rbuild(flags).success().stdout;
+    let lines: Vec<&str> = hosts.lines().collect();
+    assert_eq!(lines[0], "127.0.0.1\tlocalhost");
+    assert_eq!(
+        lines[lines.len() - 3..],
+        ["10.1.1.1\tdb", "10.77.0.1\tmachine", "10.77.0.9\tbox.x.example box"]
+    );
+}

@@ -1,0 +1,105 @@
+//! Published ports, from everywhere.
+
+use super::world::{HOST, World};
+
+const HELLO: &str = "hello web\n";
+
+#[test]
+fn a_published_port_is_reached_from_everywhere() {
+    let Some(world) = World::new() else { return };
+    world.serve("web", "-p 8080:80 -p 127.0.0.1:8081:80 -p [::1]:8082:80");
+    world.serve("other", "");
+    world.rbuild("network create far").success();
+    world.serve("third", "--network far");
+    for bridged in ["1", "0"] {
+        // Whether the host's firewall sees what stays on a bridge.
+        let file = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+        let set = format!("[ ! -e {file} ] || echo {bridged} > {file}");
+        world.host.command("sh", ["-c", &set]);
+        let own = format!("http://{HOST}:8080/");
+        assert_eq!(world.outside.fetch(&own).as_deref(), Some(HELLO), "from outside");
+        for (url, what) in [
+            (own.as_str(), "by the host's own address"),
+            ("http://127.0.0.1:8080/", "by 127.0.0.1"),
+            ("http://[::1]:8080/", "by ::1"),
+            ("http://127.0.0.1:8081/", "by 127.0.0.1 only"),
+            ("http://[::1]:8082/", "by ::1 only"),
+        ] {
+            assert_eq!(world.host.fetch(url).as_deref(), Some(HELLO), "{what}");
+        }
+        for from in ["web", "other", "third"] {
+            let found = world.fetch_in(from, HOST, 8080);
+            assert_eq!(found.as_deref(), Some("hello web"), "from {from}, bridged {bridged}");
+        }
+        assert_eq!(world.outside.fetch(&format!("http://{HOST}:8081/")), None);
+    }
+}
+
+#[test]
+fn who_comes_from_outside_is_seen_as_who_it_is() {
+    let Some(world) = World::new() else { return };
+    let script = "while true; do echo hi | nc -l -p 7 >/dev/null; done";
+    world.shell("run -d --name web -p 7:7 -p 9:9/udp busybox", script).success();
+    // httpd tells in its log who came.
+    world
+        .shell("run -d --name log -p 8080:80 busybox", "exec httpd -f -vv -p 80 -h /bin 2>&1")
+        .success();
+    super::world::until("the log's server answers", || {
+        world.outside.fetch(&format!("http://{HOST}:8080/nothing")).is_some()
+    });
+    let log = world.rbuild("logs log").success();
+    assert!(log.stdout.contains(super::world::OUTSIDE), "{log}");
+    assert!(world.outside.connects(HOST, 7));
+}
+
+#[test]
+fn udp_is_published_and_old_connections_do_not_matter() {
+    let Some(world) = World::new() else { return };
+    let server = format!("{HOST}:5353").parse().unwrap();
+    // This is remembered by the kernel as a connection to the host itself.
+    assert_eq!(world.outside.ask_udp(server, "early"), None);
+    world.rbuild("run -d --name echo -p 5353:53/udp busybox sleep 1000").success();
+    world.echo_udp("echo", 53);
+    let answers = || world.outside.ask_udp(server, "hello").as_deref() == Some("hello");
+    super::world::until("the UDP server answers", answers);
+    let local = "[::1]:5353".parse().unwrap();
+    let answers = || world.host.ask_udp(local, "hello").as_deref() == Some("hello");
+    super::world::until("it answers by IPv6 too", answers);
+}
+
+#[test]
+fn a_busy_port_is_found_before_anything_starts() {
+    let Some(world) = World::new() else { return };
+    world.host.serve_address("0.0.0.0", 9000);
+    world.serve("web", "-p 8080:80");
+    let taken = world.rbuild("run --name late -p 9000:80 busybox true");
+    taken.exits(125).says("port 9000/tcp of 0.0.0.0 is in use, by `").says("publish another port");
+    let taken = world.rbuild("run --rm -p 8080:80 busybox true");
+    taken.exits(125).says("port 8080/tcp of 0.0.0.0 is in use, by container `web`");
+    assert_eq!(world.look("late", "{{.State.Status}}"), "created");
+    // It is free as soon as the container has ended.
+    world.rbuild("stop -t 0 web").success();
+    world.rbuild("run --rm -p 8080:80 busybox true").success();
+}
+
+#[test]
+fn ports_are_listed_and_chosen() {
+    let Some(world) = World::new() else { return };
+    world.serve("web", "--expose 81 -p 8000-8005:80 -P");
+    let port = |line: &str| world.rbuild(line).success().stdout;
+    assert_eq!(port("port web 80"), "0.0.0.0:8000\n[::]:8000\n");
+    let chosen = port("port web 81/tcp");
+    let number = chosen.lines().next().unwrap().strip_prefix("0.0.0.0:").unwrap().to_owned();
+    assert_eq!(port("port web").lines().count(), 4);
+    world.rbuild("port web 82").exits(1).says("no public port '82/tcp' published for web");
+    let shown = port("ps --format {{.Ports}}");
+    let expected = format!(
+        "0.0.0.0:8000->80/tcp, [::]:8000->80/tcp, 0.0.0.0:{number}->81/tcp, [::]:{number}->81/tcp\n"
+    );
+    assert_eq!(shown, expected);
+    let template = "{{(index (index .NetworkSettings.Ports \"80/tcp\") 0).HostPort}}";
+    assert_eq!(world.look("web", template), "8000");
+    // The next of the range.
+    world.serve("second", "-p 8000-8005:80");
+    assert_eq!(port("port second 80"), "0.0.0.0:8001\n[::]:8001\n");
+}

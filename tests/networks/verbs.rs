@@ -1,0 +1,99 @@
+//! `rbuild network`
+
+use super::world::World;
+
+#[test]
+fn networks_are_made_listed_and_removed() {
+    let Some(world) = World::new() else { return };
+    let id = world.rbuild("network create --label a=1 --subnet 10.77.0.0/16 --ip-range 10.77.9.0/24 --gateway 10.77.0.254 net");
+    let id = id.success().stdout.trim().to_owned();
+    assert_eq!(id.len(), 64);
+    let list = |flags: &str| world.rbuild(&format!("network ls {flags}")).success().stdout;
+    assert_eq!(list("--format {{.Name}}"), "bridge\nhost\nnet\nnone\n");
+    assert_eq!(list("-q --no-trunc --filter type=custom"), format!("{id}\n"));
+    assert_eq!(list("--format {{.Name}} --filter label=a=2"), "");
+    let pool =
+        world.look("net", "{{(index .IPAM.Config 0).Gateway}} {{(index .IPAM.Config 0).IPRange}}");
+    assert_eq!(pool, "10.77.0.254 10.77.9.0/24");
+    world.rbuild("run -d --name aa --network net busybox sleep 1000").success();
+    assert_eq!(world.address("aa"), "10.77.9.0");
+    world.rbuild("network rm net").exits(1).says("network `net` is in use by aa");
+    world.rbuild("network prune -f").success().prints("");
+    world.rbuild("rm -f aa").success();
+    world.rbuild("network prune -f").success().prints("Deleted Networks:\nnet\n\n");
+    world.rbuild("network rm net").exits(1).says("network `net` does not exist");
+    world.rbuild("network rm -f net").success();
+    world
+        .rbuild("run --rm --network net busybox true")
+        .exits(125)
+        .says("network `net` does not exist");
+    world.until_nothing_is_left();
+}
+
+#[test]
+fn what_cannot_be_is_refused_by_name() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create --subnet 10.77.0.0/24 net").success();
+    for (line, reason) in [
+        ("network create net", "a network of the name `net` exists already"),
+        ("network create bridge", "`bridge` is a network that is always there"),
+        (
+            "network create --subnet 10.77.0.128/25 x",
+            "overlaps with that of network `net`, 10.77.0.0/24",
+        ),
+        ("network create --subnet 10.99.0.0/16 x", "overlaps with the host's route 10.99.0.0/24"),
+        ("network create --driver macvlan x", "the network driver `macvlan` is not supported"),
+        ("network create --opt parent=eth0 x", "network option `parent` is not supported"),
+        ("network create --gateway 10.1.0.1 x", "need a `--subnet`"),
+        ("network rm bridge", "`bridge` is a network that is always there"),
+        (
+            "run --rm --ip 172.17.0.9 busybox true",
+            "only on networks with a subnet of the user's choice",
+        ),
+        ("run --rm --network net --ip 10.77.0.1 busybox true", "its gateway's"),
+        ("run --rm --link x busybox true", "`rbuild run --link` is not supported"),
+        ("run --rm --network host --network net busybox true", "cannot be one of several networks"),
+    ] {
+        let output = world.rbuild(line);
+        assert!(output.status != Some(0), "{output}");
+        output.says(reason);
+    }
+}
+
+#[test]
+fn the_default_subnet_gives_way_to_the_hosts_routes() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("run --rm busybox true").success();
+    let subnet = || world.look("bridge", "{{(index .IPAM.Config 0).Subnet}}");
+    assert_eq!(subnet(), "172.17.0.0/16");
+    world.until_nothing_is_left();
+    world.host.command("ip", "route add 172.17.5.0/24 via 10.99.0.2".split(' '));
+    world.rbuild("run --rm busybox true").success();
+    assert_eq!(subnet(), "172.18.0.0/16");
+}
+
+#[test]
+fn two_stores_do_not_touch_each_other() {
+    let Some(one) = World::new() else { return };
+    let two = one.beside();
+    one.serve("aa", "-p 8080:80");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| two.rbuild("run --rm busybox true").success());
+            scope.spawn(|| one.rbuild("run --rm busybox true").success());
+        }
+    });
+    assert!(one.host.fetch("http://127.0.0.1:8080/").is_some());
+}
+
+#[test]
+fn a_small_packet_size_is_taken_from_the_default_route() {
+    let Some(world) = World::new() else { return };
+    world.host.command("ip", "link set up0 mtu 1400".split(' '));
+    let shown = world.shell("run --rm busybox", "cat /sys/class/net/eth0/mtu").success().stdout;
+    assert_eq!(shown, "1400\n");
+    world.rbuild("network create --opt mtu=1300 net").success();
+    let shown =
+        world.shell("run --rm --network net busybox", "cat /sys/class/net/eth0/mtu").success();
+    assert_eq!(shown.stdout, "1300\n");
+}
