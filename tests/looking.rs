@@ -246,7 +246,7 @@ fn what_cannot_be_inspected_is_named_beside_what_can() {
     sandbox
         .rbuild(["inspect", "--type", "plugin", "app:1"])
         .exits(2)
-        .says("only containers, images and volumes");
+        .says("only containers, images, networks and volumes");
     sandbox.rbuild(["inspect", "--type", "volume", "app:1"]).exits(1).says("volume `app:1`");
     let unclosed = sandbox.rbuild(["images", "--format", "{{.ID"]).exits(1);
     unclosed.says("unclosed action").says("1 | {{.ID\n  | ^^");

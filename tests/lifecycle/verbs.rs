@@ -176,7 +176,7 @@ fn wrong_flags_say_what_and_leave_nothing() {
         ("--health-interval soon --health-cmd x", "`--health-interval soon` is no duration"),
         ("--log-driver syslog", "the log driver `syslog` is not supported"),
         ("--log-opt colour=red", "it is not supported; known are max-size"),
-        ("--network bridge", "`--network bridge` is not supported"),
+        ("--network a=b", "`--network a=b`: `a` is not supported"),
         ("--detach-keys ctrl-", "`--detach-keys ctrl-`"),
         ("--label =x", "the label `=x` has no name"),
         ("-u nobody:absent", "absent"),

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use cli::environment::Environment;
 use cli::{Exit, output};
+use engine::networks_of;
 use runtime::containers::Containers;
 use runtime::network::{NetworkError, Networks};
 use store::Store;
@@ -10,7 +11,6 @@ use store::Store;
 use super::super::container;
 use super::super::prune::ask;
 use super::filter::{Filter, lines};
-use super::open;
 use crate::args::NetworkPruneArgs;
 
 pub(super) fn run(args: &NetworkPruneArgs, environment: &Environment) -> Result<Exit> {
@@ -20,7 +20,7 @@ pub(super) fn run(args: &NetworkPruneArgs, environment: &Environment) -> Result<
         "WARNING! This will remove all custom networks not used by at least one container.",
     )?;
     let (store, containers) = container::open(environment)?;
-    show(&remove_fitting(&open(&store)?, &containers, &filter)?)?;
+    show(&remove_fitting(&networks_of(&store)?, &containers, &filter)?)?;
     Ok(Exit::Success)
 }
 
@@ -30,7 +30,11 @@ pub(in super::super) fn unused(
     containers: &Containers,
     filters: &[String],
 ) -> Result<()> {
-    show(&remove_fitting(&open(store)?, containers, &Filter::of_prune(filters)?)?)
+    // A filter that means nothing for networks leaves them all.
+    match Filter::of_prune(filters) {
+        Ok(filter) => show(&remove_fitting(&networks_of(store)?, containers, &filter)?),
+        Err(_) => Ok(()),
+    }
 }
 
 fn show(names: &[String]) -> Result<()> {
