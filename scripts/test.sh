@@ -9,6 +9,7 @@ need cc gcc
 need make make
 need busybox busybox-static
 need skopeo skopeo
+need docker-registry docker-registry
 need qemu-riscv64-static qemu-user-static
 need umoci umoci
 need podman podman

@@ -179,7 +179,8 @@ fn wrong_arguments_are_found_before_anything_is_built() {
     sandbox.write("context/Dockerfile", "FROM scratch\nLABEL a=b\n");
     for (arg, words) in [
         ("--tag=UPPER", "UPPER"),
-        ("--output=type=registry", "registries are not supported yet"),
+        ("--output=type=registry", "an image without a name cannot be pushed"),
+        ("--push", "an image without a name cannot be pushed"),
         ("--output=type=oci,dest=x,color=red", "the setting `color` is not supported"),
         ("--secret=src=x", "`id` is missing"),
         ("--secret=id=a,src=absent", "cannot open `absent`"),

@@ -25,8 +25,6 @@ fn commands_of_rcompose_that_are_not_there_are_refused_by_name() {
 fn flags_that_cannot_be_honoured_are_refused_by_name() {
     let sandbox = Sandbox::new();
     for (flag, hint) in [
-        ("--push", "registries are not supported yet"),
-        ("--pull", "registries are not supported yet"),
         ("--cache-from=type=local,src=x", "the cache of the store is always used"),
         ("--memory=1g", "resource limits of RUN steps are not supported yet"),
         ("--cgroup-parent=x", "resource limits of RUN steps are not supported yet"),

@@ -40,6 +40,7 @@ mod prune;
 mod quick_start;
 mod rcompose_config;
 mod real_input;
+mod registry;
 mod reproducible;
 mod run;
 mod run_flags;

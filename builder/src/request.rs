@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use runtime::Emulators;
 use serde::Serialize;
 use store::LayerForm;
+use store::registry::Registries;
 
 use crate::fetch::{Fetched, Git, GitRef, HttpSettings};
 
@@ -45,6 +46,9 @@ pub struct BuildRequest {
     /// `--build-context`, by name as typed.
     pub named_contexts: BTreeMap<String, NamedContext>,
     pub http: HttpSettings,
+    /// How registries are reached, for images that are not in the store and for those that are pushed.
+    pub registries: Option<Registries>,
+    pub pull: PullPolicy,
     /// The one that fetched the context, so that a name is one commit everywhere.
     pub git: Git,
     pub outputs: Vec<Output>,
@@ -119,6 +123,15 @@ impl std::fmt::Debug for SecretSource {
             SecretSource::Value(_) => f.write_str("Value(…)"),
         }
     }
+}
+
+/// `--pull`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// Ask a registry for what is not in the store.
+    Missing,
+    /// Ask whether there is a newer one of every image.
+    Always,
 }
 
 /// `--ssh`: an agent whose keys RUN may use.
@@ -199,6 +212,8 @@ pub enum Output {
     Tar(Destination),
     /// The root file system as files.
     Local(PathBuf),
+    /// The image in the registries of its names.
+    Push(PushOutput),
 }
 
 /// How an image is written.
@@ -217,11 +232,24 @@ pub struct ImageOutput {
     pub rewrite_timestamp: Option<bool>,
 }
 
+/// How an image is pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushOutput {
+    /// `name=`: the names, instead of the tags of the request.
+    pub names: Vec<String>,
+    pub compression: LayerCompression,
+    /// Layers that came compressed in another way get this compression too.
+    pub force_compression: bool,
+    /// As for [`ImageOutput`].
+    pub rewrite_timestamp: Option<bool>,
+}
+
 impl Output {
     /// Whether its files have no later times, when those in the store's image do not as `store` says.
     pub fn clamps(&self, store: bool) -> bool {
         match self {
             Output::Oci(image) | Output::Docker(image) => image.rewrite_timestamp.unwrap_or(store),
+            Output::Push(push) => push.rewrite_timestamp.unwrap_or(store),
             Output::Tar(_) | Output::Local(_) => store,
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use store::Digest;
 use store::registry::{BlobEvent, Watch};
 
-use crate::output;
+use crate::{output, report};
 
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -17,11 +17,12 @@ pub enum Direction {
     Push,
 }
 
-/// Shows one transfer on stdout.
+/// Shows one transfer.
 #[derive(Debug)]
 pub struct Transfer {
     direction: Direction,
     live: bool,
+    errors: bool,
     state: Mutex<State>,
 }
 
@@ -40,9 +41,18 @@ struct Line {
 }
 
 impl Transfer {
+    /// On stdout, as a result.
     pub fn new(direction: Direction) -> Transfer {
+        Transfer::on(direction, false, io::stdout().is_terminal())
+    }
+
+    pub fn on_stderr(direction: Direction) -> Transfer {
+        Transfer::on(direction, true, io::stderr().is_terminal())
+    }
+
+    fn on(direction: Direction, errors: bool, live: bool) -> Transfer {
         let state = State { lines: Vec::new(), drawn: 0, last: None };
-        Transfer { direction, live: io::stdout().is_terminal(), state: Mutex::new(state) }
+        Transfer { direction, live, errors, state: Mutex::new(state) }
     }
 
     /// The words of docker.
@@ -83,7 +93,10 @@ impl Watch for Transfer {
         let text = if self.live { state.redrawn() } else { state.lines[at].shown() };
         state.last = Some(Instant::now());
         // A reader that went away does not stop the transfer.
-        let _unread = output::write(&text);
+        match self.errors {
+            true => report::print_part(&text),
+            false => drop(output::write(&text)),
+        }
     }
 }
 

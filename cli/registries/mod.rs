@@ -6,9 +6,11 @@
 //! | `helper.rs`  | programs that keep credentials                                |
 //! | `keeper.rs`  | where the credentials of one registry are                     |
 //! | `display.rs` | how far blobs are                                             |
+//! | `find.rs`    | the image that a container is to be made of                   |
 
 mod config;
 mod display;
+mod find;
 mod helper;
 mod keeper;
 
@@ -21,6 +23,7 @@ use crate::environment::Environment;
 use crate::http;
 
 pub use display::{Direction, Transfer};
+pub use find::{When, find_image};
 pub use keeper::{Keeper, KeeperError, Kept};
 
 /// Where docker and podman look for certificates of single registries.

@@ -115,6 +115,8 @@ fn request(dir: &Path) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
+        registries: None,
+        pull: builder::request::PullPolicy::Missing,
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

@@ -88,6 +88,8 @@ fn request(dockerfile: &[u8]) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
+        registries: None,
+        pull: builder::request::PullPolicy::Missing,
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

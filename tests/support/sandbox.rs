@@ -64,6 +64,8 @@ impl Sandbox {
         command.env("RBUILD_ROOT", self.root());
         command.env("RBUILD_STATE", self.path("state"));
         command.env("RBUILD_SNAPSHOTTER", self.snapshotter);
+        // Whoever tests registries says otherwise.
+        command.env("RBUILD_OFFLINE", "1");
         // Tests of networks are in namespaces of their own; the others leave this machine's network as it is.
         command.env("RBUILD_NETWORK", "host");
         command.current_dir(self.directory.path());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use store::StoreError;
 use store::layer::{Entry, EntryKind, LayerError};
+use store::registry::RegistryError;
 use store::tree::TreeError;
 
 use super::run::RunError;
@@ -90,10 +91,13 @@ impl StepError {
             StepError::Source(SourceError::NotFound { similar: Some(similar), .. }) => {
                 Some(format!("did you mean `{similar}`?"))
             }
-            StepError::Image { .. } => Some(
-                "there are no registries yet: put it in the store with `rbuild load` or `rbuild import`"
-                    .to_owned(),
-            ),
+            StepError::Image { source, .. } => match source.downcast_ref::<RegistryError>() {
+                Some(error) => error.hint(),
+                None => Some(
+                    "no registry is asked: put it in the store with `rbuild load` or `rbuild import`"
+                        .to_owned(),
+                ),
+            },
             StepError::Quirk { quirk, .. } => Some(quirk.hint().to_owned()),
             StepError::Fetch(error) => error.hint(),
             StepError::Run(error) => error.hint(),

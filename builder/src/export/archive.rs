@@ -24,7 +24,7 @@ pub(super) fn write(
     if images.len() > 1 && kind == ArchiveKind::Docker {
         return Err(ExportError::SeveralPlatforms);
     }
-    let names = output_names(names, options)?;
+    let names = output_names(names, &options.names)?;
     let form = FormOptions { form: options.compression.form(), force: options.force_compression };
     let target = match images {
         [image] => image.descriptor.clone(),
@@ -45,12 +45,15 @@ pub(super) fn write(
 }
 
 /// `name=` replaces the names of `--tag`.
-fn output_names(names: &[Reference], options: &ImageOutput) -> Result<Vec<Reference>, ExportError> {
-    if options.names.is_empty() {
+pub(crate) fn output_names(
+    names: &[Reference],
+    instead: &[String],
+) -> Result<Vec<Reference>, ExportError> {
+    if instead.is_empty() {
         return Ok(names.to_vec());
     }
     let parse = |name: &String| {
         name.parse().map_err(|source| ExportError::Name { name: name.clone(), source })
     };
-    options.names.iter().map(parse).collect()
+    instead.iter().map(parse).collect()
 }

@@ -25,6 +25,12 @@ pub enum ExportError {
     SeveralPlatforms,
     #[error("there is no image to write")]
     Nothing,
+    #[error("an image without a name cannot be pushed: give it one with `--tag`")]
+    PushWithoutName,
+    #[error("there is no registry to push to")]
+    NoRegistries,
+    #[error(transparent)]
+    Registry(#[from] store::registry::RegistryError),
     #[error("cannot read the files of the image")]
     Tree(#[from] TreeError),
     #[error("cannot rewrite a layer")]
@@ -37,6 +43,7 @@ impl ExportError {
     pub fn hint(&self) -> Option<String> {
         match self {
             ExportError::Store(error) => error.hint(),
+            ExportError::Registry(error) => error.hint(),
             _ => None,
         }
     }

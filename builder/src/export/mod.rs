@@ -14,6 +14,7 @@ mod files;
 use store::tree::Tree;
 use store::{Descriptor, Image, Reference, Store};
 
+pub(crate) use archive::output_names;
 pub use error::ExportError;
 
 use crate::request::{Destination, Output};
@@ -31,6 +32,7 @@ pub fn write(
         Output::Oci(options) | Output::Docker(options) => {
             archive::write(store, images, names, archive::kind(output), options).map(Some)
         }
+        Output::Push(_) => Err(ExportError::NoRegistries),
         Output::Tar(destination) => files::write_tar(store, images, destination).map(|()| None),
         Output::Local(path) => {
             match images {

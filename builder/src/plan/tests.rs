@@ -27,6 +27,8 @@ pub(crate) fn request() -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: crate::fetch::HttpSettings::default(),
+        registries: None,
+        pull: crate::request::PullPolicy::Missing,
         git: crate::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

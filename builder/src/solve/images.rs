@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use store::registry::{PullOptions, Registries};
 use store::{Image, ImageConfig, Platform, Reference, Store, StoreError};
 
 use super::filesystem::BaseImage;
 use super::remotes::Remotes;
-use crate::cancel::Cancel;
+use super::transfer::Teller;
 use crate::execute::StepError;
 use crate::plan::{BaseError, BaseImages, EpochSource};
-use crate::request::{BuildRequest, NamedContext};
+use crate::request::{BuildRequest, NamedContext, PullPolicy};
 
 /// What FROM and `--from` can name besides stages.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Images<'a> {
     store: &'a Store,
     request: &'a BuildRequest,
     remotes: &'a Remotes<'a>,
-    cancel: &'a Cancel,
+    teller: Teller<'a>,
     found: Mutex<HashMap<(String, String), Arc<BaseImage>>>,
 }
 
@@ -27,9 +28,9 @@ impl<'a> Images<'a> {
         store: &'a Store,
         request: &'a BuildRequest,
         remotes: &'a Remotes<'a>,
-        cancel: &'a Cancel,
+        teller: Teller<'a>,
     ) -> Images<'a> {
-        Images { store, request, remotes, cancel, found: Mutex::default() }
+        Images { store, request, remotes, teller, found: Mutex::default() }
     }
 
     pub(super) fn by_name(
@@ -87,9 +88,40 @@ impl<'a> Images<'a> {
     fn look_up(&self, name: &str, platform: &Platform) -> Result<Image, StepError> {
         let failed = |source| StepError::Image { name: name.to_owned(), source };
         let reference: Reference = name.parse().map_err(|error| failed(Box::new(error)))?;
-        match self.store.resolve_for(&reference.to_string(), platform) {
-            Err(StoreError::ImageNotFound { .. }) => Err(missing(name)),
-            found => Ok(found?),
+        let registries =
+            self.request.registries.as_ref().filter(|registries| !registries.is_offline());
+        let resolve = || self.store.resolve_for(&reference.to_string(), platform);
+        if let (Some(registries), PullPolicy::Always) = (registries, self.request.pull) {
+            self.pull(registries, name, &reference, platform)?;
+            return Ok(resolve()?);
+        }
+        match (resolve(), registries) {
+            (Err(StoreError::ImageNotFound { .. }), None) => Err(missing(name)),
+            (Err(StoreError::ImageNotFound { .. } | StoreError::NoPlatform { .. }), Some(of)) => {
+                self.pull(of, name, &reference, platform)?;
+                Ok(resolve()?)
+            }
+            (found, _) => Ok(found?),
+        }
+    }
+
+    fn pull(
+        &self,
+        registries: &Registries,
+        name: &str,
+        reference: &Reference,
+        platform: &Platform,
+    ) -> Result<(), StepError> {
+        // One that is for another platform only is pulled as well; what comes of it is told where it is used.
+        let host = *platform == Platform::host();
+        let options = PullOptions { platform: (!host).then(|| platform.clone()) };
+        let pulled = self.teller.tell(format!("[internal] pull {reference}"), |watch| {
+            registries.pull(self.store, reference, &options, watch)
+        });
+        match pulled {
+            Ok(_) => Ok(()),
+            Err(_) if self.teller.cancel.is_cancelled() => Err(StepError::Cancelled),
+            Err(error) => Err(StepError::Image { name: name.to_owned(), source: Box::new(error) }),
         }
     }
 }
@@ -109,10 +141,10 @@ impl BaseImages for Images<'_> {
     }
 
     fn time_of_context(&self, name: &str) -> Result<Option<i64>, BaseError> {
-        Ok(self.remotes.context(name, self.cancel)?.and_then(|fetched| fetched.time()))
+        Ok(self.remotes.context(name, self.teller.cancel)?.and_then(|fetched| fetched.time()))
     }
 
     fn time_of_source(&self, source: &EpochSource) -> Result<Option<i64>, BaseError> {
-        Ok(self.remotes.time(source, self.cancel)?)
+        Ok(self.remotes.time(source, self.teller.cancel)?)
     }
 }

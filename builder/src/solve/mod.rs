@@ -5,11 +5,13 @@ pub(crate) mod filesystem;
 mod images;
 mod make;
 mod mounts;
+mod push;
 mod remotes;
 mod seal;
 mod session;
 mod stage;
 mod step;
+mod transfer;
 
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
@@ -31,6 +33,7 @@ use filesystem::Filesystem;
 use images::Images;
 use remotes::Remotes;
 use session::{Permits, Session, StepSlots, Surroundings};
+use transfer::Teller;
 
 pub(crate) fn build(
     request: &BuildRequest,
@@ -41,13 +44,14 @@ pub(crate) fn build(
 ) -> Result<BuiltImage, BuildError> {
     let names = names(request)?;
     let remotes = Remotes::new(store, request);
-    let images = Images::new(store, request, &remotes, cancel);
+    let (ids, slots) = (AtomicU64::new(1), StepSlots::default());
+    let teller = Teller { progress, ids: &ids, cancel };
+    let images = Images::new(store, request, &remotes, teller);
     let mut warnings = Vec::new();
     let plans = plan(request, &images, &mut warnings);
     warnings.extend(rewriting_nothing(request, plans.as_deref().unwrap_or_default()));
     announce(plans.as_deref().unwrap_or_default(), &warnings, progress);
     let plans = plans?;
-    let (ids, slots) = (AtomicU64::new(1), StepSlots::default());
     let (mut parts, mut other_parts) = (Vec::new(), Vec::new());
     let mut cached = 0;
     let clamp = request.rewrite_timestamps;
@@ -76,7 +80,12 @@ pub(crate) fn build(
     let mut exported = None;
     for output in &request.outputs {
         let images = if output.clamps(clamp) == clamp { &committed.images } else { &other };
-        exported = export::write(store, images, &names, output)?.or(exported);
+        exported = match (output, &request.registries) {
+            (Output::Push(options), Some(registries)) => {
+                push::push(store, registries, images, &names, options, teller)?.or(exported)
+            }
+            _ => export::write(store, images, &names, output)?.or(exported),
+        };
     }
     Ok(BuiltImage {
         image_id: image_id(&committed),
@@ -114,6 +123,7 @@ fn plan(
 fn rewriting_nothing(request: &BuildRequest, plans: &[BuildPlan]) -> Option<Warning> {
     let asked = request.outputs.iter().any(|output| match output {
         Output::Oci(image) | Output::Docker(image) => image.rewrite_timestamp == Some(true),
+        Output::Push(push) => push.rewrite_timestamp == Some(true),
         Output::Tar(_) | Output::Local(_) => false,
     });
     let timeless = plans.iter().any(|plan| plan.source_date_epoch.is_none());

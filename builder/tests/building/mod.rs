@@ -83,6 +83,8 @@ impl Bench {
             ulimits: Vec::new(),
             named_contexts: BTreeMap::new(),
             http: builder::fetch::HttpSettings::default(),
+            registries: None,
+            pull: builder::request::PullPolicy::Missing,
             git: builder::fetch::Git::default(),
             outputs: Vec::new(),
             reproducible: false,

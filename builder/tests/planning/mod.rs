@@ -78,6 +78,8 @@ pub fn request(dockerfile: &[u8]) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
+        registries: None,
+        pull: builder::request::PullPolicy::Missing,
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

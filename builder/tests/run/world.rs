@@ -152,6 +152,8 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         ulimits: Vec::new(),
         named_contexts: BTreeMap::new(),
         http: builder::fetch::HttpSettings::default(),
+        registries: None,
+        pull: builder::request::PullPolicy::Missing,
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

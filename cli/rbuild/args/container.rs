@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs};
 
+use super::PullPolicy;
 use super::confinement::ConfinementArgs;
 use super::connections::ConnectionArgs;
 use super::lifecycle::{ClientArgs, LifecycleArgs};
@@ -47,6 +48,12 @@ pub(crate) struct ContainerArgs {
     pub(crate) command: Vec<OsString>,
     #[command(flatten)]
     pub(crate) lifecycle: LifecycleArgs,
+    /// When to ask a registry for the image
+    #[arg(long, value_enum, default_value = "missing", value_name = "WHEN")]
+    pub(crate) pull: PullPolicy,
+    /// Do not show how a pull goes on
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
     /// Keep stdin open
     #[arg(short, long)]
     pub(crate) interactive: bool,

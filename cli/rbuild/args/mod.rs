@@ -49,7 +49,7 @@ pub(crate) use prune::{
     SystemPruneArgs,
 };
 pub(crate) use refused::RefusedFlag;
-pub(crate) use registry::{LoginArgs, LogoutArgs, PullArgs, PushArgs};
+pub(crate) use registry::{LoginArgs, LogoutArgs, PullArgs, PullPolicy, PushArgs};
 pub(crate) use store::{StoreArgs, StoreCheckArgs, StoreCommand};
 pub(crate) use verbs::{CommitArgs, CpArgs, DiffArgs, PauseArgs, StatsArgs, TopArgs, UpdateArgs};
 pub(crate) use volume::{
@@ -276,7 +276,19 @@ pub(crate) struct BuildArgs {
     /// Has no effect: images always go into the store
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "BOOL")]
     pub(crate) load: Option<Option<bool>>,
-    /// Also write the result: `type=oci|docker|tar|local[,dest=PATH]`
+    /// Ask the registries for newer versions of all images
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) pull: Option<bool>,
+    /// Push the image to the registries of its names, as `--output type=registry` does
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) push: Option<bool>,
+    /// Has no effect: signatures of docker's content trust are not looked at
+    #[arg(long, num_args = 0..=1, require_equals = true, hide = true)]
+    pub(crate) disable_content_trust: Option<Option<bool>>,
+    /// `--tls-verify=false`: take any certificate of a registry, and plain HTTP where there is no TLS
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) tls_verify: Option<bool>,
+    /// Also write the result: `type=oci|docker|tar|local[,dest=PATH]`, or push it: `type=registry`
     #[arg(short, long = "output", value_name = "SPEC")]
     pub(crate) outputs: Vec<String>,
     /// Show no progress, print the image ID

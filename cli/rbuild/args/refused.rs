@@ -51,7 +51,6 @@ const fn switch(name: &'static str, hint: &'static str) -> Flag {
     Flag { name, short: None, takes: Takes::Switch, hint }
 }
 
-const REGISTRY: &str = "registries are not supported yet; use `rbuild load` and `rbuild save`";
 const LOCAL_CACHE: &str =
     "the cache of the store is always used; it cannot be imported or exported yet";
 const ATTESTATIONS: &str = "attestations are not made yet";
@@ -77,14 +76,11 @@ const BUILD: &[Flag] = &[
     value("cpuset-cpus", LIMITS),
     value("cpuset-mems", LIMITS),
     Flag { name: "debug", short: Some('D'), takes: Takes::Switch, hint: "use `--progress plain`" },
-    switch("disable-content-trust", REGISTRY),
     value("isolation", "RUN steps always run in namespaces of their own"),
     Flag { name: "memory", short: Some('m'), takes: Takes::Value, hint: LIMITS },
     value("memory-swap", LIMITS),
     value("policy", "source policies are not supported yet"),
     Flag { name: "provenance", short: None, takes: Takes::SwitchOrValue, hint: ATTESTATIONS },
-    switch("pull", REGISTRY),
-    switch("push", REGISTRY),
     Flag { name: "sbom", short: None, takes: Takes::SwitchOrValue, hint: ATTESTATIONS },
     value("security-opt", HARDENING),
     switch("squash", CLASSIC),
@@ -108,7 +104,6 @@ const RUN: &[Flag] = &[
     value("link", LINKS),
     value("link-local-ip", "only addresses of the network's subnet can be had"),
     value("platform", "only images of this machine's platform can run"),
-    value("pull", REGISTRY),
     value("runtime", "there is one runtime, and it is built in"),
     value("storage-opt", "the size of a container's layer cannot be limited yet"),
 ];

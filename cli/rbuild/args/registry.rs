@@ -1,6 +1,17 @@
 //! Commands that ask registries.
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
+
+/// When `run` and `create` ask a registry for the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PullPolicy {
+    /// Every time
+    Always,
+    /// When it is not in the store
+    #[default]
+    Missing,
+    Never,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {

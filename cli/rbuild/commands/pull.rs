@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use cli::environment::Environment;
-use cli::registries::{Direction, Transfer, registries};
+use cli::registries::{Direction, Transfer, When, registries};
 use cli::{Exit, output};
 use store::registry::{PullOptions, Pulled, Silent};
 use store::{Platform, Reference};
 
 use super::open_store;
-use crate::args::PullArgs;
+use crate::args::{PullArgs, PullPolicy};
 
 pub(crate) fn run(args: &PullArgs, environment: &Environment) -> Result<Exit> {
     let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose()?;
@@ -47,4 +47,14 @@ fn show(name: &Reference, pulled: &Pulled) -> Result<()> {
     output::line(&format!("Digest: {}", pulled.digest))?;
     let status = if pulled.was_current { "Image is up to date" } else { "Downloaded newer image" };
     Ok(output::line(&format!("Status: {status} for {}", name.familiar()))?)
+}
+
+impl From<PullPolicy> for When {
+    fn from(policy: PullPolicy) -> When {
+        match policy {
+            PullPolicy::Always => When::Always,
+            PullPolicy::Missing => When::Missing,
+            PullPolicy::Never => When::Never,
+        }
+    }
 }

@@ -10,10 +10,11 @@ use std::time::SystemTime;
 use builder::BuildRequest;
 use builder::fetch::{Git, HttpSettings, is_archive_file};
 use builder::request::{
-    ContextSource, Entitlement, ExtraHost, NamedContext, NetworkMode, NoCache, Secret,
+    ContextSource, Entitlement, ExtraHost, NamedContext, NetworkMode, NoCache, PullPolicy, Secret,
     SecretSource, SourceText, Ulimit,
 };
 use runtime::Emulators;
+use store::registry::Registries;
 
 use super::{Result, StackError};
 use crate::model::{Build, Project};
@@ -22,6 +23,8 @@ use crate::model::{Build, Project};
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     pub http: HttpSettings,
+    /// For images that are not in the store.
+    pub registries: Option<Registries>,
     pub git: Git,
     pub emulators: Emulators,
     /// `build --build-arg`, which win.
@@ -77,6 +80,8 @@ pub fn build_request(
         ulimits: about.ulimits(),
         named_contexts: about.named_contexts()?,
         http: surroundings.http.clone(),
+        registries: surroundings.registries.clone(),
+        pull: if build.pull { PullPolicy::Always } else { PullPolicy::Missing },
         git: surroundings.git.clone(),
         outputs: Vec::new(),
         reproducible: false,

@@ -33,7 +33,7 @@ pub enum StackError {
     Network { name: String, what: String, why: String },
     #[error("image `{image}` has not been built")]
     Unbuilt { image: String },
-    #[error("images cannot be pulled yet: `{image}`")]
+    #[error("image `{image}` is not in the store, and no registry is asked")]
     Pull { image: String },
     #[error("service \"{service}\" didn't complete successfully: exit {code}")]
     NotCompleted { service: String, code: i32 },

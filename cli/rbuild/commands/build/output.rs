@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use builder::request::{Destination, ImageOutput, LayerCompression, Output};
+use builder::request::{Destination, ImageOutput, LayerCompression, Output, PushOutput};
 
 use super::fields::{self, boolean};
 
@@ -19,6 +19,7 @@ struct Settings {
     level: Option<i32>,
     force_compression: bool,
     rewrite_timestamp: Option<bool>,
+    push: bool,
 }
 
 /// What an `--output` asks for.
@@ -60,7 +61,8 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
         // What they ask for is what happens anyway.
         "oci-mediatypes" | "unpack" | "store" if flag(value.clone())? => {}
         "force-compression" => settings.force_compression = flag(value)?,
-        "push" | "push-by-digest" if !flag(value.clone())? => {}
+        "push" => settings.push = flag(value)?,
+        "push-by-digest" if !flag(value.clone())? => {}
         "type" => settings.kind = value,
         "dest" => settings.dest = value,
         "name" => {
@@ -78,21 +80,51 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
 
 fn resolve(settings: Settings) -> Result<Asked> {
     let kind = settings.kind.clone().context("`type` is missing")?;
+    if settings.push && !matches!(kind.as_str(), "image" | "registry") {
+        bail!("`push` belongs to `type=image`");
+    }
     Ok(Asked::Output(match kind.as_str() {
         "oci" => Output::Oci(image(settings)?),
         // Without a destination docker loads the image; here it is in the store already.
         "docker" if settings.dest.is_none() => return stored(settings),
         "docker" => Output::Docker(image(settings)?),
+        "image" if settings.push => pushed(settings)?,
         "image" => return stored(settings),
         "tar" => Output::Tar(files(settings)?),
         "local" => match files(settings)? {
             Destination::Path(path) => Output::Local(path),
             Destination::Stdout => bail!("a directory cannot go to stdout"),
         },
-        "registry" => {
-            bail!("registries are not supported yet; use `type=oci` and copy the archive")
+        "registry" => pushed(settings)?,
+        _ => bail!("unknown type `{kind}`; known are oci, docker, tar, local, image, registry"),
+    }))
+}
+
+/// `--push`
+pub(super) fn registry() -> Output {
+    Output::Push(PushOutput {
+        names: Vec::new(),
+        compression: LayerCompression::Gzip { level: None },
+        force_compression: false,
+        rewrite_timestamp: None,
+    })
+}
+
+fn pushed(settings: Settings) -> Result<Output> {
+    if settings.dest.is_some() || settings.tar.is_some() {
+        bail!("`dest` and `tar` belong to `type=oci` and `type=docker`");
+    }
+    for name in &settings.names {
+        let reference: store::Reference = name.parse()?;
+        if reference.digest().is_some() {
+            bail!("`name={name}`: a name cannot have a digest before the image is built");
         }
-        _ => bail!("unknown type `{kind}`; known are oci, docker, tar, local, image"),
+    }
+    Ok(Output::Push(PushOutput {
+        names: settings.names,
+        compression: compression(settings.compression.as_deref(), settings.level)?,
+        force_compression: settings.force_compression,
+        rewrite_timestamp: settings.rewrite_timestamp,
     }))
 }
 
@@ -202,9 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_pushed() {
+        assert_eq!(parse("type=registry").unwrap(), Asked::Output(registry()));
+        assert_eq!(parse("type=image,push=true").unwrap(), Asked::Output(registry()));
+        let Asked::Output(Output::Push(push)) =
+            parse("type=registry,\"name=a,b:1\",compression=zstd").unwrap()
+        else {
+            panic!("pushed")
+        };
+        assert_eq!(push.names, ["a", "b:1"]);
+        assert_eq!(push.compression, LayerCompression::Zstd { level: None });
+        for text in ["type=registry,dest=x", "type=oci,dest=x,push=true", "type=registry,name=A"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_honoured_is_refused() {
         for text in [
-            "type=registry",
             "type=oci,dest=x,annotation.a=b",
             "type=oci,dest=x,push=true",
             "type=oci,dest=x,compression=estargz",

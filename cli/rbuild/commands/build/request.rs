@@ -8,9 +8,12 @@ use anyhow::{Context, Result, bail};
 use builder::BuildRequest;
 use builder::fetch::url::{is_url, redacted};
 use builder::fetch::{Git, is_archive_file};
-use builder::request::{Entitlement, NamedContext, NetworkMode, NoCache, Output, Ulimit};
+use builder::request::{
+    Entitlement, NamedContext, NetworkMode, NoCache, Output, PullPolicy, Ulimit,
+};
 use cli::environment::Environment;
 use cli::http;
+use cli::registries::registries;
 use store::Reference;
 
 use super::context::Inputs;
@@ -26,7 +29,13 @@ pub(super) fn resolve(
     environment: &Environment,
 ) -> Result<BuildRequest> {
     let secrets = args.secrets.iter().map(|text| secret::parse(text, environment));
-    let outputs = outputs(&args.outputs)?;
+    let mut outputs = outputs(&args.outputs)?;
+    if args.push == Some(true) && !outputs.pushes() {
+        outputs.written.push(output::registry());
+    }
+    if outputs.pushes_tags() && args.tag.is_empty() && outputs.names.is_empty() {
+        bail!("an image without a name cannot be pushed: give it one with `--tag`");
+    }
     let platforms = args.platform.iter().flat_map(|list| list.split(','));
     Ok(BuildRequest {
         dockerfile: inputs.dockerfile,
@@ -52,6 +61,8 @@ pub(super) fn resolve(
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
         named_contexts: named_contexts(&args.build_contexts)?,
         http: http::settings(environment),
+        registries: Some(registries(environment, args.tls_verify != Some(false))),
+        pull: if args.pull == Some(true) { PullPolicy::Always } else { PullPolicy::Missing },
         git,
         outputs: outputs.written,
         reproducible: args.reproducible,
@@ -103,6 +114,18 @@ struct Outputs {
     rewrite_timestamps: bool,
     /// As for `--tag`.
     names: Vec<String>,
+}
+
+impl Outputs {
+    fn pushes(&self) -> bool {
+        self.written.iter().any(|output| matches!(output, Output::Push(_)))
+    }
+
+    /// Whether something is pushed under the names of `--tag`.
+    fn pushes_tags(&self) -> bool {
+        let tags = |output: &Output| matches!(output, Output::Push(push) if push.names.is_empty());
+        self.written.iter().any(tags)
+    }
 }
 
 fn outputs(texts: &[String]) -> Result<Outputs> {

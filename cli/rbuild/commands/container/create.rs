@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use cli::environment::Environment;
+use cli::registries::find_image;
 use cli::zygote::lazy_snapshotter;
 use cli::{Exit, output};
 use engine::names;
@@ -21,7 +22,7 @@ fn create(args: &CreateArgs, environment: &Environment) -> Result<Exit> {
     let store = open_store(environment)?;
     lazy_snapshotter(&store, environment)?;
     let containers = engine::recovered_containers(&store)?;
-    let image = store.resolve(&args.image)?;
+    let image = find_image(&store, &args.image, args.pull.into(), args.quiet, environment)?;
     store.mark_used(&image);
     let definition = plan.make(&store, &containers, &image, &names::random_id()?)?;
     output::line(&definition.id)?;

@@ -4,6 +4,7 @@ mod trace;
 
 use anyhow::{Result, bail};
 use cli::environment::Environment;
+use cli::registries::find_image;
 use cli::session::{self, Bond, Manner, Session};
 use cli::zygote::lazy_snapshotter;
 use cli::{Exit, output};
@@ -45,7 +46,8 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::of(container, container.interactive && !args.detach, environment)?;
     let locations = environment.locations();
     let store = Store::open(&locations.root, &locations.state)?;
-    let image = store.resolve(&container.image)?;
+    let image =
+        find_image(&store, &container.image, container.pull.into(), container.quiet, environment)?;
     store.mark_used(&image);
     lazy_snapshotter(&store, environment)?;
     trace.phase("read arguments, find image");

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use cli::Exit;
+use cli::registries::{When, find_image, registries};
 use compose::Project;
 use compose::reconcile::{
-    self, Action, BuildWhen, ImageSteps, ObservedState, Plan, Recreate, UpOptions,
+    self, Action, BuildWhen, ImageSteps, ObservedState, Plan, PullWhen, Recreate, UpOptions,
 };
 use compose::stack::execute::{ExecuteOptions, Waited, wait_for_service};
 use compose::stack::{Contents, Host, StackError, observe};
@@ -179,19 +180,29 @@ impl<'a> Up<'a> {
         })
     }
 
-    /// Builds the images that are to be built.
+    /// Builds the images that are to be built, and pulls those that are to be pulled.
     pub(super) fn bring_in(&mut self, options: &UpOptions) -> Result<()> {
         let images = reconcile::images(&self.project, &self.observed, options)?;
-        let mut wanted = BTreeSet::new();
+        let (mut wanted, mut pulled) = (BTreeSet::new(), BTreeSet::new());
+        let offline = registries(self.call.environment, true).is_offline();
         for step in &images.steps {
             match &step.action {
                 Action::Build { service, .. } => {
                     wanted.insert(service.clone());
                 }
-                Action::Pull { image, .. } if !self.observed.images.contains_key(image) => {
+                Action::Pull { image, .. }
+                    if offline && !self.observed.images.contains_key(image) =>
+                {
                     return Err(StackError::Pull { image: image.clone() }.into());
                 }
-                // What is there is as new as it can be as long as nothing can be pulled.
+                // How old an image may be is not known: what is there is as new as that.
+                Action::Pull { image, when }
+                    if !offline
+                        && (*when == PullWhen::Now
+                            || !self.observed.images.contains_key(image)) =>
+                {
+                    pulled.insert(image.clone());
+                }
                 _ => {}
             }
         }
@@ -203,6 +214,11 @@ impl<'a> Up<'a> {
                 &wanted,
                 &build::Extra::default(),
             )?;
+        }
+        for image in &pulled {
+            find_image(&self.host.store, image, When::Always, false, self.call.environment)?;
+        }
+        if !wanted.is_empty() || !pulled.is_empty() {
             self.observed = observe(&self.host, &self.project, &self.contents)?;
         }
         Ok(())

@@ -1,0 +1,54 @@
+//! The image that a container is to be made of: of the store, or from its registry.
+
+use anyhow::Result;
+use store::registry::{PullOptions, Silent, Watch};
+use store::{Image, Reference, Store, StoreError};
+
+use super::{Direction, Transfer, registries};
+use crate::environment::Environment;
+use crate::report;
+
+/// When a registry is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Always,
+    Missing,
+    Never,
+}
+
+/// Finds the image by name or ID. What is told of a pull goes to stderr, as docker's does.
+pub fn find_image(
+    store: &Store,
+    text: &str,
+    when: When,
+    quiet: bool,
+    environment: &Environment,
+) -> Result<Image> {
+    let found = match when {
+        When::Always => None,
+        When::Missing | When::Never => Some(store.resolve(text)),
+    };
+    let registries = registries(environment, true);
+    let is_missing = matches!(&found, None | Some(Err(StoreError::ImageNotFound { .. })));
+    let may_pull = when != When::Never && (when == When::Always || !registries.is_offline());
+    // What is no name can be no more than the ID of an image that is not there.
+    let name = text.parse::<Reference>().ok().filter(|_| is_missing && may_pull);
+    let Some(name) = name else {
+        return Ok(found.unwrap_or_else(|| store.resolve(text))?);
+    };
+    let transfer = Transfer::on_stderr(Direction::Pull);
+    if !quiet && when == When::Missing {
+        report::print(&format!("Unable to find image '{}' locally", name.familiar()));
+    }
+    let watch: &dyn Watch = if quiet { &Silent } else { &transfer };
+    let pulled = registries.pull(store, &name, &PullOptions::default(), watch)?;
+    if !quiet {
+        report::print(&format!("Digest: {}", pulled.digest));
+        let status = match pulled.was_current {
+            true => "Image is up to date",
+            false => "Downloaded newer image",
+        };
+        report::print(&format!("Status: {status} for {}", name.familiar()));
+    }
+    Ok(store.resolve(&name.to_string())?)
+}

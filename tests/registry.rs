@@ -1,0 +1,268 @@
+//! Images from and to a registry: Debian's `docker-registry`, and skopeo as the neighbour.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{Output, Sandbox, installed, run};
+
+/// Ends with the value.
+struct Registry {
+    child: Child,
+    address: String,
+}
+
+impl Registry {
+    /// None, with the reason printed, where there is no such program.
+    fn start(sandbox: &Sandbox, more: &str) -> Option<Registry> {
+        if !installed("docker-registry") {
+            return None;
+        }
+        let port = {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let address = format!("127.0.0.1:{port}");
+        let data = sandbox.path("registry");
+        std::fs::create_dir_all(&data).unwrap();
+        let config = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
+             http: {{addr: '{address}'{more}}}\n",
+            data.display()
+        );
+        sandbox.write("registry.yml", &config);
+        let mut command = Command::new("docker-registry");
+        command.arg("serve").arg(sandbox.path("registry.yml"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It says so before it listens; after that it must be read.
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while log.read_line(&mut line).is_ok_and(|read| read > 0) {
+                line.clear();
+            }
+        });
+        while TcpStream::connect(&address).is_err() {
+            assert!(child.try_wait().unwrap().is_none(), "docker-registry ended");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(Registry { child, address })
+    }
+
+    fn name(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.address)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// Runs rbuild as one who may ask registries.
+fn online(sandbox: &Sandbox, args: &[&str]) -> Output {
+    let mut command = sandbox.rbuild_command(args);
+    command.env_remove("RBUILD_OFFLINE").env("HOME", sandbox.path("home"));
+    run(&mut command, "")
+}
+
+fn skopeo(sandbox: &Sandbox, args: &[&str]) -> Output {
+    run(sandbox.command("skopeo").args(args), "")
+}
+
+/// A store with `small:1`, an image of one layer.
+fn with_image() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("context/file", "content\n");
+    sandbox.build("FROM scratch\nCOPY file /\nCMD [\"/file\"]\n", &["-t", "small:1"]).success();
+    sandbox
+}
+
+fn digest_there(sandbox: &Sandbox, name: &str) -> String {
+    let name = format!("docker://{name}");
+    let args = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &name];
+    skopeo(sandbox, &args).success().stdout.trim().to_owned()
+}
+
+#[test]
+fn images_go_to_a_registry_and_come_back_from_a_neighbour_the_same() {
+    let sandbox = with_image();
+    let Some(registry) = Registry::start(&sandbox, "") else { return };
+    if !installed("skopeo") {
+        return;
+    }
+    let (ours, theirs) = (registry.name("ours:1"), registry.name("group/theirs:2"));
+    sandbox.rbuild(["tag", "small:1", &ours]).success();
+    let pushed = online(&sandbox, &["push", &ours]).success();
+    let digest = digest_there(&sandbox, &ours);
+    assert!(pushed.stdout.contains(&format!("1: digest: {digest} size: ")), "{pushed}");
+    assert!(pushed.stdout.contains(": Pushed\n"), "{pushed}");
+    let again = online(&sandbox, &["push", &ours]).success();
+    assert!(!again.stdout.contains(": Pushed\n"), "{again}");
+    assert!(again.stdout.contains(": Layer already exists\n"), "{again}");
+    let (from, to) = (format!("docker://{ours}"), format!("docker://{theirs}"));
+    let copy = ["copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", &from, &to];
+    skopeo(&sandbox, &copy).success();
+
+    let other = Sandbox::new();
+    let pulled = online(&other, &["pull", &theirs]).success();
+    for line in [
+        format!("2: Pulling from {}\n", registry.name("group/theirs")),
+        format!("Digest: {digest}\n"),
+        format!("Status: Downloaded newer image for {theirs}\n{theirs}\n"),
+    ] {
+        assert!(pulled.stdout.contains(&line), "no `{line}` in {pulled}");
+    }
+    let status = format!("Status: Image is up to date for {theirs}\n");
+    assert!(online(&other, &["pull", &theirs]).success().stdout.contains(&status));
+    online(&other, &["pull", "-q", &theirs]).success().prints(&format!("{theirs}\n"));
+    other.validate();
+    // The layer need not be sent: the registry has it in the other repository.
+    let third = registry.name("third:3");
+    other.rbuild(["tag", &theirs, &third]).success();
+    let mounted = online(&other, &["push", &third]).success();
+    assert!(mounted.stdout.contains(": Mounted from group/theirs\n"), "{mounted}");
+    assert_eq!(digest_there(&sandbox, &third), digest);
+    // By digest.
+    let exact = format!("{}@{digest}", registry.name("third"));
+    online(&other, &["pull", &exact]).success();
+    other.rbuild(["rmi", &theirs, &third]).success();
+    other.rbuild(["inspect", &exact]).success();
+}
+
+#[test]
+fn builds_pull_what_they_start_from_and_push_what_they_make() {
+    let sandbox = with_image();
+    let Some(registry) = Registry::start(&sandbox, "") else { return };
+    let (base, made) = (registry.name("base:1"), registry.name("made:1"));
+    sandbox.rbuild(["tag", "small:1", &base]).success();
+    online(&sandbox, &["push", "-q", &base]).success().prints(&format!("{base}\n"));
+
+    let other = Sandbox::new();
+    other.write("context/more", "more\n");
+    let dockerfile = format!("FROM {base}\nCOPY more /\n");
+    other.write("context/Dockerfile", &dockerfile);
+    let build = |args: &[&str]| {
+        let words = ["build", "--progress", "plain"].iter().chain(args).chain(&["context"]);
+        online(&other, &words.copied().collect::<Vec<_>>())
+    };
+    let offline = other.build(&dockerfile, &[]).exits(1);
+    offline.says(&format!("{base}: failed to resolve source metadata"));
+    build(&["-t", &made, "--push"]).success().says(&format!("pull {base}"));
+    build(&["--pull"]).success().says(&format!("pull {base}"));
+    let quiet = build(&["-o", &format!("type=registry,name={}", registry.name("named:2"))]);
+    assert!(!quiet.success().stderr.contains(&format!("pull {base}")), "it is in the store");
+    let third = Sandbox::new();
+    for name in [&made, &registry.name("named:2")] {
+        online(&third, &["pull", name]).success();
+    }
+    other.write("context/Dockerfile", "FROM base\n");
+    let context = format!("--build-context=base=docker-image://{made}");
+    build(&[&context]).success();
+    build(&["--build-context=base=docker-image://127.0.0.1:1/x"])
+        .exits(1)
+        .says("cannot pull `x:latest` from the registry `127.0.0.1:1`")
+        .says("`rbuild load` takes images from archives");
+}
+
+#[test]
+fn containers_pull_their_image_when_it_is_wanted() {
+    let sandbox = with_image();
+    let Some(registry) = Registry::start(&sandbox, "") else { return };
+    let name = registry.name("app:1");
+    sandbox.rbuild(["tag", "small:1", &name]).success();
+    online(&sandbox, &["push", "-q", &name]).success();
+    sandbox.rbuild(["rmi", &name]).success();
+    let missing = format!("image `{name}` does not exist");
+    online(&sandbox, &["create", "--pull", "never", &name]).exits(125).says(&missing);
+    sandbox.rbuild(["create", &name]).exits(125).says(&missing);
+    online(&sandbox, &["create", &name])
+        .success()
+        .says(&format!("Unable to find image '{name}' locally"))
+        .says(&format!("Status: Downloaded newer image for {name}"));
+    let always = online(&sandbox, &["create", "--pull", "always", &name]).success();
+    always.says(&format!("Status: Image is up to date for {name}"));
+    let quiet = online(&sandbox, &["create", "-q", "--pull", "always", &name]).success();
+    assert!(quiet.stderr.is_empty(), "{quiet}");
+}
+
+#[test]
+fn credentials_and_certificates_are_where_docker_has_them() {
+    let sandbox = with_image();
+    if !installed("openssl") {
+        return;
+    }
+    let openssl = |args: &str| {
+        run(sandbox.command("openssl").args(args.split(' ')), "").success();
+    };
+    openssl(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=ca \
+         -keyout ca.key -out ca.crt",
+    );
+    openssl(
+        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=r -keyout r.key -out r.csr",
+    );
+    sandbox.write("r.ext", "subjectAltName=IP:127.0.0.1\n");
+    openssl(
+        "x509 -req -in r.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile r.ext -out r.crt",
+    );
+    // me:secret, by bcrypt
+    sandbox.write("htpasswd", "me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n");
+    let path = |name: &str| sandbox.path(name).display().to_string();
+    let more = format!(", tls: {{certificate: {}, key: {}}}", path("r.crt"), path("r.key"));
+    let auth = format!("}}\nauth: {{htpasswd: {{realm: r, path: {}}}", path("htpasswd"));
+    let Some(registry) = Registry::start(&sandbox, &format!("{more}{auth}")) else { return };
+    let name = registry.name("app:1");
+    sandbox.rbuild(["tag", "small:1", &name]).success();
+    online(&sandbox, &["push", &name]).exits(1).says("certificate").says("--tls-verify=false");
+    online(&sandbox, &["push", "--tls-verify=false", &name]).exits(1).says("access is denied");
+    sandbox.write(&format!("certs/{}/ca.crt", registry.address), &sandbox.read("ca.crt"));
+    let certs = sandbox.path("certs");
+    let secure = |args: &[&str], input: &str| {
+        let mut command = sandbox.rbuild_command(args);
+        command.env_remove("RBUILD_OFFLINE").env("HOME", sandbox.path("home"));
+        command.env("RBUILD_CERTS", &certs).stdin(Stdio::piped());
+        run(&mut command, input)
+    };
+    let login = |password: &str| {
+        secure(&["login", "-u", "me", "--password-stdin", &registry.address], password)
+    };
+    login("wrong\n").exits(1).says("cannot log in to the registry").says("access is denied");
+    login("secret\n").success().prints("Login Succeeded\n");
+    let config = sandbox.read("home/.docker/config.json");
+    assert!(config.contains(&format!("\"{}\"", registry.address)), "{config}");
+    secure(&["push", &name], "").success();
+    secure(&["pull", &name], "").success();
+    secure(&["logout", &registry.address], "").success();
+    secure(&["pull", &name], "").exits(1).says(&format!("`rbuild login {}`", registry.address));
+    secure(&["logout", &registry.address], "")
+        .success()
+        .prints(&format!("Not logged in to {}\n", registry.address));
+}
+
+/// One that is asked by its name, as docker asks it.
+#[test]
+fn a_helper_keeps_credentials() {
+    let sandbox = Sandbox::new();
+    let helper = "#!/bin/sh\ncase $1 in\n\
+        get) read key; test \"$key\" = kept.invalid || { echo credentials not found in native keychain; exit 1; }\n\
+        echo '{\"Username\":\"me\",\"Secret\":\"s\"}';;\n\
+        erase) read key; echo \"$key\" > erased;;\nesac\n";
+    sandbox.write("bin/docker-credential-test", helper);
+    run(sandbox.command("chmod").args(["+x", "bin/docker-credential-test"]), "").success();
+    sandbox.write(
+        "home/.docker/config.json",
+        "{\"credsStore\": \"test\", \"auths\": {\"kept.invalid\": {}}}",
+    );
+    let mut command = sandbox.rbuild_command(["logout", "kept.invalid"]);
+    let path = std::env::vars_os().find(|(name, _)| name == "PATH").unwrap().1;
+    let path = format!("{}:{}", sandbox.path("bin").display(), path.to_string_lossy());
+    command.env("PATH", path).env("HOME", sandbox.path("home"));
+    run(&mut command, "").success().prints("Removing login credentials for kept.invalid\n");
+    assert_eq!(sandbox.read("erased"), "kept.invalid\n");
+    assert!(!sandbox.read("home/.docker/config.json").contains("kept.invalid"));
+}
