@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use store::registry::{Credential, Credentials, CredentialsError};
 
 use super::config::{self, Config, ConfigError};
-use super::helper::{self, HelperError};
+use super::credential_program::{self as helper, HelperError};
 use crate::environment::Environment;
 
 #[derive(Debug, thiserror::Error)]

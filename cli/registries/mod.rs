@@ -3,15 +3,15 @@
 //! | file         | what                                                          |
 //! |--------------|---------------------------------------------------------------|
 //! | `config.rs`  | docker's file of credentials                                  |
-//! | `helper.rs`  | programs that keep credentials                                |
+//! | `credential_program.rs` | programs that keep credentials                     |
 //! | `keeper.rs`  | where the credentials of one registry are                     |
 //! | `display.rs` | how far blobs are                                             |
 //! | `find.rs`    | the image that a container is to be made of                   |
 
 mod config;
+mod credential_program;
 mod display;
 mod find;
-mod helper;
 mod keeper;
 
 use std::path::PathBuf;
