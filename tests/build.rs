@@ -209,5 +209,5 @@ fn a_named_context_may_be_an_image_of_the_store_or_of_a_layout() {
         assert_eq!((sandbox.read("out/a"), sandbox.read("out/b")), ("a\n".into(), "a\n".into()));
     }
     let absent = sandbox.build(text, &["--build-context=base=docker-image://absent"]).exits(1);
-    absent.says("docker.io/library/absent:latest").says("there are no registries yet");
+    absent.says("docker.io/library/absent:latest").says("no registry is asked");
 }

@@ -48,7 +48,7 @@ fn pinned(service: &str, image: &str) -> Result<String> {
     match image.split_once('@') {
         Some((_, digest)) => Ok(format!("{}@{digest}", reference.name())),
         None => bail!(
-            "cannot find the digest of `{image}` of service `{service}`: registries are not supported yet"
+            "cannot find the digest of `{image}` of service `{service}`: registries are not asked for it yet"
         ),
     }
 }
