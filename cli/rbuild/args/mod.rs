@@ -251,7 +251,7 @@ pub(crate) struct BuildArgs {
     /// Add a line to /etc/hosts of RUN steps
     #[arg(long = "add-host", value_name = "HOST:IP")]
     pub(crate) add_hosts: Vec<String>,
-    /// Network of RUN steps: `none`, or `host`, which is the `default` until bridges are built
+    /// Network of RUN steps: `none`, or `host`, which is the `default` so far
     #[arg(long, value_name = "MODE")]
     pub(crate) network: Option<String>,
     /// Let RUN steps ask for more: `network.host`, `security.insecure`

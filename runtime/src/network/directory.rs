@@ -1,4 +1,4 @@
-//! [`Networks`]: definitions, leases and endpoints on disk. See `docs/decisions/0010`.
+//! [`Networks`]: definitions, leases and endpoints on disk. See `docs/decisions/0013`.
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;

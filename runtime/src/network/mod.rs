@@ -1,4 +1,4 @@
-//! Networks: bridges, addresses, ports and names. See `docs/decisions/0010`.
+//! Networks: bridges, addresses, ports and names. See `docs/decisions/0013`.
 //!
 //! | file            | what                                                        |
 //! |-----------------|-------------------------------------------------------------|
