@@ -7,6 +7,7 @@ pub mod environment;
 pub mod exit;
 pub mod format;
 pub mod http;
+pub mod manual;
 pub mod output;
 pub mod ports;
 pub mod progress;

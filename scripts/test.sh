@@ -22,6 +22,8 @@ need bzip2 bzip2
 need openssl openssl
 need python3 python3
 need jsonschema python3-jsonschema
+need zsh zsh
+need fish fish
 need xz xz-utils
 need zstd zstd
 need unshare util-linux

@@ -36,6 +36,7 @@ fn flags_that_cannot_be_honoured_are_refused_by_name() {
         output.says(&format!("error: `rbuild build {name}` is not supported")).says(hint);
     }
     sandbox.rbuild(["run", "--ip6", "::2", "busybox"]).exits(1).says("`rbuild run --ip6`");
+    sandbox.rbuild(["run", "--gpus", "all", "busybox"]).exits(1).says("`rbuild run --gpus`");
     sandbox.rbuild(["build", "--nonsense", "."]).exits(2).says("--nonsense");
 }
 
@@ -117,4 +118,60 @@ fn a_reader_that_leaves_is_no_error() {
     let line = format!("{} images | true; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_rbuild"));
     let mut command = sandbox.command("bash");
     crate::support::run(command.args(["-c", &line]), "").success().prints("0\n");
+}
+
+/// As a shell would have them when `WORDS` are typed and the last is to be completed.
+fn completed(sandbox: &Sandbox, program: &str, words: &str) -> String {
+    let count = words.split(' ').count() - 1;
+    let function = format!("_{program}");
+    let last = words.rsplit(' ').next().unwrap();
+    let before = words.split(' ').rev().nth(1).unwrap();
+    let script = format!(
+        "source ./{program}.bash && COMP_WORDS=({words}) COMP_CWORD={count} && \
+         {function} {program} \"{last}\" {before} && printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    crate::support::run(sandbox.command("bash").args(["-c", &script]), "").success().stdout
+}
+
+#[test]
+fn shells_complete_commands_and_flags() {
+    let sandbox = Sandbox::new();
+    for (program, path) in
+        [("rbuild", env!("CARGO_BIN_EXE_rbuild")), ("rcompose", env!("CARGO_BIN_EXE_rcompose"))]
+    {
+        for shell in ["bash", "zsh", "fish"] {
+            let mut command = sandbox.command(path);
+            let script = crate::support::run(command.args(["completion", shell]), "").success();
+            std::fs::write(sandbox.path(&format!("{program}.{shell}")), &script.stdout).unwrap();
+            if !crate::support::installed(shell) {
+                continue;
+            }
+            // It is understood.
+            let script = format!("{program}.{shell}");
+            let mut check = sandbox.command(shell);
+            crate::support::run(check.args(["-n", &script]), "").success();
+        }
+    }
+    let flags = completed(&sandbox, "rbuild", "rbuild run --volume");
+    assert_eq!(flags, "--volume\n--volumes-from\n--volume-driver\n");
+    let commands = completed(&sandbox, "rbuild", "rbuild volume i");
+    assert_eq!(commands, "import\ninspect\n");
+    assert_eq!(completed(&sandbox, "rcompose", "rcompose conf"), "config\n");
+}
+
+#[test]
+fn manual_pages_are_written() {
+    let sandbox = Sandbox::new();
+    sandbox.rbuild(["man", "man1"]).success();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_rcompose"));
+    crate::support::run(command.args(["man", "man1"]), "").success();
+    for (page, text) in [
+        ("rbuild", "rbuild\\-build(1)"),
+        ("rbuild-run", "\\-\\-volumes\\-from"),
+        ("rbuild-volume-ls", "dangling"),
+        ("rcompose-config", "\\-\\-services"),
+    ] {
+        let found = sandbox.read(&format!("man1/{page}.1"));
+        assert!(found.starts_with(".ie") && found.contains(text), "{page}: {found}");
+    }
 }

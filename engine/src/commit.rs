@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use runtime::containers::{Container, HealthCheck};
+use runtime::events::Event;
 use store::layer::{LayerError, LayerWriter, write_layer};
 use store::{
     ChainId, ContainerConfig, Descriptor, DiffId, Healthcheck, History, Image, ImageConfig,
@@ -47,12 +48,15 @@ pub fn commit(
     let mut layers = below.manifest.layers.clone();
     layers.push(Descriptor::new(media_type::LAYER_TAR, info.digest, info.size));
     let config = image_config(container, &below.config, diff_id, request);
-    Ok(store.put_image(&NewImage {
+    let image = store.put_image(&NewImage {
         config: &config,
         layers: &layers,
         annotations: &BTreeMap::new(),
         names: &request.names,
-    })?)
+    })?;
+    let event = Event::of_container(&container.definition, "commit");
+    event.with("imageID", image.id()).note(store.state());
+    Ok(image)
 }
 
 fn image_config(

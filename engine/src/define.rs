@@ -153,7 +153,7 @@ fn confine(request: &ContainerRequest, spec: &mut ContainerSpec) {
     spec.shm_size = given.shm_size.unwrap_or(spec.shm_size);
     spec.ulimits = given.ulimits.clone();
     spec.sysctls = given.sysctls.clone();
-    spec.namespaces = given.namespaces;
+    spec.namespaces = given.namespaces.clone();
     spec.devices = given.devices.clone();
     spec.device_rules = given.device_rules.clone();
     spec.limits = given.limits.clone();

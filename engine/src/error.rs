@@ -55,6 +55,8 @@ pub enum EngineError {
     Write { source: io::Error },
     #[error("`{}` is not an absolute path", path.display())]
     RelativeDirectory { path: PathBuf },
+    #[error("the IPC namespace of container `{name}` is its own alone")]
+    PrivateIpc { name: String },
     #[error("container {id} has no layer of its own")]
     ReadOnly { id: String },
     #[error("cannot open `{}`", path.display())]
@@ -91,6 +93,7 @@ impl EngineError {
             EngineError::Unpack { source, .. } => source.hint(),
             EngineError::Container(error) => error.hint().map(str::to_owned),
             EngineError::Paused { .. } => Some("`rbuild unpause` lets it go on".to_owned()),
+            EngineError::PrivateIpc { .. } => Some("make it with `--ipc shareable`".to_owned()),
             EngineError::Volume(error) => error.hint(),
             EngineError::Network(error) => error.hint(),
             _ => None,

@@ -30,6 +30,7 @@ pub mod logs;
 mod make;
 mod mounts;
 pub mod names;
+mod namespaces;
 mod networks;
 pub mod recover;
 mod remove;

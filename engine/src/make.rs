@@ -4,11 +4,12 @@ use std::path::Path;
 
 use runtime::Rootfs;
 use runtime::containers::{Containers, Definition, check_name};
+use runtime::events::Event;
 use store::{Held, Image, RootfsMount, SnapshotId, Store};
 
 use crate::define::definition;
 use crate::request::ContainerRequest;
-use crate::{EngineError, Result, lease_name, mounts, names, recover};
+use crate::{EngineError, Result, lease_name, mounts, names, namespaces, recover};
 
 /// Makes the container `id` of an image.
 pub fn make(
@@ -30,6 +31,7 @@ pub fn make(
     let prepared = mounts::prepare(store, containers, image, request)?;
     let mut definition = definition(request, image, id, rootfs(&mount), &prepared)?;
     definition.spec.rootfs = definition.spec.rootfs.relative_to(store.root());
+    definition.spec.namespaces = namespaces::resolve(containers, &request.confinement.namespaces)?;
     let mut held = held(image, &mount);
     held.extend(prepared.held.iter().cloned());
     if !definition.auto_remove {
@@ -45,6 +47,7 @@ pub fn make(
     }
     published?;
     prepared.volumes.keep();
+    Event::of_container(&definition, "create").note(store.state());
     Ok(definition)
 }
 

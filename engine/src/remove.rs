@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime::containers::{Container, ContainerError, Containers};
+use runtime::events::Event;
 use runtime::network::Networks;
 use store::Store;
 
@@ -67,6 +68,7 @@ fn take_away(store: &Store, containers: &Containers, container: &Container) -> R
     }
     if withdrawn {
         store.remove_aside(&aside)?;
+        Event::of_container(&container.definition, "destroy").note(store.state());
     }
     Ok(())
 }

@@ -187,7 +187,7 @@ impl ContainerRequest {
 
     /// Which processes its shim has to see: known before there is a specification, because the shim is forked before.
     pub fn process_view(&self) -> ProcessView {
-        ProcessView::of(self.confinement.namespaces)
+        ProcessView::of(&self.confinement.namespaces)
     }
 }
 

@@ -124,6 +124,7 @@ pub(crate) fn start(
         mountpoints: Path::new("/"),
         status: far_status.as_fd(),
         network: None,
+        ipc: None,
     };
     let child = in_namespace_of(room, || process::run_in_container(&launch, room.first.as_fd()))?;
     // Ours must be closed, or the end of the program's would not be noticed.

@@ -60,6 +60,7 @@ fn prepare_and_run(
         mountpoints: &mountpoints,
         status: null.as_fd(),
         network: None,
+        ipc: None,
     };
     let (mut stubs_near, mut stubs_far) = io::pipe().step("make a pipe")?;
     let (mut error_near, mut error_far) = io::pipe().step("make a pipe")?;

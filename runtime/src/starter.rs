@@ -16,9 +16,10 @@ use crate::capabilities::CapabilitySet;
 use crate::cgroup::{Cgroups, DeviceRules, Leaf};
 use crate::container::{ExitStatus, Outcome};
 use crate::error::StartFailure;
+use crate::joined::Joined;
 use crate::process::{self, ChildStdio, Launch, Stubs, program, remove_stubs};
 use crate::seccomp;
-use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, NetworkMode, Rootfs, Seccomp};
+use crate::spec::{ContainerSpec, MachineAccess, NetworkMode, Rootfs, Seccomp};
 use crate::zygote::channel::receive_with_descriptors;
 use crate::zygote::message::{Step, StepError};
 
@@ -32,6 +33,8 @@ pub(crate) struct Starter {
     /// Soft and hard limit for containers that ask for none.
     pub(crate) open_files: (u64, u64),
     pub(crate) filters: HashMap<CapabilitySet, Vec<Instruction>>,
+    /// What the next container shares with others.
+    pub(crate) joined: Joined,
 }
 
 /// One container, from its clone to its removal.
@@ -89,9 +92,9 @@ impl Starter {
             }
             _ => self.compiled_filter(&spec),
         };
-        if spec.namespaces.pid == NamespaceMode::Host && !sees_the_hosts_processes() {
+        if !spec.namespaces.pid.is_own() && !sees_the_hosts_processes() {
             let cause = "containers are started from a PID namespace of their own here";
-            return Err(cause).step("share the host's processes");
+            return Err(cause).step("share processes");
         }
         let (status, far_status) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -99,12 +102,19 @@ impl Starter {
         let leaf = self.create_leaf(&spec)?;
         let launch =
             Launch { stdio, network, ..self.launch(&spec, &leaf, filter, far_status.as_fd()) };
+        if self.joined.is_watched() {
+            // While it is set up it has what is the host's.
+            process::conceal()?;
+        }
         let flags = process::clone_flags(&spec);
-        let child = match spawn_child(flags, leaf.v2(), || process::run(&launch)) {
+        let spawned = self.joined.in_pid_namespace(|| {
+            spawn_child(flags, leaf.v2(), || process::run(&launch)).step("make namespaces")
+        });
+        let child = match spawned {
             Ok(child) => child,
             Err(error) => {
                 leaf.remove();
-                return Err(error).step("make namespaces");
+                return Err(error);
             }
         };
         Ok(Running::started(spec, child, leaf, status))
@@ -156,6 +166,7 @@ impl Starter {
             mountpoints: &self.mountpoints,
             status,
             network: None,
+            ipc: self.joined.ipc.as_ref(),
         }
     }
 
@@ -233,8 +244,10 @@ impl Running {
 
 /// /proc is still the one of whoever started us; 1 is that one's first process.
 fn sees_the_hosts_processes() -> bool {
-    let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/pid"));
-    matches!((namespace("1"), namespace("self")), (Ok(first), Ok(own)) if first == own)
+    // A number for each namespace from that of /proc down to its own.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.is_some_and(|numbers| numbers.split_whitespace().count() == 1)
 }
 
 impl Start {

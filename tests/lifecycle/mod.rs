@@ -1,12 +1,14 @@
 //! Containers from their making to their removal, with the binary.
 
 mod beside;
+mod events;
 mod files;
 mod logs;
 mod place;
 mod protocol;
 mod recovery;
 mod restart;
+mod shared;
 mod still;
 mod terminal;
 mod verbs;

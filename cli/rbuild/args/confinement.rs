@@ -44,10 +44,10 @@ pub(crate) struct ConfinementArgs {
     /// Kernel settings of its own namespaces: `NAME=VALUE`
     #[arg(long = "sysctl", value_name = "NAME=VALUE", help_heading = "Kernel")]
     pub(crate) sysctls: Vec<String>,
-    /// PID namespace: `host`
+    /// PID namespace: `private`, `host` or `container:NAME`
     #[arg(long, value_name = "MODE", help_heading = "Kernel")]
     pub(crate) pid: Option<String>,
-    /// IPC namespace: `private`, `shareable` or `host`
+    /// IPC namespace: `private`, `shareable`, `host` or `container:NAME`
     #[arg(long, value_name = "MODE", help_heading = "Kernel")]
     pub(crate) ipc: Option<String>,
     /// Namespace of names: `host`

@@ -21,6 +21,8 @@ mod volume;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use cli::manual::{CompletionArgs, ManualArgs};
+
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use archives::{ArchiveFormat, ConvertArgs, ExportArgs, ImportArgs, LoadArgs, SaveArgs};
@@ -51,7 +53,9 @@ pub(crate) use prune::{
 pub(crate) use refused::RefusedFlag;
 pub(crate) use registry::{LoginArgs, LogoutArgs, PullArgs, PullPolicy, PushArgs};
 pub(crate) use store::{StoreArgs, StoreCheckArgs, StoreCommand};
-pub(crate) use verbs::{CommitArgs, CpArgs, DiffArgs, PauseArgs, StatsArgs, TopArgs, UpdateArgs};
+pub(crate) use verbs::{
+    CommitArgs, CpArgs, DiffArgs, EventsArgs, PauseArgs, StatsArgs, TopArgs, UpdateArgs,
+};
 pub(crate) use volume::{
     VolumeArgs, VolumeCommand, VolumeCreateArgs, VolumeExportArgs, VolumeImportArgs,
     VolumeInspectArgs, VolumeLsArgs, VolumePruneArgs, VolumeRmArgs,
@@ -179,6 +183,8 @@ pub(crate) enum Command {
     Network(NetworkArgs),
     /// Show the published ports of a container
     Port(PortArgs),
+    /// Show what happens to containers and volumes, as it happens
+    Events(EventsArgs),
     /// Volumes: `create`, `ls`, `inspect`, `rm`, `prune`, `export`, `import`
     Volume(VolumeArgs),
     /// Everything about containers: `ls`, `inspect`, `rm` and the rest
@@ -201,6 +207,10 @@ pub(crate) enum Command {
     Store(StoreArgs),
     /// Show the version
     Version(VersionArgs),
+    /// Print a script that completes commands and flags in a shell
+    Completion(CompletionArgs),
+    /// Write the manual pages, one for each command
+    Man(ManualArgs),
 }
 
 #[derive(Debug, Default, ClapArgs)]
@@ -379,6 +389,8 @@ pub(crate) enum SystemCommand {
     Check(StoreCheckArgs),
     /// Show how much space what takes
     Df(DfArgs),
+    /// Show what happens to containers and volumes, as it happens
+    Events(EventsArgs),
     /// Show this machine and the store
     Info(InfoArgs),
     /// Start at boot what is to run then: write a unit for systemd

@@ -60,6 +60,7 @@ const LINKS: &str =
     "docker has replaced links by networks: containers of one network find each other by name";
 const IPV6: &str = "networks are IPv4 only so far";
 const REAL_TIME: &str = "real-time scheduling of groups exists in no usual kernel";
+const WINDOWS: &str = "this flag belongs to containers of Windows";
 const HARDENING: &str = "containers always have docker's default confinement for now";
 
 const BUILD: &[Flag] = &[
@@ -95,9 +96,14 @@ const RUN: &[Flag] = &[
         "blkio-weight-device",
         "weights of single disks are not supported; `--blkio-weight` is for all",
     ),
+    value("cpu-count", WINDOWS),
+    value("cpu-percent", WINDOWS),
     value("cpu-rt-period", REAL_TIME),
     value("cpu-rt-runtime", REAL_TIME),
+    switch("disable-content-trust", "signatures of images are not looked at"),
     value("gpus", "give it the devices by `--device`"),
+    value("io-maxbandwidth", WINDOWS),
+    value("io-maxiops", WINDOWS),
     value("isolation", "containers always have namespaces of their own"),
     value("kernel-memory", "docker has removed it; `--memory` counts the kernel's too"),
     value("ip6", IPV6),
@@ -106,6 +112,7 @@ const RUN: &[Flag] = &[
     value("platform", "only images of this machine's platform can run"),
     value("runtime", "there is one runtime, and it is built in"),
     value("storage-opt", "the size of a container's layer cannot be limited yet"),
+    switch("use-api-socket", "there is no daemon whose socket a container could be given"),
 ];
 
 const IMAGES: &[Flag] = &[switch("tree", "images of several platforms are not supported yet")];
@@ -139,16 +146,16 @@ const GROUPS: &[(&str, &[(&str, &str)])] = &[
     ("container", &[("run", "run"), ("create", "create")]),
 ];
 
-/// Adds the refused flags to their commands, hidden from the help.
+/// Adds the refused flags to their commands. The help has them at its end, each with the reason.
 pub(super) fn declare(mut root: Command) -> Command {
     for (name, flags) in COMMANDS {
-        root = root.mut_subcommand(name, |command| command.args(flags.iter().map(argument)));
+        root = root.mut_subcommand(name, |command| with(command, flags));
     }
     for (group, commands) in GROUPS {
         root = root.mut_subcommand(group, |mut group| {
             for (name, alone) in *commands {
-                let flags = flags_of(alone).iter().map(argument);
-                group = group.mut_subcommand(name, |command| command.args(flags));
+                let flags = flags_of(alone);
+                group = group.mut_subcommand(name, |command| with(command, flags));
             }
             group
         });
@@ -159,6 +166,13 @@ pub(super) fn declare(mut root: Command) -> Command {
 /// The same for a command alone.
 pub(super) fn declare_for(name: &str, command: Command) -> Command {
     command.args(flags_of(name).iter().map(argument))
+}
+
+fn with(command: Command, flags: &[Flag]) -> Command {
+    let reasons: String =
+        flags.iter().map(|flag| format!("\n  --{}: {}", flag.name, flag.hint)).collect();
+    let command = command.args(flags.iter().map(argument));
+    command.after_long_help(format!("Flags of docker's that are not supported:{reasons}"))
 }
 
 fn flags_of(command: &str) -> &'static [Flag] {
@@ -197,4 +211,43 @@ fn asks_for(flag: &Flag, matches: &ArgMatches) -> bool {
     }
     let mut values = matches.get_many::<String>(flag.name).into_iter().flatten();
     flag.takes == Takes::Value || values.any(|value| !matches!(value.as_str(), "false" | "0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Of docker 28. `quiet` is about pulling, of which nothing is to be seen.
+    const DOCKERS: &str = "add-host annotation attach blkio-weight blkio-weight-device cap-add cap-drop cgroup-parent cgroupns \
+        cidfile cpu-count cpu-percent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus \
+        cpuset-mems detach detach-keys device device-cgroup-rule device-read-bps device-read-iops device-write-bps \
+        device-write-iops disable-content-trust dns dns-option dns-search domainname entrypoint env env-file expose gpus \
+        group-add health-cmd health-interval health-retries health-start-interval health-start-period health-timeout \
+        help hostname init interactive io-maxbandwidth io-maxiops ip ip6 ipc isolation kernel-memory label label-file \
+        link link-local-ip log-driver log-opt mac-address memory memory-reservation memory-swap memory-swappiness mount \
+        name network network-alias no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform privileged \
+        publish publish-all pull read-only restart rm runtime security-opt shm-size sig-proxy stop-signal stop-timeout \
+        storage-opt sysctl tmpfs tty ulimit use-api-socket user userns uts volume volume-driver volumes-from workdir";
+
+    #[test]
+    fn every_flag_of_dockers_run_is_known_and_what_is_refused_is_documented() {
+        let mut root = declare(super::super::Args::command());
+        root.build();
+        let run = root.find_subcommand("run").unwrap();
+        let known = |name: &str| run.get_arguments().any(|arg| arg.get_long() == Some(name));
+        let unknown: Vec<&str> = DOCKERS.split(' ').filter(|name| !known(name)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md");
+        let text = fs::read_to_string(path).unwrap();
+        let missing: Vec<String> = RUN
+            .iter()
+            .map(|flag| format!("| `--{}` | {} |", flag.name, flag.hint))
+            .filter(|line| !text.contains(line))
+            .collect();
+        assert!(missing.is_empty(), "not in docs/cli.md:\n{}", missing.join("\n"));
+    }
 }

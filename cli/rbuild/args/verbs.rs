@@ -100,6 +100,22 @@ pub(crate) struct CpArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct EventsArgs {
+    /// Only those that fit: `type=`, `event=`, `container=`, `image=`, `volume=`, `label=NAME[=VALUE]`
+    #[arg(short, long = "filter", value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+    /// `json` (an object a line) or a template for each line
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+    /// Also those since a time (`2026-01-02T03:04:05Z`) or an age (`10m`)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only until then
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct DiffArgs {
     #[arg(value_name = "CONTAINER")]
     pub(crate) container: String,

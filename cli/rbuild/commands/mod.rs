@@ -6,6 +6,7 @@ pub(crate) mod container;
 mod convert;
 mod df;
 mod dockerfile;
+mod events;
 mod export;
 mod history;
 mod image;
@@ -17,6 +18,7 @@ mod labels;
 mod leftovers;
 mod load;
 mod login;
+mod manual;
 mod network;
 mod parse;
 mod prune;
@@ -93,6 +95,7 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Commit(args) => container::commit(&args, &environment),
         Command::Network(args) => network::run(&args, &environment),
         Command::Port(args) => container::port(&args, &environment),
+        Command::Events(args) => events::run(&args, &environment),
         Command::Volume(args) => volume::run(&args, &environment),
         Command::Container(args) => container::manage(&args, &environment),
         Command::Cache(args) => cache::run(&args, &environment),
@@ -104,6 +107,8 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Info(args) => info::run(&args, &environment),
         Command::Version(args) => version::run(&args),
         Command::Store(args) => store::run(&args, &environment),
+        Command::Completion(args) => manual::completion(&args),
+        Command::Man(args) => manual::pages(&args),
     };
     let exit = result.unwrap_or_else(|err| {
         report_of(&err).print();

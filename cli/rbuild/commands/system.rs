@@ -4,7 +4,7 @@ use anyhow::Result;
 use cli::Exit;
 use cli::environment::Environment;
 
-use super::{container, df, info, leftovers, prune, store};
+use super::{container, df, events, info, leftovers, prune, store};
 use crate::args::{SystemArgs, SystemCommand};
 
 pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> {
@@ -12,6 +12,7 @@ pub(crate) fn run(args: &SystemArgs, environment: &Environment) -> Result<Exit> 
         SystemCommand::Check(args) => store::check(args, environment),
         SystemCommand::RemoveLeftovers(args) => leftovers::remove(args, environment),
         SystemCommand::Df(args) => df::run(args, environment),
+        SystemCommand::Events(args) => events::run(args, environment),
         SystemCommand::Info(args) => info::run(args, environment),
         SystemCommand::Install(args) => container::install(args, environment),
         SystemCommand::Prune(args) => prune::system(args, environment),

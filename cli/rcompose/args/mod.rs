@@ -8,6 +8,7 @@ mod look;
 mod up;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use cli::manual::{CompletionArgs, ManualArgs};
 
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use config::{ConfigArgs, DocumentFormat, Listing};
@@ -153,6 +154,10 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// Show the version
     Version,
+    /// Print a script that completes commands and flags in a shell
+    Completion(CompletionArgs),
+    /// Write the manual pages, one for each command
+    Man(ManualArgs),
     #[command(external_subcommand)]
     Other(Vec<String>),
 }

@@ -19,6 +19,7 @@ mod listing;
 mod lock;
 mod logs;
 mod ls;
+mod manual;
 mod pause;
 mod port;
 mod printer;
@@ -84,6 +85,8 @@ pub(crate) fn run(args: Args) -> Exit {
         Command::Check(check) => check::run(check, &args.project, &environment),
         Command::Graph(graph) => graph::run(graph, &args.project, &environment),
         Command::Version => version(),
+        Command::Completion(args) => manual::completion(args),
+        Command::Man(args) => manual::pages(args),
         Command::Other(words) => Ok(refuse(words)),
     };
     result.unwrap_or_else(|error| {

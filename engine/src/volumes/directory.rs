@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use runtime::clock;
 use runtime::containers::{Container, Containers, VolumeUse};
+use runtime::events::Event;
 use store::Store;
 
 use super::Backing;
@@ -133,6 +134,7 @@ impl Volumes {
             }
         }
         sync(&self.root)?;
+        Event::of_volume(name, "create").note(self.store.state());
         Ok(Some(volume))
     }
 
@@ -208,6 +210,7 @@ impl Volumes {
         }
         let aside = self.store.set_aside(&place)?;
         drop(lock);
+        Event::of_volume(name, "destroy").note(self.store.state());
         Ok(self.store.remove_aside(&aside)?)
     }
 

@@ -65,7 +65,7 @@ fn wait(launch: &Launch<'_>, control: &OwnedFd) -> Result<Told, StepError> {
     // It may be there for long, and is to keep nobody's pipe or socket open.
     let keep: [BorrowedFd<'_>; 3] = [launch.status, control.as_fd(), launch.launcher];
     close_all_except(&keep).step("close descriptors")?;
-    leave_the_caller(launch.leaf, NamespaceMode::Own)?;
+    leave_the_caller(launch.leaf, &NamespaceMode::Own)?;
     match receive_frame::<ContainerSpec>(control).step("hear what to start")? {
         None => Ok(None),
         Some((spec, descriptors)) => match descriptors.try_into() {

@@ -32,9 +32,14 @@ pub(super) struct BaseMounts {
     pub(super) devpts: OwnedFd,
 }
 
-pub(super) fn mount_all(launch: &Launch<'_>, root: &RootDir) -> Result<BaseMounts, StepError> {
+/// `shared_memory` is that of the container whose IPC namespace was joined.
+pub(super) fn mount_all(
+    launch: &Launch<'_>,
+    root: &RootDir,
+    shared_memory: Option<OwnedFd>,
+) -> Result<BaseMounts, StepError> {
     let proc = mount(root, "proc", "proc", &[], NOSUID | NODEV | NOEXEC)?;
-    let devpts = mount_dev(launch, root)?;
+    let devpts = mount_dev(launch, root, shared_memory)?;
     mount(root, "sysfs", "sys", &[], NOSUID | NODEV | NOEXEC | read_only(launch))?;
     mount_cgroups(launch, root)?;
     Ok(BaseMounts { proc, devpts })
@@ -60,7 +65,11 @@ fn mount(
     Ok(mounted)
 }
 
-fn mount_dev(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> {
+fn mount_dev(
+    launch: &Launch<'_>,
+    root: &RootDir,
+    shared_memory: Option<OwnedFd>,
+) -> Result<OwnedFd, StepError> {
     let settings = [Setting::Text("mode", "755"), Setting::Text("size", "65536k")];
     let dev = mount(root, "tmpfs", "dev", &settings, NOSUID | libc::MOUNT_ATTR_STRICTATIME)?;
     devices::make_harmless(&dev)?;
@@ -82,13 +91,21 @@ fn mount_dev(launch: &Launch<'_>, root: &RootDir) -> Result<OwnedFd, StepError> 
     mount(root, "mqueue", "dev/mqueue", &[], NOSUID | NODEV | NOEXEC)?;
     // One of the specification's takes its place, as with Docker, instead of hiding it.
     if launch.spec.mounts.iter().all(|mount| mount.target != Path::new("/dev/shm")) {
-        mount_shm(launch, root)?;
+        mount_shm(launch, root, shared_memory)?;
     }
     Ok(devpts)
 }
 
-/// With the host's IPC namespace also its shared memory.
-fn mount_shm(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
+/// With the IPC namespace of the host or of another container also its shared memory.
+fn mount_shm(
+    launch: &Launch<'_>,
+    root: &RootDir,
+    shared_memory: Option<OwnedFd>,
+) -> Result<(), StepError> {
+    if let Some(shared) = shared_memory {
+        let step = "mount the other container's /dev/shm";
+        return attach(shared, root.subdir_nofollow("dev/shm").step(step)?).step(step);
+    }
     if launch.spec.namespaces.ipc == NamespaceMode::Host {
         let step = "mount the host's /dev/shm";
         let shared = clone_mount(super::open_place(Path::new("/dev/shm"))?, false).step(step)?;

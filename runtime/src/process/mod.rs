@@ -24,6 +24,7 @@ mod overlay;
 mod privileges;
 pub(crate) mod program;
 mod propagation;
+mod shared_ipc;
 mod stubs;
 mod sysctls;
 mod terminal;
@@ -42,6 +43,7 @@ use sys::seccomp::Instruction;
 
 use crate::cgroup::{DeviceRules, Hierarchy, Leaf};
 use crate::error::StartFailure;
+use crate::joined::SharedIpc;
 use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, NetworkMode, Rootfs};
 use crate::user::{self, ResolvedUser};
 use crate::zygote::channel::send_with_descriptors;
@@ -69,6 +71,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) status: BorrowedFd<'a>,
     /// The network namespace to join, for [`NetworkMode::Sandbox`].
     pub(crate) network: Option<BorrowedFd<'a>>,
+    /// The IPC namespace to join.
+    pub(crate) ipc: Option<&'a SharedIpc>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,11 +97,11 @@ impl Launch<'_> {
 
 /// The namespaces to be made by clone3; the cgroup namespace comes after the v1 cgroups are joined.
 pub(crate) fn clone_flags(spec: &ContainerSpec) -> i32 {
-    let own = |mode, flag| if mode == NamespaceMode::Own { flag } else { 0 };
+    let own = |mode: &NamespaceMode, flag| if mode.is_own() { flag } else { 0 };
     let flags = libc::CLONE_NEWNS
-        | own(spec.namespaces.pid, libc::CLONE_NEWPID)
-        | own(spec.namespaces.uts, libc::CLONE_NEWUTS)
-        | own(spec.namespaces.ipc, libc::CLONE_NEWIPC);
+        | own(&spec.namespaces.pid, libc::CLONE_NEWPID)
+        | own(&spec.namespaces.uts, libc::CLONE_NEWUTS)
+        | own(&spec.namespaces.ipc, libc::CLONE_NEWIPC);
     match spec.network {
         NetworkMode::Host | NetworkMode::Sandbox => flags,
         NetworkMode::None => flags | libc::CLONE_NEWNET,
@@ -125,18 +129,18 @@ fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
         // Before /sys is mounted, which shows the interfaces of the namespace in which that is done.
         setns(network, CloneFlags::CLONE_NEWNET).step("join the network namespace")?;
     }
-    leave_the_caller(launch.leaf, launch.spec.namespaces.cgroup)?;
+    leave_the_caller(launch.leaf, &launch.spec.namespaces.cgroup)?;
     set_up(launch)
 }
 
 /// What does not depend on what the container is, but for its kind ([`ahead`]). Joining cgroups waits for the kernel
 /// for as long as all the rest takes together.
-fn leave_the_caller(leaf: &Leaf, cgroup_namespace: NamespaceMode) -> Result<(), StepError> {
+fn leave_the_caller(leaf: &Leaf, cgroup_namespace: &NamespaceMode) -> Result<(), StepError> {
     sys::signal::reset_all().step("reset signals")?;
     rustix::process::setsid().step("start a session")?;
     rustix::process::umask(Mode::empty());
     leaf.join_v1().step("join cgroup")?;
-    if cgroup_namespace == NamespaceMode::Own {
+    if cgroup_namespace.is_own() {
         unshare(CloneFlags::CLONE_NEWCGROUP).step("make cgroup namespace")?;
     }
     Ok(())
@@ -147,6 +151,7 @@ fn set_up(launch: &Launch<'_>) -> Result<Never, StepError> {
     if let Some(score) = spec.oom_score_adj {
         privileges::set_oom_score(score)?;
     }
+    let shared_memory = launch.ipc.map(shared_ipc::join).transpose()?;
     let followed = propagation::open_all(&spec.mounts)?;
     let everything = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change(c"/", everything).step("make mounts private")?;
@@ -155,7 +160,7 @@ fn set_up(launch: &Launch<'_>) -> Result<Never, StepError> {
     let root = RootDir::from_fd(rootfs.try_clone().step("use the rootfs")?);
     let user = resolve_user(&root, spec)?;
     let mut targets = stubs::Targets::new(&root, upper_directory(&spec.rootfs)?);
-    let base = base_mounts::mount_all(launch, &root)?;
+    let base = base_mounts::mount_all(launch, &root, shared_memory)?;
     let terminal = terminal::open(launch, &root, &base.devpts, user.uid)?;
     user_mounts::mount_all(launch, &mut targets, followed)?;
     given_devices::make_all(launch, &root)?;
@@ -203,7 +208,7 @@ fn enter(
     terminal: Option<terminal::Terminal>,
 ) -> Result<Never, StepError> {
     let spec = launch.spec;
-    if spec.namespaces.uts == NamespaceMode::Own {
+    if spec.namespaces.uts.is_own() {
         rustix::system::sethostname(spec.hostname.as_bytes()).step("set hostname")?;
         if let Some(domain) = &spec.domainname {
             rustix::system::setdomainname(domain.as_bytes()).step("set domain name")?;
@@ -235,7 +240,7 @@ fn become_program(
 }
 
 /// From here to the next exec nobody in the container may trace this process or look at its files, even as root.
-fn conceal() -> Result<(), StepError> {
+pub(crate) fn conceal() -> Result<(), StepError> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hide from the container")
 }
 

@@ -123,6 +123,7 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
         mountpoints,
         open_files,
         filters: HashMap::new(),
+        joined: crate::joined::Joined::default(),
     };
     Ok(Ready {
         socket: socket.as_fd().try_clone_to_owned().step("keep the socket")?,

@@ -24,6 +24,7 @@ impl Supervisor {
         room.leaf.freeze().map_err(|error| error.to_string())?;
         self.container.state.status = Status::Paused;
         self.save();
+        self.event("pause");
         Ok(())
     }
 
@@ -38,6 +39,7 @@ impl Supervisor {
             monitor.schedule(Instant::now());
         }
         self.save();
+        self.event("unpause");
         Ok(())
     }
 

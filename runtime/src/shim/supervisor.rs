@@ -23,6 +23,8 @@ use crate::containers::{
 };
 use crate::engine::Owner;
 use crate::error::StartFailure;
+use crate::events::Event;
+use crate::joined::Joined;
 use crate::network::{Remains, Sandbox};
 use crate::process::ChildStdio;
 use crate::spec::ContainerSpec;
@@ -235,6 +237,7 @@ impl Supervisor {
             [a, b, c] => ChildStdio::Descriptors([a.as_fd(), b.as_fd(), c.as_fd()]),
             _ => ChildStdio::Terminal { rows, columns },
         };
+        self.starter.joined = Joined::find(&self.containers, &self.spec)?;
         let network = self.enter_network()?;
         let namespace = network.as_ref().map(AsFd::as_fd);
         let mut running = self.starter.spawn(self.spec.clone(), child_stdio, namespace)?;
@@ -299,6 +302,7 @@ impl Supervisor {
         (state.exit_code, state.oom_killed, state.error) = (0, false, String::new());
         state.health = self.monitor.as_ref().map(|monitor| monitor.health.clone());
         self.save();
+        self.event("start");
     }
 
     /// As docker: a container whose program could not be started at all has still to be.
@@ -339,6 +343,14 @@ impl Supervisor {
         state.finished = clock::now();
         state.process = None;
         self.save();
+        if status.oom_killed {
+            self.event("oom");
+        }
+        let died = Event::of_container(&self.container.definition, "die");
+        died.with("exitCode", status.code()).note(self.containers.state_directory());
+        if self.clients.iter().any(|client| client.stops) {
+            self.event("stop");
+        }
         let until = self.clients.iter().any(|client| client.stops).then(reading_ends);
         self.phase = Phase::Draining { again, until };
     }
@@ -346,6 +358,11 @@ impl Supervisor {
     /// The container's directory may be gone when it was removed by force; then nobody asks for its state.
     pub(super) fn save(&self) {
         let _gone = self.container.place.write_state(&self.container.state);
+    }
+
+    pub(super) fn event(&self, action: &str) {
+        let event = Event::of_container(&self.container.definition, action);
+        event.note(self.containers.state_directory());
     }
 
     /// Sends a signal to the container's first process, if there is one.

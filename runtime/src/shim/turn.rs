@@ -14,6 +14,7 @@ use super::streams::{Attached, Got, record};
 use super::supervisor::{Phase, Supervisor, reading_ends};
 use crate::cgroup::Leaf;
 use crate::containers::{HealthRun, Status};
+use crate::events::Event;
 use crate::exec::Room;
 use crate::zygote::message::{Step, StepError};
 
@@ -203,6 +204,7 @@ impl Supervisor {
             self.save();
         }
         if self.signal(signal) {
+            self.killed(number);
             if ends {
                 // What stands still does not hear it.
                 self.unpause_to_end();
@@ -225,6 +227,7 @@ impl Supervisor {
         self.container.state.stopped_by_hand = true;
         self.save();
         if self.signal(signal) {
+            self.killed(number);
             self.unpause_to_end();
             // A time beyond all clocks is no limit.
             self.patience = seconds
@@ -233,6 +236,11 @@ impl Supervisor {
             self.cancel_restart();
         }
         Ok(())
+    }
+
+    fn killed(&self, signal: i32) {
+        let event = Event::of_container(&self.container.definition, "kill");
+        event.with("signal", signal).note(self.containers.state_directory());
     }
 
     /// What was to be started again stays as it is.
@@ -444,8 +452,13 @@ impl Supervisor {
 
     fn note_health(&mut self, run: HealthRun) {
         let Some(monitor) = &mut self.monitor else { return };
+        let before = monitor.health.status;
         monitor.note(run, Instant::now());
+        let now = monitor.health.status;
         self.container.state.health = Some(monitor.health.clone());
         self.save();
+        if now != before {
+            self.event(&format!("health_status: {}", now.word()));
+        }
     }
 }

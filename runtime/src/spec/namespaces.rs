@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The network has its own: [`super::NetworkMode`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Namespaces {
     pub pid: NamespaceMode,
@@ -11,9 +11,20 @@ pub struct Namespaces {
     pub cgroup: NamespaceMode,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NamespaceMode {
     #[default]
     Own,
+    /// Its own, which other containers may join.
+    Shareable,
     Host,
+    /// That of the container with this ID, which has to run. For processes and IPC only.
+    Container(String),
+}
+
+impl NamespaceMode {
+    /// Whether one is made for it.
+    pub fn is_own(&self) -> bool {
+        matches!(self, NamespaceMode::Own | NamespaceMode::Shareable)
+    }
 }

@@ -62,6 +62,7 @@ fn prepare(
         mountpoints: mountpoints.to_owned(),
         open_files,
         filters: HashMap::new(),
+        joined: crate::joined::Joined::default(),
     };
     let socket = socket.try_clone_to_owned().step("keep the socket")?;
     Ok(Server { socket, starter, containers: Vec::new(), spares: Vec::new() })

@@ -59,13 +59,13 @@ pub enum ProcessView {
 
 impl ProcessView {
     pub fn needed_by(spec: &ContainerSpec) -> ProcessView {
-        ProcessView::of(spec.namespaces)
+        ProcessView::of(&spec.namespaces)
     }
 
-    pub fn of(namespaces: Namespaces) -> ProcessView {
-        match namespaces.pid {
-            NamespaceMode::Own => ProcessView::Own,
-            NamespaceMode::Host => ProcessView::Host,
+    pub fn of(namespaces: &Namespaces) -> ProcessView {
+        match &namespaces.pid {
+            NamespaceMode::Own | NamespaceMode::Shareable => ProcessView::Own,
+            NamespaceMode::Host | NamespaceMode::Container(_) => ProcessView::Host,
         }
     }
 }

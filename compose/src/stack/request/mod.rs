@@ -281,7 +281,7 @@ impl About<'_> {
     fn namespace(&self, attribute: &str, mode: &str) -> Result<NamespaceMode> {
         match mode {
             "" | "private" => Ok(NamespaceMode::Own),
-            "shareable" if attribute == "ipc" => Ok(NamespaceMode::Own),
+            "shareable" if attribute == "ipc" => Ok(NamespaceMode::Shareable),
             "host" => Ok(NamespaceMode::Host),
             other => {
                 let why = "the namespaces of other containers cannot be joined yet";
