@@ -47,6 +47,7 @@ use compose::reconcile::ReconcileError;
 use compose::stack::StackError;
 use engine::EngineError;
 use store::StoreError;
+use store::registry::RegistryError;
 
 use crate::args::{Args, Command, ProjectArgs};
 use crate::disk::Disk;
@@ -147,7 +148,8 @@ fn hint(error: &(dyn Error + 'static)) -> Option<String> {
         let of_plan = || cause.downcast_ref::<ReconcileError>()?.hint();
         let of_engine = || cause.downcast_ref::<EngineError>()?.hint();
         let of_store = || cause.downcast_ref::<StoreError>()?.hint();
-        of_stack().or_else(of_plan).or_else(of_engine).or_else(of_store)
+        let of_registry = || cause.downcast_ref::<RegistryError>()?.hint();
+        of_stack().or_else(of_registry).or_else(of_plan).or_else(of_engine).or_else(of_store)
     });
     hints.next()
 }
