@@ -20,7 +20,9 @@ pub(crate) use lifecycle::{
 pub(crate) use look::{
     BuildArgs, CommitArgs, ExportArgs, ImagesArgs, LogsArgs, LsArgs, PortArgs, PsArgs, VolumesArgs,
 };
-pub(crate) use up::{CreateArgs, DownArgs, MakeArgs, RemovedImages, RunArgs, UpArgs};
+pub(crate) use up::{
+    CreateArgs, DownArgs, MakeArgs, PullArgs, PushArgs, RemovedImages, RunArgs, UpArgs,
+};
 
 /// Runs stacks of containers as compose files describe them.
 #[derive(Debug, Parser)]
@@ -141,6 +143,10 @@ pub(crate) enum Command {
     Volumes(VolumesArgs),
     /// Build images of services
     Build(BuildArgs),
+    /// Bring images of services from their registries
+    Pull(PullArgs),
+    /// Send images of services to their registries
+    Push(PushArgs),
     /// Write the files of a container as an archive
     Export(ExportArgs),
     /// Make an image of a container

@@ -207,3 +207,33 @@ pub(crate) struct RunArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
 }
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct PullArgs {
+    /// Leave out images that can be built
+    #[arg(long)]
+    pub(crate) ignore_buildable: bool,
+    /// Go on when an image cannot be pulled
+    #[arg(long)]
+    pub(crate) ignore_pull_failures: bool,
+    /// Those of what the services depend on as well
+    #[arg(long)]
+    pub(crate) include_deps: bool,
+    /// `missing` or `always`
+    #[arg(long, value_name = "POLICY", value_parser = ["missing", "always"])]
+    pub(crate) policy: Option<String>,
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct PushArgs {
+    /// Go on when an image cannot be pushed
+    #[arg(long)]
+    pub(crate) ignore_push_failures: bool,
+    /// Those of what the services depend on as well
+    #[arg(long)]
+    pub(crate) include_deps: bool,
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}

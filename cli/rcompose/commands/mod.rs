@@ -27,6 +27,7 @@ mod ps;
 mod run;
 mod stack;
 mod top;
+mod transfer;
 mod up;
 mod variables;
 mod volumes;
@@ -80,6 +81,8 @@ pub(crate) fn run(args: Args) -> Exit {
         Command::Port(args) => port::run(args, call),
         Command::Volumes(args) => volumes::run(args, call),
         Command::Build(args) => build::run(args, call),
+        Command::Pull(args) => transfer::pull(args, call),
+        Command::Push(args) => transfer::push(args, call),
         Command::Export(args) => export::run(args, call),
         Command::Commit(args) => commit::run(args, call),
         Command::Config(config) => config::run(config, &args.project, &environment),
