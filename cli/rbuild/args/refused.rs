@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    /// Of docker 28. `quiet` is about pulling, of which nothing is to be seen.
+    /// Of docker 28.
     const DOCKERS: &str = "add-host annotation attach blkio-weight blkio-weight-device cap-add cap-drop cgroup-parent cgroupns \
         cidfile cpu-count cpu-percent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus \
         cpuset-mems detach detach-keys device device-cgroup-rule device-read-bps device-read-iops device-write-bps \
