@@ -61,6 +61,11 @@ fn look_at(loaded: &Loaded, files: &Texts) {
     if dollar_in_keys(&text) {
         return;
     }
+    // An empty `build` has no context, as there; what it prints has the default one.
+    let mut builds = project.services.values().filter_map(|service| service.build.as_ref());
+    if builds.any(|build| build.context.is_empty()) {
+        return;
+    }
     let again = Texts::with(files, text.replace('$', "$$"));
     // Optional dependencies on services that are off are printed, as Docker Compose does, but they are not there.
     let options = LoadOptions { check_consistency: false, ..LoadOptions::ALL };
