@@ -8,10 +8,6 @@ use std::process::Command;
 
 use crate::support::{Repository, Sandbox, installed, privileged};
 
-/// Those that cannot pass yet, and why.
-const NOT_YET: &[(&str, &str)] =
-    &[("ipc-service", "IPC namespaces of other containers cannot be joined yet")];
-
 fn variable(name: &str) -> Option<String> {
     let found = std::env::vars_os().find(|(known, _)| known == name);
     found.and_then(|(_, value)| value.into_string().ok())
@@ -60,10 +56,8 @@ fn recorded_scenarios() {
         serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     let results = report["results"].as_array().unwrap();
     assert!(!results.is_empty(), "no scenario was run");
-    let expected_to_fail = |name: &str| NOT_YET.iter().any(|(known, _)| *known == name);
     for result in results {
-        let name = result["name"].as_str().unwrap();
-        let passed = result["ok"].as_bool().unwrap();
-        assert_eq!(passed, !expected_to_fail(name), "{name}: {}", result["fails"]);
+        let (name, passed) = (result["name"].as_str().unwrap(), result["ok"].as_bool().unwrap());
+        assert!(passed, "{name}: {}", result["fails"]);
     }
 }

@@ -185,7 +185,7 @@ services:
 #[test]
 fn what_cannot_be_honoured_is_refused_by_name() {
     for (service, says) in [
-        ("ipc: 'service:b'", "`ipc: service:b` is not supported"),
+        ("uts: 'service:b'", "`uts: service:b` is not supported"),
         ("external_links: [other]", "`external_links`"),
         ("logging: {driver: syslog}", "the log driver `syslog` is not supported"),
         ("volumes: [{type: npipe, source: x, target: /x}]", "there are no mounts of type `npipe`"),

@@ -279,13 +279,22 @@ impl About<'_> {
     }
 
     fn namespace(&self, attribute: &str, mode: &str) -> Result<NamespaceMode> {
-        match mode {
-            "" | "private" => Ok(NamespaceMode::Own),
-            "shareable" if attribute == "ipc" => Ok(NamespaceMode::Shareable),
-            "host" => Ok(NamespaceMode::Host),
-            other => {
-                let why = "the namespaces of other containers cannot be joined yet";
-                Err(self.unsupported(format!("`{attribute}: {other}`"), why))
+        let service = mode.strip_prefix("service:");
+        let joined = service.or_else(|| mode.starts_with("container:").then_some(mode));
+        match (mode, joined) {
+            ("" | "private", _) => Ok(NamespaceMode::Own),
+            ("shareable", _) if attribute == "ipc" => Ok(NamespaceMode::Shareable),
+            ("host", _) => Ok(NamespaceMode::Host),
+            (_, Some(other)) if ["pid", "ipc"].contains(&attribute) => {
+                Ok(NamespaceMode::Container(self.joined(attribute, other)?))
+            }
+            (_, Some(_)) => {
+                let why = "only processes, IPC and the network of other containers can be joined";
+                Err(self.unsupported(format!("`{attribute}: {mode}`"), why))
+            }
+            (_, None) => {
+                let why = "known are host, service:NAME and container:NAME";
+                Err(self.unsupported(format!("`{attribute}: {mode}`"), why))
             }
         }
     }

@@ -12,12 +12,19 @@ use super::zone::Zone;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const MOST: usize = 64;
+/// Before the next client is taken after one could not be.
+pub(super) const BREATH: Duration = Duration::from_millis(50);
 const PORT: u16 = 53;
 
 /// For ever, a thread for each client.
 pub(super) fn serve(listener: &TcpListener, zone: &Arc<Mutex<Zone>>, upstream: &Upstream) {
     let clients = Arc::new(AtomicUsize::new(0));
-    for client in listener.incoming().flatten() {
+    for client in listener.incoming() {
+        let Ok(client) = client else {
+            // Out of descriptors, for one: what is open has to end first.
+            thread::sleep(BREATH);
+            continue;
+        };
         if clients.fetch_add(1, Ordering::Relaxed) >= MOST {
             clients.fetch_sub(1, Ordering::Relaxed);
             continue;

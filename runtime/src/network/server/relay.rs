@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::dns_tcp::BREATH;
+
 /// For all connections of one port.
 const MOST: usize = 512;
 /// A UDP client that says nothing for so long is gone: docker's time.
@@ -17,7 +19,11 @@ const LARGEST: usize = 65535;
 /// Takes connections for ever and copies each to `target`.
 pub(super) fn tcp(listener: &TcpListener, target: SocketAddr) {
     let open = Arc::new(AtomicUsize::new(0));
-    for client in listener.incoming().flatten() {
+    for client in listener.incoming() {
+        let Ok(client) = client else {
+            thread::sleep(BREATH);
+            continue;
+        };
         if open.fetch_add(1, Ordering::Relaxed) >= MOST {
             open.fetch_sub(1, Ordering::Relaxed);
             continue;
@@ -55,7 +61,10 @@ pub(super) fn udp(socket: &Arc<UdpSocket>, target: SocketAddr) {
     let sessions: Sessions = Arc::default();
     let mut buffer = vec![0; LARGEST];
     loop {
-        let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
+        let Ok((length, client)) = socket.recv_from(&mut buffer) else {
+            thread::sleep(BREATH);
+            continue;
+        };
         if let Ok(session) = session(socket, &sessions, client, target) {
             // A container that does not listen is the client's to notice.
             let _lost = session.send(&buffer[..length]);
