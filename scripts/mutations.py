@@ -51,7 +51,7 @@ MUTATIONS = [
     ("session_keyrings", "the caller's session keyring is kept",
      [(PROCESS + "mod.rs", "    privileges::leave_keyring()?;\n", "    let _ = privileges::leave_keyring;\n")]),
     ("signals_to_the_engine", "the container has the engine's PID namespace",
-     [(PROCESS + "mod.rs", "| own(spec.namespaces.pid, libc::CLONE_NEWPID)", "| (0 * own(spec.namespaces.pid, libc::CLONE_NEWPID))")]),
+     [(PROCESS + "mod.rs", "| own(&spec.namespaces.pid, libc::CLONE_NEWPID)", "| (0 * own(&spec.namespaces.pid, libc::CLONE_NEWPID))")]),
 ]
 
 
