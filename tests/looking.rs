@@ -265,7 +265,7 @@ fn commands_about_images_are_under_one_roof_too() {
     assert_eq!(listed(&sandbox, &["other"]), ["other:latest"]);
     sandbox.rbuild(["image", "remove", "other"]).success();
     sandbox.rbuild(["image", "list", "--tree"]).exits(1).says("`rbuild images --tree`");
-    sandbox.rbuild(["image", "build", "--push", "."]).exits(1).says("`rbuild build --push`");
+    sandbox.rbuild(["image", "build", "--squash", "."]).exits(1).says("`rbuild build --squash`");
     sandbox.write("other/Dockerfile", "FROM scratch\n");
     sandbox.rbuild(["image", "build", "-q", "-t", "built", "other"]).success();
     assert_eq!(listed(&sandbox, &["built"]), ["built:latest"]);
