@@ -134,3 +134,14 @@ fn another_firewall_that_drops_is_told_of_or_has_a_chain_for_us() {
         !world.host.command("nft", chain).stdout.contains("rbuild-")
     });
 }
+
+/// The last shim of a network removes its bridge a moment after the end has been told.
+#[test]
+fn a_store_that_is_removed_leaves_no_bridge_and_does_not_come_back() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("run --rm busybox true").success();
+    std::fs::remove_dir_all(world.sandbox.root()).unwrap();
+    world.until_nothing_is_left();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(!world.sandbox.root().exists());
+}

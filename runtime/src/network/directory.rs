@@ -37,7 +37,8 @@ pub struct Networks {
 /// The right to make, change and remove networks and what is on them.
 #[derive(Debug)]
 pub struct Guard {
-    _lock: File,
+    /// None where the store itself is gone, and with it everybody else who might.
+    _lock: Option<File>,
 }
 
 #[derive(serde::Deserialize)]
@@ -85,11 +86,26 @@ impl Networks {
     /// To be held while a network or what is on it changes: milliseconds.
     pub fn lock(&self) -> Result<Guard> {
         let directory = self.directory();
-        make_directory(&directory)?;
+        // Not the store: who comes late must not make a removed one again.
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(file_error("create", &directory)(error));
+            }
+            _ => {}
+        }
         let path = directory.join("lock");
         let lock = File::create(&path).map_err(file_error("create", &path))?;
         lock.lock().map_err(file_error("lock", &path))?;
-        Ok(Guard { _lock: lock })
+        Ok(Guard { _lock: Some(lock) })
+    }
+
+    /// The same, also when somebody has removed the store.
+    pub(super) fn lock_what_is_left(&self) -> Result<Guard> {
+        if self.store_is_gone() { Ok(Guard { _lock: None }) } else { self.lock() }
+    }
+
+    pub(super) fn store_is_gone(&self) -> bool {
+        !self.root.is_dir()
     }
 
     /// All networks that were made, by name. `host` and `none` are none of them.

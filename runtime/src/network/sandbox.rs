@@ -44,7 +44,7 @@ pub(crate) struct Files {
 #[derive(Debug)]
 pub(crate) struct Remains {
     networks: Networks,
-    left: Vec<String>,
+    left: Vec<NetworkDefinition>,
 }
 
 impl Sandbox {
@@ -230,7 +230,8 @@ impl Sandbox {
         let mut left = Vec::new();
         for endpoint in self.endpoints.drain(..).rev() {
             self.networks.detach(guard, &endpoint, false)?;
-            left.push(endpoint.network);
+            // Now, because the store may be removed before its bridges are.
+            left.extend(self.networks.find(&endpoint.network).ok());
         }
         self.held.clear();
         Ok(Remains { networks: self.networks.clone(), left })
@@ -255,12 +256,14 @@ fn files(settings: &NetworkSettings, endpoints: &[Endpoint]) -> Files {
 impl Remains {
     /// Removes bridges that nobody is on.
     pub(crate) fn remove(self) -> Result<()> {
-        let guard = self.networks.lock()?;
-        for id in &self.left {
-            match self.networks.find(id) {
-                Ok(network) => self.networks.remove_bridge(&guard, &network)?,
+        let guard = self.networks.lock_what_is_left()?;
+        for network in &self.left {
+            match self.networks.find(&network.id) {
                 // Removed meanwhile, with its bridge.
-                Err(NetworkError::NotFound { .. }) => {}
+                Err(NetworkError::NotFound { .. }) if !self.networks.store_is_gone() => {}
+                Err(NetworkError::NotFound { .. }) | Ok(_) => {
+                    self.networks.remove_bridge(&guard, network)?;
+                }
                 Err(error) => return Err(error),
             }
         }
