@@ -7,6 +7,7 @@ import sys
 import time
 
 from compose_config import peer
+from start import pss
 from tools import Docker, Rbuild
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -120,14 +121,6 @@ def row_idle(tools, _options):
 
 def pids():
     return {pid for pid in os.listdir("/proc") if pid.isdigit()}
-
-
-def pss(pid):
-    try:
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-    except (OSError, StopIteration):
-        return 0
 
 
 ROWS = {name: globals()[f"row_{name}"] for name in NAMES}

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use runtime::RuntimeError;
 use runtime::containers::{Container, ContainerError, Containers};
 use runtime::events::Event;
 use runtime::network::Networks;
@@ -41,6 +42,22 @@ pub fn remove_with_volumes(
 ) -> Result<()> {
     take_away(store, containers, container)?;
     remove_volumes(store, containers, container)
+}
+
+/// A container that was to go at its end and has no shim to see to that, because it was not started. The others stay, as
+/// docker's do: created. `error`: what its shim said; a shim that could not start its program has seen to it.
+pub fn remove_unstarted(
+    store: &Store,
+    containers: &Containers,
+    id: &str,
+    error: Option<&RuntimeError>,
+) {
+    let by_shim = matches!(error, Some(RuntimeError::Start { .. }));
+    let Ok(container) = containers.read(id) else { return };
+    if container.definition.auto_remove && !by_shim {
+        // What is told is why it did not start.
+        let _left = remove(store, containers, &container);
+    }
 }
 
 fn remove_volumes(store: &Store, containers: &Containers, container: &Container) -> Result<()> {

@@ -1,5 +1,7 @@
 //! What `up` and the commands around it do when nothing goes wrong, and what they say when something does.
 
+use std::process::Stdio;
+
 use super::stack::Stack;
 
 const SHOP: &str = "
@@ -190,6 +192,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         ("logging: {driver: syslog}", "the log driver `syslog` is not supported"),
         ("volumes: [{type: npipe, source: x, target: /x}]", "there are no mounts of type `npipe`"),
         ("security_opt: ['apparmor=strict']", "AppArmor"),
+        ("platform: linux/s390x", "asks for `platform: linux/s390x`, but image `busybox` is for"),
     ] {
         let compose = format!(
             "services: {{a: {{image: busybox, command: sleep 9, {service}}}, b: {{image: busybox, command: sleep 9}}}}"
@@ -198,4 +201,56 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         stack.rcompose("up -d").exits(1).says(says);
         stack.assert_goes();
     }
+}
+
+/// Whoever looks on does not keep others from changing the project.
+#[test]
+fn a_stack_that_is_looked_at_can_be_taken_down_by_another() {
+    let Some(stack) = Stack::new("services: {a: {image: busybox, command: sleep 1000}}") else {
+        return;
+    };
+    let mut attached = stack.command("up").stdout(Stdio::null()).spawn().unwrap();
+    stack.until("ps --format {{.State}}", "running");
+    let down = stack.rcompose("down -t 0").success();
+    assert!(!down.stderr.contains("waiting for another"), "{down}");
+    assert!(attached.wait().unwrap().success());
+    let mut program = stack.command("run --rm -T --name one a sleep 1000");
+    let mut program = program.stdout(Stdio::null()).spawn().unwrap();
+    stack.until("ps -a --format {{.State}}", "running");
+    let up = stack.rcompose("up -d").success();
+    assert!(!up.stderr.contains("waiting for another"), "{up}");
+    stack.rcompose("down -t 0 --remove-orphans").success();
+    program.wait().unwrap();
+    stack.assert_goes();
+}
+
+#[test]
+fn rm_takes_anonymous_volumes_if_it_is_told_to() {
+    let Some(stack) =
+        Stack::new("services: {a: {image: busybox, command: 'true', volumes: [/data]}}")
+    else {
+        return;
+    };
+    let volumes = || stack.sandbox.rbuild(["volume", "ls", "-q"]).success().stdout.lines().count();
+    stack.rcompose("up --no-start").success();
+    stack.rcompose("rm -f").success();
+    assert_eq!(volumes(), 1);
+    stack.rcompose("up --no-start").success();
+    stack.rcompose("rm -f -v").success();
+    assert_eq!(volumes(), 1);
+    stack.sandbox.rbuild(["volume", "prune", "-a", "-f"]).success();
+    stack.assert_goes();
+}
+
+#[test]
+fn flags_that_would_change_nothing_are_refused() {
+    let Some(stack) = Stack::new("services: {a: {image: busybox, command: sleep 9}}") else {
+        return;
+    };
+    stack.rcompose("up -d --menu=true").exits(1).says("there is no menu");
+    stack.rcompose("--dry-run run a true").exits(1).says("`--dry-run` of `rcompose run`");
+    let quiet = stack.rcompose("run --rm -T --quiet a echo hello").success();
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("hello\n", ""));
+    stack.rcompose("down").success();
+    stack.assert_goes();
 }

@@ -56,10 +56,10 @@ pub(crate) struct UpArgs {
     /// Output with times
     #[arg(long)]
     pub(crate) timestamps: bool,
-    /// Do not ask
+    /// Has no effect: nothing is asked
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// No menu while attached; there is none
+    /// Has no effect when `false`: there is no menu while attached
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true, action = clap::ArgAction::Set)]
     pub(crate) menu: Option<bool>,
     #[arg(value_name = "SERVICE")]
@@ -102,7 +102,7 @@ pub(crate) struct MakeArgs {
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     pub(crate) make: MakeArgs,
-    /// Do not ask
+    /// Has no effect: nothing is asked
     #[arg(short, long)]
     pub(crate) yes: bool,
     #[arg(value_name = "SERVICE")]

@@ -47,7 +47,7 @@ impl Stack {
         call: Call<'_>,
         plan: &Plan,
         title: &str,
-        timeout: Option<i64>,
+        options: ExecuteOptions,
     ) -> Result<()> {
         let interrupted = Arc::default();
         interrupt::watch(&interrupted)?;
@@ -57,11 +57,7 @@ impl Stack {
             project: &self.project,
             contents: &self.contents,
             observed: &self.observed,
-            options: ExecuteOptions {
-                stop_timeout: timeout,
-                parallel: call.parallel()?,
-                ..ExecuteOptions::default()
-            },
+            options: ExecuteOptions { parallel: call.parallel()?, ..options },
             interrupted,
         };
         work.carry_out(plan, title)
@@ -71,7 +67,7 @@ impl Stack {
 pub(super) fn start(args: &StartArgs, call: Call<'_>) -> Result<Exit> {
     let stack = Stack::open(call, &args.services)?;
     let plan = reconcile::start(&stack.project, &stack.observed, &args.services, true)?;
-    stack.carry_out(call, &plan, "start", None)?;
+    stack.carry_out(call, &plan, "start", ExecuteOptions::default())?;
     if args.wait && !call.manner.dry_run {
         let all: BTreeSet<String> = match args.services.as_slice() {
             [] => stack.project.services.keys().cloned().collect(),
@@ -86,14 +82,14 @@ pub(super) fn start(args: &StartArgs, call: Call<'_>) -> Result<Exit> {
 pub(super) fn stop(args: &StopArgs, call: Call<'_>) -> Result<Exit> {
     let stack = Stack::open(call, &args.services)?;
     let plan = reconcile::stop(&stack.project, &stack.observed, &args.services)?;
-    stack.carry_out(call, &plan, "stop", args.timeout)?;
+    stack.carry_out(call, &plan, "stop", within(args.timeout))?;
     Ok(Exit::Success)
 }
 
 pub(super) fn restart(args: &RestartArgs, call: Call<'_>) -> Result<Exit> {
     let stack = Stack::open(call, &args.services)?;
     let plan = reconcile::restart(&stack.project, &stack.observed, &args.services, !args.no_deps)?;
-    stack.carry_out(call, &plan, "restart", args.timeout)?;
+    stack.carry_out(call, &plan, "restart", within(args.timeout))?;
     Ok(Exit::Success)
 }
 
@@ -119,7 +115,7 @@ pub(super) fn rm(args: &RmArgs, call: Call<'_>) -> Result<Exit> {
     let mut stack = Stack::open(call, &args.services)?;
     if args.stop {
         let plan = reconcile::stop(&stack.project, &stack.observed, &args.services)?;
-        stack.carry_out(call, &plan, "stop", None)?;
+        stack.carry_out(call, &plan, "stop", ExecuteOptions::default())?;
         stack.observed = observe(&stack.host, &stack.project, &stack.contents)?;
     }
     let plan = removal(&stack, &args.services);
@@ -130,8 +126,13 @@ pub(super) fn rm(args: &RmArgs, call: Call<'_>) -> Result<Exit> {
     if !args.force && !call.manner.dry_run {
         ask(&plan)?;
     }
-    stack.carry_out(call, &plan, "rm", None)?;
+    let options = ExecuteOptions { remove_volumes: args.volumes, ..ExecuteOptions::default() };
+    stack.carry_out(call, &plan, "rm", options)?;
     Ok(Exit::Success)
+}
+
+fn within(stop_timeout: Option<i64>) -> ExecuteOptions {
+    ExecuteOptions { stop_timeout, ..ExecuteOptions::default() }
 }
 
 /// Those that do not run.

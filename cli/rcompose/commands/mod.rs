@@ -57,6 +57,14 @@ use stack::Call;
 pub(crate) fn run(args: Args) -> Exit {
     let environment = Environment::process();
     let call = Call { project: &args.project, manner: &args.manner, environment: &environment };
+    if args.manner.dry_run
+        && let Some(name) = without_plan(&args.command)
+    {
+        Report::error(format!("`--dry-run` of `rcompose {name}` is not supported"))
+            .hint("it is for commands that change what there is of a project")
+            .print();
+        return Exit::Failure;
+    }
     let result = match &args.command {
         Command::Up(args) => up::run(args, call),
         Command::Down(args) => down::run(args, call),
@@ -96,6 +104,19 @@ pub(crate) fn run(args: Args) -> Exit {
     result.unwrap_or_else(|error| {
         show(error.as_ref());
         Exit::Failure
+    })
+}
+
+/// Commands that do something which no plan says before.
+fn without_plan(command: &Command) -> Option<&'static str> {
+    Some(match command {
+        Command::Run(_) => "run",
+        Command::Exec(_) => "exec",
+        Command::Attach(_) => "attach",
+        Command::Wait(_) => "wait",
+        Command::Export(_) => "export",
+        Command::Commit(_) => "commit",
+        _ => return None,
     })
 }
 

@@ -8,15 +8,16 @@ use cli::{Exit, output};
 use compose::Project;
 use compose::model::{Command, Service};
 use compose::reconcile::{BuildWhen, Record, UpOptions};
-use compose::stack::{Replica, StackError, container_request, joined};
+use compose::stack::{Replica, container_request, joined};
 use engine::{EngineError, names};
 use runtime::RuntimeError;
+use runtime::shim::{AttachStreams, Connection, NewShim};
 
 use super::exec::variables;
 use super::stack::{Call, warn_of_unsupported};
 use super::up::Up;
 use super::{failure, show};
-use crate::args::{MakeArgs, RunArgs};
+use crate::args::{MakeArgs, MannerArgs, ProgressMode, RunArgs};
 
 /// Docker's statuses when a program cannot be started: 126 and 127 when it is the program's fault.
 pub(super) fn not_started(error: &anyhow::Error) -> Exit {
@@ -44,7 +45,9 @@ fn start(args: &RunArgs, call: Call<'_>) -> Result<Exit> {
     warn_of_unsupported(&project);
     let mut service = project.services[&args.service].clone();
     change(args, call, &mut service)?;
-    let up = dependencies(args, call, project)?;
+    let manner = MannerArgs { progress: Some(ProgressMode::Quiet), ..call.manner.clone() };
+    let quietly = Call { manner: &manner, ..call };
+    let mut up = dependencies(args, if args.quiet { quietly } else { call }, project)?;
     let name = match &args.name {
         Some(name) => name.clone(),
         None => {
@@ -56,7 +59,7 @@ fn start(args: &RunArgs, call: Call<'_>) -> Result<Exit> {
         !args.no_tty && !args.detach && io::stdin().is_terminal() && io::stdout().is_terminal();
     service.tty = terminal;
     service.stdin_open = args.interactive && !args.detach;
-    one_off(args, &up, &service, &name)
+    one_off(args, &mut up, &service, &name)
 }
 
 /// What the flags ask for that cannot be done.
@@ -132,7 +135,11 @@ fn dependencies<'a>(args: &RunArgs, call: Call<'a>, project: Project) -> Result<
         let needed = compose::reconcile::service_dependencies(service);
         others = needed.into_keys().filter(|name| project.services.contains_key(name)).collect();
     }
-    let make = MakeArgs { remove_orphans: args.remove_orphans, ..MakeArgs::default() };
+    let make = MakeArgs {
+        remove_orphans: args.remove_orphans,
+        quiet_pull: args.quiet,
+        ..MakeArgs::default()
+    };
     let options = UpOptions {
         services: if others.is_empty() { vec![args.service.clone()] } else { others.clone() },
         with_dependencies: !args.no_deps,
@@ -160,14 +167,9 @@ fn dependencies<'a>(args: &RunArgs, call: Call<'a>, project: Project) -> Result<
     Ok(up)
 }
 
-fn one_off(args: &RunArgs, up: &Up<'_>, service: &Service, name: &str) -> Result<Exit> {
+fn one_off(args: &RunArgs, up: &mut Up<'_>, service: &Service, name: &str) -> Result<Exit> {
     let (host, project) = (&up.host, &up.project);
-    let image_name = service.image_name(&project.name, &args.service);
-    let image = host.store.resolve(&image_name).map_err(|source| StackError::NoImage {
-        service: args.service.clone(),
-        image: image_name.clone(),
-        source: Box::new(source),
-    })?;
+    let image = host.image(project, &args.service, service)?;
     let replica = Replica {
         project,
         service: &args.service,
@@ -185,14 +187,30 @@ fn one_off(args: &RunArgs, up: &Up<'_>, service: &Service, name: &str) -> Result
     let id = names::random_id()?;
     let shim = host.shim(&id, request.process_view())?;
     engine::make(&host.store, &host.containers, &image, &id, &request)?;
-    if args.detach {
-        shim.begin((0, 0))?;
+    let (tty, input) = (request.program.terminal, request.program.open_stdin);
+    let begun = match args.detach {
+        true => shim.begin((0, 0)).map(|_| None).map_err(anyhow::Error::from),
+        false => begin_attached(shim, tty, input).map(Some),
+    };
+    if let Err(error) = &begun {
+        engine::remove_unstarted(&host.store, &host.containers, &id, error.downcast_ref());
+    }
+    let begun = begun?;
+    up.let_go();
+    let Some((session, streams, connection)) = begun else {
         output::line(name)?;
         return Ok(Exit::Success);
-    }
-    let (tty, input) = (request.program.terminal, request.program.open_stdin);
+    };
+    session::follow(session, streams, connection, Bond { goes: args.rm, owns: true })
+}
+
+fn begin_attached(
+    shim: NewShim,
+    tty: bool,
+    input: bool,
+) -> Result<(Session, AttachStreams, Connection)> {
     let session = Session::open(Manner { tty, input, sig_proxy: true, detach_keys: None })?;
     let streams = shim.attach(input, true, !tty)?;
     let connection = shim.begin(session::size())?;
-    session::follow(session, streams, connection, Bond { goes: args.rm, owns: true })
+    Ok((session, streams, connection))
 }

@@ -27,6 +27,10 @@ pub enum StackError {
     Unsupported { service: String, attribute: String, why: String },
     #[error("no such image: {image} (of service `{service}`)")]
     NoImage { service: String, image: String, source: Box<StoreError> },
+    #[error(
+        "service `{service}` asks for `platform: {wanted}`, but image `{image}` is for {offered}"
+    )]
+    Platform { service: String, image: String, wanted: String, offered: String },
     #[error("volume `{name}` has the driver `{driver}`; there is only `local`")]
     VolumeDriver { name: String, driver: String },
     #[error("network `{name}`: {what} is not supported: {why}")]
@@ -68,6 +72,9 @@ impl StackError {
             StackError::NoImage { source, .. } => source.hint(),
             StackError::Engine(error) => error.hint(),
             StackError::Container(error) => error.hint().map(str::to_owned),
+            StackError::Platform { .. } => {
+                Some("build it or load it for that platform, or leave `platform` out".to_owned())
+            }
             StackError::Pull { .. } => Some("load it with `rbuild load`".to_owned()),
             StackError::NoHealthCheck { .. } => {
                 Some("add `healthcheck` to its service, or depend on `service_started`".to_owned())

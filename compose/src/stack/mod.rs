@@ -26,7 +26,9 @@ use std::path::Path;
 use runtime::ProcessView;
 use runtime::containers::Containers;
 use runtime::shim::{NewShim, ShimMaker};
-use store::Store;
+use store::{Image, Platform, Store};
+
+use crate::model::{Project, Service};
 
 pub use contents::{Content, Contents};
 pub use error::StackError;
@@ -56,6 +58,35 @@ impl Host {
     pub fn open_to_start(root: &Path, state: &Path) -> Result<Host> {
         let shims = ShimMaker::fork(root, state).map_err(engine::EngineError::from)?;
         Ok(Host { shims: Some(shims), ..Host::open(root, state)? })
+    }
+
+    /// The image of a service's containers, of the platform that the service asks for.
+    pub fn image(&self, project: &Project, key: &str, service: &Service) -> Result<Image> {
+        let name = service.image_name(&project.name, key);
+        let none = |source| StackError::NoImage {
+            service: key.to_owned(),
+            image: name.clone(),
+            source: Box::new(source),
+        };
+        if service.platform.is_empty() {
+            return self.store.resolve(&name).map_err(none);
+        }
+        let wrong = |source| StackError::Attribute {
+            service: key.to_owned(),
+            attribute: "`platform`".to_owned(),
+            source: Box::new(source),
+        };
+        let wanted: Platform = service.platform.parse().map_err(wrong)?;
+        let image = self.store.resolve_for(&name, &wanted).map_err(none)?;
+        if image.platform().runs_on(&wanted) {
+            return Ok(image);
+        }
+        Err(StackError::Platform {
+            service: key.to_owned(),
+            offered: image.platform().to_string(),
+            image: name,
+            wanted: service.platform.clone(),
+        })
     }
 
     /// A shim for a container, by any thread.

@@ -9,8 +9,6 @@ use cli::session::{self, Bond, Manner, Session};
 use cli::zygote::lazy_snapshotter;
 use cli::{Exit, output};
 use engine::{containers_of, names};
-use runtime::RuntimeError;
-use runtime::containers::Containers;
 use runtime::shim::{AttachStreams, Connection, NewShim};
 use store::Store;
 
@@ -65,7 +63,7 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let attached = match started {
         Ok(attached) => attached,
         Err(error) => {
-            remove_unstarted(&store, &containers, &id, &error);
+            engine::remove_unstarted(&store, &containers, &id, error.downcast_ref());
             return Err(error);
         }
     };
@@ -91,16 +89,6 @@ fn begin_attached(
     let streams = shim.attach(wanted.input, wanted.output, wanted.errors && !manner.tty)?;
     let connection = shim.begin(session::size())?;
     Ok((session, streams, connection))
-}
-
-/// A container that was to be removed and has no shim to do so. The others stay, as docker's do: created.
-fn remove_unstarted(store: &Store, containers: &Containers, id: &str, error: &anyhow::Error) {
-    let by_shim = matches!(error.downcast_ref(), Some(RuntimeError::Start { .. }));
-    let Ok(container) = containers.read(id) else { return };
-    if container.definition.auto_remove && !by_shim {
-        // What is told is why it did not start.
-        let _left = engine::remove(store, containers, &container);
-    }
 }
 
 /// Without `--attach`: everything, but standard input only if it is kept open.

@@ -35,7 +35,7 @@ enum Happening {
     Interrupted(usize),
 }
 
-pub(super) fn run(args: &UpArgs, up: &Up<'_>, plan: &Plan) -> Result<Exit> {
+pub(super) fn run(args: &UpArgs, up: &mut Up<'_>, plan: &Plan) -> Result<Exit> {
     warn(plan);
     let (tell, hear) = channel();
     let interrupts = {
@@ -71,6 +71,7 @@ pub(super) fn run(args: &UpArgs, up: &Up<'_>, plan: &Plan) -> Result<Exit> {
     let observer = Both { display: &display, followers: &followers };
     let done = execute::run(plan, up.work(up.call).order(), &observer);
     display.finish();
+    up.let_go();
     if let Err(error) = done {
         let error = error.into();
         if up.interrupted.load(std::sync::atomic::Ordering::SeqCst) {

@@ -24,6 +24,9 @@ use crate::args::{CreateArgs, MakeArgs, ScaleArgs, UpArgs};
 use crate::disk::Disk;
 
 pub(super) fn run(args: &UpArgs, call: Call<'_>) -> Result<Exit> {
+    if args.menu == Some(true) {
+        bail!("`--menu`: there is no menu while attached");
+    }
     let project = prepared(call, &args.make, &args.services)?;
     check_attached(args, &project)?;
     let options = UpOptions {
@@ -40,7 +43,7 @@ pub(super) fn run(args: &UpArgs, call: Call<'_>) -> Result<Exit> {
     let mut stack = Up::open(call, project, options, &args.make)?;
     let plan = stack.plan()?;
     if attached {
-        return attached::run(args, &stack, &plan);
+        return attached::run(args, &mut stack, &plan);
     }
     let interrupted = Arc::clone(&stack.interrupted);
     interrupt::watch(&interrupted)?;
@@ -48,6 +51,7 @@ pub(super) fn run(args: &UpArgs, call: Call<'_>) -> Result<Exit> {
         .work(call)
         .carry_out(&plan, "up")
         .inspect_err(|error| failure::explain(&stack.host, error))?;
+    stack.let_go();
     if args.wait && !call.manner.dry_run {
         let limit = args.wait_timeout.map(Duration::from_secs);
         wait(&stack.host, &stack.project, &stack.scope, limit, &interrupted)?;
@@ -141,8 +145,9 @@ pub(super) struct Up<'a> {
     options: UpOptions,
     execute: ExecuteOptions,
     pub(super) interrupted: Arc<AtomicBool>,
+    quiet_pull: bool,
     /// Nobody else brings this project up or down meanwhile.
-    _lock: std::fs::File,
+    lock: Option<std::fs::File>,
 }
 
 impl<'a> Up<'a> {
@@ -176,8 +181,14 @@ impl<'a> Up<'a> {
             options,
             execute,
             interrupted,
-            _lock: lock,
+            quiet_pull: make.quiet_pull,
+            lock: Some(lock),
         })
+    }
+
+    /// What was to be changed has been: others may change the project while we look on.
+    pub(super) fn let_go(&mut self) {
+        self.lock = None;
     }
 
     /// Builds the images that are to be built, and pulls those that are to be pulled.
@@ -216,7 +227,13 @@ impl<'a> Up<'a> {
             )?;
         }
         for image in &pulled {
-            find_image(&self.host.store, image, When::Always, false, self.call.environment)?;
+            find_image(
+                &self.host.store,
+                image,
+                When::Always,
+                self.quiet_pull,
+                self.call.environment,
+            )?;
         }
         if !wanted.is_empty() || !pulled.is_empty() {
             self.observed = observe(&self.host, &self.project, &self.contents)?;

@@ -54,12 +54,7 @@ fn create(
 ) -> Result<String> {
     let (host, project) = (order.host, order.project);
     let service = service_of(order, key)?;
-    let image_name = service.image_name(&project.name, key);
-    let image = host.store.resolve(&image_name).map_err(|source| StackError::NoImage {
-        service: key.to_owned(),
-        image: image_name.clone(),
-        source: Box::new(source),
-    })?;
+    let image = host.image(project, key, service)?;
     host.store.mark_used(&image);
     let replica = Replica {
         project,
