@@ -7,6 +7,7 @@ pub mod environment;
 pub mod exit;
 pub mod format;
 pub mod http;
+mod log_query;
 pub mod manual;
 pub mod output;
 pub mod ports;
@@ -22,3 +23,4 @@ pub mod top;
 pub mod zygote;
 
 pub use exit::Exit;
+pub use log_query::log_query;

@@ -3,10 +3,9 @@
 use std::io;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
-use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
-use cli::{Exit, times};
+use anyhow::Result;
+use cli::{Exit, log_query};
 use compose::stack::Member;
 use engine::EngineError;
 use engine::logs::{Line, LogQuery};
@@ -20,7 +19,8 @@ use crate::args::LogsArgs;
 const AHEAD: usize = 64;
 
 pub(super) fn run(args: &LogsArgs, call: Call<'_>) -> Result<Exit> {
-    let query = query(args)?;
+    let (since, until) = (args.since.as_deref(), args.until.as_deref());
+    let query = log_query(since, until, &args.tail, args.follow)?;
     let host = call.host()?;
     let project = call.project_or_remains(&host)?;
     let mut found = of_services(&host, &project, &args.services)?;
@@ -39,29 +39,6 @@ pub(super) fn run(args: &LogsArgs, call: Call<'_>) -> Result<Exit> {
         }
         other => Ok(other.map(|()| Exit::Success)?),
     }
-}
-
-fn query(args: &LogsArgs) -> Result<LogQuery> {
-    let moment = |flag: &str, text: &Option<String>| {
-        let parsed = text.as_deref().map(|text| {
-            times::moment(text, SystemTime::now())
-                .with_context(|| format!("`{flag} {text}` is no time and no duration"))
-        });
-        parsed.transpose()
-    };
-    let tail = match args.tail.as_str() {
-        "all" => None,
-        text => match text.parse::<i64>() {
-            Ok(number) => usize::try_from(number).ok(),
-            Err(_) => bail!("`--tail {text}` is no number of lines, nor `all`"),
-        },
-    };
-    Ok(LogQuery {
-        since: moment("--since", &args.since)?,
-        until: moment("--until", &args.until)?,
-        tail,
-        follow: args.follow,
-    })
 }
 
 /// Each as it comes, until the last container has ended.

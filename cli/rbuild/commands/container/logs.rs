@@ -1,18 +1,16 @@
 //! `rbuild logs`
 
 use std::io::{self, Write};
-use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
-use cli::Exit;
+use anyhow::{Result, bail};
 use cli::environment::Environment;
+use cli::{Exit, log_query, times};
 use engine::EngineError;
 use engine::logs::{Line, LogQuery, LogStream};
 use runtime::containers::LogDriver;
 
 use super::open;
 use crate::args::LogsArgs;
-use crate::commands::times;
 
 /// What to show, and how.
 #[derive(Debug)]
@@ -44,27 +42,9 @@ fn is_unread(error: &EngineError) -> bool {
 
 impl Show {
     fn of(args: &LogsArgs, terminal: bool) -> Result<Show> {
-        let moment = |flag: &str, text: &Option<String>| {
-            let parsed = text.as_deref().map(|text| {
-                times::moment(text, SystemTime::now())
-                    .with_context(|| format!("`{flag} {text}` is no time and no duration"))
-            });
-            parsed.transpose()
-        };
-        let tail = match args.tail.as_str() {
-            "all" => None,
-            text => match text.parse::<i64>() {
-                Ok(number) => usize::try_from(number).ok(),
-                Err(_) => bail!("`--tail {text}` is no number of lines, nor `all`"),
-            },
-        };
+        let (since, until) = (args.since.as_deref(), args.until.as_deref());
         Ok(Show {
-            query: LogQuery {
-                since: moment("--since", &args.since)?,
-                until: moment("--until", &args.until)?,
-                tail,
-                follow: args.follow,
-            },
+            query: log_query(since, until, &args.tail, args.follow)?,
             timestamps: args.timestamps,
             details: args.details,
             terminal,
