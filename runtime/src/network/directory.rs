@@ -99,13 +99,21 @@ impl Networks {
         Ok(Guard { _lock: Some(lock) })
     }
 
-    /// The same, also when somebody has removed the store.
+    /// The same, also when somebody has removed the store, or is about to: nothing is made in it.
     pub(super) fn lock_what_is_left(&self) -> Result<Guard> {
-        if self.store_is_gone() { Ok(Guard { _lock: None }) } else { self.lock() }
+        let path = self.directory().join("lock");
+        let lock = match File::options().write(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            opened => Some(opened.map_err(file_error("open", &path))?),
+        };
+        if let Some(lock) = &lock {
+            lock.lock().map_err(file_error("lock", &path))?;
+        }
+        Ok(Guard { _lock: lock })
     }
 
     pub(super) fn store_is_gone(&self) -> bool {
-        !self.root.is_dir()
+        !self.directory().is_dir()
     }
 
     /// All networks that were made, by name. `host` and `none` are none of them.
