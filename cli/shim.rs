@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use engine::Withdrawn;
 use runtime::shim::Finished;
 use store::Store;
 
@@ -14,21 +15,31 @@ use crate::Exit;
 pub fn run(arguments: &[OsString]) -> Exit {
     let places: Vec<PathBuf> = arguments.iter().take(2).map(PathBuf::from).collect();
     let ended = runtime::shim::main(arguments);
-    let removed = match (&ended, places.as_slice()) {
-        (Ok(Some(finished)), [root, state]) => remove_if_asked(finished, root, state),
-        _ => Ok(()),
+    let (mut finished, root, state) = match (ended, places.as_slice()) {
+        (Ok(Some(finished)), [root, state]) => (finished, root, state),
+        (Ok(_), _) => return Exit::Success,
+        (Err(_), _) => return Exit::Failure,
     };
-    let done = ended.is_ok() && removed.is_ok();
-    if let Ok(Some(finished)) = ended {
-        finished.tell();
-    }
-    if done { Exit::Success } else { Exit::Failure }
+    let withdrawn = withdraw_if_asked(&finished, root, state);
+    finished.tell();
+    let removed = withdrawn.and_then(|withdrawn| match withdrawn {
+        Some((store, withdrawn)) => Ok(withdrawn.discard(&store)?),
+        None => Ok(()),
+    });
+    finished.linger();
+    if removed.is_ok() { Exit::Success } else { Exit::Failure }
 }
 
-fn remove_if_asked(finished: &Finished, root: &Path, state: &Path) -> Result<()> {
+fn withdraw_if_asked(
+    finished: &Finished,
+    root: &Path,
+    state: &Path,
+) -> Result<Option<(Store, Withdrawn)>> {
     if !finished.container.definition.auto_remove {
-        return Ok(());
+        return Ok(None);
     }
     let store = Store::open(root, state)?;
-    Ok(engine::remove(&store, &engine::containers_of(&store), &finished.container)?)
+    let containers = engine::containers_of(&store);
+    let withdrawn = engine::withdraw(&store, &containers, &finished.container)?;
+    Ok(Some((store, withdrawn)))
 }

@@ -49,7 +49,7 @@ pub use commit::{CommitRequest, commit, committed_config};
 pub use error::EngineError;
 pub use make::make;
 pub use networks::{connect, disconnect, networks_of};
-pub use remove::{lease_name, remove, remove_unstarted, remove_with_volumes};
+pub use remove::{Withdrawn, lease_name, remove, remove_unstarted, remove_with_volumes, withdraw};
 pub use request::{
     Confinement, ContainerRequest, HealthRequest, HostNames, ImageMount, LogRequest, MountRequest,
     Program, Variable, VolumesFrom, set_variable,

@@ -1,5 +1,6 @@
 //! Takes containers away.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,11 +28,36 @@ pub fn lease_name(id: &str) -> String {
 /// Takes the container out of sight, then removes what it was. Of its volumes the anonymous ones go if it was made to
 /// go at its end.
 pub fn remove(store: &Store, containers: &Containers, container: &Container) -> Result<()> {
-    take_away(store, containers, container)?;
-    match container.definition.auto_remove {
-        true => remove_volumes(store, containers, container),
-        false => Ok(()),
+    withdraw(store, containers, container)?.discard(store)
+}
+
+/// What a container that is out of sight was made of.
+#[must_use = "its files stay"]
+#[derive(Debug)]
+pub struct Withdrawn(Option<PathBuf>);
+
+impl Withdrawn {
+    /// Deletes its files. If that does not happen they are left over, and whoever prunes deletes them.
+    pub fn discard(self, store: &Store) -> Result<()> {
+        if let Some(aside) = self.0 {
+            store.remove_aside(&aside)?;
+        }
+        Ok(())
     }
+}
+
+/// As [`remove`], but its files are still to be deleted, which may take longer than all the rest. Nobody finds the
+/// container any more, and its name is free.
+pub fn withdraw(
+    store: &Store,
+    containers: &Containers,
+    container: &Container,
+) -> Result<Withdrawn> {
+    let withdrawn = take_away(store, containers, container)?;
+    if container.definition.auto_remove {
+        remove_volumes(store, containers, container)?;
+    }
+    Ok(withdrawn)
 }
 
 /// As [`remove`], with all anonymous volumes that no other container has.
@@ -40,8 +66,9 @@ pub fn remove_with_volumes(
     containers: &Containers,
     container: &Container,
 ) -> Result<()> {
-    take_away(store, containers, container)?;
-    remove_volumes(store, containers, container)
+    let withdrawn = take_away(store, containers, container)?;
+    remove_volumes(store, containers, container)?;
+    withdrawn.discard(store)
 }
 
 /// A container that was to go at its end and has no shim to see to that, because it was not started. The others stay, as
@@ -68,7 +95,7 @@ fn remove_volumes(store: &Store, containers: &Containers, container: &Container)
     Ok(())
 }
 
-fn take_away(store: &Store, containers: &Containers, container: &Container) -> Result<()> {
+fn take_away(store: &Store, containers: &Containers, container: &Container) -> Result<Withdrawn> {
     let aside = store.temp_path()?;
     let deadline = Instant::now() + PATIENCE;
     let withdrawn = loop {
@@ -84,8 +111,7 @@ fn take_away(store: &Store, containers: &Containers, container: &Container) -> R
         networks.release(&networks.lock()?, container.id())?;
     }
     if withdrawn {
-        store.remove_aside(&aside)?;
         Event::of_container(&container.definition, "destroy").note(store.state());
     }
-    Ok(())
+    Ok(Withdrawn(withdrawn.then_some(aside)))
 }

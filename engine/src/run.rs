@@ -20,8 +20,10 @@ pub fn start(containers: &Containers, container: &Container) -> Result<()> {
 /// A shim for a container that exists. Before any thread exists.
 pub fn fork_shim(containers: &Containers, container: &Container) -> Result<NewShim> {
     let (root, state) = (containers.root(), containers.state_directory());
-    let view = ProcessView::needed_by(&container.definition.spec);
-    Ok(NewShim::fork(root, state, container.id(), view)?)
+    let spec = &container.definition.spec;
+    let shim = NewShim::fork(root, state, container.id(), ProcessView::needed_by(spec))?;
+    runtime::expect_joins(&spec.limits);
+    Ok(shim)
 }
 
 /// Asks it to end, kills it after `timeout` seconds (-1: never; none: as its definition says), and returns when it has

@@ -116,7 +116,6 @@ pub(crate) fn start(
         spec,
         stdio,
         leaf: &room.leaf,
-        hierarchies: &room.cgroups.hierarchies,
         devices: room.cgroups.devices,
         filter: filter.as_deref(),
         open_files: getrlimit(Resource::RLIMIT_NOFILE).step("read the limit on open files")?,

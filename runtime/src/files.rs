@@ -52,7 +52,6 @@ fn prepare_and_run(
         spec: &spec,
         stdio: ChildStdio::Descriptors([null.as_fd(), null.as_fd(), null.as_fd()]),
         leaf: &leaf,
-        hierarchies: &[],
         devices: DeviceRules::AllDevices,
         filter: None,
         open_files: (0, 0),

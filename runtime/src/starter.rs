@@ -158,7 +158,6 @@ impl Starter {
             spec,
             stdio: ChildStdio::Descriptors([status; 3]),
             leaf,
-            hierarchies: &self.cgroups.hierarchies,
             devices: self.devices(spec),
             filter,
             open_files: self.open_files,

@@ -4,7 +4,7 @@ mod beside;
 mod events;
 mod files;
 mod logs;
-mod place;
+pub(crate) mod place;
 mod protocol;
 mod recovery;
 mod restart;

@@ -120,7 +120,10 @@ fn volumes_in_use_stay_and_are_shown() {
     let shown = place.sandbox.rbuild(["volume", "inspect", "-f", format, "db"]).success();
     shown.prints("db local map[a:1 b:] map[] local\n");
     place.rbuild("inspect --type volume -f {{.Name}} db").success().prints("db\n");
-    place.rbuild("inspect -f {{.Name}} db").success().prints("db\n");
+    // `db` could begin the ID of an image.
+    place.rbuild("volume create other").success();
+    place.rbuild("inspect -f {{.Name}} other").success().prints("other\n");
+    place.rbuild("volume rm other").success();
     let data = place.sandbox.root().join("volumes/db/_data");
     let mountpoint = place.rbuild("volume inspect -f {{.Mountpoint}} db").success();
     mountpoint.prints(&format!("{}\n", data.display()));

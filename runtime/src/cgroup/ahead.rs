@@ -11,9 +11,14 @@ use rustix::fs::{Mode, OFlags};
 use sys::clone::{close_all_except, spawn_child};
 
 use super::{Version, hierarchy};
+use crate::spec::Limits;
 
-/// To be called from a process with one thread. What cannot be had here is no loss but of time.
-pub fn expect_joins() {
+/// A container with these limits is about to have one process more. To be called from a process with one thread. What
+/// cannot be had here is no loss but of time.
+pub fn expect_joins(limits: &Limits) {
+    if *limits == Limits::default() {
+        return;
+    }
     let Some(file) = own_group() else { return };
     // Nobody waits for it: it ends by itself, and init collects what is left.
     let _child = spawn_child(0, None, || join(&file));

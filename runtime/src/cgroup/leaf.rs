@@ -11,17 +11,20 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::limits::{self, Setting};
 use super::{
     Cgroups, DeviceRules, Hierarchy, Version, create_dirs, devices, hand_down, prepare_parent, put,
+    remove_parents,
 };
 use crate::spec::{Amount, ContainerSpec, DeviceRule, Limits};
 
 /// A container's directory in each hierarchy.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Leaf {
     directories: Vec<(Hierarchy, PathBuf)>,
     /// Parents that had to be made for it, outermost first.
     made: Vec<PathBuf>,
     /// The v2 one, opened.
     v2: Option<File>,
+    /// The engine's own group, where it is to go with the last of its containers.
+    engine: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +65,7 @@ impl Leaf {
         spec: &ContainerSpec,
         devices: DeviceRules,
     ) -> Result<Leaf, LeafError> {
-        let mut leaf = Leaf { directories: Vec::new(), made: Vec::new(), v2: None };
+        let mut leaf = Leaf::default();
         let filled = leaf.fill(cgroups, name, spec);
         match filled.and_then(|()| leaf.apply_device_rules(devices, &spec.device_rules)) {
             Ok(()) => Ok(leaf),
@@ -79,7 +82,7 @@ impl Leaf {
         name: &str,
         spec: &ContainerSpec,
     ) -> Result<Leaf, LeafError> {
-        let mut leaf = Leaf { directories: Vec::new(), made: Vec::new(), v2: None };
+        let mut leaf = Leaf::default();
         let place = Place::find(cgroups, name, spec);
         for hierarchy in &cgroups.hierarchies {
             let path = hierarchy.mount.join(&place.parent).join(&place.name);
@@ -101,15 +104,31 @@ impl Leaf {
         name: &str,
         spec: &ContainerSpec,
     ) -> Result<(), LeafError> {
-        let on_demand = limits::on_demand(&spec.limits);
-        let place = Place::of(cgroups, name, spec)?;
-        for hierarchy in &cgroups.hierarchies {
-            if hierarchy.is_on_demand() && !on_demand.iter().any(|c| hierarchy.offers(c)) {
-                continue;
-            }
-            self.create_in(hierarchy, &place, &on_demand)?;
-        }
+        self.create_everywhere(cgroups, &Place::of(cgroups, name, spec)?, spec)?;
         self.apply_limits(&spec.limits)
+    }
+
+    /// In each hierarchy that this container needs and that it is not in already.
+    fn create_everywhere(
+        &mut self,
+        cgroups: &Cgroups,
+        place: &Place,
+        spec: &ContainerSpec,
+    ) -> Result<(), LeafError> {
+        let on_demand = limits::on_demand(&spec.limits);
+        let uses_v1 = cgroups.uses_v1(spec);
+        self.engine = cgroups.v1_for_limits.then(|| cgroups.parent.clone());
+        for hierarchy in &cgroups.hierarchies {
+            let asked = on_demand.iter().any(|name| hierarchy.offers(name));
+            let needed = match hierarchy.version {
+                Version::V1 => uses_v1 && (asked || !hierarchy.is_on_demand()),
+                Version::V2 => true,
+            };
+            if needed && self.directories.iter().all(|(known, _)| known != hierarchy) {
+                self.create_in(hierarchy, place, &on_demand)?;
+            }
+        }
+        Ok(())
     }
 
     fn create_in(
@@ -149,6 +168,42 @@ impl Leaf {
             .find(|(hierarchy, _)| hierarchy.offers(controller))
             .map(|(hierarchy, path)| (hierarchy.version, path.as_path()))
             .ok_or(LeafError::NoController { controller })
+    }
+
+    /// Has groups where other limits need them, although it was started without. Memory that is in use already stays
+    /// uncounted.
+    pub(crate) fn extend(
+        &mut self,
+        cgroups: &Cgroups,
+        name: &str,
+        spec: &ContainerSpec,
+    ) -> Result<(), LeafError> {
+        let known = self.directories.len();
+        self.create_everywhere(cgroups, &Place::of(cgroups, name, spec)?, spec)?;
+        let added: Vec<PathBuf> =
+            self.directories[known..].iter().map(|(_, path)| path.clone()).collect();
+        added.iter().try_for_each(|group| self.move_processes(group))
+    }
+
+    /// Those that are made meanwhile are in the group of whoever makes them, so none is left behind for long.
+    fn move_processes(&self, group: &Path) -> Result<(), LeafError> {
+        let mut moved = Vec::new();
+        loop {
+            let left: Vec<i32> =
+                self.processes().into_iter().filter(|pid| !moved.contains(pid)).collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            for pid in left {
+                match write(group, "cgroup.procs", &pid.to_string()) {
+                    // It has ended.
+                    Err(LeafError::Write { source, .. })
+                        if source.raw_os_error() == Some(libc::ESRCH) => {}
+                    other => other?,
+                }
+                moved.push(pid);
+            }
+        }
     }
 
     /// Writes other limits while processes run in it.
@@ -238,6 +293,12 @@ impl Leaf {
         self.v2.as_ref().map(File::as_fd)
     }
 
+    /// The v1 hierarchies in which it is.
+    pub(crate) fn v1(&self) -> impl Iterator<Item = &Hierarchy> {
+        let hierarchies = self.directories.iter().map(|(hierarchy, _)| hierarchy);
+        hierarchies.filter(|hierarchy| hierarchy.version == Version::V1)
+    }
+
     /// Moves the calling process into every v1 directory.
     pub(crate) fn join_v1(&self) -> Result<(), LeafError> {
         for (hierarchy, path) in &self.directories {
@@ -270,6 +331,9 @@ impl Leaf {
         for parent in self.made.iter().rev() {
             // Stays while others use it.
             let _ = fs::remove_dir(parent);
+        }
+        for hierarchy in self.v1() {
+            self.engine.iter().for_each(|parent| remove_parents(hierarchy, parent));
         }
     }
 }

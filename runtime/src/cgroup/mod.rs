@@ -4,6 +4,9 @@
 //! we use, v1 or v2 by what the machine offers per controller; on a hybrid also in the (empty) v2
 //! hierarchy. Never below the caller's own group, which others may kill.
 //!
+//! Where v2 can enforce device rules, v1 is used only for containers with limits ([`Cgroups::uses_v1`]): v2 freezes, kills
+//! and counts processor time without controllers, and joining v1 groups takes longer than the rest of a start.
+//!
 //! Where no hierarchy can be written (inside another container), containers run without: limits
 //! are errors then, and devices are kept away by mounting everything `nodev` and withholding
 //! CAP_MKNOD. That is stricter than the device rules, not weaker.
@@ -20,7 +23,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+
 use crate::engine::EngineId;
+use crate::spec::{ContainerSpec, Limits};
 pub use ahead::expect_joins;
 pub(crate) use hierarchy::{Hierarchy, Version};
 pub(crate) use leaf::Leaf;
@@ -42,6 +48,8 @@ pub(crate) enum DeviceRules {
 pub(crate) struct Cgroups {
     pub(crate) hierarchies: Vec<Hierarchy>,
     pub(crate) devices: DeviceRules,
+    /// Nobody needs v1 but for limits.
+    v1_for_limits: bool,
     /// `rbuild/<engine>`, below each hierarchy's mount.
     parent: PathBuf,
     engine: String,
@@ -91,9 +99,11 @@ impl Cgroups {
         let mut warnings = Vec::new();
         let mut hierarchies = hierarchy::detect();
         let (mut unusable, mut cause) = (Vec::new(), None);
-        let prepare = |hierarchy: &Hierarchy| match hierarchy.is_on_demand() {
-            true => Ok(()),
-            false => prepare_parent(hierarchy, &parent),
+        let v2_rules = v2_enforces_device_rules(&hierarchies, &parent, owner);
+        let prepare = |hierarchy: &Hierarchy| match hierarchy.version {
+            Version::V1 if hierarchy.is_on_demand() => Ok(()),
+            Version::V1 if v2_rules => Ok(rustix::fs::access(&hierarchy.mount, Access::WRITE_OK)?),
+            _ => prepare_parent(hierarchy, &parent),
         };
         hierarchies.retain(|hierarchy| match prepare(hierarchy) {
             Ok(()) => true,
@@ -106,7 +116,13 @@ impl Cgroups {
         if let Some(error) = cause {
             warnings.push(format!("cannot use the cgroups of {}: {error}", unusable.join(", ")));
         }
-        let devices = device_rules(&hierarchies, &parent, owner);
+        let devices = match v2_rules {
+            true => DeviceRules::V2,
+            false if hierarchies.iter().any(|h| h.version == Version::V1 && h.has("devices")) => {
+                DeviceRules::V1
+            }
+            false => DeviceRules::NoDevices,
+        };
         if devices == DeviceRules::NoDevices {
             warnings.push(
                 "no cgroup can enforce device rules: containers get no devices but their own /dev"
@@ -114,7 +130,13 @@ impl Cgroups {
             );
         }
         let (engine, other_parents) = (engine.to_string(), other_parents(state));
-        Cgroups { hierarchies, devices, parent, engine, other_parents, warnings }
+        let v1_for_limits = v2_rules;
+        Cgroups { hierarchies, devices, v1_for_limits, parent, engine, other_parents, warnings }
+    }
+
+    /// Whether a container of this kind has groups in v1 hierarchies, all that programs expect where there are any.
+    fn uses_v1(&self, spec: &ContainerSpec) -> bool {
+        !self.v1_for_limits || joins_v1(spec)
     }
 
     /// A container's name below a parent that others use too.
@@ -141,6 +163,7 @@ impl Cgroups {
         Cgroups {
             hierarchies: hierarchy::detect(),
             devices,
+            v1_for_limits: false,
             parent: parent_name(engine),
             engine: engine.to_string(),
             other_parents: PathBuf::new(),
@@ -150,7 +173,12 @@ impl Cgroups {
 
     /// Removes the engine's group where nobody else of the engine uses it.
     pub(crate) fn remove_parents(&self) {
-        remove_parents(&self.hierarchies, &self.parent);
+        for hierarchy in &self.hierarchies {
+            // Else it went with the last container that had limits.
+            if hierarchy.version == Version::V2 || !self.v1_for_limits {
+                remove_parents(hierarchy, &self.parent);
+            }
+        }
     }
 }
 
@@ -162,11 +190,11 @@ fn foreign_prefix(engine: &str) -> String {
     format!("rbuild-{engine}-")
 }
 
-fn remove_parents(hierarchies: &[Hierarchy], parent: &Path) {
-    for hierarchy in hierarchies {
-        for parent in parent.ancestors().filter(|p| !p.as_os_str().is_empty()) {
-            // Fails while another process of the engine, or another engine, has groups in it.
-            let _ = fs::remove_dir(hierarchy.mount.join(parent));
+fn remove_parents(hierarchy: &Hierarchy, parent: &Path) {
+    for parent in parent.ancestors().filter(|p| !p.as_os_str().is_empty()) {
+        // Fails while another process of the engine, or another engine, has groups in it.
+        if fs::remove_dir(hierarchy.mount.join(parent)).is_err() {
+            break;
         }
     }
 }
@@ -177,7 +205,7 @@ fn prepare_parent(hierarchy: &Hierarchy, parent: &Path) -> io::Result<()> {
     unless_removed(|| {
         directories().create(&directory)?;
         // It may be there from before and yet on a mount that is read-only for us.
-        Ok(rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK)?)
+        Ok(rustix::fs::access(&directory, Access::WRITE_OK)?)
     })?;
     if hierarchy.version == Version::V1 {
         return Ok(());
@@ -204,23 +232,23 @@ fn hand_down(hierarchy: &Hierarchy, parent: &Path, controllers: &[&str]) {
     }
 }
 
-fn device_rules(hierarchies: &[Hierarchy], parent: &Path, owner: &str) -> DeviceRules {
-    if hierarchies.iter().any(|h| h.version == Version::V1 && h.has("devices")) {
-        return DeviceRules::V1;
-    }
-    let Some(v2) = hierarchies.iter().find(|h| h.version == Version::V2) else {
-        return DeviceRules::NoDevices;
-    };
+/// Whether a container of this kind joins v1 groups wherever there are any.
+pub(crate) fn joins_v1(spec: &ContainerSpec) -> bool {
+    spec.limits != Limits::default() || spec.cgroup_parent.is_some()
+}
+
+fn v2_enforces_device_rules(hierarchies: &[Hierarchy], parent: &Path, owner: &str) -> bool {
+    let Some(v2) = hierarchies.iter().find(|h| h.version == Version::V2) else { return false };
     // A trial on a group of its own: programs on the parent would stay.
     let trial = v2.mount.join(parent).join(format!("{owner}.trial"));
     if create_dirs(&trial).is_err() {
-        return DeviceRules::NoDevices;
+        return false;
     }
     let works = fs::File::open(&trial).is_ok_and(|group| {
         sys::bpf::attach_device_program(group, &devices::v2_program(&[])).is_ok()
     });
     let _ = fs::remove_dir(&trial);
-    if works { DeviceRules::V2 } else { DeviceRules::NoDevices }
+    works
 }
 
 /// Kills and removes the engine's groups whose owner `is_alive` denies.
@@ -235,14 +263,16 @@ pub(crate) fn reconcile(
     let prefix = foreign_prefix(&engine.to_string());
     let mut result = Ok(());
     for hierarchy in &hierarchies {
-        let own = remove_dead(&hierarchy.mount.join(&parent), "", &is_alive);
-        result = result.and(own);
+        let own = hierarchy.mount.join(&parent);
+        if own.exists() {
+            result = result.and(remove_dead(&own, "", &is_alive));
+            remove_parents(hierarchy, &parent);
+        }
         for other in others.lines() {
             let other = hierarchy.mount.join(other);
             result = result.and(remove_dead(&other, &prefix, &is_alive));
         }
     }
-    remove_parents(&hierarchies, &parent);
     result
 }
 

@@ -1,4 +1,4 @@
-//! What a container uses, as its cgroups count it.
+//! What a container uses, as its cgroups count it, or its processes where no cgroup does.
 use std::fs;
 use std::path::Path;
 
@@ -25,10 +25,17 @@ impl Leaf {
         let mut usage = Usage { cpu: self.cpu(), ..Usage::default() };
         if let Ok((version, path)) = self.directory("memory") {
             (usage.memory, usage.memory_limit) = memory(version, path);
+        } else if self.v2_path().is_some() {
+            usage.memory = Some(self.processes().into_iter().map(memory_of_process).sum());
         }
-        if let Ok((_, path)) = self.directory("pids") {
-            usage.pids = number(path, "pids.current");
-        }
+        usage.pids = match (self.directory("pids"), self.v2_path()) {
+            (Ok((_, path)), _) => number(path, "pids.current"),
+            (Err(_), Some(path)) => {
+                let threads = fs::read_to_string(path.join("cgroup.threads")).ok();
+                threads.map(|threads| threads.lines().count() as u64)
+            }
+            (Err(_), None) => None,
+        };
         if let Ok((version, path)) = self.directory("io") {
             (usage.read, usage.written) = disks(version, path);
         }
@@ -44,15 +51,27 @@ impl Leaf {
         field(&text, "usage_usec").map(|microseconds| microseconds.saturating_mul(1000))
     }
 
-    /// Every process in it, by the numbers of our own PID namespace.
+    /// Every process in it that our own PID namespace has numbers for.
     pub(crate) fn processes(&self) -> Vec<i32> {
         let first = self.v2_path().or_else(|| self.directory("pids").ok().map(|(_, path)| path));
         let text = first.and_then(|path| fs::read_to_string(path.join("cgroup.procs")).ok());
-        let mut processes: Vec<i32> =
-            text.unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect();
+        let mut processes: Vec<i32> = text
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .filter(|pid| *pid > 0)
+            .collect();
         processes.sort_unstable();
         processes
     }
+}
+
+/// Bytes, its share of what it has in common with others. Nothing of one that has just ended.
+fn memory_of_process(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0).saturating_mul(1024)
 }
 
 fn number(path: &Path, file: &str) -> Option<u64> {

@@ -7,7 +7,6 @@ use sys::RootDir;
 use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, new_mount};
 
 use super::{Launch, devices};
-use crate::cgroup::{Hierarchy, Version};
 use crate::spec::{MachineAccess, NamespaceMode};
 use crate::zygote::message::{Step, StepError};
 
@@ -121,9 +120,7 @@ fn mount_cgroups(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
     let read_only = if launch.spec.writable_cgroups { 0 } else { read_only(launch) };
     let attributes = NOSUID | NODEV | NOEXEC | read_only;
     let Ok(place) = root.subdir_nofollow("sys/fs/cgroup") else { return Ok(()) };
-    let used = |h: &&Hierarchy| h.version == Version::V1 && !h.is_on_demand();
-    let v1: Vec<_> = launch.hierarchies.iter().filter(used).collect();
-    if v1.is_empty() {
+    if launch.leaf.v1().next().is_none() {
         if let Ok(mounted) = new_mount("cgroup2", &[], attributes) {
             attach(mounted, &place).step("mount /sys/fs/cgroup")?;
         }
@@ -133,7 +130,7 @@ fn mount_cgroups(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
     let base =
         new_mount("tmpfs", &[Setting::Text("mode", "755")], NOSUID | NODEV | NOEXEC).step(step)?;
     attach(&base, &place).step(step)?;
-    for hierarchy in v1 {
+    for hierarchy in launch.leaf.v1() {
         let settings: Vec<_> =
             hierarchy.controllers.iter().map(|name| Setting::Flag(name.as_str())).collect();
         let Ok(mounted) = new_mount("cgroup", &settings, attributes) else { continue };

@@ -41,7 +41,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use sys::RootDir;
 use sys::seccomp::Instruction;
 
-use crate::cgroup::{DeviceRules, Hierarchy, Leaf};
+use crate::cgroup::{DeviceRules, Leaf};
 use crate::error::StartFailure;
 use crate::joined::SharedIpc;
 use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, NetworkMode, Rootfs};
@@ -59,7 +59,6 @@ pub(crate) struct Launch<'a> {
     pub(crate) spec: &'a ContainerSpec,
     pub(crate) stdio: ChildStdio<'a>,
     pub(crate) leaf: &'a Leaf,
-    pub(crate) hierarchies: &'a [Hierarchy],
     pub(crate) devices: DeviceRules,
     pub(crate) filter: Option<&'a [Instruction]>,
     /// Soft and hard limit on open files, unless the specification has one.

@@ -11,7 +11,6 @@ use sys::clone::Child;
 use super::begin;
 use super::place;
 use super::protocol::{HIGHEST, Hello, LOWEST, Reply, Request, Welcome};
-use crate::cgroup::expect_joins;
 use crate::containers::{Container, short};
 use crate::error::RuntimeError;
 use crate::zygote::ProcessView;
@@ -61,7 +60,6 @@ impl NewShim {
         processes: ProcessView,
     ) -> Result<NewShim, RuntimeError> {
         let (socket, child) = begin::fork(root, state, id, processes)?;
-        expect_joins();
         let id = short(id).to_owned();
         Ok(NewShim { connection: Connection { id, socket }, _child: Some(child) })
     }

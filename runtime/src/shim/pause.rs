@@ -55,10 +55,14 @@ impl Supervisor {
     pub(super) fn reload(&mut self) -> Result<(), String> {
         let now = self.containers.read(&self.container.definition.id);
         let now = now.map_err(|error| error.to_string())?.definition;
-        if matches!(self.phase, Phase::Running { .. }) && now.spec.limits != self.spec.limits {
-            let room = self.room().map_err(|error| format!("{}: {}", error.step, error.cause))?;
-            let changed = room.leaf.change_limits(&self.spec.limits, &now.spec.limits);
-            changed.map_err(|error| error.to_string())?;
+        if let Phase::Running { running, .. } = &mut self.phase
+            && now.spec.limits != self.spec.limits
+        {
+            let (leaf, group) = (&mut running.leaf, &self.container.state.group);
+            let extended = leaf.extend(&self.starter.cgroups, group, &now.spec);
+            extended
+                .and_then(|()| leaf.change_limits(&self.spec.limits, &now.spec.limits))
+                .map_err(|error| error.to_string())?;
         }
         self.spec.limits = now.spec.limits.clone();
         if now.restart != self.restarter.policy {

@@ -97,9 +97,9 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Tells those who wait. The container has been removed by then, if it was to be.
-    pub fn tell(self) {
-        for client in &self.clients {
+    /// Tells those who wait. The container is out of sight by then, if it was to be removed.
+    pub fn tell(&mut self) {
+        for client in self.clients.drain(..) {
             if client.stops {
                 client.reply(&Reply::Done);
             }
@@ -108,9 +108,11 @@ impl Finished {
                 client.reply(&self.farewell);
             }
         }
+    }
+
+    /// Removes what nobody waits for. The next container may come at once and use the same bridge.
+    pub fn linger(self) {
         let Some(remains) = self.remains else { return };
-        // Nobody waits for what follows. The next container may come at once and use the same bridge.
-        drop(self.clients);
         std::thread::sleep(LINGER);
         // What cannot be removed now, the next command that looks at containers removes.
         let _left = remains.remove();

@@ -29,8 +29,6 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
     if !args.detach {
         manner.check()?;
     }
-    // While the container is looked for.
-    runtime::expect_joins();
     let store = open_store(environment)?;
     let containers = engine::containers_of(&store);
     let container = containers.find(&args.container)?;
@@ -40,6 +38,7 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
     if container.state.status != Status::Running {
         bail!("container `{}` is not running; `rbuild start` starts it", args.container);
     }
+    runtime::expect_joins(&container.definition.spec.limits);
     let spec = program(args, &container, variables)?;
     let id = EngineId::of_root(store.root())?;
     if args.detach {

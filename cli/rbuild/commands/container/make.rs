@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
 use engine::ContainerRequest;
-use runtime::ProcessView;
 use runtime::containers::{Containers, Definition};
+use runtime::{Limits, ProcessView};
 use store::{Image, Store};
 
 use super::{connections, request};
@@ -40,6 +40,10 @@ impl Plan<'_> {
     /// Which processes its shim has to see.
     pub(crate) fn process_view(&self) -> ProcessView {
         self.request.process_view()
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.request.confinement.limits
     }
 
     /// Makes the container `id` of an image.

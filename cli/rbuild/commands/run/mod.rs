@@ -52,6 +52,7 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let id = names::random_id()?;
     // Before any thread exists. It gets ready while the container is made.
     let shim = NewShim::fork(store.root(), store.state(), &id, plan.process_view())?;
+    runtime::expect_joins(plan.limits());
     trace.phase("fork shim");
     let containers = containers_of(&store);
     plan.make(&store, &containers, &image, &id)?;
