@@ -170,6 +170,7 @@ fn write_all(
     for piece in queue {
         if result.is_ok() {
             result = file.write_all(&piece);
+            file.send();
             failed.store(result.is_err(), Ordering::Relaxed);
         }
         give(piece, spare);

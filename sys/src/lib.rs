@@ -17,6 +17,7 @@ pub mod netlink;
 pub mod root_dir;
 pub mod seccomp;
 pub mod signal;
+pub mod writeback;
 
 pub use call::Call;
 pub use error::{Result, SysError};
