@@ -106,8 +106,8 @@ const DESCRIPTORS: &[(i64, &str)] = &[
 ];
 
 impl Call {
-    /// The call in words if it makes a descriptor, of a file only if that is below `root`.
-    pub(super) fn descriptor_below(&self, pid: i32, root: &Path) -> Option<String> {
+    /// The call in words if it makes a descriptor, of a file only if that is below one of `roots`.
+    pub(super) fn descriptor_below(&self, pid: i32, roots: &[PathBuf]) -> Option<String> {
         if let Some((_, name)) = DESCRIPTORS.iter().find(|(number, _)| *number == self.number) {
             return Some((*name).to_owned());
         }
@@ -117,11 +117,12 @@ impl Call {
             libc::SYS_openat2 => ("openat2", absolute(pid, Some(self.args[0]), &self.text(pid, 1))),
             _ => return None,
         };
-        path.starts_with(root).then(|| format!("{name} {}", path.display()))
+        let below = roots.iter().any(|root| path.starts_with(root));
+        below.then(|| format!("{name} {}", path.display()))
     }
 
-    /// The call in words if it changes a mount, or a file below `root`.
-    pub(super) fn change_below(&self, pid: i32, root: &Path) -> Option<String> {
+    /// The call in words if it changes a mount, or a file below one of `roots`.
+    pub(super) fn change_below(&self, pid: i32, roots: &[PathBuf]) -> Option<String> {
         let (_, name, names) = CHANGES.iter().find(|(number, ..)| *number == self.number)?;
         let makes = u64::from((libc::O_CREAT | libc::O_TRUNC).cast_unsigned());
         let path = match *names {
@@ -138,7 +139,8 @@ impl Call {
                 absolute(pid, Some(self.args[at]), &self.text(pid, at + 1))
             }
         };
-        path.starts_with(root).then(|| format!("{name} {}", path.display()))
+        let below = roots.iter().any(|root| path.starts_with(root));
+        below.then(|| format!("{name} {}", path.display()))
     }
 
     fn text(&self, pid: i32, at: usize) -> Vec<u8> {

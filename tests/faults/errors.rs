@@ -155,7 +155,7 @@ fn survives(operation: Operation, points: Points, errors: &[Errno]) {
         // How full this machine's disk is decides whether the cap does anything, and that it could not remember the
         // sizes that it found is nothing to tell.
         command.env("RBUILD_CACHE_CAP", "off");
-        tracer::run(&command, &world.sandbox.path(""), points, fault)
+        tracer::run(&command, &[], &[world.sandbox.path("")], points, fault)
     };
     let count = traced(None).calls.len();
     let (mut tried, mut problems) = (0, Vec::new());

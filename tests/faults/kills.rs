@@ -125,7 +125,7 @@ fn survives_kills(operation: Operation) {
     let traced = |fault| {
         world.reset(&operation);
         let command = world.sandbox.rbuild_command(operation.args);
-        tracer::run(&command, &world.sandbox.path(""), Points::Changes, fault)
+        tracer::run(&command, &[], &[world.sandbox.path("")], Points::Changes, fault)
     };
     let whole = traced(None);
     assert_eq!(whole.status, Some(0), "{whole:?}");

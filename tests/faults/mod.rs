@@ -4,12 +4,15 @@
 //! no mount is left, `system check` finds nothing, images that were there are there byte for byte, the command
 //! repeated succeeds, and `system prune -a` leaves an empty store.
 //!
+//! `containers` kills the processes of containers' lives in the same way: command, shim, first process.
+//!
 //! `moments` kills the commands at random moments, which need not be at a system call.
 //!
 //! By default some points of each command are tried, evenly spread; with `RBUILD_TEST_FAULTS=all`, all.
 #![cfg(target_arch = "x86_64")] // The tracer reads registers.
 
 mod calls;
+mod containers;
 mod errors;
 mod kills;
 mod moments;

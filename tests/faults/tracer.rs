@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ use super::calls::Call;
 pub(super) enum Fault {
     /// Before the `at`-th call, the command (not its children) is killed.
     Kill { at: usize },
+    /// Before the `at`-th call, the process that makes it is killed, whoever that is.
+    KillCaller { at: usize },
     /// The `at`-th call fails.
     Fail { at: usize, errno: Errno },
 }
@@ -53,15 +55,23 @@ pub(super) struct Traced {
 const PATIENCE: Duration = Duration::from_secs(20);
 const SYSCALL_STOP: i32 = libc::SIGTRAP | 0x80;
 
-/// Runs `command`; of calls that name files those count whose are below `root`.
-pub(super) fn run(command: &Command, root: &Path, points: Points, fault: Option<Fault>) -> Traced {
+/// Runs `command`; of calls that name files those count whose are below one of `roots`. The calls of `others`, which
+/// run already and end with what the command does, count too. After a kill they may go on: they are let go with the
+/// calling thread.
+pub(super) fn run(
+    command: &Command,
+    others: &[i32],
+    roots: &[PathBuf],
+    points: Points,
+    fault: Option<Fault>,
+) -> Traced {
     // Not pipes: nobody could read them while the tracer waits.
     let scratch = tempfile::tempdir().unwrap();
     let (stdout, stderr) = (scratch.path().join("stdout"), scratch.path().join("stderr"));
     let (main, go) = start_waiting(command, &stdout, &stderr);
     let mut tracer = Tracer {
         main,
-        root,
+        roots,
         points,
         fault,
         calls: Vec::new(),
@@ -69,8 +79,9 @@ pub(super) fn run(command: &Command, root: &Path, points: Points, fault: Option<
         started: false,
         killed: None,
         status: None,
+        has_others: !others.is_empty(),
     };
-    tracer.attach(go);
+    tracer.attach(others, go);
     tracer.follow();
     let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
     let (status, calls) = (tracer.status.and_then(WaitStatus::exit_status), tracer.calls);
@@ -97,7 +108,7 @@ fn start_waiting(command: &Command, stdout: &Path, stderr: &Path) -> (Pid, impl 
 
 struct Tracer<'a> {
     main: Pid,
-    root: &'a Path,
+    roots: &'a [PathBuf],
     points: Points,
     fault: Option<Fault>,
     calls: Vec<String>,
@@ -107,18 +118,22 @@ struct Tracer<'a> {
     started: bool,
     killed: Option<Instant>,
     status: Option<WaitStatus>,
+    has_others: bool,
 }
 
 impl Tracer<'_> {
-    fn attach(&mut self, mut go: impl Write) {
+    fn attach(&mut self, others: &[i32], mut go: impl Write) {
         let options = Options::PTRACE_O_TRACESYSGOOD
             | Options::PTRACE_O_TRACEFORK
             | Options::PTRACE_O_TRACEVFORK
             | Options::PTRACE_O_TRACECLONE
-            | Options::PTRACE_O_TRACEEXEC
-            | Options::PTRACE_O_EXITKILL;
-        ptrace::seize(self.main, options).unwrap();
-        ptrace::interrupt(self.main).unwrap();
+            | Options::PTRACE_O_TRACEEXEC;
+        let others = others.iter().map(|pid| (Pid::from_raw(*pid), options));
+        let main = (self.main, options | Options::PTRACE_O_EXITKILL);
+        for (pid, options) in std::iter::once(main).chain(others) {
+            ptrace::seize(pid, options).unwrap();
+            ptrace::interrupt(pid).unwrap();
+        }
         go.write_all(b"go\n").unwrap();
     }
 
@@ -154,6 +169,9 @@ impl Tracer<'_> {
         let mine =
             WaitOptions::from_bits_retain((libc::__WALL | libc::__WNOTHREAD).cast_unsigned());
         loop {
+            if self.has_others && self.killed.is_some() && self.status.is_some() {
+                return None;
+            }
             let options = if self.killed.is_some() { mine | WaitOptions::NOHANG } else { mine };
             match rustix::process::wait(options) {
                 Ok(Some((pid, status))) => {
@@ -196,14 +214,18 @@ impl Tracer<'_> {
             ],
         };
         let point = match self.points {
-            Points::Changes => call.change_below(pid.as_raw(), self.root),
-            Points::Descriptors => call.descriptor_below(pid.as_raw(), self.root),
+            Points::Changes => call.change_below(pid.as_raw(), self.roots),
+            Points::Descriptors => call.descriptor_below(pid.as_raw(), self.roots),
         };
         let Some(words) = point else { return };
         self.calls.push(words);
         match self.fault {
             Some(Fault::Kill { at }) if at == self.calls.len() => {
                 nix::sys::signal::kill(self.main, Signal::SIGKILL).unwrap();
+                self.killed = Some(Instant::now());
+            }
+            Some(Fault::KillCaller { at }) if at == self.calls.len() => {
+                nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
                 self.killed = Some(Instant::now());
             }
             Some(Fault::Fail { at, errno }) if at == self.calls.len() => {

@@ -1,0 +1,128 @@
+//! kill -9 of whoever is at work (command, shim, the container's first process) at every system call of a container's
+//! life that changes a file, a mount or a cgroup: the next command finds a true state, and nothing is left.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::points;
+use super::tracer::{self, Fault, Points, Traced};
+use crate::lifecycle::place::Place;
+
+/// A command about the container `box`, which an earlier one may have made.
+#[derive(Clone, Copy, Debug)]
+struct Act {
+    before: Option<&'static str>,
+    command: &'static str,
+    /// The container runs, and its shim does a part of the work.
+    with_shim: bool,
+}
+
+const WAITS: &str = "run -d --name box busybox sleep 600";
+
+#[test]
+fn create() {
+    survives(Act { before: None, command: "create --name box busybox true", with_shim: false });
+}
+
+#[test]
+fn run() {
+    survives(Act { before: None, command: "run --name box busybox true", with_shim: false });
+}
+
+#[test]
+fn run_and_remove() {
+    survives(Act { before: None, command: "run --rm --name box busybox true", with_shim: false });
+}
+
+#[test]
+fn run_with_limits_in_the_background() {
+    let command = "run -d --memory 64m --pids-limit 20 --name box busybox true";
+    survives(Act { before: None, command, with_shim: false });
+}
+
+#[test]
+fn start() {
+    let before = Some("create --name box busybox true");
+    survives(Act { before, command: "start box", with_shim: false });
+}
+
+#[test]
+fn stop() {
+    survives(Act { before: Some(WAITS), command: "stop -t 0 box", with_shim: true });
+}
+
+#[test]
+fn remove() {
+    let before = Some("run --name box busybox true");
+    survives(Act { before, command: "rm box", with_shim: false });
+}
+
+#[test]
+fn remove_by_force() {
+    survives(Act { before: Some(WAITS), command: "rm -f box", with_shim: true });
+}
+
+#[track_caller]
+fn survives(act: Act) {
+    let Some(place) = Place::new() else { return };
+    // The image is unpacked then.
+    place.rbuild("run --rm busybox true").success();
+    let whole = traced(&place, act, None);
+    assert_eq!(whole.status, Some(0), "{whole:?}");
+    clear(&place);
+    // A group whose processes are still dying is removed again and again.
+    let mut known = HashSet::new();
+    let firsts: Vec<usize> =
+        (1..).zip(&whole.calls).filter(|(_, call)| known.insert(*call)).map(|(at, _)| at).collect();
+    let mut tried = 0;
+    for at in points(firsts.len()).map(|number| firsts[number - 1]) {
+        // Processes may take turns in another order and need fewer calls.
+        let killed = traced(&place, act, Some(Fault::KillCaller { at }));
+        println!("killed at {at}: {:?}", killed.calls.last());
+        assert_true_state(&place);
+        clear(&place);
+        tried += 1;
+    }
+    println!("{}: {tried} of {} points", act.command, firsts.len());
+}
+
+fn traced(place: &Place, act: Act, fault: Option<Fault>) -> Traced {
+    if let Some(before) = act.before {
+        place.rbuild(before).success();
+    }
+    let others = if act.with_shim { vec![place.shim("box")] } else { Vec::new() };
+    let command = place.sandbox.rbuild_command(act.command.split(' '));
+    let roots = [place.sandbox.path(""), PathBuf::from("/sys/fs/cgroup")];
+    std::thread::scope(|scope| {
+        let tracing =
+            scope.spawn(|| tracer::run(&command, &others, &roots, Points::Changes, fault));
+        tracing.join().unwrap()
+    })
+}
+
+/// What is said of the container is so, and it can be used accordingly.
+#[track_caller]
+fn assert_true_state(place: &Place) {
+    let list = place.rbuild("ps -a --format {{.Names}}:{{.State}}").success().stdout;
+    match list.trim_end() {
+        // Not made, or removed.
+        "" => {
+            place.rbuild("create --name box busybox true").success();
+        }
+        "box:running" => {
+            place.rbuild("exec box true").success();
+        }
+        "box:created" | "box:exited" => {
+            place.rbuild("start box").success();
+        }
+        other => panic!("after a kill there is `{other}`"),
+    }
+}
+
+#[track_caller]
+fn clear(place: &Place) {
+    // It may have been made to go by itself.
+    let _gone = place.rbuild("rm -f box");
+    assert_eq!(place.rbuild("ps -aq").success().stdout, "");
+    place.assert_nothing_left();
+}
