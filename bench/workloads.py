@@ -3,6 +3,7 @@
 All tools build the same files. What is random comes from a seed, so that every run builds the same; texts compress about
 as program sources do, half of the large files does not compress at all.
 """
+import itertools
 import os
 import random
 
@@ -79,6 +80,9 @@ def tree(context):
     dockerfile(context, ["FROM scratch", "COPY . /src"])
 
 
+_changes = itertools.count()
+
+
 def _victim(context):
     return os.path.join(context, "d3", "f700.txt")
 
@@ -89,21 +93,22 @@ def touched(context, number):
 
 def changed(context, number):
     with open(_victim(context), "r+b") as file:
-        file.write(f"{number:08}{os.getpid():08}".encode())
+        file.write(f"{next(_changes):08}{os.getpid():08}".encode())
 
 
 def grown(context, number):
     with open(_victim(context), "ab") as file:
-        file.write(random.Random(number).randbytes(1024))
+        file.write(random.Random(next(_changes)).randbytes(1024))
 
 
 def added(context, number):
-    with open(os.path.join(context, "d3", f"f700-{os.getpid()}-{number}.txt"), "wb") as file:
+    with open(os.path.join(context, "d3", f"f700-{os.getpid()}-{next(_changes)}.txt"), "wb") as file:
         file.write(random.Random(number).randbytes(3000))
 
 
 def removed(context, number):
-    os.remove(os.path.join(context, "d3", f"f{701 + number}.txt"))
+    directory = os.path.join(context, "d3")
+    os.remove(os.path.join(directory, sorted(os.listdir(directory))[-1]))
 
 
 def at_once(context):
