@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Makes the image of `bench/run store`, and checks archives of it.
 
-usage: image.py make DIRECTORY BUSYBOX    writes oci-gzip.tar, oci-zstd.tar, docker-plain.tar, rootfs.tar, facts.json
+usage: image.py make DIRECTORY BUSYBOX [SPLIT]    writes oci-gzip.tar, oci-zstd.tar, docker-plain.tar, rootfs.tar, facts.json
        image.py check ARCHIVE FACTS       compares configuration and layers, prints the form of the layers
 
-Ten layers of 500 MB together, like those of a language's image on Debian: thousands of small files, a few
+Ten layers of 500 MB together (each in SPLIT ones, if that is given), like those of a language's image on Debian: thousands of small files, a few
 large libraries, symbolic and hard links, files deleted and replaced by later layers. The content comes from a
 seed and compresses about as well as programs do. A process of its own, because what the benchmark itself has
 in memory would show up in the figures of the programs it starts.
@@ -80,8 +80,14 @@ class Layer:
         return self.bytes.getvalue()
 
 
-def make_layer(contents, number, busybox):
-    small, large, large_size = LAYERS[number]
+def split_layers(split):
+    """Each layer as so many, with the same files altogether."""
+    part = lambda count, number: count // split + (number < count % split)
+    return [(part(small, number), part(large, number), size) for small, large, size in LAYERS for number in range(split)]
+
+
+def make_layer(contents, layers, number, busybox):
+    small, large, large_size = layers[number]
     layer, pick = Layer(contents), contents.random
     paths = [f"usr/share/p{number}/{pick.randrange(small // 40 + 1)}/{pick.randbytes(4).hex()}-{i}.txt"
              for i in range(small)]
@@ -109,11 +115,12 @@ def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def make(directory, busybox):
+def make(directory, busybox, split=1):
     with open(busybox, "rb") as file:
         busybox = file.read()
     contents = Contents(7)
-    plain = [make_layer(contents, number, busybox) for number in range(len(LAYERS))]
+    layers = split_layers(int(split))
+    plain = [make_layer(contents, layers, number, busybox) for number in range(len(layers))]
     del contents
     config = json.dumps({
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "amd64"), "os": "linux",

@@ -30,6 +30,8 @@ pub enum BuildError {
     Export(#[from] crate::export::ExportError),
     #[error("cannot commit the image")]
     Commit { source: Box<StepError> },
+    #[error("cannot send the cache to `{name}`")]
+    CacheExport { name: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the build was cancelled")]

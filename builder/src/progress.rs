@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use parser::{Source, Span};
+use store::Digest;
 
 use crate::cache::MissReason;
 use crate::quirk::Quirk;
@@ -44,12 +45,17 @@ pub enum BuildEvent {
         stream: LogStream,
         bytes: Vec<u8>,
     },
-    /// How far a step is: `done` of `total` bytes or files, where `what` says which.
-    StepProgress {
+    /// How far a layer is on its way from a registry or to one.
+    LayerMoved {
         id: ProgressId,
-        what: String,
+        digest: Digest,
         done: u64,
-        total: Option<u64>,
+        total: u64,
+    },
+    /// A layer that was pulled is unpacked.
+    LayerUnpacked {
+        id: ProgressId,
+        digest: Digest,
     },
     /// Why the cache did not have the step: `changed: app/main.rs` for a line (nothing for a step that is new), and all
     /// that is known.

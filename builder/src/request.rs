@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use runtime::Emulators;
 use serde::Serialize;
-use store::LayerForm;
 use store::registry::Registries;
+use store::{LayerForm, Reference};
 
 use crate::fetch::{Fetched, Git, GitRef, HttpSettings};
 
@@ -49,6 +49,10 @@ pub struct BuildRequest {
     /// How registries are reached, for images that are not in the store and for those that are pushed.
     pub registries: Option<Registries>,
     pub pull: PullPolicy,
+    /// `--cache-from`: caches in registries that are asked for steps this store has not.
+    pub cache_from: Vec<Reference>,
+    /// `--cache-to`
+    pub cache_to: Vec<CacheExport>,
     /// The one that fetched the context, so that a name is one commit everywhere.
     pub git: Git,
     pub outputs: Vec<Output>,
@@ -230,6 +234,17 @@ pub struct ImageOutput {
     /// `rewrite-timestamp`: whether files that are newer than SOURCE_DATE_EPOCH get it as their time; as for the image
     /// in the store when absent.
     pub rewrite_timestamp: Option<bool>,
+}
+
+/// Where the cache of a build goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheExport {
+    pub name: Reference,
+    /// `mode=max`: all steps of the build, and not only those whose layers the image has.
+    pub all: bool,
+    pub compression: LayerCompression,
+    /// What goes wrong fails the build unless this is set.
+    pub ignore_error: bool,
 }
 
 /// How an image is pushed.

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use builder::progress::{BuildEvent, ProgressId, Warning};
+use store::Digest;
 
 use super::Outcome;
+use crate::output::size;
 use crate::terminal_text::printable;
 
 /// Lines of output remembered for each step.
@@ -30,8 +32,9 @@ pub(super) struct Board {
 pub(super) struct Step {
     pub(super) name: String,
     pub(super) started: Instant,
-    /// `transferring context: 12 of 40`
+    /// `layers: 12MB of 40MB, 8MB/s`
     pub(super) note: Option<String>,
+    layers: BTreeMap<Digest, (u64, u64)>,
     tail: Tail,
 }
 
@@ -84,7 +87,8 @@ impl Board {
             BuildEvent::Planned { steps, .. } => self.planned = steps,
             BuildEvent::Solved => {}
             BuildEvent::StepStarted { id, name } => {
-                let step = Step { name, started: now, note: None, tail: Tail::default() };
+                let (layers, tail) = (BTreeMap::new(), Tail::default());
+                let step = Step { name, started: now, note: None, layers, tail };
                 self.running.insert(id, step);
             }
             BuildEvent::StepLog { id, bytes, .. } => {
@@ -92,12 +96,15 @@ impl Board {
                     step.tail.write(&bytes);
                 }
             }
-            BuildEvent::StepProgress { id, what, done, total } => {
+            BuildEvent::LayerMoved { id, digest, done, total } => {
                 if let Some(step) = self.running.get_mut(&id) {
-                    step.note = Some(amount(&what, done, total));
+                    step.layers.insert(digest, (done, total));
+                    step.note = Some(moved(&step.layers, now - step.started));
                 }
             }
-            BuildEvent::Miss { .. } | BuildEvent::SameResult { .. } => {}
+            BuildEvent::LayerUnpacked { .. }
+            | BuildEvent::Miss { .. }
+            | BuildEvent::SameResult { .. } => {}
             BuildEvent::StepCached { id, .. } => self.end(id, End::Cached, Duration::ZERO),
             BuildEvent::StepDone { id, elapsed } => self.end(id, End::Done, elapsed),
             BuildEvent::StepFailed { id, elapsed, .. } => self.end(id, End::Failed, elapsed),
@@ -152,12 +159,12 @@ impl Board {
     }
 }
 
-/// `loading context: 12 of 40`
-pub(super) fn amount(what: &str, done: u64, total: Option<u64>) -> String {
-    match total {
-        Some(total) => format!("{what}: {done} of {total}"),
-        None => format!("{what}: {done}"),
-    }
+/// All layers of an image together.
+fn moved(layers: &BTreeMap<Digest, (u64, u64)>, elapsed: Duration) -> String {
+    let done: u64 = layers.values().map(|(done, _)| done).sum();
+    let total: u64 = layers.values().map(|(_, total)| total).sum();
+    let rate = (done as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
+    format!("layers: {} of {}, {}/s", size(done), size(total), size(rate))
 }
 
 /// The last lines of a byte stream.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use store::registry::{PullOptions, Silent, Watch};
 use store::{Image, Reference, Store, StoreError};
 
-use super::{Direction, Transfer, registries};
+use super::{Direction, Transfer, is_offline, registries};
 use crate::environment::Environment;
 use crate::report;
 
@@ -28,9 +28,8 @@ pub fn find_image(
         When::Always => None,
         When::Missing | When::Never => Some(store.resolve(text)),
     };
-    let registries = registries(environment, true);
     let is_missing = matches!(&found, None | Some(Err(StoreError::ImageNotFound { .. })));
-    let may_pull = when != When::Never && (when == When::Always || !registries.is_offline());
+    let may_pull = when != When::Never && (when == When::Always || !is_offline(environment));
     // What is no name can be no more than the ID of an image that is not there.
     let name = text.parse::<Reference>().ok().filter(|_| is_missing && may_pull);
     let Some(name) = name else {
@@ -41,7 +40,8 @@ pub fn find_image(
         report::print(&format!("Unable to find image '{}' locally", name.familiar()));
     }
     let watch: &dyn Watch = if quiet { &Silent } else { &transfer };
-    let pulled = registries.pull(store, &name, &PullOptions::default(), watch)?;
+    let options = PullOptions { platform: None, unpack: true };
+    let pulled = registries(environment, true)?.pull(store, &name, &options, watch)?;
     if !quiet {
         report::print(&format!("Digest: {}", pulled.digest));
         let status = match pulled.was_current {

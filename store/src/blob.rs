@@ -137,6 +137,11 @@ impl BlobWriter {
         Ok(SealedBlob { writer: self, info: BlobInfo { digest, size }, replaces: false })
     }
 
+    /// The file, which grows.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Bytes written so far.
     pub fn size(&self) -> u64 {
         self.file.as_ref().map_or(0, HashedFile::size)
@@ -167,6 +172,10 @@ impl SealedBlob {
     /// For a blob that was found damaged: what has its name must go.
     pub(crate) fn replacing(self) -> SealedBlob {
         SealedBlob { replaces: true, ..self }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.writer.path
     }
 
     pub(crate) fn publish(&self) -> Result<BlobInfo> {

@@ -103,6 +103,26 @@ impl StoreError {
         }
     }
 
+    /// Whether something is wrong with what an image is made of, and not with this machine.
+    pub(crate) fn is_about_content(&self) -> bool {
+        match self {
+            StoreError::Unpack { source, .. } | StoreError::Layer { source, .. } => {
+                !is_full_disk(self) && source.is_about_content()
+            }
+            StoreError::BlobCorrupt { .. }
+            | StoreError::BlobSize { .. }
+            | StoreError::BlobDocument { .. }
+            | StoreError::DocumentTooLarge { .. }
+            | StoreError::DocumentVersion { .. }
+            | StoreError::NoPlatform { .. }
+            | StoreError::LayerCount { .. }
+            | StoreError::MediaType { .. }
+            | StoreError::DiffId { .. }
+            | StoreError::Archive(_) => true,
+            _ => false,
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -51,10 +51,20 @@ impl HttpSettings {
 
     /// The certificates to trust.
     pub fn roots(&self) -> Result<RootCerts, HttpError> {
-        match self.authorities.iter().find(|path| path.exists()) {
-            Some(path) => Ok(RootCerts::new_with_certs(&certificates(path)?)),
-            None => Ok(RootCerts::WebPki),
+        self.roots_and(std::iter::empty())
+    }
+
+    /// The certificates to trust, and those of more files. Where the system has none, the files are all.
+    pub fn roots_and<'a>(
+        &'a self,
+        more: impl Iterator<Item = &'a Path>,
+    ) -> Result<RootCerts, HttpError> {
+        let system = self.authorities.iter().find(|path| path.exists()).map(PathBuf::as_path);
+        let mut all = Vec::new();
+        for path in system.into_iter().chain(more) {
+            all.extend(certificates(path)?);
         }
+        Ok(if all.is_empty() { RootCerts::WebPki } else { RootCerts::new_with_certs(&all) })
     }
 }
 

@@ -131,7 +131,8 @@ impl Store {
         let digest = layer.descriptor.digest;
         let active = snapshotter.stage(parents)?;
         let form = snapshotter.whiteouts();
-        let index = self.read_through(layer, |plain| {
+        let plain = self.open_layer(&layer.descriptor)?;
+        let index = read_through(layer, plain, |plain| {
             apply(plain, &active.upper, tree, form, IdMap::default())
                 .map_err(|source| StoreError::Unpack { digest, source })
         })?;
@@ -163,28 +164,12 @@ impl Store {
 
     fn read_index_of(&self, layer: &ImageLayer, parents: &Tree) -> Result<LayerIndex> {
         let digest = layer.descriptor.digest;
-        self.read_through(layer, |plain| {
+        read_through(layer, self.open_layer(&layer.descriptor)?, |plain| {
             index_layer(plain, parents).map_err(|source| StoreError::Layer { digest, source })
         })
     }
 
-    /// Lets `work` read the uncompressed layer, and checks the diff ID of what it has read.
-    fn read_through<T>(
-        &self,
-        layer: &ImageLayer,
-        work: impl FnOnce(&mut Ahead) -> Result<T>,
-    ) -> Result<T> {
-        let digest = layer.descriptor.digest;
-        let failed = |source| StoreError::Layer { digest, source: LayerError::Read { source } };
-        let read = ahead::hashed(self.open_layer(&layer.descriptor)?, work).map_err(failed)??;
-        let (expected, actual) = (layer.diff_id, DiffId(read.digest));
-        match actual == expected {
-            true => Ok(read.result),
-            false => Err(StoreError::DiffId { digest, expected, actual }),
-        }
-    }
-
-    fn cached_index(&self, chain: ChainId) -> Result<Option<LayerIndex>> {
+    pub(crate) fn cached_index(&self, chain: ChainId) -> Result<Option<LayerIndex>> {
         let path = self.index_path(chain);
         match fs::read(&path) {
             // A damaged one is made again.
@@ -217,6 +202,22 @@ impl Store {
 
     pub(crate) fn index_path(&self, chain: ChainId) -> PathBuf {
         self.sub("cache/indexes").join(chain.digest().hex())
+    }
+}
+
+/// Lets `work` read the uncompressed layer, and checks the diff ID of what it has read.
+pub(crate) fn read_through<T>(
+    layer: &ImageLayer,
+    plain: impl Read + Send,
+    work: impl FnOnce(&mut Ahead) -> Result<T>,
+) -> Result<T> {
+    let digest = layer.descriptor.digest;
+    let failed = |source| StoreError::Layer { digest, source: LayerError::Read { source } };
+    let read = ahead::hashed(plain, work).map_err(failed)??;
+    let (expected, actual) = (layer.diff_id, DiffId(read.digest));
+    match actual == expected {
+        true => Ok(read.result),
+        false => Err(StoreError::DiffId { digest, expected, actual }),
     }
 }
 

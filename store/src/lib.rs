@@ -34,6 +34,7 @@ pub mod reference;
 pub mod registry;
 mod repair;
 pub mod snapshot;
+mod staged;
 pub mod tree;
 pub mod usage;
 pub mod validate;

@@ -7,7 +7,7 @@ use super::{cannot_work, sandbox_for};
 use crate::support::{Output, Sandbox, busybox_rootfs, run};
 
 /// Its storage is in the sandbox; `chroot` needs no runtime and no network.
-fn buildah(sandbox: &Sandbox, args: &[&str]) -> Output {
+pub(super) fn buildah(sandbox: &Sandbox, args: &[&str]) -> Output {
     let mut command = sandbox.command("buildah");
     command.env("HOME", sandbox.path("buildah-home")).env("BUILDAH_ISOLATION", "chroot");
     command.arg("--root").arg(sandbox.path("buildah"));
@@ -16,7 +16,7 @@ fn buildah(sandbox: &Sandbox, args: &[&str]) -> Output {
 }
 
 /// A container of its own making runs.
-fn prove(sandbox: &Sandbox) -> Result<(), String> {
+pub(super) fn prove(sandbox: &Sandbox) -> Result<(), String> {
     let container = buildah(sandbox, &["from", "scratch"]).or_why()?.stdout;
     let container = container.trim();
     let rootfs = busybox_rootfs();

@@ -11,6 +11,7 @@ mod image;
 mod listing;
 mod members;
 mod podman;
+mod registry;
 mod skopeo;
 mod umoci;
 

@@ -35,6 +35,7 @@ mod limit;
 mod mounts;
 mod prune;
 mod record;
+mod remote;
 mod usage;
 
 pub use check::{CacheProblem, check};
@@ -52,3 +53,4 @@ pub(crate) use explain::{Asked, explain, short};
 pub use explain::{Change, MissReason};
 pub(crate) use key::{Input, Inputs, KeyBuilder, StepKey};
 pub(crate) use record::{Cache, Record, StepLock};
+pub(crate) use remote::{Imported, RemoteError, export};

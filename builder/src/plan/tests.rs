@@ -29,6 +29,8 @@ pub(crate) fn request() -> BuildRequest {
         http: crate::fetch::HttpSettings::default(),
         registries: None,
         pull: crate::request::PullPolicy::Missing,
+        cache_from: Vec::new(),
+        cache_to: Vec::new(),
         git: crate::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

@@ -114,7 +114,7 @@ impl<'a> Images<'a> {
     ) -> Result<(), StepError> {
         // One that is for another platform only is pulled as well; what comes of it is told where it is used.
         let host = *platform == Platform::host();
-        let options = PullOptions { platform: (!host).then(|| platform.clone()) };
+        let options = PullOptions { platform: (!host).then(|| platform.clone()), unpack: true };
         let pulled = self.teller.tell(format!("[internal] pull {reference}"), |watch| {
             registries.pull(self.store, reference, &options, watch)
         });

@@ -1,6 +1,7 @@
 //! Walks the stages of a plan: independent ones at once, equal steps once, each step from the cache or
 //! executed; then commits the target and writes the outputs.
 
+mod cached;
 pub(crate) mod filesystem;
 mod images;
 mod make;
@@ -52,7 +53,9 @@ pub(crate) fn build(
     warnings.extend(rewriting_nothing(request, plans.as_deref().unwrap_or_default()));
     announce(plans.as_deref().unwrap_or_default(), &warnings, progress);
     let plans = plans?;
+    let imported = cached::import(store, request, teller)?;
     let (mut parts, mut other_parts) = (Vec::new(), Vec::new());
+    let mut targets = Vec::new();
     let mut cached = 0;
     let clamp = request.rewrite_timestamps;
     let wants_other = request.outputs.iter().any(|output| output.clamps(clamp) != clamp);
@@ -62,6 +65,7 @@ pub(crate) fn build(
             progress,
             images: &images,
             remotes: &remotes,
+            imported: &imported,
             ids: &ids,
             steps: &slots,
         };
@@ -73,6 +77,7 @@ pub(crate) fn build(
             other_parts.push(built(!clamp)?);
         }
         cached += session.cached.into_inner();
+        targets.push(filesystem);
     }
     progress.event(BuildEvent::Solved);
     let committed = commit::commit(store, &parts, &names).map_err(commit_error)?;
@@ -87,6 +92,7 @@ pub(crate) fn build(
             _ => export::write(store, images, &names, output)?.or(exported),
         };
     }
+    cached::export(store, request, &slots, &targets, teller)?;
     Ok(BuiltImage {
         image_id: image_id(&committed),
         metadata: metadata(&committed, exported, &names),

@@ -13,7 +13,8 @@ use store::{ActiveSnapshot, Platform, Snapshotter, Store};
 use super::filesystem::{Filesystem, Layer};
 use super::images::Images;
 use super::remotes::Remotes;
-use crate::cache::{Cache, StepKey};
+use super::transfer::Teller;
+use crate::cache::{Cache, Imported, StepKey};
 use crate::cancel::Cancel;
 use crate::context::Context;
 use crate::context::file_index::FileIndex;
@@ -37,6 +38,8 @@ pub(super) struct Session<'a> {
     pub(super) progress: &'a dyn Progress,
     pub(super) images: &'a Images<'a>,
     pub(super) cache: Cache,
+    /// What caches of registries have.
+    pub(super) imported: &'a Imported,
     pub(super) snapshotter: Arc<dyn Snapshotter>,
     pub(super) remotes: &'a Remotes<'a>,
     /// Set by the caller's [`Cancel`] and by the first failure.
@@ -111,6 +114,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) progress: &'a dyn Progress,
     pub(super) images: &'a Images<'a>,
     pub(super) remotes: &'a Remotes<'a>,
+    pub(super) imported: &'a Imported,
     /// The number of the next step; goes on from one platform to the next.
     pub(super) ids: &'a AtomicU64,
     pub(super) steps: &'a StepSlots,
@@ -134,6 +138,7 @@ impl<'a> Session<'a> {
             progress: surroundings.progress,
             images: surroundings.images,
             cache: Cache::open(store)?,
+            imported: surroundings.imported,
             snapshotter: store.snapshotter(),
             remotes: surroundings.remotes,
             stop: Cancel::default(),
@@ -164,6 +169,11 @@ impl<'a> Session<'a> {
             secrets: &self.request.secrets,
             ssh: &self.request.ssh,
         }
+    }
+
+    /// For transfers of this build.
+    pub(super) fn teller(&self) -> Teller<'_> {
+        Teller { progress: self.progress, ids: self.ids, cancel: &self.stop }
     }
 
     pub(super) fn next_id(&self) -> ProgressId {

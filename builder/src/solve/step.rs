@@ -6,8 +6,11 @@ use std::time::Instant;
 
 use super::filesystem::{Filesystem, Layer, Sealed};
 use super::mounts;
+use super::seal::error_chain;
 use super::session::Session;
-use crate::cache::{Asked, Inputs, KeyBuilder, MissReason, Record, StepKey, explain, short};
+use crate::cache::{
+    Asked, Inputs, KeyBuilder, MissReason, Record, RemoteError, StepKey, explain, short,
+};
 use crate::error::BuildError;
 use crate::execute::{StepError, copy};
 use crate::plan::PlannedStage;
@@ -165,8 +168,38 @@ impl OneStep<'_> {
         Ok(())
     }
 
+    /// In this store, else in a cache that `--cache-from` names.
     fn find(&self, keyed: &Keyed) -> Result<Option<Record>, StepError> {
-        if self.stage.no_cache { Ok(None) } else { self.session.cache.find(keyed.key) }
+        if self.stage.no_cache {
+            return Ok(None);
+        }
+        let cache = &self.session.cache;
+        match cache.find(keyed.key)? {
+            None if self.session.imported.has(keyed.key) && self.bring(keyed.key)? => {
+                cache.find(keyed.key)
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// A layer that cannot be had is as good as none: the step runs.
+    fn bring(&self, key: StepKey) -> Result<bool, StepError> {
+        let session = self.session;
+        let below = self.below.tree(session.store)?;
+        let name = format!("[internal] import the result of {}", self.planned.name);
+        let brought = session.teller().tell(name, |watch| {
+            session.imported.bring(session.store, &session.cache, key, &below, watch)
+        });
+        match brought {
+            Ok(brought) => Ok(brought),
+            Err(_) if session.stop.is_cancelled() => Err(StepError::Cancelled),
+            Err(RemoteError::Step(error)) => Err(*error),
+            Err(error) => {
+                let text = format!("a cached layer cannot be had: {}", error_chain(&error));
+                session.event(BuildEvent::Warning(Warning::remark(text)));
+                Ok(false)
+            }
+        }
     }
 
     fn above(&self, keyed: &Keyed, key: StepKey, layer: Arc<Layer>) -> Filesystem {

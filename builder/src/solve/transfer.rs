@@ -1,12 +1,10 @@
 //! What is told of images that are pulled and pushed while building.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use store::Digest;
-use store::registry::{BlobEvent, RegistryError, Watch};
+use store::registry::{BlobEvent, Watch};
 
 use crate::cancel::Cancel;
 use crate::progress::{BuildEvent, Progress, ProgressId};
@@ -27,15 +25,15 @@ impl std::fmt::Debug for Teller<'_> {
 
 impl Teller<'_> {
     /// Tells of a transfer as of a step.
-    pub(super) fn tell<T>(
+    pub(super) fn tell<T, E: std::fmt::Display>(
         &self,
         name: String,
-        transfer: impl FnOnce(&dyn Watch) -> Result<T, RegistryError>,
-    ) -> Result<T, RegistryError> {
+        transfer: impl FnOnce(&dyn Watch) -> Result<T, E>,
+    ) -> Result<T, E> {
         let id = ProgressId(self.ids.fetch_add(1, Ordering::Relaxed));
         let begun = Instant::now();
         self.progress.event(BuildEvent::StepStarted { id, name });
-        let result = transfer(&Blobs { teller: *self, id, moved: Mutex::default() });
+        let result = transfer(&Blobs { teller: *self, id });
         let elapsed = begun.elapsed();
         self.progress.event(match &result {
             Ok(_) => BuildEvent::StepDone { id, elapsed },
@@ -46,22 +44,23 @@ impl Teller<'_> {
     }
 }
 
-/// Adds up what is moved of all blobs.
 struct Blobs<'a> {
     teller: Teller<'a>,
     id: ProgressId,
-    moved: Mutex<BTreeMap<Digest, (u64, u64)>>,
 }
 
 impl Watch for Blobs<'_> {
     fn event(&self, digest: Digest, event: BlobEvent) {
-        let BlobEvent::Moved { done, total } = event else { return };
-        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
-        moved.insert(digest, (done, total));
-        let done = moved.values().map(|(done, _)| done).sum();
-        let total = moved.values().map(|(_, total)| total).sum();
-        let (id, what) = (self.id, "layers".to_owned());
-        self.teller.progress.event(BuildEvent::StepProgress { id, what, done, total: Some(total) });
+        let id = self.id;
+        match event {
+            BlobEvent::Moved { done, total } => {
+                self.teller.progress.event(BuildEvent::LayerMoved { id, digest, done, total });
+            }
+            BlobEvent::Unpacked => {
+                self.teller.progress.event(BuildEvent::LayerUnpacked { id, digest });
+            }
+            _ => {}
+        }
     }
 
     fn is_cancelled(&self) -> bool {

@@ -10,6 +10,7 @@ mod connections;
 mod container;
 mod image;
 mod lifecycle;
+mod manifest;
 mod network;
 mod prune;
 mod refused;
@@ -41,6 +42,11 @@ pub(crate) use lifecycle::{
     AttachArgs, ContainerCommand, ContainerInspectArgs, ContainerPruneArgs, ExecArgs, KillArgs,
     LifecycleArgs, LogsArgs, ManageArgs, PsArgs, RenameArgs, RmArgs, StartArgs, StopArgs,
     SystemInstallArgs, SystemStartArgs, SystemStatusArgs, WaitArgs,
+};
+pub(crate) use manifest::{
+    DescribedArgs, ManifestAddArgs, ManifestAnnotateArgs, ManifestArgs, ManifestCommand,
+    ManifestCreateArgs, ManifestExistsArgs, ManifestInspectArgs, ManifestPushArgs,
+    ManifestRemoveArgs, ManifestRmArgs, TrustArgs,
 };
 pub(crate) use network::{
     NetworkArgs, NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs,
@@ -127,6 +133,8 @@ pub(crate) enum Command {
     Login(LoginArgs),
     /// Forget the credentials for a registry
     Logout(LogoutArgs),
+    /// Lists of images for several platforms: `create`, `add`, `annotate`, `inspect`, `push`, `remove`, `rm`, `exists`
+    Manifest(Box<ManifestArgs>),
     /// Load images from an archive
     Load(LoadArgs),
     /// Save images to an archive
@@ -243,6 +251,12 @@ pub(crate) struct BuildArgs {
     /// Do not use the cache for these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub(crate) no_cache_filter: Vec<String>,
+    /// Ask a cache in a registry for what this store does not have: `type=registry,ref=NAME`, or `NAME`
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) cache_from: Vec<String>,
+    /// Send the cache of this build to a registry: `type=registry,ref=NAME[,mode=min|max]`
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) cache_to: Vec<String>,
     /// Tell for every step whether the cache had it, and why or why not
     #[arg(long)]
     pub(crate) explain: bool,

@@ -51,8 +51,6 @@ const fn switch(name: &'static str, hint: &'static str) -> Flag {
     Flag { name, short: None, takes: Takes::Switch, hint }
 }
 
-const LOCAL_CACHE: &str =
-    "the cache of the store is always used; it cannot be imported or exported yet";
 const ATTESTATIONS: &str = "attestations are not made yet";
 const LIMITS: &str = "resource limits of RUN steps are not supported yet";
 const CLASSIC: &str = "this flag belongs to docker's classic builder";
@@ -67,8 +65,6 @@ const BUILD: &[Flag] = &[
     value("annotation", "use `--label` to describe the image"),
     value("attest", ATTESTATIONS),
     value("builder", "there is no daemon to choose: the build runs in this process"),
-    value("cache-from", LOCAL_CACHE),
-    value("cache-to", LOCAL_CACHE),
     value("cgroup-parent", LIMITS),
     switch("compress", CLASSIC),
     value("cpu-period", LIMITS),

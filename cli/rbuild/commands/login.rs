@@ -20,7 +20,7 @@ pub(crate) fn run(args: &LoginArgs, environment: &Environment) -> Result<Exit> {
     let registry = registry(args.server.as_deref())?;
     let (user, password) = ask(args)?;
     let credential = Credential::Password { user: user.clone(), password: password.clone() };
-    registries(environment, args.tls.tls_verify).log_in(&registry, credential)?;
+    registries(environment, args.tls.tls_verify)?.log_in(&registry, credential)?;
     if let Kept::File(path) = Keeper::of(environment).put(&registry, &user, &password)? {
         let text = format!("your credentials are in `{}`, not encrypted", path.display());
         Report::warning(text).hint("`credsStore` in it can name a program that keeps them").print();

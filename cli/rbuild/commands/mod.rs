@@ -18,6 +18,7 @@ mod labels;
 mod leftovers;
 mod load;
 mod login;
+mod manifest;
 mod manual;
 mod network;
 mod parse;
@@ -42,6 +43,7 @@ use builder::fetch::git::GitRefError;
 use cli::Exit;
 use cli::environment::Environment;
 use cli::format::TemplateError;
+use cli::registries::RulesError;
 use cli::report::Report;
 use cli::{snapshots, times};
 use engine::EngineError;
@@ -67,6 +69,7 @@ pub(crate) fn run(command: Command) -> Exit {
         Command::Push(args) => push::run(&args, &environment),
         Command::Login(args) => login::run(&args, &environment),
         Command::Logout(args) => login::forget(&args, &environment),
+        Command::Manifest(args) => manifest::run(&args, &environment),
         Command::Load(args) => load::run(&args, &environment),
         Command::Save(args) => save::run(&args, &environment),
         Command::Import(args) => import::run(&args, &environment),
@@ -141,6 +144,9 @@ fn resolve(store: &Store, name: &str, platform: Option<&str>) -> Result<Image> {
 /// A report with the hint of whichever error in the chain has one.
 fn report_of(error: &anyhow::Error) -> Report {
     if let Some(error) = error.downcast_ref::<TemplateError>() {
+        return error.report();
+    }
+    if let Some(error) = error.downcast_ref::<RulesError>() {
         return error.report();
     }
     let report = Report::of(error.as_ref());

@@ -14,9 +14,9 @@ pub(crate) fn run(args: &PullArgs, environment: &Environment) -> Result<Exit> {
     let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose()?;
     let names: Vec<(&String, Reference)> =
         args.names.iter().map(|text| Ok((text, text.parse()?))).collect::<Result<_>>()?;
-    let registries = registries(environment, args.tls.tls_verify);
+    let registries = registries(environment, args.tls.tls_verify)?;
     let store = open_store(environment)?;
-    let options = PullOptions { platform };
+    let options = PullOptions { platform, unpack: true };
     for (text, name) in names {
         if args.quiet {
             registries.pull(&store, &name, &options, &Silent)?;

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &PushArgs, environment: &Environment) -> Result<Exit> {
     if name.digest().is_some() {
         bail!("`{}` has a digest: an image is pushed by name and tag", args.name);
     }
-    let registries = registries(environment, args.tls.tls_verify);
+    let registries = registries(environment, args.tls.tls_verify)?;
     let store = open_store(environment)?;
     let target = match &args.platform {
         None => store.listed(&name.to_string())?.1,

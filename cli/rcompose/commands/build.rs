@@ -77,7 +77,7 @@ pub(super) fn services(
     let environment = call.environment;
     let surroundings = Surroundings {
         http: cli::http::settings(environment),
-        registries: Some(cli::registries::registries(environment, true)),
+        registries: Some(cli::registries::registries(environment, true)?),
         git: Git::new(&GitSettings {
             search_path: environment.os("PATH").unwrap_or_default().to_owned(),
             sudo_uid: environment.os("SUDO_UID").map(ToOwned::to_owned),

@@ -38,6 +38,7 @@ use std::error::Error;
 use anyhow::{Context, Result};
 use cli::environment::Environment;
 use cli::format::TemplateError;
+use cli::registries::RulesError;
 use cli::report::{self, Report};
 use cli::{Exit, output};
 use compose::LoadError;
@@ -136,6 +137,10 @@ fn refuse(words: &[String]) -> Exit {
 /// An error of this program's own libraries is shown with its places and hints.
 fn show(error: &(dyn Error + 'static)) {
     if let Some(error) = error.downcast_ref::<TemplateError>() {
+        error.report().print();
+        return;
+    }
+    if let Some(error) = error.downcast_ref::<RulesError>() {
         error.report().print();
         return;
     }

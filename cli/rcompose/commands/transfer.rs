@@ -24,9 +24,10 @@ const AS_DOCKER: PushOptions =
 pub(super) fn bring(call: Call<'_>, host: &Host, image: &str, platform: &str) -> Result<()> {
     let name: Reference = image.parse()?;
     let platform = Some(platform).filter(|text| !text.is_empty());
-    let options = PullOptions { platform: platform.map(str::parse::<Platform>).transpose()? };
+    let platform = platform.map(str::parse::<Platform>).transpose()?;
+    let options = PullOptions { platform, unpack: true };
     tell(call, image, "Pulling")?;
-    let pulled = registries(call.environment, true).pull(&host.store, &name, &options, &Silent);
+    let pulled = registries(call.environment, true)?.pull(&host.store, &name, &options, &Silent);
     pulled.with_context(|| format!("cannot bring in the image `{image}`"))?;
     tell(call, image, "Pulled")
 }
@@ -96,7 +97,7 @@ pub(super) fn push(args: &PushArgs, call: Call<'_>) -> Result<Exit> {
         let name: Reference = image.parse()?;
         let target = host.store.listed(&name.to_string())?.1;
         tell(call, &image, "Pushing")?;
-        let pushed = registries(call.environment, true).push(
+        let pushed = registries(call.environment, true)?.push(
             &host.store,
             &target,
             &name,

@@ -82,6 +82,8 @@ pub fn build_request(
         http: surroundings.http.clone(),
         registries: surroundings.registries.clone(),
         pull: if build.pull { PullPolicy::Always } else { PullPolicy::Missing },
+        cache_from: Vec::new(),
+        cache_to: Vec::new(),
         git: surroundings.git.clone(),
         outputs: Vec::new(),
         reproducible: false,

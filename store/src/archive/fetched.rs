@@ -11,6 +11,7 @@ use crate::image::names;
 use crate::open::Store;
 use crate::platform::Platform;
 use crate::reference::Reference;
+use crate::staged::Staged;
 
 use super::load::FoundImage;
 
@@ -48,7 +49,7 @@ impl Source for Fetched {
 
 impl Store {
     /// Checks that `target` is an image for `platform` with everything it refers to, makes it visible and gives it the
-    /// name. `must` is a platform that nothing else will do for.
+    /// name. `must` is a platform that nothing else will do for; `staged` are layers of it that are unpacked already.
     pub(crate) fn accept_fetched(
         &self,
         mut fetched: Fetched,
@@ -56,11 +57,13 @@ impl Store {
         platform: &Platform,
         must: Option<&Platform>,
         name: Reference,
+        staged: Staged,
     ) -> Result<FoundImage> {
         let mut images = Images::new(self, &mut fetched, Some(platform.clone()));
         let candidate = images.candidate(target)?;
         check_platforms(std::slice::from_ref(&candidate), must)?;
         fetched.publish()?;
+        self.commit_staged(staged)?;
         self.sync()?;
         self.update_index(|index| {
             names::assign(index, &[(&candidate.target, &[name])]);

@@ -116,7 +116,11 @@ impl Store {
             .collect()
     }
 
-    fn convert_layer(&self, layer: &ImageLayer, options: FormOptions) -> Result<Descriptor> {
+    pub(crate) fn convert_layer(
+        &self,
+        layer: &ImageLayer,
+        options: FormOptions,
+    ) -> Result<Descriptor> {
         let (from, form) = (&layer.descriptor, options.form);
         let wanted = form.media_type(&from.media_type);
         let plain = media_type::is_plain_layer(&from.media_type);

@@ -32,6 +32,16 @@ pub enum LayerError {
     Tree(#[from] TreeError),
 }
 
+impl LayerError {
+    /// Whether it is the archive that is wrong, and not the disk.
+    pub(crate) fn is_about_content(&self) -> bool {
+        matches!(
+            self,
+            LayerError::Read { .. } | LayerError::Entry { .. } | LayerError::Archive { .. }
+        )
+    }
+}
+
 /// Bytes of a path as text for a message; of a very long one, the beginning.
 pub(crate) fn show(path: &[u8]) -> String {
     const MOST: usize = 1024;

@@ -1,5 +1,6 @@
 //! One request to a registry: who asks, redirects, and what is tried again.
-use std::io::Read;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +10,7 @@ use ureq::http::header::{
     WWW_AUTHENTICATE,
 };
 use ureq::http::{Method, Request, Response};
-use ureq::tls::{ClientCert, PrivateKey, RootCerts, TlsConfig};
+use ureq::tls::{ClientCert, PrivateKey, TlsConfig};
 use ureq::{Agent, Body, SendBody};
 
 use super::challenge::Challenge;
@@ -17,7 +18,7 @@ use super::error::{Failure, is_about_certificates, is_transient, of_client, show
 use super::host::Host;
 use super::settings::{Credential, Credentials, RegistrySettings};
 use super::{link, token};
-use crate::http::certificates;
+use crate::http::{HttpError, certificates};
 
 /// How often something is tried.
 pub(super) const ATTEMPTS: u32 = 5;
@@ -41,6 +42,8 @@ pub(super) struct Client {
     plain: Agent,
     /// The value of the header, once the registry wanted one.
     authorization: Mutex<Option<String>>,
+    /// Held while it is found out, so that not every thread asks for a token.
+    authorizing: Mutex<()>,
     who: OnceLock<Option<Credential>>,
 }
 
@@ -86,6 +89,7 @@ impl Client {
             secure,
             plain,
             authorization: Mutex::default(),
+            authorizing: Mutex::default(),
             who: OnceLock::new(),
             host,
         };
@@ -164,11 +168,12 @@ impl Client {
         let mut url = call.url.clone();
         let (mut authorized, mut redirects) = (false, 0);
         loop {
-            let response = self.exchange(&url, call)?;
+            let presented = self.authorization();
+            let response = self.exchange(&url, call, presented.as_deref())?;
             match response.status().as_u16() {
                 401 if !authorized && self.is_own(&url) => {
                     authorized = true;
-                    self.authorize(call, response)?;
+                    self.authorize(call, response, presented)?;
                 }
                 401 => return Err(refused(&call.what, response)),
                 301 | 302 | 303 | 307 | 308 if call.follows() => {
@@ -193,6 +198,11 @@ impl Client {
     ) -> Result<String, Failure> {
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
         let link = location.ok_or_else(|| Failure::NoLocation { what: what.to_owned() })?;
+        self.followed(base, link)
+    }
+
+    /// Where a link of an answer leads.
+    pub(super) fn followed(&self, base: &str, link: &str) -> Result<String, Failure> {
         link::resolve(base, link).map_err(|source| Failure::Link { link: shown(link), source })
     }
 
@@ -200,13 +210,18 @@ impl Client {
         link::origin(url) == self.origin
     }
 
-    fn exchange(&self, url: &str, call: &Call<'_>) -> Result<Response<Body>, Failure> {
+    fn exchange(
+        &self,
+        url: &str,
+        call: &Call<'_>,
+        authorization: Option<&str>,
+    ) -> Result<Response<Body>, Failure> {
         let mut request = Request::builder().method(call.method.clone()).uri(url);
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
         if self.is_own(url)
-            && let Some(value) = self.authorization()
+            && let Some(value) = authorization
         {
             request = request.header(AUTHORIZATION, value);
         }
@@ -240,8 +255,18 @@ impl Client {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Finds out what the registry wants to see.
-    fn authorize(&self, call: &Call<'_>, response: Response<Body>) -> Result<(), Failure> {
+    /// Finds out what the registry wants to see instead of what it was shown.
+    fn authorize(
+        &self,
+        call: &Call<'_>,
+        response: Response<Body>,
+        presented: Option<String>,
+    ) -> Result<(), Failure> {
+        let _one_at_a_time = self.authorizing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.authorization() != presented {
+            // Another thread has found out meanwhile.
+            return Ok(());
+        }
         let headers = response.headers().get_all(WWW_AUTHENTICATE);
         let challenge = Challenge::of(headers.iter().filter_map(|value| value.to_str().ok()));
         let value = match challenge.ok_or(Failure::Challenge)? {
@@ -312,34 +337,37 @@ fn agent(settings: &RegistrySettings, host: &Host, secure: bool) -> Result<Agent
     Ok(builder.build().new_agent())
 }
 
+/// Of one registry: certificates to trust besides those of the system, and what is to be shown to it.
 fn tls(settings: &RegistrySettings, host: &Host) -> Result<TlsConfig, Failure> {
     let mut own = Vec::new();
-    let mut shown_to = None;
+    let mut shown = host.shown.clone();
     for directory in settings.certificates.iter().map(|dir| dir.join(&host.name)) {
         let Ok(entries) = std::fs::read_dir(&directory) else { continue };
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let mut paths: Vec<PathBuf> =
+            entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.sort();
+        for path in paths {
             match path.extension().and_then(|extension| extension.to_str()) {
-                Some("crt") => own.extend(certificates(&path)?),
-                Some("cert") if shown_to.is_none() => {
-                    let key = path.with_extension("key");
-                    let failed =
-                        |source| crate::http::HttpError::Authorities { path: key.clone(), source };
-                    let text = std::fs::read(&key).map_err(failed)?;
-                    let key = PrivateKey::from_pem(&text)
-                        .map_err(|error| failed(std::io::Error::other(error)))?;
-                    shown_to = Some(ClientCert::new_with_certs(&certificates(&path)?, key));
+                Some("crt") => own.push(path),
+                Some("cert") if shown.is_none() => {
+                    shown = Some((path.clone(), path.with_extension("key")));
                 }
                 _ => {}
             }
         }
     }
-    let roots = match own.is_empty() {
-        true => settings.http.roots()?,
-        // As with docker, what is there for one registry is all that counts for it.
-        false => RootCerts::new_with_certs(&own),
-    };
-    let tls = TlsConfig::builder().root_certs(roots).client_cert(shown_to);
+    let own = host.authorities.iter().chain(&own);
+    let roots = settings.http.roots_and(own.map(PathBuf::as_path))?;
+    let shown = shown.map(|(certificate, key)| client_certificate(&certificate, &key));
+    let tls = TlsConfig::builder().root_certs(roots).client_cert(shown.transpose()?);
     Ok(tls.disable_verification(host.insecure).build())
+}
+
+fn client_certificate(certificate: &Path, key: &Path) -> Result<ClientCert, Failure> {
+    let failed = |source| HttpError::Authorities { path: key.to_owned(), source };
+    let text = std::fs::read(key).map_err(failed)?;
+    let parsed = PrivateKey::from_pem(&text).map_err(|error| failed(io::Error::other(error)))?;
+    Ok(ClientCert::new_with_certs(&certificates(certificate)?, parsed))
 }
 
 /// What an answer that is none means.

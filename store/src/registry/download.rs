@@ -10,6 +10,7 @@ use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, He
 use ureq::http::{Method, Response};
 
 use super::client::{ATTEMPTS, Call, Client, refused};
+use super::coming::Coming;
 use super::error::{Failure, shown};
 use super::watch::{BlobEvent, Watch};
 use crate::blob::{BlobWriter, SealedBlob, copy_into};
@@ -108,7 +109,11 @@ impl Client {
         Ok(Document { bytes, descriptor })
     }
 
-    fn read_document(&self, what: &str, response: Response<Body>) -> Result<Vec<u8>, Failure> {
+    pub(super) fn read_document(
+        &self,
+        what: &str,
+        response: Response<Body>,
+    ) -> Result<Vec<u8>, Failure> {
         let too_large = || Failure::TooLarge { what: what.to_owned(), limit: MANIFEST_LIMIT };
         if length(response.headers()).is_some_and(|length| length > MANIFEST_LIMIT) {
             return Err(too_large());
@@ -120,18 +125,22 @@ impl Client {
         if bytes.len() as u64 > MANIFEST_LIMIT { Err(too_large()) } else { Ok(bytes) }
     }
 
-    /// Downloads a blob; nobody sees it yet.
+    /// Downloads a blob; nobody sees it yet but who follows it.
     pub(super) fn blob(
         &self,
         store: &Store,
         wanted: &Descriptor,
         watch: &dyn Watch,
+        coming: Option<&Coming>,
     ) -> Result<SealedBlob, Failure> {
         let what = format!("blob {}", wanted.digest);
         if wanted.size > BLOB_LIMIT {
             return Err(Failure::TooLarge { what, limit: BLOB_LIMIT });
         }
         let mut writer = store.blob_writer()?;
+        if let Some(coming) = coming {
+            coming.grows(writer.path());
+        }
         let mut failures = 0;
         loop {
             let before = writer.size();
@@ -267,10 +276,13 @@ impl<R: Read, F: Fn(u64) -> bool> Paced<R, F> {
 impl<R: Read, F: Fn(u64) -> bool> Read for Paced<R, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
+        if read == 0 {
+            return Ok(0);
+        }
         self.total += read as u64;
         self.in_time += read as u64;
         if self.since.elapsed() >= self.silence {
-            if self.in_time < LEAST && read > 0 {
+            if self.in_time < LEAST {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "next to nothing comes"));
             }
             (self.since, self.in_time) = (Instant::now(), 0);

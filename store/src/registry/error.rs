@@ -1,5 +1,6 @@
 //! What can go wrong with a registry.
 use std::io;
+use std::path::PathBuf;
 
 use super::link::LinkError;
 use super::settings::CredentialsError;
@@ -14,6 +15,8 @@ pub enum RegistryError {
     Pull { registry: String, repository: String, suffix: String, source: Box<Failure> },
     #[error("cannot push `{repository}{suffix}` to the registry `{registry}`")]
     Push { registry: String, repository: String, suffix: String, source: Box<Failure> },
+    #[error("cannot look up `{repository}{suffix}` in the registry `{registry}`")]
+    LookUp { registry: String, repository: String, suffix: String, source: Box<Failure> },
     #[error("cannot log in to the registry `{registry}`")]
     LogIn { registry: String, source: Box<Failure> },
 }
@@ -23,6 +26,12 @@ pub enum RegistryError {
 pub enum Failure {
     #[error("no registry is asked: RBUILD_OFFLINE is set")]
     Offline,
+    #[error("`{prefix}` is blocked by `{}`", file.display())]
+    Blocked { prefix: String, file: PathBuf },
+    #[error("`{location}` takes the place of the whole name: there is no repository left")]
+    NoRepository { location: String },
+    #[error("no mirror has it ({}), nor the registry itself", told(mirrors))]
+    Nowhere { mirrors: Vec<(String, Failure)>, source: Box<Failure> },
     #[error("cannot reach {origin}")]
     Unreachable { origin: String, source: Box<ureq::Error> },
     #[error("the connection to {origin} broke")]
@@ -74,11 +83,16 @@ pub enum Failure {
 }
 
 impl RegistryError {
+    /// Where mirrors were asked before, that of the registry itself.
     pub fn failure(&self) -> &Failure {
         match self {
             RegistryError::Pull { source, .. }
             | RegistryError::Push { source, .. }
-            | RegistryError::LogIn { source, .. } => source,
+            | RegistryError::LookUp { source, .. }
+            | RegistryError::LogIn { source, .. } => match &**source {
+                Failure::Nowhere { source, .. } => source,
+                failure => failure,
+            },
         }
     }
 
@@ -86,9 +100,9 @@ impl RegistryError {
     pub fn hint(&self) -> Option<String> {
         let (registry, pulling) = match self {
             RegistryError::Pull { registry, .. } => (registry, true),
-            RegistryError::Push { registry, .. } | RegistryError::LogIn { registry, .. } => {
-                (registry, false)
-            }
+            RegistryError::Push { registry, .. }
+            | RegistryError::LookUp { registry, .. }
+            | RegistryError::LogIn { registry, .. } => (registry, false),
         };
         match self.failure() {
             Failure::Offline if pulling => {
@@ -111,6 +125,19 @@ impl RegistryError {
 }
 
 impl Failure {
+    /// Whether another server may have what this one has not: nothing is wrong with this machine.
+    pub(super) fn is_of_server(&self) -> bool {
+        match self {
+            Failure::Cancelled
+            | Failure::Offline
+            | Failure::Settings(_)
+            | Failure::Credentials { .. }
+            | Failure::Read { .. } => false,
+            Failure::Store(error) => error.is_about_content(),
+            _ => true,
+        }
+    }
+
     /// Whether the same may succeed a moment later.
     pub(super) fn is_transient(&self) -> bool {
         match self {
@@ -119,6 +146,11 @@ impl Failure {
             _ => false,
         }
     }
+}
+
+fn told(failures: &[(String, Failure)]) -> String {
+    let each = failures.iter().map(|(place, failure)| format!("`{place}`: {failure}"));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// Too many requests, or a server that is in trouble for now.

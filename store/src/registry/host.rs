@@ -1,6 +1,9 @@
 //! Where a registry is.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use std::path::PathBuf;
+
+use super::rules::Endpoint;
 use super::settings::RegistrySettings;
 
 /// The one registry whose name is not that of its server.
@@ -16,16 +19,24 @@ pub(super) struct Host {
     /// Plain HTTP will do, and certificates are not looked at.
     pub(super) insecure: bool,
     pub(super) loopback: bool,
+    /// Certificates to trust besides those of the system, and the one to show with its key.
+    pub(super) authorities: Vec<PathBuf>,
+    pub(super) shown: Option<(PathBuf, PathBuf)>,
 }
 
 impl Host {
-    pub(super) fn of(registry: &str, settings: &RegistrySettings) -> Host {
+    pub(super) fn of(endpoint: &Endpoint, settings: &RegistrySettings) -> Host {
+        let Endpoint { registry, place, .. } = endpoint;
         let authority = if registry == HUB { HUB_SERVER } else { registry };
         Host {
             name: registry.to_owned(),
             authority: authority.to_owned(),
-            insecure: settings.all_insecure || settings.insecure.iter().any(|h| h == registry),
+            insecure: settings.all_insecure
+                || place.insecure
+                || settings.insecure.iter().any(|host| host == registry),
             loopback: is_loopback(authority),
+            authorities: place.authorities.clone(),
+            shown: place.shown.clone(),
         }
     }
 
@@ -94,9 +105,10 @@ mod tests {
     fn only_the_hub_is_elsewhere() {
         let mut settings = RegistrySettings::default();
         settings.insecure.push("plain.example:80".to_owned());
-        assert_eq!(Host::of("docker.io", &settings).authority, HUB_SERVER);
-        let host = Host::of("plain.example:80", &settings);
+        let of = |name: &str| Host::of(&settings.rules.registry(name).unwrap(), &settings);
+        assert_eq!(of("docker.io").authority, HUB_SERVER);
+        let host = of("plain.example:80");
         assert_eq!((host.authority.as_str(), host.may_be_plain()), ("plain.example:80", true));
-        assert!(!Host::of("plain.example", &settings).may_be_plain());
+        assert!(!of("plain.example").may_be_plain());
     }
 }

@@ -1,26 +1,27 @@
 //! An image into the store.
-use std::collections::HashSet;
-use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::io::{Read, Write};
 
+use super::Registries;
 use super::client::Client;
 use super::download::Document;
 use super::error::{Failure, RegistryError};
-use super::watch::{BlobEvent, UntilFailed, Watch};
-use super::{AT_ONCE, Registries};
+use super::layers::{Got, Layers};
+use super::rules::Endpoint;
+use super::watch::{Silent, Watch};
 use crate::archive::Fetched;
-use crate::blob::{DOCUMENT_LIMIT, SealedBlob};
+use crate::blob::DOCUMENT_LIMIT;
+use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::image::{describes_image, select};
+use crate::image::{Image, describes_image, select};
 use crate::lease::Held;
 use crate::manifest::{Index, Manifest};
 use crate::media_type;
 use crate::open::Store;
 use crate::platform::Platform;
 use crate::reference::Reference;
+use crate::staged::Staged;
 
 /// More than any file system stacks.
 const MOST_LAYERS: usize = 1000;
@@ -29,6 +30,8 @@ const MOST_LAYERS: usize = 1000;
 pub struct PullOptions {
     /// The image must be for this one; else it should be for this machine.
     pub platform: Option<Platform>,
+    /// Unpack layers while they come, of an image that this machine can run.
+    pub unpack: bool,
 }
 
 /// An image that a name leads to now.
@@ -58,18 +61,42 @@ impl Registries {
             suffix: name.suffix(),
             source: Box::new(source),
         };
-        self.pull_image(store, name, options, watch).map_err(failed)
+        self.pull_from_any(store, name, options, watch).map_err(failed)
     }
 
-    fn pull_image(
+    /// From mirrors first.
+    fn pull_from_any(
         &self,
         store: &Store,
         name: &Reference,
         options: &PullOptions,
         watch: &dyn Watch,
     ) -> Result<Pulled, Failure> {
-        let scope = format!("repository:{}:pull", name.repository());
-        let client = self.client(name.domain(), name.repository(), vec![scope])?;
+        let (sources, own) = self.settings.rules.sources(name)?;
+        let mut mirrors = Vec::new();
+        for mirror in sources {
+            match self.pull_image(store, name, &mirror, options, watch) {
+                Err(failure) if failure.is_of_server() => mirrors.push((mirror.registry, failure)),
+                result => return result,
+            }
+        }
+        let pulled = self.pull_image(store, name, &own, options, watch);
+        pulled.map_err(|failure| match mirrors.is_empty() {
+            true => failure,
+            false => Failure::Nowhere { mirrors, source: Box::new(failure) },
+        })
+    }
+
+    fn pull_image(
+        &self,
+        store: &Store,
+        name: &Reference,
+        from: &Endpoint,
+        options: &PullOptions,
+        watch: &dyn Watch,
+    ) -> Result<Pulled, Failure> {
+        let scope = format!("repository:{}:pull", from.repository);
+        let client = self.client(from, vec![scope])?;
         let platform = options.platform.clone().unwrap_or_else(Platform::host);
         let before = current(store, name)?;
         if let (Some(before), Some(tag), None) = (&before, name.tag(), name.digest())
@@ -81,18 +108,39 @@ impl Registries {
             let (digest, id, platform) = (before.digest, image.id(), image.platform());
             return Ok(Pulled { digest, id, platform, was_current: true });
         }
-        let top = match name.digest() {
-            Some(digest) => by_digest(&client, digest)?,
-            None => client.manifest(name.tag().unwrap_or("latest"))?,
-        };
+        let top = client.top(name)?;
         let target = top.descriptor.clone();
-        let mut pull = Pull { store, client: &client, watch, fetched: Fetched::default() };
+        let mut pull = Pull {
+            store,
+            client: &client,
+            watch,
+            unpack: options.unpack,
+            most: self.settings.largest_layer,
+            fetched: Fetched::default(),
+            staged: Staged::default(),
+        };
         pull.image(top, &platform)?;
         let must = options.platform.as_ref();
+        let Pull { fetched, staged, .. } = pull;
         let kept = kept_name(name);
-        let image = store.accept_fetched(pull.fetched, &target, &platform, must, kept)?;
+        let image = store.accept_fetched(fetched, &target, &platform, must, kept, staged)?;
         let was_current = before.is_some_and(|before| before.digest == target.digest);
         Ok(Pulled { digest: target.digest, id: image.id, platform: image.platform, was_current })
+    }
+}
+
+impl Client {
+    /// What a name leads to.
+    pub(super) fn top(&self, name: &Reference) -> Result<Document, Failure> {
+        let Some(digest) = name.digest() else {
+            return self.manifest(name.tag().unwrap_or("latest"));
+        };
+        let document = self.manifest(&digest.to_string())?;
+        let actual = document.descriptor.digest;
+        match actual == digest {
+            true => Ok(document),
+            false => Err(Failure::Digest { what: format!("manifest {digest}"), actual }),
+        }
     }
 }
 
@@ -109,21 +157,15 @@ fn current(store: &Store, name: &Reference) -> Result<Option<Descriptor>, Failur
     }
 }
 
-fn by_digest(client: &Client, digest: Digest) -> Result<Document, Failure> {
-    let document = client.manifest(&digest.to_string())?;
-    let actual = document.descriptor.digest;
-    match actual == digest {
-        true => Ok(document),
-        false => Err(Failure::Digest { what: format!("manifest {digest}"), actual }),
-    }
-}
-
 /// What one pull has so far.
 struct Pull<'a> {
     store: &'a Store,
     client: &'a Client,
     watch: &'a dyn Watch,
+    unpack: bool,
+    most: u64,
     fetched: Fetched,
+    staged: Staged,
 }
 
 impl Pull<'_> {
@@ -154,50 +196,40 @@ impl Pull<'_> {
             let (what, limit) = (format!("blob {}", manifest.config.digest), DOCUMENT_LIMIT);
             return Err(Failure::TooLarge { what, limit });
         }
-        let silent = super::watch::Silent;
-        if !self.store.hold(Held::Blob(manifest.config.digest))? {
-            let config = self.client.blob(self.store, &manifest.config, &silent)?;
-            self.fetched.add(config);
+        let config = self.config(&manifest.config)?;
+        if config.rootfs.diff_ids.len() != count {
+            let (layers, diff_ids, manifest) = (count, config.rootfs.diff_ids.len(), digest);
+            return Err(StoreError::LayerCount { manifest, layers, diff_ids }.into());
         }
-        self.layers(&manifest.layers)
+        let descriptor = document.descriptor.clone();
+        let image = Image { reference: None, descriptor, manifest, config };
+        let all = image.layers();
+        let layers = Layers {
+            store: self.store,
+            client: self.client,
+            watch: self.watch,
+            layers: &all,
+            unpack: self.unpack && image.platform().runs_on(&Platform::host()),
+            most: self.most,
+        };
+        let Got { blobs, staged } = layers.get()?;
+        blobs.into_iter().for_each(|blob| self.fetched.add(blob));
+        self.staged = staged;
+        Ok(())
     }
 
-    /// Several at once, each once.
-    fn layers(&mut self, layers: &[Descriptor]) -> Result<(), Failure> {
-        let mut seen = HashSet::new();
-        let layers: Vec<_> = layers.iter().filter(|layer| seen.insert(layer.digest)).collect();
-        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let done: Mutex<Vec<Result<SealedBlob, Failure>>> = Mutex::default();
-        let watch = UntilFailed { inner: self.watch, failed: &failed };
-        let (store, client) = (self.store, self.client);
-        std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(layers.len()) {
-                scope.spawn(|| {
-                    while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed))
-                        && !watch.is_cancelled()
-                    {
-                        let result = download(store, client, layer, &watch).transpose();
-                        failed.fetch_or(matches!(result, Some(Err(_))), Ordering::Relaxed);
-                        done.lock().unwrap_or_else(PoisonError::into_inner).extend(result);
-                    }
-                });
-            }
-        });
-        let mut failures = Vec::new();
-        for result in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            match result {
-                Ok(sealed) => self.fetched.add(sealed),
-                Err(failure) => failures.push(failure),
-            }
+    fn config(&mut self, wanted: &Descriptor) -> Result<ImageConfig, Failure> {
+        let (what, digest) = ("image configuration", wanted.digest);
+        if self.store.hold(Held::Blob(digest))? {
+            return Ok(self.store.read_json(what, &digest)?);
         }
-        // The others ended because of the first.
-        let is_consequence = |failure: &Failure| matches!(failure, Failure::Cancelled);
-        failures.sort_by_key(is_consequence);
-        match failures.into_iter().next() {
-            Some(failure) => Err(failure),
-            None if self.watch.is_cancelled() => Err(Failure::Cancelled),
-            None => Ok(()),
-        }
+        let sealed = self.client.blob(self.store, wanted, &Silent, None)?;
+        let mut bytes = Vec::new();
+        let read = sealed.open()?.read_to_end(&mut bytes);
+        read.map_err(crate::error::io_error("read the new blob", sealed.path()))?;
+        self.fetched.add(sealed);
+        let parsed = serde_json::from_slice(&bytes);
+        parsed.map_err(|source| StoreError::BlobDocument { what, digest, source }.into())
     }
 
     fn keep(&mut self, document: &Document) -> Result<(), Failure> {
@@ -210,24 +242,8 @@ impl Pull<'_> {
     }
 }
 
-/// Nothing where the store has it.
-fn download(
-    store: &Store,
-    client: &Client,
-    layer: &Descriptor,
-    watch: &dyn Watch,
-) -> Result<Option<SealedBlob>, Failure> {
-    if store.hold(Held::Blob(layer.digest))? {
-        watch.event(layer.digest, BlobEvent::Exists);
-        return Ok(None);
-    }
-    let sealed = client.blob(store, layer, watch)?;
-    watch.event(layer.digest, BlobEvent::Done);
-    Ok(Some(sealed))
-}
-
 /// None for a manifest.
-fn index_of(document: &Document) -> Result<Option<Index>, Failure> {
+pub(super) fn index_of(document: &Document) -> Result<Option<Index>, Failure> {
     let digest = document.descriptor.digest;
     let value: serde_json::Value = parse("manifest", digest, &document.bytes)?;
     if value.get("manifests").is_none() && !media_type::is_index(&document.descriptor.media_type) {
@@ -237,7 +253,7 @@ fn index_of(document: &Document) -> Result<Option<Index>, Failure> {
     Ok(Some(index))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(
+pub(super) fn parse<T: serde::de::DeserializeOwned>(
     what: &'static str,
     digest: Digest,
     bytes: &[u8],

@@ -8,6 +8,7 @@ use ureq::http::header::CONTENT_TYPE;
 
 use super::client::{Call, Client, Content, refused};
 use super::error::{Failure, RegistryError};
+use super::rules::Endpoint;
 use super::upload::Upload;
 use super::watch::{UntilFailed, Watch};
 use super::{AT_ONCE, Registries};
@@ -76,57 +77,67 @@ impl Registries {
             only = Some(target.platform.clone().unwrap_or(host));
         }
         let outgoing = store.outgoing(&target, options.form)?;
-        let elsewhere = elsewhere(store, name)?;
+        let to = self.settings.rules.destination(name)?;
+        let elsewhere = self.elsewhere(store, &to)?;
         let repositories: BTreeSet<&String> =
             outgoing.blobs.iter().filter_map(|blob| elsewhere.get(&blob.digest)).collect();
-        let own = format!("repository:{}:pull,push", name.repository());
-        let others = repositories.into_iter().take(MOST_ELSEWHERE);
-        let others = others.map(|other| format!("repository:{other}:pull"));
-        let client = self.client(
-            name.domain(),
-            name.repository(),
-            std::iter::once(own).chain(others).collect(),
-        )?;
-        let push = Push { store, client: &client, watch, elsewhere };
-        push.blobs(&outgoing)?;
+        let client = self.client(&to, scopes(&to, repositories))?;
+        let push = Push { store, client: &client, watch, elsewhere, sources: HashMap::new() };
+        push.blobs(outgoing.blobs.iter().filter(|blob| !is_document(&outgoing, blob)))?;
         push.manifests(&outgoing, name)?;
         Ok(Pushed { manifest: outgoing.descriptor, only })
     }
-}
 
-/// Which other repositories of the same registry should have which blobs: those they came from.
-fn elsewhere(store: &Store, name: &Reference) -> Result<HashMap<Digest, String>, Failure> {
-    let mut found = HashMap::new();
-    for entry in &store.read_index()?.manifests {
-        let Some(other) = names::name_of(entry) else { continue };
-        if other.domain() != name.domain() || other.repository() == name.repository() {
-            continue;
+    /// Which other repositories of the same registry should have which blobs: those they came from.
+    fn elsewhere(&self, store: &Store, to: &Endpoint) -> Result<HashMap<Digest, String>, Failure> {
+        let mut found = HashMap::new();
+        for entry in &store.read_index()?.manifests {
+            let Some(other) = names::name_of(entry) else { continue };
+            // Nothing is to be had of one that is blocked.
+            let Ok(other) = self.settings.rules.destination(&other) else { continue };
+            if other.registry != to.registry || other.repository == to.repository {
+                continue;
+            }
+            // An image that cannot be read is no reason not to push another.
+            let Ok(image) = store.load_listed(entry) else { continue };
+            for layer in &image.manifest.layers {
+                found.entry(layer.digest).or_insert_with(|| other.repository.clone());
+            }
         }
-        // An image that cannot be read is no reason not to push another.
-        let Ok(image) = store.load_listed(entry) else { continue };
-        for layer in &image.manifest.layers {
-            found.entry(layer.digest).or_insert_with(|| other.repository().to_owned());
-        }
+        Ok(found)
     }
-    Ok(found)
 }
 
-struct Push<'a> {
-    store: &'a Store,
-    client: &'a Client,
-    watch: &'a dyn Watch,
-    elsewhere: HashMap<Digest, String>,
+/// To write to one repository and to read of others, from which blobs may be mounted.
+pub(super) fn scopes<'a>(
+    to: &Endpoint,
+    others: impl IntoIterator<Item = &'a String>,
+) -> Vec<String> {
+    let own = format!("repository:{}:pull,push", to.repository);
+    let others = others.into_iter().take(MOST_ELSEWHERE);
+    let others = others.map(|other| format!("repository:{other}:pull"));
+    std::iter::once(own).chain(others).collect()
+}
+
+/// Sends to one repository.
+pub(super) struct Push<'a> {
+    pub(super) store: &'a Store,
+    pub(super) client: &'a Client,
+    pub(super) watch: &'a dyn Watch,
+    /// Other repositories of the registry that should have a blob.
+    pub(super) elsewhere: HashMap<Digest, String>,
+    /// Whom to ask for blobs that are not in the store.
+    pub(super) sources: HashMap<Digest, &'a Client>,
 }
 
 impl Push<'_> {
     /// Layers and configurations, several at once, each once.
-    fn blobs(&self, outgoing: &Outgoing) -> Result<(), Failure> {
+    pub(super) fn blobs<'b>(
+        &self,
+        blobs: impl Iterator<Item = &'b Descriptor>,
+    ) -> Result<(), Failure> {
         let mut seen = HashSet::new();
-        let blobs: Vec<&Descriptor> = outgoing
-            .blobs
-            .iter()
-            .filter(|blob| !is_document(outgoing, blob) && seen.insert(blob.digest))
-            .collect();
+        let blobs: Vec<&Descriptor> = blobs.filter(|blob| seen.insert(blob.digest)).collect();
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let failures: Mutex<Vec<Failure>> = Mutex::default();
         let watch = UntilFailed { inner: self.watch, failed: &failed };
@@ -158,7 +169,8 @@ impl Push<'_> {
     fn upload(&self, blob: &Descriptor, watch: &dyn Watch) -> Result<(), Failure> {
         let elsewhere = self.elsewhere.get(&blob.digest).map(String::as_str);
         let (client, store) = (self.client, self.store);
-        Upload { client, store, blob, elsewhere, watch }.run()
+        let source = self.sources.get(&blob.digest).copied();
+        Upload { client, store, blob, elsewhere, source, watch }.run()
     }
 
     /// What is referred to before what refers to it, the image's own last and under its name.
@@ -166,19 +178,28 @@ impl Push<'_> {
         let mut seen = HashSet::from([outgoing.descriptor.digest]);
         for blob in outgoing.blobs.iter().filter(|blob| is_document(outgoing, blob)) {
             if seen.insert(blob.digest) {
-                self.manifest(blob, &blob.digest.to_string())?;
+                self.stored_manifest(blob, &blob.digest.to_string())?;
             }
         }
         let digest = outgoing.descriptor.digest.to_string();
-        self.manifest(&outgoing.descriptor, name.tag().unwrap_or(&digest))
+        self.stored_manifest(&outgoing.descriptor, name.tag().unwrap_or(&digest))
     }
 
-    fn manifest(&self, document: &Descriptor, tag: &str) -> Result<(), Failure> {
+    fn stored_manifest(&self, document: &Descriptor, tag: &str) -> Result<(), Failure> {
         let bytes = self.store.read_document("manifest", &document.digest)?;
+        self.manifest(document, &bytes, tag)
+    }
+
+    pub(super) fn manifest(
+        &self,
+        document: &Descriptor,
+        bytes: &[u8],
+        tag: &str,
+    ) -> Result<(), Failure> {
         let call = Call {
             method: Method::PUT,
-            headers: vec![(CONTENT_TYPE, type_of(document, &bytes))],
-            body: Content::Bytes(&bytes),
+            headers: vec![(CONTENT_TYPE, type_of(document, bytes))],
+            body: Content::Bytes(bytes),
             ..Call::get(
                 self.client.url(&format!("manifests/{tag}")),
                 format!("manifest {}", document.digest),

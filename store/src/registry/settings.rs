@@ -3,6 +3,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::rules::Rules;
 use crate::http::HttpSettings;
 
 /// How registries are reached.
@@ -15,8 +16,12 @@ pub struct RegistrySettings {
     pub insecure: Vec<String>,
     /// The same for all of them.
     pub all_insecure: bool,
+    /// Other addresses, mirrors, and registries that are not asked.
+    pub rules: Rules,
     /// Directories with one directory for each registry: `*.crt` to trust, `*.cert` and `*.key` to show.
     pub certificates: Vec<PathBuf>,
+    /// Bytes that a layer may have unpacked.
+    pub largest_layer: u64,
     /// How long a connection may take to be made.
     pub connect: Duration,
     /// Silence for so long, or next to nothing in that time, is a broken connection.
@@ -32,7 +37,9 @@ impl Default for RegistrySettings {
             offline: false,
             insecure: Vec::new(),
             all_insecure: false,
+            rules: Rules::default(),
             certificates: Vec::new(),
+            largest_layer: 64 << 30,
             connect: Duration::from_secs(10),
             silence: Duration::from_secs(60),
             pause: Duration::from_millis(250),

@@ -100,7 +100,7 @@ fn exchange_form(wanted: &Wanted, token: &str) -> String {
     form
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -10,9 +10,10 @@ use ureq::http::{Method, Response};
 
 use super::client::{ATTEMPTS, Call, Client, Content, refused};
 use super::error::Failure;
-use super::watch::{BlobEvent, Watch};
+use super::watch::{BlobEvent, Silent, Watch};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
+use crate::lease::Held;
 use crate::open::Store;
 
 const OCTETS: &str = "application/octet-stream";
@@ -26,6 +27,8 @@ pub(super) struct Upload<'a> {
     pub(super) blob: &'a Descriptor,
     /// Another repository of the registry that should have it.
     pub(super) elsewhere: Option<&'a str>,
+    /// Whom to ask for it if the store does not have it.
+    pub(super) source: Option<&'a Client>,
     pub(super) watch: &'a dyn Watch,
 }
 
@@ -75,6 +78,7 @@ impl Upload<'_> {
         }
         let location = self.client.location(&url, &self.what(), response.headers())?;
         drop(response);
+        self.bring()?;
         let whole = self.whole(&location)?;
         match whole.status().as_u16() {
             201 | 202 | 204 => Ok(BlobEvent::Done),
@@ -84,6 +88,17 @@ impl Upload<'_> {
                 self.pieces().map_err(|second| if second.is_transient() { second } else { first })
             }
             _ => Err(refused(&self.what(), whole)),
+        }
+    }
+
+    /// Into the store, where nothing will refer to it: the next collection takes it.
+    fn bring(&self) -> Result<(), Failure> {
+        match self.source {
+            Some(source) if !self.store.hold(Held::Blob(self.blob.digest))? => {
+                source.blob(self.store, self.blob, &Silent, None)?.publish()?;
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -187,6 +202,9 @@ impl Read for Sent<'_> {
             return Err(io::Error::other("cancelled"));
         }
         let read = self.inner.read(buffer)?;
+        if read == 0 {
+            return Ok(0);
+        }
         let done = self.sent.fetch_add(read as u64, Ordering::Relaxed) + read as u64;
         watch.event(blob.digest, BlobEvent::Moved { done, total: blob.size });
         Ok(read)

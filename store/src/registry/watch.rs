@@ -17,6 +17,12 @@ pub enum BlobEvent {
         done: u64,
         total: u64,
     },
+    /// So much of it was unpacked while it came.
+    Unpacking {
+        done: u64,
+        total: u64,
+    },
+    Unpacked,
     /// The connection broke; what is there is kept.
     Retried {
         attempt: u32,

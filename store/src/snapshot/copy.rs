@@ -101,6 +101,10 @@ impl Snapshotter for CopySnapshotter {
         self.above(parents, Files::Linked)
     }
 
+    fn stage_above(&self, below: &ActiveSnapshot) -> Result<ActiveSnapshot> {
+        self.copy_of(Some(&below.upper), Files::Linked)
+    }
+
     fn whiteouts(&self) -> WhiteoutForm {
         WhiteoutForm::Remove
     }

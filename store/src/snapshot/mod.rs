@@ -45,6 +45,8 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
     fn prepare_above(&self, below: &ActiveSnapshot) -> Result<ActiveSnapshot>;
     /// A directory above `parents` for [`crate::layer::apply()`] alone: its files may be shared.
     fn stage(&self, parents: &[SnapshotId]) -> Result<ActiveSnapshot>;
+    /// The same above one that is not a snapshot yet.
+    fn stage_above(&self, below: &ActiveSnapshot) -> Result<ActiveSnapshot>;
     /// How a layer is unpacked there.
     fn whiteouts(&self) -> WhiteoutForm;
     /// What was written becomes a snapshot.

@@ -109,6 +109,10 @@ impl Snapshotter for OverlaySnapshotter {
         self.prepare(parents.last().map_or(&[], std::slice::from_ref))
     }
 
+    fn stage_above(&self, below: &ActiveSnapshot) -> Result<ActiveSnapshot> {
+        self.prepare_above(below)
+    }
+
     fn whiteouts(&self) -> WhiteoutForm {
         WhiteoutForm::Overlay
     }

@@ -1,7 +1,9 @@
 //! Registries that do what they should, and those that do not: nothing bad is stored, and the error says who did what.
 
+mod looking;
 mod pushing;
 mod server;
+mod unpacking;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,16 +24,23 @@ const TEXT: &str = "a layer that is long enough to be cut in two";
 
 /// Does not wait as long as for people.
 fn impatient(credentials: impl Credentials + 'static) -> Registries {
-    let settings = RegistrySettings {
-        silence: Duration::from_millis(500),
-        pause: Duration::from_millis(1),
-        ..RegistrySettings::default()
-    };
-    Registries::new(settings, Arc::new(credentials))
+    Registries::new(hasty(), Arc::new(credentials))
 }
 
+fn hasty() -> RegistrySettings {
+    RegistrySettings {
+        silence: Duration::from_millis(500),
+        pause: Duration::from_millis(1),
+        largest_layer: 32 << 20,
+        ..RegistrySettings::default()
+    }
+}
+
+/// As `rbuild pull` does.
+const UNPACKED: PullOptions = PullOptions { platform: None, unpack: true };
+
 fn pull(store: &Store, name: &Reference) -> Result<Pulled, RegistryError> {
-    impatient(Anonymous).pull(store, name, &PullOptions::default(), &Silent)
+    impatient(Anonymous).pull(store, name, &UNPACKED, &Silent)
 }
 
 #[derive(Debug)]
@@ -295,7 +304,7 @@ fn nobody_there_is_known_at_once() {
     assert!(error.hint().unwrap().contains("`rbuild load`"));
     let settings = RegistrySettings { offline: true, ..RegistrySettings::default() };
     let offline = Registries::new(settings, Arc::new(Anonymous));
-    let error = offline.pull(&store, &name, &PullOptions::default(), &Silent).unwrap_err();
+    let error = offline.pull(&store, &name, &UNPACKED, &Silent).unwrap_err();
     assert!(story(&error).contains("RBUILD_OFFLINE"));
 }
 
@@ -316,7 +325,7 @@ fn passwords_stay_with_whom_they_are_for() {
     });
     let Sandbox { store, dir: _dir } = sandbox();
     let name = server.name("app:1");
-    impatient(Somebody).pull(&store, &name, &PullOptions::default(), &Silent).unwrap();
+    impatient(Somebody).pull(&store, &name, &UNPACKED, &Silent).unwrap();
     let redirected = other.requests();
     assert_eq!(redirected.len(), 2);
     assert!(redirected.iter().all(|request| request.header("authorization").is_none()));
@@ -361,7 +370,7 @@ fn tokens_are_asked_for_and_renewed() {
     });
     let Sandbox { store, dir: _dir } = sandbox();
     let name = server.name("app:1");
-    impatient(Somebody).pull(&store, &name, &PullOptions::default(), &Silent).unwrap();
+    impatient(Somebody).pull(&store, &name, &UNPACKED, &Silent).unwrap();
     let tokens = tokens.requests();
     let path = "/token?service=registry&scope=repository%3Aapp%3Apull&account=me";
     assert!(tokens.len() > 1 && tokens.iter().all(|request| request.path == path), "{tokens:?}");

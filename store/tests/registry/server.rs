@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::{Descriptor, DiffId, Digest, Index, Manifest, Platform, media_type};
 
@@ -14,7 +15,7 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// With its query.
     pub(crate) path: String,
-    head: String,
+    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -36,6 +37,8 @@ pub(crate) enum Body {
     Endless,
     /// A byte now and then.
     Slow(Vec<u8>),
+    /// So many bytes, and the rest once there is a file of that name below the directory.
+    Until(Vec<u8>, usize, PathBuf, &'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -115,7 +118,9 @@ fn serve(
 fn write(stream: &mut TcpStream, request: &Request, answer: Answer) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Said\r\nConnection: close\r\n", answer.status);
     let length = match &answer.body {
-        Body::Whole(bytes) | Body::Cut(bytes, _) | Body::Slow(bytes) => Some(bytes.len()),
+        Body::Whole(bytes) | Body::Cut(bytes, _) | Body::Slow(bytes) | Body::Until(bytes, ..) => {
+            Some(bytes.len())
+        }
         Body::Endless => None,
     };
     let own = answer.headers.iter().any(|line| line.starts_with("Content-Length"));
@@ -133,6 +138,17 @@ fn write(stream: &mut TcpStream, request: &Request, answer: Answer) -> std::io::
         Body::Endless => loop {
             stream.write_all(&[b' '; 1 << 16])?;
         },
+        Body::Until(bytes, first, directory, name) => {
+            stream.write_all(&bytes[..first])?;
+            let until = Instant::now() + Duration::from_secs(20);
+            while !super::files(&directory).iter().any(|path| path.ends_with(name)) {
+                if Instant::now() > until {
+                    return Ok(());
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            stream.write_all(&bytes[first..])
+        }
         Body::Slow(bytes) => bytes.iter().try_for_each(|byte| {
             std::thread::sleep(Duration::from_millis(20));
             stream.write_all(&[*byte])
@@ -158,8 +174,18 @@ impl Content {
     }
 
     pub(crate) fn manifest_of(&mut self, layers: &[Descriptor], tag: &str) -> Descriptor {
+        let diff_ids: Vec<DiffId> = layers.iter().map(|layer| DiffId(layer.digest)).collect();
+        self.manifest_saying(layers, &diff_ids, tag)
+    }
+
+    pub(crate) fn manifest_saying(
+        &mut self,
+        layers: &[Descriptor],
+        diff_ids: &[DiffId],
+        tag: &str,
+    ) -> Descriptor {
         let host = Platform::host();
-        let diff_ids: Vec<String> = layers.iter().map(|l| DiffId(l.digest).to_string()).collect();
+        let diff_ids: Vec<String> = diff_ids.iter().map(ToString::to_string).collect();
         let config = serde_json::json!({
             "architecture": host.architecture, "os": host.os, "config": {},
             "rootfs": { "type": "layers", "diff_ids": diff_ids },

@@ -1,5 +1,6 @@
 //! `rbuild build`: resolve the arguments, build, show what was built.
 
+mod cache;
 mod call;
 pub(super) mod check;
 mod context;

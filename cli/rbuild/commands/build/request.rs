@@ -18,7 +18,7 @@ use store::Reference;
 
 use super::context::Inputs;
 use super::output::{self, Asked};
-use super::{git, secret, ssh};
+use super::{cache, git, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
 
@@ -61,8 +61,10 @@ pub(super) fn resolve(
         ulimits: args.ulimits.iter().map(|text| ulimit(text)).collect::<Result<_>>()?,
         named_contexts: named_contexts(&args.build_contexts)?,
         http: http::settings(environment),
-        registries: Some(registries(environment, args.tls_verify != Some(false))),
+        registries: Some(registries(environment, args.tls_verify != Some(false))?),
         pull: if args.pull == Some(true) { PullPolicy::Always } else { PullPolicy::Missing },
+        cache_from: cache::sources(&args.cache_from)?,
+        cache_to: cache::exports(&args.cache_to)?,
         git,
         outputs: outputs.written,
         reproducible: args.reproducible,

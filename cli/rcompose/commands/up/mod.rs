@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use cli::Exit;
-use cli::registries::{When, find_image, registries};
+use cli::registries::{When, find_image, is_offline};
 use compose::Project;
 use compose::reconcile::{
     self, Action, BuildWhen, ImageSteps, ObservedState, Plan, PullWhen, Recreate, UpOptions,
@@ -195,7 +195,7 @@ impl<'a> Up<'a> {
     pub(super) fn bring_in(&mut self, options: &UpOptions) -> Result<()> {
         let images = reconcile::images(&self.project, &self.observed, options)?;
         let (mut wanted, mut pulled) = (BTreeSet::new(), BTreeSet::new());
-        let offline = registries(self.call.environment, true).is_offline();
+        let offline = is_offline(self.call.environment);
         for step in &images.steps {
             match &step.action {
                 Action::Build { service, .. } => {

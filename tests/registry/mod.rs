@@ -1,74 +1,14 @@
 //! Images from and to a registry: Debian's `docker-registry`, and skopeo as the neighbour.
 
-use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+mod cache;
+mod lists;
+mod rules;
+mod tokens;
+mod transport;
 
-use crate::support::{Output, Sandbox, installed, run};
+use std::process::Stdio;
 
-/// Ends with the value.
-struct Registry {
-    child: Child,
-    address: String,
-}
-
-impl Registry {
-    /// None, with the reason printed, where there is no such program.
-    fn start(sandbox: &Sandbox, more: &str) -> Option<Registry> {
-        if !installed("docker-registry") {
-            return None;
-        }
-        let port = {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            listener.local_addr().unwrap().port()
-        };
-        let address = format!("127.0.0.1:{port}");
-        let data = sandbox.path("registry");
-        std::fs::create_dir_all(&data).unwrap();
-        let config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-             http: {{addr: '{address}'{more}}}\n",
-            data.display()
-        );
-        sandbox.write("registry.yml", &config);
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(sandbox.path("registry.yml"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // It says so before it listens; after that it must be read.
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            while log.read_line(&mut line).is_ok_and(|read| read > 0) {
-                line.clear();
-            }
-        });
-        while TcpStream::connect(&address).is_err() {
-            assert!(child.try_wait().unwrap().is_none(), "docker-registry ended");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(Registry { child, address })
-    }
-
-    fn name(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.address)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
-/// Runs rbuild as one who may ask registries.
-fn online(sandbox: &Sandbox, args: &[&str]) -> Output {
-    let mut command = sandbox.rbuild_command(args);
-    command.env_remove("RBUILD_OFFLINE").env("HOME", sandbox.path("home"));
-    run(&mut command, "")
-}
+use crate::support::{Output, Registry, Sandbox, certify, installed, online, run};
 
 fn skopeo(sandbox: &Sandbox, args: &[&str]) -> Output {
     run(sandbox.command("skopeo").args(args), "")
@@ -193,23 +133,9 @@ fn containers_pull_their_image_when_it_is_wanted() {
 #[test]
 fn credentials_and_certificates_are_where_docker_has_them() {
     let sandbox = with_image();
-    if !installed("openssl") {
+    if !certify(&sandbox, "r", "IP:127.0.0.1") {
         return;
     }
-    let openssl = |args: &str| {
-        run(sandbox.command("openssl").args(args.split(' ')), "").success();
-    };
-    openssl(
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=ca \
-         -keyout ca.key -out ca.crt",
-    );
-    openssl(
-        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=r -keyout r.key -out r.csr",
-    );
-    sandbox.write("r.ext", "subjectAltName=IP:127.0.0.1\n");
-    openssl(
-        "x509 -req -in r.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile r.ext -out r.crt",
-    );
     // me:secret, by bcrypt
     sandbox.write("htpasswd", "me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n");
     let path = |name: &str| sandbox.path(name).display().to_string();

@@ -1,0 +1,144 @@
+//! The cache of a build in a registry (`--cache-to`, `--cache-from`): records of steps, and their layers.
+//!
+//! Keys say what a step's result depends on and nothing of the machine, so a record is good anywhere. The document lists
+//! the records, one for each layer of the artifact; a layer is fetched when a step has the key. What was read by a step
+//! stays behind: it only explains misses, and is large.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use store::layer::index_layer;
+use store::registry::{Registries, RegistryError, Watch};
+use store::tree::Tree;
+use store::{Descriptor, DiffId, FormOptions, Reference, Store};
+
+use super::{Cache, Inputs, Record, StepKey};
+use crate::execute::StepError;
+
+const KIND: &str = "application/vnd.rbuild.cache.v1+json";
+const SCHEMA: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Document {
+    schema: u32,
+    /// In the order of the layers.
+    records: Vec<Record>,
+}
+
+/// What registries know of steps.
+#[derive(Debug, Default)]
+pub(crate) struct Imported {
+    registries: Option<Registries>,
+    known: Mutex<HashMap<String, Known>>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    name: Reference,
+    record: Record,
+    layer: Descriptor,
+}
+
+/// Why a cache is not used, or not sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoteError {
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Step(Box<StepError>),
+    #[error("what is there is no cache of rbuild's")]
+    Kind,
+    #[error("its document is not valid")]
+    Document { source: serde_json::Error },
+    #[error("it has {records} records, but {layers} layers")]
+    Count { records: usize, layers: usize },
+}
+
+impl From<StepError> for RemoteError {
+    fn from(error: StepError) -> RemoteError {
+        RemoteError::Step(Box::new(error))
+    }
+}
+
+impl Imported {
+    pub(crate) fn new(registries: Option<Registries>) -> Imported {
+        Imported { registries, known: Mutex::default() }
+    }
+
+    /// Learns what is in the cache of that name. Of several, the first that knows a step counts.
+    pub(crate) fn learn(
+        &self,
+        store: &Store,
+        registries: &Registries,
+        name: &Reference,
+    ) -> Result<(), RemoteError> {
+        let found = registries.artifact(store, name, KIND)?.ok_or(RemoteError::Kind)?;
+        let document: Document = serde_json::from_slice(&found.document)
+            .map_err(|source| RemoteError::Document { source })?;
+        let (records, layers) = (document.records.len(), found.layers.len());
+        if document.schema != SCHEMA || records != layers {
+            return Err(RemoteError::Count { records, layers });
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for (record, layer) in document.records.into_iter().zip(found.layers) {
+            let name = name.clone();
+            known.entry(record.key.clone()).or_insert(Known { name, record, layer });
+        }
+        Ok(())
+    }
+
+    /// Whether some cache has the step.
+    pub(crate) fn has(&self, key: StepKey) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains_key(&key.to_string())
+    }
+
+    /// Makes the record of a step one of this store, with its layer. False if no cache has it any more.
+    pub(crate) fn bring(
+        &self,
+        store: &Store,
+        cache: &Cache,
+        key: StepKey,
+        below: &Tree,
+        watch: &dyn Watch,
+    ) -> Result<bool, RemoteError> {
+        // Tried once, whatever comes of it.
+        let taken = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.remove(&key.to_string())
+        };
+        let (Some(known), Some(registries)) = (taken, &self.registries) else { return Ok(false) };
+        let Known { name, record, layer } = known;
+        let descriptor = registries.fetch_plain(store, &name, &layer, record.diff_id, watch)?;
+        let plain = store.open_layer(&descriptor).map_err(StepError::from)?;
+        let index = index_layer(plain, below).map_err(StepError::from)?;
+        let record = Record { descriptor, snapshot: None, ..record };
+        cache.write(&record, &index, &Inputs::default())?;
+        Ok(true)
+    }
+}
+
+/// Sends the records of these steps, with their layers, to a registry.
+pub(crate) fn export(
+    store: &Store,
+    cache: &Cache,
+    registries: &Registries,
+    name: &Reference,
+    mut keys: Vec<StepKey>,
+    form: FormOptions,
+    watch: &dyn Watch,
+) -> Result<(), RemoteError> {
+    keys.sort();
+    let (mut records, mut layers) = (Vec::new(), Vec::<(Descriptor, DiffId)>::new());
+    for key in keys {
+        let Some(record) = cache.find(key)? else { continue };
+        layers.push((record.descriptor.clone(), record.diff_id));
+        records.push(Record { snapshot: None, sum: None, ..record });
+    }
+    let document = serde_json::to_vec(&Document { schema: SCHEMA, records });
+    let document = document
+        .map_err(|source| StepError::Serialise { what: "the records of the cache", source })?;
+    registries.push_artifact(store, name, (KIND, &document), &layers, form, watch)?;
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! `--cache-from type=registry,ref=NAME` and `--cache-to type=registry,ref=NAME,mode=max`
+
+use anyhow::{Context, Result, bail};
+use builder::request::CacheExport;
+use store::Reference;
+
+use super::fields::{self, boolean};
+use super::output::compression;
+
+/// Kinds of BuildKit's that are not here, with what to do instead.
+const OTHERS: [(&str, &str); 5] = [
+    ("inline", "`type=registry` keeps the cache beside the image, in an artifact of its own"),
+    ("local", "the store keeps the cache; `type=registry` takes it to other machines"),
+    ("gha", "`type=registry` works with every registry"),
+    ("s3", "`type=registry` works with every registry"),
+    ("azblob", "`type=registry` works with every registry"),
+];
+
+pub(super) fn sources(specs: &[String]) -> Result<Vec<Reference>> {
+    let source = |text: &String| source(text).with_context(|| format!("`--cache-from {text}`"));
+    specs.iter().map(source).collect()
+}
+
+pub(super) fn exports(specs: &[String]) -> Result<Vec<CacheExport>> {
+    let export = |text: &String| export(text).with_context(|| format!("`--cache-to {text}`"));
+    specs.iter().map(export).collect()
+}
+
+fn source(text: &str) -> Result<Reference> {
+    let fields = fields::parse(text)?;
+    // A name alone is short for a cache in a registry.
+    if let [(name, None)] = fields.as_slice() {
+        return Ok(name.parse()?);
+    }
+    let mut settings = Settings::default();
+    for (name, value) in fields {
+        settings.set(&name, value)?;
+    }
+    if settings.mode.is_some() || settings.ignore_error || settings.compression.is_some() {
+        bail!("`mode`, `ignore-error` and `compression` belong to `--cache-to`");
+    }
+    settings.name()
+}
+
+fn export(text: &str) -> Result<CacheExport> {
+    let fields = fields::parse(text)?;
+    let mut settings = Settings::default();
+    match fields.as_slice() {
+        // As for `--cache-from`; the kinds are words, too.
+        [(word, None)] if !OTHERS.iter().any(|(kind, _)| kind == word) => {
+            settings.kind = Some("registry".to_owned());
+            settings.name = Some(word.clone());
+        }
+        [(word, None)] => settings.kind = Some(word.clone()),
+        _ => {
+            for (name, value) in fields {
+                settings.set(&name, value)?;
+            }
+        }
+    }
+    let all = match settings.mode.as_deref() {
+        None | Some("min") => false,
+        Some("max") => true,
+        Some(mode) => bail!("`mode={mode}`: expected `min` or `max`"),
+    };
+    let name = settings.name()?;
+    if name.digest().is_some() {
+        bail!("`{name}` has a digest: a cache is sent under a name");
+    }
+    let compression = compression(settings.compression.as_deref(), settings.level)?;
+    Ok(CacheExport { name, all, compression, ignore_error: settings.ignore_error })
+}
+
+/// The settings as typed.
+#[derive(Debug, Default)]
+struct Settings {
+    kind: Option<String>,
+    name: Option<String>,
+    mode: Option<String>,
+    compression: Option<String>,
+    level: Option<i32>,
+    ignore_error: bool,
+}
+
+impl Settings {
+    fn set(&mut self, name: &str, value: Option<String>) -> Result<()> {
+        match name {
+            "type" => self.kind = value,
+            "ref" => self.name = value,
+            "mode" => self.mode = value,
+            "compression" => self.compression = value,
+            "compression-level" => {
+                let level = value.as_deref().unwrap_or_default().parse::<i32>();
+                self.level = Some(level.context("`compression-level` needs a number")?);
+            }
+            "ignore-error" => self.ignore_error = boolean(name, value.as_deref())?,
+            // What they ask for is what happens anyway.
+            "oci-mediatypes" | "image-manifest" if boolean(name, value.as_deref())? => {}
+            _ => bail!("the setting `{name}` is not supported"),
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> Result<Reference> {
+        match self.kind.as_deref() {
+            Some("registry") => {}
+            None => bail!("`type` is missing"),
+            Some(kind) => match OTHERS.iter().find(|(other, _)| *other == kind) {
+                Some((_, instead)) => bail!("`type={kind}` is not supported: {instead}"),
+                None => bail!("unknown type `{kind}`; known is `registry`"),
+            },
+        }
+        Ok(self.name.as_deref().context("`ref` is missing")?.parse()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told<T: std::fmt::Debug>(result: Result<T>) -> String {
+        format!("{:#}", result.unwrap_err())
+    }
+
+    #[test]
+    fn caches_of_registries_are_understood() {
+        let from = |text: &str| sources(&[text.to_owned()]);
+        assert_eq!(from("a.example/c").unwrap(), from("type=registry,ref=a.example/c").unwrap());
+        let to = |text: &str| exports(&[text.to_owned()]).map(|all| all[0].clone());
+        let export = to("type=registry,ref=a.example/c:x,mode=max,ignore-error=true").unwrap();
+        assert_eq!(export.name.to_string(), "a.example/c:x");
+        assert!(export.all && export.ignore_error);
+        assert!(!to("a.example/c").unwrap().all);
+    }
+
+    #[test]
+    fn other_caches_are_refused_by_name() {
+        let from = |text: &str| told(sources(&[text.to_owned()]));
+        let to = |text: &str| told(exports(&[text.to_owned()]));
+        assert!(
+            to("type=inline").contains("`--cache-to type=inline`: `type=inline` is not supported")
+        );
+        assert!(to("inline").contains("`type=inline` is not supported"));
+        assert!(from("type=gha").contains("`type=gha` is not supported"));
+        assert!(from("type=tape,ref=x").contains("unknown type `tape`"));
+        assert!(from("type=registry").contains("`ref` is missing"));
+        assert!(from("type=registry,ref=x,mode=max").contains("belong to `--cache-to`"));
+        assert!(to("type=registry,ref=x,mode=all").contains("expected `min` or `max`"));
+        assert!(to("type=registry,ref=x,speed=9").contains("`speed` is not supported"));
+    }
+}
