@@ -117,6 +117,8 @@ fn request(dir: &Path) -> BuildRequest {
         http: builder::fetch::HttpSettings::default(),
         registries: None,
         pull: builder::request::PullPolicy::Missing,
+        cache_from: Vec::new(),
+        cache_to: Vec::new(),
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

@@ -90,6 +90,8 @@ fn request(dockerfile: &[u8]) -> BuildRequest {
         http: builder::fetch::HttpSettings::default(),
         registries: None,
         pull: builder::request::PullPolicy::Missing,
+        cache_from: Vec::new(),
+        cache_to: Vec::new(),
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

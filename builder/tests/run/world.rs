@@ -154,6 +154,8 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         http: builder::fetch::HttpSettings::default(),
         registries: None,
         pull: builder::request::PullPolicy::Missing,
+        cache_from: Vec::new(),
+        cache_to: Vec::new(),
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,
