@@ -25,7 +25,7 @@ fn commands_of_rcompose_that_are_not_there_are_refused_by_name() {
 fn flags_that_cannot_be_honoured_are_refused_by_name() {
     let sandbox = Sandbox::new();
     for (flag, hint) in [
-        ("--cache-from=type=local,src=x", "the cache of the store is always used"),
+        ("--policy=x", "source policies are not supported yet"),
         ("--memory=1g", "resource limits of RUN steps are not supported yet"),
         ("--cgroup-parent=x", "resource limits of RUN steps are not supported yet"),
         ("--provenance=mode=max", "attestations are not made yet"),
@@ -35,6 +35,12 @@ fn flags_that_cannot_be_honoured_are_refused_by_name() {
         let output = sandbox.rbuild(["build", flag, "."]).exits(1);
         output.says(&format!("error: `rbuild build {name}` is not supported")).says(hint);
     }
+    sandbox.write("Dockerfile", "FROM scratch\n");
+    sandbox
+        .rbuild(["build", "--cache-from=type=local,src=x", "."])
+        .exits(1)
+        .says("`--cache-from type=local,src=x`")
+        .says("`type=local` is not supported: the store keeps the cache");
     sandbox.rbuild(["run", "--ip6", "::2", "busybox"]).exits(1).says("`rbuild run --ip6`");
     sandbox.rbuild(["run", "--gpus", "all", "busybox"]).exits(1).says("`rbuild run --gpus`");
     sandbox.rbuild(["build", "--nonsense", "."]).exits(2).says("--nonsense");

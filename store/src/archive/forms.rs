@@ -121,19 +121,29 @@ impl Store {
         layer: &ImageLayer,
         options: FormOptions,
     ) -> Result<Descriptor> {
+        if let Some(known) = self.known_form_of(layer, options)? {
+            return Ok(known);
+        }
+        let form = options.form;
+        let made = self.make_form(layer, form, form.media_type(&layer.descriptor.media_type))?;
+        let record = serde_json::to_vec(&made).expect("a descriptor serialises");
+        self.replace_file(&self.form_path(layer.diff_id, form), &record)?;
+        Ok(made)
+    }
+
+    /// The layer as it is or was made, if nothing has to be done for it.
+    pub(crate) fn known_form_of(
+        &self,
+        layer: &ImageLayer,
+        options: FormOptions,
+    ) -> Result<Option<Descriptor>> {
         let (from, form) = (&layer.descriptor, options.form);
         let wanted = form.media_type(&from.media_type);
         let plain = media_type::is_plain_layer(&from.media_type);
         if from.media_type == wanted || (!plain && !options.force) {
-            return Ok(from.clone());
+            return Ok(Some(from.clone()));
         }
-        if let Some(known) = self.known_form(layer.diff_id, form, wanted)? {
-            return Ok(known);
-        }
-        let made = self.make_form(layer, form, wanted)?;
-        let record = serde_json::to_vec(&made).expect("a descriptor serialises");
-        self.replace_file(&self.form_path(layer.diff_id, form), &record)?;
-        Ok(made)
+        self.known_form(layer.diff_id, form, wanted)
     }
 
     fn known_form(

@@ -78,7 +78,7 @@ impl Registries {
         }
         let outgoing = store.outgoing(&target, options.form)?;
         let to = self.settings.rules.destination(name)?;
-        let elsewhere = self.elsewhere(store, &to)?;
+        let elsewhere = self.elsewhere(store, &to, options.form)?;
         let repositories: BTreeSet<&String> =
             outgoing.blobs.iter().filter_map(|blob| elsewhere.get(&blob.digest)).collect();
         let client = self.client(&to, scopes(&to, repositories))?;
@@ -89,7 +89,12 @@ impl Registries {
     }
 
     /// Which other repositories of the same registry should have which blobs: those they came from.
-    fn elsewhere(&self, store: &Store, to: &Endpoint) -> Result<HashMap<Digest, String>, Failure> {
+    fn elsewhere(
+        &self,
+        store: &Store,
+        to: &Endpoint,
+        form: FormOptions,
+    ) -> Result<HashMap<Digest, String>, Failure> {
         let mut found = HashMap::new();
         for entry in &store.read_index()?.manifests {
             let Some(other) = names::name_of(entry) else { continue };
@@ -100,8 +105,11 @@ impl Registries {
             }
             // An image that cannot be read is no reason not to push another.
             let Ok(image) = store.load_listed(entry) else { continue };
-            for layer in &image.manifest.layers {
-                found.entry(layer.digest).or_insert_with(|| other.repository.clone());
+            for layer in image.layers() {
+                // If it was pushed at all, it was in this form.
+                if let Some(sent) = store.known_form_of(&layer, form)? {
+                    found.entry(sent.digest).or_insert_with(|| other.repository.clone());
+                }
             }
         }
         Ok(found)

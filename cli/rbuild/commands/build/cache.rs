@@ -1,6 +1,6 @@
 //! `--cache-from type=registry,ref=NAME` and `--cache-to type=registry,ref=NAME,mode=max`
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use builder::request::CacheExport;
 use store::Reference;
 
@@ -32,10 +32,7 @@ fn source(text: &str) -> Result<Reference> {
     if let [(name, None)] = fields.as_slice() {
         return Ok(name.parse()?);
     }
-    let mut settings = Settings::default();
-    for (name, value) in fields {
-        settings.set(&name, value)?;
-    }
+    let settings = Settings::of(fields)?;
     if settings.mode.is_some() || settings.ignore_error || settings.compression.is_some() {
         bail!("`mode`, `ignore-error` and `compression` belong to `--cache-to`");
     }
@@ -44,20 +41,14 @@ fn source(text: &str) -> Result<Reference> {
 
 fn export(text: &str) -> Result<CacheExport> {
     let fields = fields::parse(text)?;
-    let mut settings = Settings::default();
-    match fields.as_slice() {
+    let settings = match fields.as_slice() {
         // As for `--cache-from`; the kinds are words, too.
-        [(word, None)] if !OTHERS.iter().any(|(kind, _)| kind == word) => {
-            settings.kind = Some("registry".to_owned());
-            settings.name = Some(word.clone());
-        }
-        [(word, None)] => settings.kind = Some(word.clone()),
-        _ => {
-            for (name, value) in fields {
-                settings.set(&name, value)?;
-            }
-        }
-    }
+        [(word, None)] => match refused(word) {
+            Some(error) => return Err(error),
+            None => Settings { name: Some(word.clone()), ..Settings::default() },
+        },
+        _ => Settings::of(fields)?,
+    };
     let all = match settings.mode.as_deref() {
         None | Some("min") => false,
         Some("max") => true,
@@ -74,7 +65,6 @@ fn export(text: &str) -> Result<CacheExport> {
 /// The settings as typed.
 #[derive(Debug, Default)]
 struct Settings {
-    kind: Option<String>,
     name: Option<String>,
     mode: Option<String>,
     compression: Option<String>,
@@ -82,10 +72,33 @@ struct Settings {
     ignore_error: bool,
 }
 
+/// A kind of cache that there is elsewhere.
+fn refused(kind: &str) -> Option<anyhow::Error> {
+    let (_, instead) = OTHERS.iter().find(|(other, _)| *other == kind)?;
+    Some(anyhow!("`type={kind}` is not supported: {instead}"))
+}
+
 impl Settings {
+    /// The kind first: what else is there belongs to it.
+    fn of(mut fields: Vec<(String, Option<String>)>) -> Result<Settings> {
+        let at = fields.iter().position(|(name, _)| name == "type");
+        let (_, kind) = fields.remove(at.context("`type` is missing")?);
+        let kind = kind.unwrap_or_default();
+        if let Some(error) = refused(&kind) {
+            return Err(error);
+        }
+        if kind != "registry" {
+            bail!("unknown type `{kind}`; known is `registry`");
+        }
+        let mut settings = Settings::default();
+        for (name, value) in fields {
+            settings.set(&name, value)?;
+        }
+        Ok(settings)
+    }
+
     fn set(&mut self, name: &str, value: Option<String>) -> Result<()> {
         match name {
-            "type" => self.kind = value,
             "ref" => self.name = value,
             "mode" => self.mode = value,
             "compression" => self.compression = value,
@@ -102,14 +115,6 @@ impl Settings {
     }
 
     fn name(&self) -> Result<Reference> {
-        match self.kind.as_deref() {
-            Some("registry") => {}
-            None => bail!("`type` is missing"),
-            Some(kind) => match OTHERS.iter().find(|(other, _)| *other == kind) {
-                Some((_, instead)) => bail!("`type={kind}` is not supported: {instead}"),
-                None => bail!("unknown type `{kind}`; known is `registry`"),
-            },
-        }
         Ok(self.name.as_deref().context("`ref` is missing")?.parse()?)
     }
 }
