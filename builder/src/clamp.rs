@@ -48,12 +48,12 @@ fn rewrite(
     let files = Tree::new(vec![TreeLayer::new(index.clone(), content)]);
     let mut archive = LayerWriter::new(store.blob_writer()?);
     for entry in index.iter() {
-        let entry_clamped = Entry { mtime: entry.mtime.min(epoch), ..entry.clone() };
+        let entry = Entry { mtime: entry.mtime.min(epoch), ..entry };
         if entry.is_file() {
             let mut content = files.open(entry.as_path())?;
-            archive.append(&entry_clamped, Some(&mut *content))?;
+            archive.append(&entry, Some(&mut *content))?;
         } else {
-            archive.append(&entry_clamped, None)?;
+            archive.append(&entry, None)?;
         }
     }
     layer::seal(archive)

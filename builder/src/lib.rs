@@ -31,6 +31,7 @@ mod scope;
 mod solve;
 mod stage_graph;
 pub mod step;
+mod threads;
 
 pub use built::BuiltImage;
 pub use cancel::Cancel;

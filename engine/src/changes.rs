@@ -137,8 +137,7 @@ fn without_mount_points(index: LayerIndex, below: &Tree, points: &[PathBuf]) -> 
     let points: HashSet<Vec<u8>> = points.iter().map(|point| bytes(point)).collect();
     let mut left: Vec<Entry> = Vec::new();
     // From the last to the first: what is in a directory is decided about before it is.
-    let entries: Vec<Entry> = index.iter().cloned().collect();
-    for entry in entries.into_iter().rev() {
+    for entry in index.into_entries().into_iter().rev() {
         let leads_nowhere = || {
             let inside = [entry.path.as_slice(), b"/"].concat();
             left.iter().all(|other| !other.path.starts_with(&inside))

@@ -38,7 +38,7 @@ fn lower() -> Tree {
 
 /// Paths are clean, below the root, and each there once, in order.
 fn look_at(index: &LayerIndex) {
-    let entries: Vec<&Entry> = index.iter().collect();
+    let entries: Vec<Entry> = index.iter().collect();
     for pair in entries.windows(2) {
         let order = store::layer::compare_paths(&pair[0].path, &pair[1].path);
         assert!(order.is_lt(), "{} and {}", show(&pair[0].path), show(&pair[1].path));
@@ -48,7 +48,7 @@ fn look_at(index: &LayerIndex) {
         let clean = parts().all(|part| !matches!(part, b"" | b"." | b".."));
         assert!(entry.path.is_empty() || clean, "{} is no clean path", show(&entry.path));
         assert!(!entry.path.contains(&0), "{} has a NUL", show(&entry.path));
-        assert_eq!(index.get(&entry.path), Some(entry));
+        assert_eq!(index.get(&entry.path).as_ref(), Some(&entry));
     }
 }
 

@@ -89,7 +89,7 @@ impl Store {
 
     /// Remembers what the topmost layer of the stack `chain` contains.
     pub fn put_layer_index(&self, chain: ChainId, index: Arc<LayerIndex>) -> Result<()> {
-        self.replace_file(&self.index_path(chain), &index.to_bytes())?;
+        self.replace_file_by(&self.index_path(chain), |file| index.write_to(file))?;
         let slot = self.inner.layers.indexes.slot(chain);
         *slot.lock().unwrap_or_else(|e| e.into_inner()) = Some(index);
         Ok(())
@@ -154,7 +154,8 @@ impl Store {
             Some(index) => Arc::new(index),
             None => {
                 let index = self.read_index_of(layer, parents)?;
-                self.replace_file(&self.index_path(layer.chain_id), &index.to_bytes())?;
+                let path = self.index_path(layer.chain_id);
+                self.replace_file_by(&path, |file| index.write_to(file))?;
                 Arc::new(index)
             }
         };
@@ -173,7 +174,7 @@ impl Store {
         let path = self.index_path(chain);
         match fs::read(&path) {
             // A damaged one is made again.
-            Ok(bytes) => Ok(LayerIndex::from_bytes(&bytes).ok()),
+            Ok(bytes) => Ok(LayerIndex::from_vec(bytes).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error("read the layer index", &path)(error)),
         }

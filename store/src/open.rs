@@ -270,8 +270,18 @@ impl Store {
 
     /// Writes `bytes` to `path` so that a reader sees the old or the new content.
     pub(crate) fn replace_file(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.replace_file_by(path, |file| file.write_all(bytes))
+    }
+
+    /// As [`Store::replace_file`], with what `write` writes.
+    pub fn replace_file_by(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<()> {
         let temp = self.temp_path()?;
-        fs::write(&temp, bytes).map_err(io_error("write", &temp))?;
+        let written = File::create(&temp).and_then(|mut file| write(&mut file));
+        written.map_err(io_error("write", &temp))?;
         fs::rename(&temp, path).map_err(io_error("replace", path))
     }
 

@@ -45,7 +45,7 @@ fn changes_of(
 }
 
 fn names(index: &LayerIndex) -> Vec<String> {
-    let name = |entry: &Entry| {
+    let name = |entry: Entry| {
         let path = String::from_utf8_lossy(&entry.path).into_owned();
         match &entry.kind {
             EntryKind::Whiteout => format!("!{path}"),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::iter::Peekable;
 
 use serde_json::Value;
 
-use super::key::Input;
-use super::{Cache, Inputs, StepKey};
+use super::{Cache, Input, Inputs, StepKey};
 
 /// Names of one kind in the long form; the short one has fewer.
 const LISTED: usize = 20;
@@ -92,7 +92,7 @@ pub(crate) fn explain(cache: &Cache, asked: &Asked<'_>) -> Vec<MissReason> {
         return reasons;
     }
     compare_steps(&record.step, asked.step, &mut reasons);
-    compare_inputs(&cache.inputs(&last), asked.inputs, &mut reasons);
+    compare_inputs(cache, &last, asked.inputs, &mut reasons);
     if record.parent != asked.parent.to_string() {
         reasons.push(MissReason::Parent { step: asked.parent_name.to_owned() });
     }
@@ -207,28 +207,57 @@ fn changes(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) ->
     names.into_iter().map(change).collect()
 }
 
-fn compare_inputs(before: &BTreeMap<String, String>, now: &Inputs, reasons: &mut Vec<MissReason>) {
-    let mut found = Vec::new();
-    for (name, input) in &now.0 {
-        match before.get(name) {
-            Some(old) if input.is(old) => {}
-            old => found.push((name.as_str(), old.map(String::as_str), Some(input))),
+/// Both come sorted by name, so neither needs to be in memory.
+fn compare_inputs(cache: &Cache, before: &str, now: &Inputs, reasons: &mut Vec<MissReason>) {
+    let mut comparison =
+        Comparison { now: now.iter().peekable(), reasons, room: LISTED, more: [0; 3] };
+    cache.inputs(before, &mut |name, old| comparison.before(&name, &old));
+    comparison.finish();
+}
+
+/// Inputs of before and now, being compared.
+struct Comparison<'a, I: Iterator<Item = (String, Input)>> {
+    now: Peekable<I>,
+    reasons: &'a mut Vec<MissReason>,
+    /// How many more are told one by one.
+    room: usize,
+    /// How many others were changed, added, removed.
+    more: [usize; 3],
+}
+
+impl<I: Iterator<Item = (String, Input)>> Comparison<'_, I> {
+    /// What was read before; by name.
+    fn before(&mut self, name: &str, old: &str) {
+        while let Some((name, input)) = self.now.next_if(|(other, _)| **other < *name) {
+            self.differs(&name, None, Some(&input));
+        }
+        match self.now.next_if(|(other, _)| other == name) {
+            Some((_, input)) if input.is(old) => {}
+            Some((_, input)) => self.differs(name, Some(old), Some(&input)),
+            None => self.differs(name, Some(old), None),
         }
     }
-    let removed = before.iter().filter(|(name, _)| !now.0.contains_key(*name));
-    found.extend(removed.map(|(name, old)| (name.as_str(), Some(old.as_str()), None)));
-    found.sort_by_key(|(name, ..)| *name);
-    let rest = found.split_off(found.len().min(LISTED));
-    reasons.extend(found.into_iter().map(|(name, old, new)| input(name, old, new)));
-    if !rest.is_empty() {
-        let count = |old: bool, new: bool| {
-            let like = |found: &&(&str, Option<&str>, Option<&Input>)| {
-                found.1.is_some() == old && found.2.is_some() == new
-            };
-            rest.iter().filter(like).count()
-        };
-        let (changed, added, removed) = (count(true, true), count(false, true), count(true, false));
-        reasons.push(MissReason::MoreInputs { changed, added, removed });
+
+    fn finish(mut self) {
+        while let Some((name, input)) = self.now.next() {
+            self.differs(&name, None, Some(&input));
+        }
+        let [changed, added, removed] = self.more;
+        if self.more != [0; 3] {
+            self.reasons.push(MissReason::MoreInputs { changed, added, removed });
+        }
+    }
+
+    fn differs(&mut self, name: &str, old: Option<&str>, new: Option<&Input>) {
+        match (self.room.checked_sub(1), old, new) {
+            (Some(room), ..) => {
+                self.room = room;
+                self.reasons.push(input(name, old, new));
+            }
+            (None, Some(_), Some(_)) => self.more[0] += 1,
+            (None, None, _) => self.more[1] += 1,
+            (None, Some(_), None) => self.more[2] += 1,
+        }
     }
 }
 

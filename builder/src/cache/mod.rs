@@ -30,6 +30,7 @@ mod check;
 mod explain;
 #[cfg(test)]
 mod explain_cases;
+mod inputs;
 mod key;
 mod limit;
 mod mounts;
@@ -51,6 +52,7 @@ pub use usage::{CacheEntry, CacheEntryKind, CacheUsage, entries, usage};
 
 pub(crate) use explain::{Asked, explain, short};
 pub use explain::{Change, MissReason};
-pub(crate) use key::{Input, Inputs, KeyBuilder, StepKey};
+pub(crate) use inputs::{Input, Inputs, Overrides};
+pub(crate) use key::{KeyBuilder, StepKey};
 pub(crate) use record::{Cache, Record, StepLock};
 pub(crate) use remote::{Imported, RemoteError, export};

@@ -3,18 +3,19 @@
 //! `cache/steps/KEY.json` says which layer a step made, `KEY.index` what is in it, `KEY.inputs` what it
 //! read. The record is written last and by renaming, so whoever finds it finds the rest.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::ErrorKind::NotFound;
-use std::io::{Read, Seek, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use store::layer::LayerIndex;
 use store::{Descriptor, DiffId, Held, SnapshotId, Store, StoreError};
 
-use super::{Inputs, StepKey};
+use super::{Input, Inputs, StepKey};
 use crate::cancel::Cancel;
 use crate::execute::{StepError, io_error};
 
@@ -95,10 +96,9 @@ impl Cache {
 
     pub(crate) fn find_text(&self, key: &str) -> Result<Option<Record>, StepError> {
         let Some(mut record) = self.read(key) else { return Ok(None) };
+        // Without an index that is whole (after a loss of power, say), the step runs again.
         if !self.store.hold(Held::Blob(record.descriptor.digest))?
-            // Empty after a loss of power, or damaged: then the step runs again.
-            || !fs::read(self.path(&record.key, "index"))
-                .is_ok_and(|bytes| LayerIndex::is_whole(&bytes))
+            || !is_whole_index(&self.path(&record.key, "index"))
         {
             return Ok(None);
         }
@@ -128,12 +128,14 @@ impl Cache {
     pub(crate) fn index(&self, key: &str) -> Result<LayerIndex, StepError> {
         let path = self.path(key, "index");
         let bytes = fs::read(&path).map_err(io_error("read", &path))?;
-        Ok(LayerIndex::from_bytes(&bytes)?)
+        Ok(LayerIndex::from_vec(bytes)?)
     }
 
-    pub(crate) fn inputs(&self, key: &str) -> BTreeMap<String, String> {
-        let bytes = fs::read(self.path(key, "inputs")).unwrap_or_default();
-        serde_json::from_slice(&bytes).unwrap_or_default()
+    /// Tells what a step read, as it was written down, sorted by name. What is damaged is not told.
+    pub(crate) fn inputs(&self, key: &str, tell: &mut dyn FnMut(String, String)) {
+        let Ok(file) = File::open(self.path(key, "inputs")) else { return };
+        let mut input = serde_json::Deserializer::from_reader(BufReader::new(file));
+        let _ = input.deserialize_map(Pairs(tell));
     }
 
     pub(crate) fn write(
@@ -142,12 +144,10 @@ impl Cache {
         index: &LayerIndex,
         inputs: &Inputs,
     ) -> Result<(), StepError> {
-        self.replace(&self.path(&record.key, "index"), &index.to_bytes())?;
-        let inputs: BTreeMap<&str, String> =
-            inputs.0.iter().map(|(name, input)| (name.as_str(), input.to_string())).collect();
+        self.replace(&self.path(&record.key, "index"), |file| index.write_to(file))?;
         // A key says what was read, so there are none from before either.
-        if !inputs.is_empty() {
-            self.replace(&self.path(&record.key, "inputs"), &json("the inputs", &inputs)?)?;
+        if inputs.len() > 0 {
+            self.replace(&self.path(&record.key, "inputs"), |file| write_inputs(file, inputs))?;
         }
         self.update(record)?;
         let marker = self.path(&record.key, "gone");
@@ -175,7 +175,8 @@ impl Cache {
     /// Replaces the record itself, as when its snapshot has been made.
     pub(crate) fn update(&self, record: &Record) -> Result<(), StepError> {
         let record = Record { sum: Some(record.sum()?), ..record.clone() };
-        self.replace(&self.path(&record.key, "json"), &json("the record", &record)?)
+        let bytes = json("the record", &record)?;
+        self.replace(&self.path(&record.key, "json"), |file| file.write_all(&bytes))
     }
 
     /// The key last used at a place of a Dockerfile.
@@ -223,7 +224,9 @@ impl Cache {
         let dir = self.results.join(parent.to_string());
         loop {
             fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
-            match self.replace(&dir.join(result.to_string()), key.to_string().as_bytes()) {
+            let text = key.to_string();
+            let write = |file: &mut File| file.write_all(text.as_bytes());
+            match self.replace(&dir.join(result.to_string()), write) {
                 // Pruned while it was empty.
                 Err(StepError::Io { source, .. }) if source.kind() == NotFound && !dir.exists() => {
                 }
@@ -259,10 +262,59 @@ impl Cache {
         self.steps.join(format!("{key}.{extension}"))
     }
 
-    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), StepError> {
+    fn replace(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), StepError> {
         let temp = self.store.temp_path()?;
-        fs::write(&temp, bytes).map_err(io_error("write", &temp))?;
+        let written = File::create(&temp).and_then(|mut file| write(&mut file));
+        written.map_err(io_error("write", &temp))?;
         fs::rename(&temp, path).map_err(io_error("replace", path))
+    }
+}
+
+fn is_whole_index(path: &Path) -> bool {
+    let whole = || {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        LayerIndex::is_whole(file, length)
+    };
+    whole().unwrap_or(false)
+}
+
+/// As one object, sorted by name.
+fn write_inputs(file: &mut File, inputs: &Inputs) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    let mut object = serde_json::Serializer::new(&mut out);
+    object.collect_map(inputs.iter().map(|(name, input)| (name, Shown(input))))?;
+    out.flush()
+}
+
+/// An input as it is written down.
+struct Shown(Input);
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Hands out the pairs of an object as they are read.
+struct Pairs<'a>(&'a mut dyn FnMut(String, String));
+
+impl<'de> Visitor<'de> for Pairs<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<(), A::Error> {
+        while let Some((name, text)) = pairs.next_entry()? {
+            (self.0)(name, text);
+        }
+        Ok(())
     }
 }
 

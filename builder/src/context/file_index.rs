@@ -7,10 +7,18 @@
 //!
 //! Format: magic; for each directory its path and the number of its files; for each of these its name, its numbers in
 //! little endian and its attributes; then the BLAKE3 hash of all that. A damaged or foreign index counts as empty.
+//!
+//! The index of a million files has 100 MB. It is read through once, to check it and to note where each directory is, and
+//! then a directory at a time, while that is listed: [`Records`] go along with its names. A new index is written of what
+//! was listed, and of the old one where nothing was.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use store::layer::ContentDigest;
@@ -24,6 +32,9 @@ const COARSE: i64 = 2_000_000_000;
 
 pub(crate) type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// BLAKE3 is fastest on large pieces.
+const PIECE: usize = 64 << 10;
+
 /// Known files by directory.
 #[derive(Debug, Default)]
 pub(crate) struct FileIndex {
@@ -31,13 +42,24 @@ pub(crate) struct FileIndex {
     path: Option<PathBuf>,
     /// For writing `path` by renaming.
     temp: Option<PathBuf>,
-    directories: HashMap<Vec<u8>, Records>,
+    /// As it was when it was checked: nobody writes to it, another takes its place.
+    file: Option<Arc<File>>,
+    /// Where in the file the number of a directory's files and these are.
+    directories: BTreeMap<Vec<u8>, Range<u64>>,
     loaded_at: i64,
 }
 
-/// The files of a directory, sorted by name.
-pub(crate) type Records = Vec<(Box<[u8]>, Record)>;
+/// The known files of a directory, sorted by name, being passed by.
+#[derive(Debug)]
+pub(crate) struct Records {
+    input: BufReader<Part>,
+    /// How many are still to be read.
+    left: usize,
+    next: Option<(Vec<u8>, Record)>,
+    loaded_at: i64,
+}
 
+/// What is known of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     stat: Stat,
@@ -103,130 +125,243 @@ pub(crate) fn now() -> i64 {
 impl FileIndex {
     /// Reads the index at `path`; `temp` is a free name in the same file system.
     pub(crate) fn load(path: PathBuf, temp: PathBuf) -> FileIndex {
-        let directories = fs::read(&path).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        FileIndex { path: Some(path), temp: Some(temp), directories, loaded_at: now() }
+        let checked = File::open(&path).and_then(|file| Ok((check(&file)?, Arc::new(file))));
+        let (directories, file) = checked.ok().unzip();
+        let (path, temp, directories) = (Some(path), Some(temp), directories.unwrap_or_default());
+        FileIndex { path, temp, file, directories, loaded_at: now() }
     }
 
-    /// What is known of a directory, for [`find`]. Whoever takes it gives it back with [`FileIndex::save`]: it is there
-    /// only once.
-    pub(crate) fn take(&mut self, path: &[u8]) -> Records {
-        self.directories.remove(path).unwrap_or_default()
+    /// What is known of the files of a directory.
+    pub(crate) fn records(&self, path: &[u8]) -> Records {
+        let part = self.part(path).unwrap_or_default();
+        let mut input = BufReader::with_capacity(PIECE.min(part.len()), part);
+        let left = count(&mut input).unwrap_or(0);
+        Records { input, left, next: None, loaded_at: self.loaded_at }
     }
 
-    /// In nanoseconds since 1970.
-    pub(crate) fn loaded_at(&self) -> i64 {
-        self.loaded_at
+    fn part(&self, path: &[u8]) -> Option<Part> {
+        let (file, range) = (self.file.clone()?, self.directories.get(path)?.clone());
+        Some(Part { file: Some(file), range })
     }
 
-    /// Replaces what is known of these directories and writes the index. Losing it costs time only, so failures are
-    /// not reported.
-    pub(crate) fn save(&mut self, directories: impl Iterator<Item = (Vec<u8>, Records)>) {
+    /// Writes the index anew, with these directories instead of what was known of them. Losing it costs time only, so
+    /// failures are not reported.
+    pub(crate) fn save<'d, R>(&self, directories: BTreeMap<&'d [u8], R>)
+    where
+        R: Iterator<Item = (&'d [u8], Record)> + Clone,
+    {
         let (Some(path), Some(temp)) = (&self.path, &self.temp) else { return };
-        self.directories.extend(directories);
-        let bytes = encode(&self.directories);
-        let written = fs::write(temp, bytes).and_then(|()| fs::rename(temp, path));
+        let written = self.write(temp, directories).and_then(|()| fs::rename(temp, path));
         if written.is_err() {
             let _ = fs::remove_file(temp);
         }
     }
-}
 
-/// The record of a file that is still what it was, in an index loaded at that time. `records` is passed by, so names must
-/// come in their order.
-pub(crate) fn find<'r>(
-    records: &mut &'r [(Box<[u8]>, Record)],
-    name: &[u8],
-    metadata: &Metadata,
-    loaded_at: i64,
-) -> Option<&'r Record> {
-    let skip = records.iter().take_while(|(known, _)| **known < *name).count();
-    *records = &records[skip..];
-    let (known, record) = records.first()?;
-    (**known == *name && record.holds(metadata, loaded_at)).then_some(record)
-}
-
-fn encode(directories: &HashMap<Vec<u8>, Records>) -> Vec<u8> {
-    let mut paths: Vec<_> = directories.iter().filter(|(_, records)| !records.is_empty()).collect();
-    paths.sort_by(|a, b| a.0.cmp(b.0));
-    let mut bytes = MAGIC.to_vec();
-    let put = |bytes: &mut Vec<u8>, part: &[u8]| {
-        bytes.extend((part.len() as u32).to_le_bytes());
-        bytes.extend(part);
-    };
-    for (path, records) in paths {
-        put(&mut bytes, path);
-        bytes.extend((records.len() as u32).to_le_bytes());
-        for (name, record) in records {
-            put(&mut bytes, name);
-            record.stat.0.iter().for_each(|number| bytes.extend(number.to_le_bytes()));
-            bytes.extend(record.read_at.to_le_bytes());
-            bytes.extend(record.digest.as_bytes());
-            bytes.extend((record.xattrs.len() as u32).to_le_bytes());
-            for (name, value) in &record.xattrs {
-                put(&mut bytes, name);
-                put(&mut bytes, value);
+    fn write<'d, R>(&self, temp: &PathBuf, mut directories: BTreeMap<&'d [u8], R>) -> io::Result<()>
+    where
+        R: Iterator<Item = (&'d [u8], Record)> + Clone,
+    {
+        let mut out = BufWriter::with_capacity(PIECE, Hashing::new(File::create(temp)?));
+        out.write_all(MAGIC)?;
+        let mut paths: BTreeSet<Vec<u8>> = self.directories.keys().cloned().collect();
+        paths.extend(directories.keys().map(|path| path.to_vec()));
+        for path in paths {
+            let Some(records) = directories.remove(path.as_slice()) else {
+                put(&mut out, &path)?;
+                io::copy(&mut self.part(&path).unwrap_or_default(), &mut out)?;
+                continue;
+            };
+            let count = records.clone().count();
+            if count == 0 {
+                continue;
+            }
+            put(&mut out, &path)?;
+            put_count(&mut out, count)?;
+            for (name, record) in records {
+                put(&mut out, name)?;
+                put_record(&mut out, &record)?;
             }
         }
+        let Hashing { mut inner, hasher } = out.into_inner().map_err(|error| error.into_error())?;
+        inner.write_all(hasher.finalize().as_bytes())
     }
-    let sum = blake3::hash(&bytes);
-    bytes.extend(sum.as_bytes());
-    bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<HashMap<Vec<u8>, Records>> {
-    let (body, sum) = bytes.split_last_chunk::<32>()?;
-    if blake3::hash(body).as_bytes() != sum {
-        return None;
-    }
-    let mut input = Input(body.strip_prefix(MAGIC)?);
-    let mut directories = HashMap::new();
-    while !input.0.is_empty() {
-        let path = input.part()?.to_vec();
-        let count = input.count()?;
-        let mut records = Vec::with_capacity(count.min(input.0.len() / FIXED));
-        for _ in 0..count {
-            let name = input.part()?.into();
-            records.push((name, input.record()?));
+impl Records {
+    /// The record of a file that is still what it was. Names must come in their order.
+    pub(crate) fn find(&mut self, name: &[u8], metadata: &Metadata) -> Option<Record> {
+        while self.next.as_ref().is_none_or(|(known, _)| known.as_slice() < name) {
+            self.left = self.left.checked_sub(1)?;
+            // What cannot be read any more is not known.
+            self.next = Some((part(&mut self.input).ok()?, record(&mut self.input).ok()?));
         }
-        directories.insert(path, records);
+        let (_, record) = self.next.take_if(|(known, _)| known == name)?;
+        record.holds(metadata, self.loaded_at).then_some(record)
     }
-    Some(directories)
 }
 
-struct Input<'a>(&'a [u8]);
+fn put(out: &mut impl Write, part: &[u8]) -> io::Result<()> {
+    put_count(out, part.len())?;
+    out.write_all(part)
+}
 
-impl<'a> Input<'a> {
-    fn count(&mut self) -> Option<usize> {
-        let (count, rest) = self.0.split_first_chunk::<4>()?;
-        self.0 = rest;
-        usize::try_from(u32::from_le_bytes(*count)).ok()
+fn put_count(out: &mut impl Write, count: usize) -> io::Result<()> {
+    let count = u32::try_from(count).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    out.write_all(&count.to_le_bytes())
+}
+
+fn put_record(out: &mut impl Write, record: &Record) -> io::Result<()> {
+    for number in record.stat.0 {
+        out.write_all(&number.to_le_bytes())?;
     }
-
-    fn part(&mut self) -> Option<&'a [u8]> {
-        let length = self.count()?;
-        let (part, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(part)
+    out.write_all(&record.read_at.to_le_bytes())?;
+    out.write_all(record.digest.as_bytes())?;
+    put_count(out, record.xattrs.len())?;
+    for (name, value) in &record.xattrs {
+        put(out, name)?;
+        put(out, value)?;
     }
+    Ok(())
+}
 
-    fn record(&mut self) -> Option<Record> {
-        let (fixed, rest) = self.0.split_first_chunk::<FIXED>()?;
-        self.0 = rest;
-        let number = |at: usize| {
-            let bytes = fixed[at * 8..][..8].try_into().expect("eight bytes were cut out");
-            u64::from_le_bytes(bytes)
-        };
-        let digest: [u8; 32] = fixed[FIXED - 32..].try_into().expect("32 bytes were cut out");
-        let mut xattrs = Xattrs::new();
-        for _ in 0..self.count()? {
-            xattrs.insert(self.part()?.to_vec(), self.part()?.to_vec());
+/// Where the directories of a whole index are.
+fn check(file: &File) -> io::Result<BTreeMap<Vec<u8>, Range<u64>>> {
+    let damaged = || io::Error::from(io::ErrorKind::InvalidData);
+    let end = file.metadata()?.len().checked_sub(SUM).ok_or_else(damaged)?;
+    let mut input = BufReader::with_capacity(PIECE, Hashing::new(file.take(end)));
+    if fixed::<{ MAGIC.len() }>(&mut input)? != *MAGIC {
+        return Err(damaged());
+    }
+    let mut directories = BTreeMap::new();
+    let mut at = MAGIC.len() as u64;
+    while at < end {
+        let path = part(&mut input)?;
+        let start = at + 4 + path.len() as u64;
+        let files = count(&mut input)?;
+        at = start + 4;
+        for _ in 0..files {
+            at += pass(&mut input)?;
         }
-        Some(Record {
-            stat: Stat(std::array::from_fn(number)),
-            read_at: number(NUMBERS) as i64,
-            digest: ContentDigest::from_bytes(digest),
-            xattrs,
-        })
+        directories.insert(path, start..at);
+    }
+    let Hashing { inner, hasher } = input.into_inner();
+    let sum: [u8; SUM as usize] = fixed(&mut inner.into_inner())?;
+    if *hasher.finalize().as_bytes() == sum { Ok(directories) } else { Err(damaged()) }
+}
+
+/// Length of the hash at the end.
+const SUM: u64 = 32;
+
+/// Goes past a file with its name. Says how long that is.
+fn pass(input: &mut impl BufRead) -> io::Result<u64> {
+    let mut length = pass_part(input, FIXED)?;
+    let xattrs = count(input)?;
+    for _ in 0..2 * xattrs {
+        length += pass_part(input, 0)?;
+    }
+    Ok(length + 4)
+}
+
+/// Goes past a part and `more` behind it.
+fn pass_part(input: &mut impl BufRead, more: usize) -> io::Result<u64> {
+    let length = count(input)? + more;
+    let mut left = length;
+    while left > 0 {
+        let step = input.fill_buf()?.len().min(left);
+        if step == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        input.consume(step);
+        left -= step;
+    }
+    Ok(4 + length as u64)
+}
+
+fn fixed<const N: usize>(input: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    input.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn count(input: &mut impl Read) -> io::Result<usize> {
+    Ok(u32::from_le_bytes(fixed(input)?) as usize)
+}
+
+/// Of as many bytes as there really are, whatever its length says.
+fn part(input: &mut impl Read) -> io::Result<Vec<u8>> {
+    let (length, mut bytes) = (count(input)?, Vec::new());
+    match input.take(length as u64).read_to_end(&mut bytes)? {
+        read if read == length => Ok(bytes),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn record(input: &mut impl Read) -> io::Result<Record> {
+    let mut stat = [0; NUMBERS];
+    for number in &mut stat {
+        *number = u64::from_le_bytes(fixed(input)?);
+    }
+    let read_at = i64::from_le_bytes(fixed(input)?);
+    let digest = ContentDigest::from_bytes(fixed(input)?);
+    let mut xattrs = Xattrs::new();
+    for _ in 0..count(input)? {
+        xattrs.insert(part(input)?, part(input)?);
+    }
+    Ok(Record { stat: Stat(stat), read_at, digest, xattrs })
+}
+
+/// Hashes what goes through it.
+struct Hashing<T> {
+    inner: T,
+    hasher: blake3::Hasher,
+}
+
+impl<T> Hashing<T> {
+    fn new(inner: T) -> Hashing<T> {
+        Hashing { inner, hasher: blake3::Hasher::new() }
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// A part of a file that others read too.
+#[derive(Debug, Default)]
+struct Part {
+    file: Option<Arc<File>>,
+    range: Range<u64>,
+}
+
+impl Part {
+    fn len(&self) -> usize {
+        usize::try_from(self.range.end - self.range.start).unwrap_or(usize::MAX)
+    }
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(self.len());
+        let Some(file) = self.file.as_ref().filter(|_| most > 0) else { return Ok(0) };
+        let count = file.read_at(&mut buffer[..most], self.range.start)?;
+        self.range.start += count as u64;
+        Ok(count)
     }
 }
 
@@ -240,13 +375,12 @@ mod tests {
     }
 
     fn keep(dir: &std::path::Path, name: &str, record: Record) {
-        let records = vec![(name.as_bytes().into(), record)];
-        index_of(dir).save(std::iter::once((Vec::new(), records)));
+        let records = std::iter::once((name.as_bytes(), record));
+        index_of(dir).save(BTreeMap::from([(&b""[..], records)]));
     }
 
     fn found(index: &FileIndex, name: &str, metadata: &Metadata) -> Option<Record> {
-        let mut records = index.directories.get(&b""[..]).map_or(&[][..], Vec::as_slice);
-        find(&mut records, name.as_bytes(), metadata, index.loaded_at).cloned()
+        index.records(b"").find(name.as_bytes(), metadata)
     }
 
     fn file(dir: &std::path::Path) -> Metadata {
@@ -327,8 +461,39 @@ mod tests {
         for position in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[position] ^= 1;
-            assert!(decode(&damaged).is_none(), "byte {position}");
-            assert!(decode(&bytes[..position]).is_none(), "cut at {position}");
+            for (bytes, what) in [(&damaged[..], "byte"), (&bytes[..position], "cut")] {
+                fs::write(dir.path().join("index"), bytes).unwrap();
+                let index = index_of(dir.path());
+                assert!(index.directories.is_empty(), "{what} {position}");
+                assert_eq!(found(&index, "f", &metadata), None, "{what} {position}");
+            }
         }
+    }
+
+    /// What was not looked at stays, what was is replaced, and files are found among others.
+    #[test]
+    fn a_new_index_has_what_was_known_of_other_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        let metadata = file(dir.path());
+        let read_at = nanos(metadata.ctime) + 2 * COARSE;
+        let save = |path: &[u8], names: &[&str]| {
+            let records = names.iter().map(|name| (name.as_bytes(), one(&metadata, read_at)));
+            index_of(dir.path()).save(BTreeMap::from([(path, records)]));
+        };
+        let known = |path: &[u8]| {
+            let mut records = index_of(dir.path()).records(path);
+            let names = ["a", "b", "c", "d", "e"].into_iter();
+            names
+                .filter(|name| records.find(name.as_bytes(), &metadata).is_some())
+                .collect::<String>()
+        };
+        save(b"x/y", &["b", "d"]);
+        save(b"x", &["a", "bb", "c"]);
+        save(b"z", &["e"]);
+        assert_eq!([known(b"x"), known(b"x/y"), known(b"z")], ["ac", "bd", "e"]);
+        save(b"x", &["a"]);
+        save(b"z", &[]);
+        assert_eq!([known(b"x"), known(b"x/y"), known(b"z")], ["a", "bd", ""]);
+        assert_eq!(index_of(dir.path()).directories.len(), 2);
     }
 }

@@ -11,25 +11,28 @@ mod walk;
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use store::layer::{ContentDigest, holes};
 use sys::RootDir;
 
-use crate::execute::source::{Listed, Node, Source, SourceError, as_path, join, parent_and_name};
+use crate::execute::source::{
+    Item, Listing, Node, Source, SourceError, as_path, join, parent_and_name,
+};
+use crate::threads;
 use file_index::FileIndex;
 use ignore::Ignore;
-use walk::{Child, Listings};
+use walk::Directories;
 
-/// Files or directories for each thread, at least.
+/// Files or directories for each thread, at least: a few are done before a thread has begun.
 const FEW: usize = 8;
 
 /// A directory to copy from. Everything in it belongs to root.
 #[derive(Debug)]
 pub(crate) struct Context {
     root: RootDir,
-    listings: Listings,
+    directories: Directories,
     /// Something was hashed that the index did not know.
     changed: AtomicBool,
     /// The directory that was last opened: the next file is often next to the last one.
@@ -39,32 +42,36 @@ pub(crate) struct Context {
 impl Context {
     /// `index` is what is known of the directory's files from earlier builds.
     pub(crate) fn open(path: &Path, ignore: Ignore, index: FileIndex) -> sys::Result<Context> {
-        let (root, listings) = (RootDir::open(path)?, Listings::new(ignore, index));
-        Ok(Context { root, listings, changed: AtomicBool::new(false), last: Mutex::default() })
+        let (root, directories) = (RootDir::open(path)?, Directories::new(ignore, index));
+        Ok(Context { root, directories, changed: AtomicBool::new(false), last: Mutex::default() })
     }
 
     /// Writes down what was hashed, if anything was.
     pub(crate) fn save_index(&self) {
         if self.changed.swap(false, Ordering::Relaxed) {
-            self.listings.save_index();
+            self.directories.save_index();
         }
     }
 
-    fn child(&self, path: &[u8]) -> Result<Option<Arc<Child>>, SourceError> {
+    fn list(&self, path: &[u8]) -> Result<Option<Arc<Listing>>, SourceError> {
+        let directory = self.directories.get(&self.root, path)?;
+        Ok(directory.map(|directory| directory.listing.clone()))
+    }
+
+    /// The listing that something is in, and where.
+    fn find(&self, path: &[u8]) -> Result<Option<(Arc<Listing>, usize)>, SourceError> {
         let (parent, name) = parent_and_name(path);
-        let Some(listing) = self.listings.directory(&self.root, parent)? else { return Ok(None) };
-        Ok(listing.get(name).cloned())
+        let Some(listing) = self.list(parent)? else { return Ok(None) };
+        let position = listing.find(name);
+        Ok(position.map(|position| (listing, position)))
     }
 
-    fn hash(&self, path: &[u8], child: &Child) -> Result<ContentDigest, SourceError> {
-        if let Some(digest) = child.content.get() {
-            return Ok(*digest);
-        }
+    fn hash(&self, path: &[u8]) -> Result<ContentDigest, SourceError> {
         let reader = self.open(path)?;
         let digest = ContentDigest::of_reader(reader)
             .map_err(|source| SourceError::Read { path: path.to_vec(), source })?;
         self.changed.store(true, Ordering::Relaxed);
-        Ok(*child.content.get_or_init(|| digest))
+        Ok(digest)
     }
 
     fn directory_of(&self, parent: &[u8]) -> sys::Result<Arc<RootDir>> {
@@ -85,22 +92,16 @@ impl Source for Context {
         if path.is_empty() {
             return Ok(Some(walk::root_node()));
         }
-        Ok(self.child(path)?.map(|child| child.node.clone()))
+        Ok(self.find(path)?.map(|(listing, position)| listing.node(position)))
     }
 
     fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError> {
-        let listing = self.listings.directory(&self.root, path)?;
-        Ok(listing.map(|listing| listing.names().map(<[u8]>::to_vec).collect()).unwrap_or_default())
+        let listing = self.list(path)?.unwrap_or_default();
+        Ok(listing.names().map(<[u8]>::to_vec).collect())
     }
 
-    fn entries(&self, path: &[u8]) -> Result<Vec<Listed>, SourceError> {
-        let listing = self.listings.directory(&self.root, path)?;
-        let entry = |child: &Arc<Child>| Listed {
-            name: child.name.to_vec(),
-            node: child.node.clone(),
-            digest: child.content.get().copied(),
-        };
-        Ok(listing.map(|listing| listing.children().map(entry).collect()).unwrap_or_default())
+    fn list(&self, path: &[u8]) -> Result<Arc<Listing>, SourceError> {
+        Ok(self.list(path)?.unwrap_or_default())
     }
 
     fn hides(&self, path: &[u8]) -> bool {
@@ -117,22 +118,22 @@ impl Source for Context {
     fn digest(&self, path: &[u8]) -> Result<ContentDigest, SourceError> {
         let not_found =
             || SourceError::NotFound { path: path.to_vec(), similar: None, ignored: false };
-        let child = self.child(path)?.ok_or_else(not_found)?;
-        self.hash(path, &child)
+        let (listing, position) = self.find(path)?.ok_or_else(not_found)?;
+        match listing.digest(position) {
+            Some(digest) => Ok(digest),
+            None => Ok(listing.set_digest(position, self.hash(path)?)),
+        }
     }
 
     /// On all processors. What fails is found again by whoever asks for the digest.
-    fn prepare_digests(&self, paths: &mut dyn Iterator<Item = &[u8]>) {
-        let mut unknown = Vec::new();
-        for path in paths {
-            match self.child(path) {
-                Ok(Some(child)) if child.is_file() && child.content.get().is_none() => {
-                    unknown.push((path, child));
-                }
-                _ => {}
+    fn prepare_digests(&self, files: &mut (dyn Iterator<Item = Item<'_>> + Send), count: usize) {
+        threads::each(files, count, FEW, &|item| match self.hash(&item.path()) {
+            Ok(digest) => {
+                item.set_digest(digest);
+                true
             }
-        }
-        on_all_processors(&unknown, &|(path, child)| self.hash(path, child).is_ok());
+            Err(_) => false,
+        });
     }
 
     /// One level after the other; what fails is found again by whoever asks for the directory.
@@ -140,38 +141,15 @@ impl Source for Context {
         let mut level = vec![path.to_vec()];
         while !level.is_empty() {
             let below = Mutex::new(Vec::new());
-            on_all_processors(&level, &|path| {
-                let Ok(Some(listing)) = self.listings.directory(&self.root, path) else {
-                    return false;
-                };
-                let directories = listing.children().filter(|child| child.node.is_dir());
-                let paths: Vec<_> = directories.map(|child| join(path, &child.name)).collect();
+            let count = level.len();
+            threads::each(&mut level.into_iter(), count, FEW, &|path| {
+                let Ok(Some(listing)) = self.list(&path) else { return false };
+                let directories = (0..listing.len()).filter(|position| listing.is_dir(*position));
+                let paths = directories.map(|position| join(&path, listing.name(position)));
                 below.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
                 true
             });
             level = below.into_inner().unwrap_or_else(PoisonError::into_inner);
         }
     }
-}
-
-/// Works on each of `things` until one fails.
-fn on_all_processors<T: Sync>(things: &[T], work: &(dyn Fn(&T) -> bool + Sync)) {
-    let next = AtomicUsize::new(0);
-    let run = || {
-        while let Some(thing) = things.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if !work(thing) {
-                return;
-            }
-        }
-    };
-    // A few things are done before a thread has begun.
-    let wanted = things.len() / FEW;
-    let threads = match wanted {
-        0 => 1,
-        _ => std::thread::available_parallelism().map_or(1, |n| n.get()).min(8).min(wanted),
-    };
-    std::thread::scope(|scope| {
-        (1..threads).for_each(|_| drop(scope.spawn(run)));
-        run();
-    });
 }

@@ -3,125 +3,123 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use store::layer::ContentDigest;
-use sys::root_dir::{FileKind, Metadata};
+use sys::root_dir::{DirEntry, FileKind, Metadata};
 use sys::{RootDir, SysError};
 
-use super::file_index::{self, FileIndex, Record, Records, Stat, Xattrs};
+use super::file_index::{self, FileIndex, Record, Stat, Xattrs};
 use super::ignore::{Covered, Ignore};
-use crate::execute::source::{Node, NodeKind, SourceError, as_path, join, parent_and_name};
+use crate::execute::source::{
+    Listing, Node, NodeKind, SourceError, as_path, join, parent_and_name,
+};
 
-/// What is visible in a directory, sorted by name.
+/// A directory that was looked at.
 #[derive(Debug)]
-pub(super) struct Listing {
-    children: Vec<Arc<Child>>,
+pub(super) struct Directory {
+    /// What is visible in it.
+    pub(super) listing: Arc<Listing>,
+    /// By position in the listing.
+    seen: Vec<Seen>,
+    /// Of the directories in it, by position.
+    covered: HashMap<usize, Covered>,
 }
 
-#[derive(Debug)]
-pub(super) struct Child {
-    pub(super) name: Box<[u8]>,
-    pub(super) node: Node,
+/// What tells whether something has changed.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
     stat: Stat,
-    /// Of a file, once it is known.
-    pub(super) content: OnceLock<ContentDigest>,
     /// Before anything was asked about it, in nanoseconds since 1970: what changes later shows in its times, unless it
     /// was about to change just then.
     looked_at: i64,
-    /// For what is in it, if it is a directory.
-    covered: Covered,
 }
 
-impl Child {
-    pub(super) fn is_file(&self) -> bool {
-        matches!(self.node.kind, NodeKind::File { .. })
-    }
-}
-
-impl Listing {
-    pub(super) fn get(&self, name: &[u8]) -> Option<&Arc<Child>> {
-        let found = self.children.binary_search_by(|child| (*child.name).cmp(name));
-        found.ok().map(|position| &self.children[position])
+impl Directory {
+    fn with_capacity(count: usize) -> (Listing, Directory) {
+        let (seen, covered) = (Vec::with_capacity(count), HashMap::new());
+        (Listing::with_capacity(count), Directory { listing: Arc::default(), seen, covered })
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.children.iter().map(|child| &*child.name)
-    }
-
-    pub(super) fn children(&self) -> impl Iterator<Item = &Arc<Child>> {
-        self.children.iter()
+    /// What the index has to know of the files that were read.
+    fn records(&self) -> impl Iterator<Item = (&[u8], Record)> + Clone {
+        let listing = &self.listing;
+        (0..listing.len()).filter_map(move |position| {
+            let (digest, Seen { stat, looked_at }) =
+                (listing.digest(position)?, self.seen[position]);
+            let record = Record::of(stat, looked_at, digest, listing.node(position).xattrs);
+            Some((listing.name(position), record))
+        })
     }
 }
 
 /// The directories looked at so far.
 #[derive(Debug)]
-pub(super) struct Listings {
+pub(super) struct Directories {
     ignore: Ignore,
-    /// What earlier builds knew of directories that were not looked at yet.
-    index: Mutex<FileIndex>,
+    /// What earlier builds knew.
+    index: FileIndex,
     /// `None`: not a directory, or not there, or ignored.
-    known: Mutex<HashMap<Vec<u8>, Option<Arc<Listing>>>>,
+    known: Mutex<Known>,
 }
 
-impl Listings {
-    pub(super) fn new(ignore: Ignore, index: FileIndex) -> Listings {
-        Listings { ignore, index: Mutex::new(index), known: Mutex::default() }
+type Known = HashMap<Vec<u8>, Option<Arc<Directory>>>;
+
+impl Directories {
+    pub(super) fn new(ignore: Ignore, index: FileIndex) -> Directories {
+        Directories { ignore, index, known: Mutex::default() }
     }
 
     /// Writes down what is known of the files of the directories looked at.
     pub(super) fn save_index(&self) {
         let known = self.lock();
-        let listed = known.iter().filter_map(|(path, listing)| {
-            let records: Records = listing.as_ref()?.children().filter_map(|c| record(c)).collect();
-            Some((path.clone(), records))
-        });
-        self.index.lock().unwrap_or_else(PoisonError::into_inner).save(listed);
+        let looked_at = known
+            .iter()
+            .filter_map(|(path, directory)| Some((path.as_slice(), directory.as_ref()?.records())));
+        self.index.save(looked_at.collect());
     }
 
-    /// What is in the directory `path`, taken literally; none if it is not a visible directory.
-    pub(super) fn directory(
+    /// The directory `path`, taken literally; none if it is not a visible directory.
+    pub(super) fn get(
         &self,
         root: &RootDir,
         path: &[u8],
-    ) -> Result<Option<Arc<Listing>>, SourceError> {
+    ) -> Result<Option<Arc<Directory>>, SourceError> {
         if let Some(known) = self.lock().get(path) {
             return Ok(known.clone());
         }
-        let listing = if path.is_empty() {
-            Some(Arc::new(self.list(root, path, &Covered::default())?))
+        let directory = if path.is_empty() {
+            Some(Arc::new(self.look_into(root, path, &Covered::default())?))
         } else {
             let (parent, name) = parent_and_name(path);
-            let parent = self.directory(root, parent)?;
+            let parent = self.get(root, parent)?;
             // Another thread or the parent's listing may have made it meanwhile.
             if let Some(known) = self.lock().get(path) {
                 return Ok(known.clone());
             }
-            match parent.as_ref().and_then(|parent| parent.get(name)) {
-                Some(child) if child.node.is_dir() => {
-                    Some(Arc::new(self.list(root, path, &child.covered)?))
-                }
-                _ => None,
+            let found = parent.as_ref().and_then(|parent| {
+                let position = parent.listing.find(name)?;
+                parent.listing.is_dir(position).then(|| parent.covered.get(&position))?
+            });
+            match found {
+                Some(covered) => Some(Arc::new(self.look_into(root, path, covered)?)),
+                None => None,
             }
         };
-        Ok(self.lock().entry(path.to_vec()).or_insert(listing).clone())
+        Ok(self.lock().entry(path.to_vec()).or_insert(directory).clone())
     }
 
-    fn list(&self, root: &RootDir, path: &[u8], covered: &Covered) -> Result<Listing, SourceError> {
-        let failed = |path: &[u8]| {
-            let path = path.to_vec();
-            move |source: SysError| SourceError::Context { path, source }
-        };
-        let dir = root.subdir_nofollow(as_path(path)).map_err(failed(path))?;
-        let entries = dir.read_dir("").map_err(failed(path))?;
+    fn look_into(
+        &self,
+        root: &RootDir,
+        path: &[u8],
+        covered: &Covered,
+    ) -> Result<Directory, SourceError> {
+        let failed = |source| SourceError::Context { path: path.to_vec(), source };
+        let dir = root.subdir_nofollow(as_path(path)).map_err(failed)?;
+        let entries = dir.read_dir("").map_err(failed)?;
         let now = file_index::now();
-        let mut children = Vec::with_capacity(entries.len());
-        let (taken, loaded_at) = {
-            let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-            (index.take(path), index.loaded_at())
-        };
-        let mut records = &taken[..];
-        let mut deeper = Vec::new();
+        let mut records = self.index.records(path);
+        let (mut listing, mut directory) = Directory::with_capacity(entries.len());
         for entry in entries {
             let name = entry.name.as_bytes();
             let child = join(path, name);
@@ -130,33 +128,35 @@ impl Listings {
             if verdict.excluded && (!is_dir || self.ignore.can_skip(&child)) {
                 continue;
             }
-            let mut known =
-                |metadata: &Metadata| file_index::find(&mut records, name, metadata, loaded_at);
-            let looked = look(&dir, Path::new(&entry.name), &mut known);
-            let Some(found) = looked.map_err(failed(&child))? else { continue };
-            if verdict.excluded && !found.node.is_dir() {
-                continue;
-            }
+            let mut known = |metadata: &Metadata| records.find(name, metadata);
+            let found = look(&dir, &entry, &mut known);
+            let failed = |source: SysError| SourceError::Context { path: child.clone(), source };
+            let Some(Found { node, stat, known }) = found.map_err(failed)? else { continue };
             if verdict.excluded {
-                deeper.push((children.len(), child));
+                // It is there only if something in it was taken back.
+                if !node.is_dir() {
+                    continue;
+                }
+                let inside = self.look_into(root, &child, &verdict.covered)?;
+                if inside.listing.is_empty() {
+                    continue;
+                }
+                self.lock().insert(child, Some(Arc::new(inside)));
             }
-            let (name, covered) = (name.into(), verdict.covered);
-            children.push(Arc::new(found.child(name, covered, now)));
-        }
-        drop(taken);
-        // They are there only if something in them was taken back.
-        for (number, path) in deeper.into_iter().rev() {
-            let inside = self.list(root, &path, &children[number].covered)?;
-            if inside.children.is_empty() {
-                children.remove(number);
-            } else {
-                self.lock().insert(path, Some(Arc::new(inside)));
+            if node.is_dir() {
+                directory.covered.insert(listing.len(), verdict.covered);
             }
+            let (digest, looked_at) = known.map_or((None, now), |known| {
+                let (digest, read_at) = known.content();
+                (Some(digest), read_at)
+            });
+            directory.seen.push(Seen { stat, looked_at });
+            listing.push(name, node, digest);
         }
-        Ok(Listing { children })
+        Ok(Directory { listing: Arc::new(listing), ..directory })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Option<Arc<Listing>>>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,25 +164,17 @@ impl Listings {
 struct Found {
     node: Node,
     stat: Stat,
-    /// What the index knows: the digest, and when it was found out.
-    known: Option<(ContentDigest, i64)>,
-}
-
-impl Found {
-    fn child(self, name: Box<[u8]>, covered: Covered, now: i64) -> Child {
-        let Found { node, stat, known } = self;
-        let looked_at = known.map_or(now, |(_, at)| at);
-        let content = known.map_or_else(OnceLock::new, |(digest, _)| OnceLock::from(digest));
-        Child { name, node, stat, content, looked_at, covered }
-    }
+    /// What the index knows of a file that is still what it was.
+    known: Option<Record>,
 }
 
 /// `None` for sockets, which no image can hold, and for what vanished.
-fn look<'r>(
+fn look(
     dir: &RootDir,
-    name: &Path,
-    known: &mut dyn FnMut(&Metadata) -> Option<&'r Record>,
+    entry: &DirEntry,
+    known: &mut dyn FnMut(&Metadata) -> Option<Record>,
 ) -> sys::Result<Option<Found>> {
+    let name = Path::new(&entry.name);
     let metadata = match dir.metadata(name) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -204,7 +196,7 @@ fn look<'r>(
         FileKind::Socket => return Ok(None),
     };
     let record = if metadata.kind == FileKind::File { known(&metadata) } else { None };
-    let xattrs = match record {
+    let xattrs = match &record {
         Some(record) => record.xattrs.clone(),
         None => attributes(dir, name)?,
     };
@@ -217,7 +209,7 @@ fn look<'r>(
         xattrs,
         link_group: None,
     };
-    Ok(Some(Found { node, stat: Stat::of(&metadata), known: record.map(Record::content) }))
+    Ok(Some(Found { node, stat: Stat::of(&metadata), known: record }))
 }
 
 fn attributes(dir: &RootDir, name: &Path) -> sys::Result<Xattrs> {
@@ -225,12 +217,6 @@ fn attributes(dir: &RootDir, name: &Path) -> sys::Result<Xattrs> {
     xattrs.retain(|name, _| name.starts_with(b"user.") || name == b"security.capability");
     xattrs.retain(|name, _| !name.starts_with(b"user.overlay."));
     Ok(xattrs)
-}
-
-fn record(child: &Child) -> Option<(Box<[u8]>, Record)> {
-    let digest = *child.content.get()?;
-    let record = Record::of(child.stat, child.looked_at, digest, child.node.xattrs.clone());
-    Some((child.name.clone(), record))
 }
 
 /// The context itself; its owner and mode never reach an image.

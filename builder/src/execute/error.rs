@@ -108,16 +108,18 @@ impl StepError {
 }
 
 /// For `map_err`: how much a layer of these entries needs, should that have been more than there is.
-pub(crate) fn space_for<'a>(
-    entries: impl IntoIterator<Item = &'a Entry>,
+pub(crate) fn space_for<I: IntoIterator<Item = Entry>>(
+    entries: impl FnOnce() -> I,
 ) -> impl FnOnce(StepError) -> StepError {
-    let size = |entry: &Entry| match entry.kind {
+    let size = |entry: Entry| match entry.kind {
         EntryKind::File { size, .. } => HEADER + size,
         _ => HEADER,
     };
-    let size = entries.into_iter().map(size).sum();
     move |error| match store::error::is_full_disk(&error) {
-        true => StepError::Space { size, source: Box::new(error) },
+        true => {
+            let size = entries().into_iter().map(size).sum();
+            StepError::Space { size, source: Box::new(error) }
+        }
         false => error,
     }
 }

@@ -4,11 +4,12 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::sync::Arc;
 
 use store::id_map::IdMap;
-use store::layer::{EntryKind, LayerError, LayerIndex, LayerWriter, WhiteoutForm, apply};
+use store::layer::{EntryKind, LayerError, LayerWriter, WhiteoutForm, apply};
 use store::tree::Tree;
 use store::{BlobWriter, Descriptor, media_type};
 use sys::RootDir;
 
+use super::arranged::Arranged;
 use super::copy::Setting;
 use super::error::space_for;
 use super::source::SourceError;
@@ -16,17 +17,15 @@ use super::target::Placed;
 use super::{NewLayer, StepError};
 
 /// Streams the entries into a layer blob.
-pub(crate) fn write(placed: &[Placed], setting: &Setting<'_>) -> Result<NewLayer, StepError> {
+pub(crate) fn write(arranged: &Arranged, setting: &Setting<'_>) -> Result<NewLayer, StepError> {
     let mut writer = LayerWriter::new(setting.store.blob_writer()?);
-    let written = append(&mut writer, placed, setting).and_then(|()| seal(writer));
-    let layer = written.map_err(space_for(placed.iter().map(|item| &item.entry)))?;
-    check_unchanged(placed, &layer.index)?;
-    Ok(layer)
+    let written = append(&mut writer, arranged, setting).and_then(|()| seal(writer));
+    written.map_err(space_for(|| arranged.iter().map(|placed| placed.entry)))
 }
 
 /// Writes the entries into the empty directory `dir` instead of a blob.
 pub(crate) fn write_into(
-    placed: &[Placed],
+    arranged: &Arranged,
     dir: &RootDir,
     setting: &Setting<'_>,
 ) -> Result<(), StepError> {
@@ -34,10 +33,9 @@ pub(crate) fn write_into(
     std::thread::scope(|scope| {
         let written = scope.spawn(|| {
             let mut archive = LayerWriter::new(BufWriter::new(writer));
-            append(&mut archive, placed, setting)?;
-            let (mut pipe, index) = archive.finish()?;
-            pipe.flush().map_err(|source| LayerError::Write { source })?;
-            check_unchanged(placed, &index)
+            append(&mut archive, arranged, setting)?;
+            let (mut pipe, _) = archive.finish()?;
+            Ok(pipe.flush().map_err(|source| LayerError::Write { source })?)
         });
         let reader = BufReader::new(reader);
         let applied = apply(reader, dir, &Tree::default(), WhiteoutForm::Remove, IdMap::Identity);
@@ -50,30 +48,23 @@ pub(crate) fn write_into(
     })
 }
 
+/// Each file that is written must be what was looked up.
 fn append<W: Write>(
     writer: &mut LayerWriter<W>,
-    placed: &[Placed],
+    arranged: &Arranged,
     setting: &Setting<'_>,
 ) -> Result<(), StepError> {
-    for item in placed {
+    for Placed { entry, content, .. } in arranged.iter() {
         setting.check()?;
-        match item.content.open()? {
-            Some(mut reader) => writer.append(&item.entry, Some(&mut reader as &mut dyn Read))?,
-            None => writer.append(&item.entry, None)?,
-        }
-    }
-    Ok(())
-}
-
-/// Each file that was written must be what was looked up.
-fn check_unchanged(placed: &[Placed], index: &LayerIndex) -> Result<(), StepError> {
-    for item in placed {
-        let EntryKind::File { digest: Some(expected), .. } = item.entry.kind else { continue };
-        let written = index.get(&item.entry.path).map(|entry| &entry.kind);
-        if let Some(EntryKind::File { digest: Some(digest), .. }) = written
-            && *digest != expected
+        let Some(mut reader) = content.open()? else {
+            writer.append(&entry, None)?;
+            continue;
+        };
+        writer.append(&entry, Some(&mut reader as &mut dyn Read))?;
+        if let EntryKind::File { digest: Some(expected), .. } = entry.kind
+            && writer.last_digest() != Some(expected)
         {
-            return Err(SourceError::Changed { path: item.entry.path.clone() }.into());
+            return Err(SourceError::Changed { path: entry.path }.into());
         }
     }
     Ok(())

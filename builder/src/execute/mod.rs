@@ -4,6 +4,7 @@
 //! destination is resolved on the layers' indexes ([`target`]), each file is streamed once. RUN
 //! starts a container on the snapshots below ([`run`]).
 
+mod arranged;
 pub(crate) mod copy;
 mod error;
 pub(crate) mod layer;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
 
-use store::layer::{Entry, EntryKind, LayerIndex};
+use store::layer::{Entry, EntryKind, LayerIndex, compare_paths};
 use store::tree::{Tree, TreeContent, TreeLayer};
 use sys::RootDir;
 
 use super::StepError;
+use super::arranged::{Arranged, PlacedTree};
 use super::source::{Link, Source, TooManyLinks, as_path, join, parent_and_name, resolve};
 use crate::chmod::Chmod;
 
@@ -21,6 +22,22 @@ pub(crate) struct Ownership {
     pub(crate) time: Option<i64>,
 }
 
+impl Ownership {
+    pub(super) fn prescribe(&self, entry: &mut Entry) {
+        if let Some((uid, gid)) = self.owner {
+            (entry.uid, entry.gid) = (uid, gid);
+        }
+        if let Some(chmod) = &self.chmod
+            && !entry.is_symlink()
+        {
+            entry.mode = chmod.apply(entry.mode, entry.is_dir());
+        }
+        if let Some(time) = self.time {
+            entry.mtime = time;
+        }
+    }
+}
+
 /// A layer in the making.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -29,7 +46,10 @@ pub(crate) struct Target {
     ownership: Ownership,
     /// Time of directories that nothing describes.
     made_at: i64,
-    added: BTreeMap<Vec<u8>, Placed>,
+    /// What was added one by one, each with the number of trees that were there before.
+    added: BTreeMap<Vec<u8>, (usize, Placed)>,
+    /// Directories that were added as a whole.
+    trees: Vec<PlacedTree>,
     /// For `--link`: the tree that the layer will lie on. Directories it has need not be listed, so
     /// that they keep their owners and modes.
     beneath: Option<Tree>,
@@ -72,7 +92,7 @@ impl From<TooManyLinks> for StepError {
 impl Target {
     pub(crate) fn new(lower: Tree, ownership: Ownership, made_at: i64) -> Target {
         let (added, unlisted) = (BTreeMap::new(), BTreeSet::new());
-        Target { lower, ownership, made_at, added, beneath: None, unlisted }
+        Target { lower, ownership, made_at, added, trees: Vec::new(), beneath: None, unlisted }
     }
 
     /// For `--link`: a layer that is resolved on nothing and will lie on `beneath`.
@@ -86,8 +106,8 @@ impl Target {
 
     /// What is at `path`, not following a link there.
     pub(crate) fn lookup(&self, path: &[u8]) -> Option<EntryKind> {
-        if let Some(placed) = self.added.get(path) {
-            return Some(placed.entry.kind.clone());
+        if let Some(own) = self.own(path) {
+            return Some(own);
         }
         if self.unlisted.contains(path) {
             return Some(EntryKind::Dir { opaque: false });
@@ -95,12 +115,34 @@ impl Target {
         let mut above = path;
         while !above.is_empty() {
             above = parent_and_name(above).0;
-            match self.added.get(above) {
-                Some(placed) if !placed.entry.is_dir() => return None,
-                _ => {}
+            match self.own(above) {
+                None | Some(EntryKind::Dir { .. }) => {}
+                Some(_) => return None,
             }
         }
         self.lower.lookup(as_path(path)).map(|found| found.entry.kind)
+    }
+
+    /// What the step itself has put at `path`.
+    fn own(&self, path: &[u8]) -> Option<EntryKind> {
+        let single = self.added.get(path);
+        let later = single.map_or(0, |(trees, _)| *trees);
+        let tree = self.trees[later..].iter().rev().find_map(|tree| tree.get(path));
+        tree.or_else(|| single.map(|(_, placed)| placed.entry.kind.clone()))
+    }
+
+    /// Whether nothing that is added below `path` can meet what is there.
+    pub(crate) fn is_free_below(&self, path: &[u8]) -> bool {
+        let below = match path {
+            b"" => Vec::new(),
+            path => [path, b"/"].concat(),
+        };
+        let next = self.added.range(below.clone()..).next();
+        let lower = match path {
+            b"" => !self.lower.layers().is_empty(),
+            path => self.lower.lookup(as_path(path)).is_some(),
+        };
+        self.trees.is_empty() && !lower && next.is_none_or(|(path, _)| !path.starts_with(&below))
     }
 
     pub(crate) fn is_dir(&self, path: &[u8]) -> bool {
@@ -149,7 +191,7 @@ impl Target {
     /// Gives a directory of the tree below the mode of the one that `--parents` leads through; its owner
     /// stays. False if the directory has to be made.
     pub(crate) fn pass_through(&mut self, path: &[u8], mode: u32, mtime: i64) -> bool {
-        if self.added.get(path).is_some_and(|placed| placed.entry.is_dir()) {
+        if self.added.get(path).is_some_and(|(_, placed)| placed.entry.is_dir()) {
             return true;
         }
         let found = self.lower.lookup(as_path(path)).filter(|found| found.entry.is_dir());
@@ -167,18 +209,20 @@ impl Target {
 
     /// Adds an entry with the prescribed owner, mode and time.
     pub(crate) fn put(&mut self, mut entry: Entry, content: Content, link_group: Option<Vec<u8>>) {
-        if let Some((uid, gid)) = self.ownership.owner {
-            (entry.uid, entry.gid) = (uid, gid);
-        }
-        if let Some(chmod) = &self.ownership.chmod
-            && !entry.is_symlink()
-        {
-            entry.mode = chmod.apply(entry.mode, entry.is_dir());
-        }
-        if let Some(time) = self.ownership.time {
-            entry.mtime = time;
-        }
+        self.ownership.prescribe(&mut entry);
         self.put_as_is(entry, content, link_group);
+    }
+
+    /// Adds a directory that meets nothing but directories, and files where it has files.
+    pub(crate) fn put_tree(&mut self, tree: PlacedTree) {
+        self.trees.push(tree);
+    }
+
+    /// Lists one by one what was added as a whole.
+    pub(crate) fn spell_out(&mut self) {
+        let arranged = self.arrange();
+        let placed = arranged.merged().map(|(_, placed)| placed);
+        self.added = placed.map(|placed| (placed.entry.path.clone(), (0, placed))).collect();
     }
 
     pub(crate) fn put_as_is(
@@ -197,31 +241,26 @@ impl Target {
                 self.added.remove(&path);
             }
         }
-        self.added.insert(entry.path.clone(), Placed { entry, content, link_group });
+        let trees = self.trees.len();
+        self.added.insert(entry.path.clone(), (trees, Placed { entry, content, link_group }));
     }
 
-    /// The tree with what has been added, for looking things up only.
+    /// The tree with what has been added one by one, for looking things up only.
     pub(crate) fn tree(&self) -> Tree {
-        let index: LayerIndex = self.added.values().map(|placed| placed.entry.clone()).collect();
+        let index: LayerIndex =
+            self.added.values().map(|(_, placed)| placed.entry.clone()).collect();
         self.lower.with_layer(TreeLayer::new(Arc::new(index), TreeContent::Unavailable))
     }
 
-    /// The entries in the order of a layer; further names of a file become hard links.
-    pub(crate) fn finish(self) -> Vec<Placed> {
-        let mut placed: Vec<Placed> = self.added.into_values().collect();
-        placed.sort_by(|a, b| store::layer::compare_paths(&a.entry.path, &b.entry.path));
-        let mut first_names = BTreeMap::new();
-        for item in &mut placed {
-            let Some(group) = item.link_group.take() else { continue };
-            let alike = (group, item.entry.mode, item.entry.uid, item.entry.gid);
-            let path = item.entry.path.clone();
-            let first = first_names.entry(alike).or_insert_with(|| path.clone());
-            if *first != path {
-                item.entry.kind = EntryKind::Hardlink { target: first.clone() };
-                item.content = Content::None;
-            }
-        }
-        placed
+    pub(crate) fn finish(mut self) -> Arranged {
+        self.arrange()
+    }
+
+    fn arrange(&mut self) -> Arranged {
+        let mut single: Vec<_> = std::mem::take(&mut self.added).into_values().collect();
+        single.sort_by(|(_, a), (_, b)| compare_paths(&a.entry.path, &b.entry.path));
+        let trees = std::mem::take(&mut self.trees);
+        Arranged { single, trees, ownership: self.ownership.clone() }
     }
 }
 

@@ -53,11 +53,12 @@ impl OneStep<'_> {
             // A COPY is always prepared.
             (Step::Copy(_), _) => return Err(StepError::Cancelled),
         };
-        if let Some(known) = self.second_chance(keyed, &report, &layer.index)? {
+        let result = report.result(&layer.index, store, self.below)?;
+        if let Some(known) = self.second_chance(keyed, &report, &layer.index, result)? {
             session.event(BuildEvent::SameResult { id });
             return Ok(known);
         }
-        report.write(&layer, None, store, self.below)?;
+        report.write(&layer, None, result)?;
         Ok((report.leads_to, Arc::new(Layer::sealed_now(Sealed::new(layer), created, None))))
     }
 
@@ -136,11 +137,12 @@ impl OneStep<'_> {
         let (created, below, store) = (report.created, self.below.clone(), session.store.clone());
         if !self.stage.no_cache && session.cache.has_results_on(self.below.key) {
             let layer = seal_snapshot(&store, &below, &snapshot)?;
-            if let Some(known) = self.second_chance(keyed, &report, &layer.index)? {
+            let result = report.result(&layer.index, &store, &below)?;
+            if let Some(known) = self.second_chance(keyed, &report, &layer.index, result)? {
                 session.event(BuildEvent::SameResult { id });
                 return Ok(known);
             }
-            report.write(&layer, Some(snapshot.clone()), &store, &below)?;
+            report.write(&layer, Some(snapshot.clone()), result)?;
             let sealed = Layer::sealed_now(Sealed::new(layer), created, Some(snapshot));
             return Ok((key, Arc::new(sealed)));
         }
@@ -154,7 +156,8 @@ impl OneStep<'_> {
                 return;
             }
             let sealed = seal_snapshot(&store, &below, &snapshot).and_then(|layer| {
-                report.write(&layer, Some(snapshot.clone()), &store, &below)?;
+                let result = report.result(&layer.index, &store, &below)?;
+                report.write(&layer, Some(snapshot.clone()), result)?;
                 Ok(Sealed::new(layer))
             });
             cell.seal(sealed.map_err(|error| format!("{}: {}", report.name, error_chain(&error))));
@@ -170,12 +173,12 @@ impl OneStep<'_> {
         keyed: &Keyed,
         report: &Report,
         index: &LayerIndex,
+        result: StepKey,
     ) -> Result<Option<(StepKey, Arc<Layer>)>, StepError> {
         if self.stage.no_cache || keyed.linked {
             return Ok(None);
         }
         let cache = &self.session.cache;
-        let result = report.result(index, self.session.store, self.below)?;
         let Some(earlier) = cache.with_result(self.below.key, result) else {
             return Ok(None);
         };
@@ -236,8 +239,7 @@ impl Report {
         &self,
         layer: &NewLayer,
         snapshot: Option<SnapshotId>,
-        store: &Store,
-        below: &Filesystem,
+        result: StepKey,
     ) -> Result<(), StepError> {
         let step = self.description.clone();
         let record = Cache::record(self.key, self.parent, &self.name, step);
@@ -245,7 +247,6 @@ impl Report {
         record.same_as = (self.leads_to != self.key).then_some(self.leads_to);
         record.platform = Some(self.platform.clone());
         self.cache.write(&record, &layer.index, &self.inputs)?;
-        let result = self.result(&layer.index, store, below)?;
         self.cache.set_result(self.parent, result, self.key)
     }
 }

@@ -37,9 +37,7 @@ pub(super) fn inputs(session: &Session<'_>, step: &RunStep) -> Result<Inputs, St
                     }
                     _ => {
                         let prepared = copy_of(session, &bind.from, &bind.source)?;
-                        let prefix = format!("mount {}: ", bind.target);
-                        let found = prepared.inputs.0.into_iter();
-                        inputs.0.extend(found.map(|(name, hash)| (prefix.clone() + &name, hash)));
+                        inputs.extend(&format!("mount {}: ", bind.target), &prepared.inputs);
                     }
                 }
             }

@@ -18,7 +18,7 @@ pub(super) fn seal_snapshot(
     let index = snapshotter.changes(snapshot, &below.tree(store)?)?;
     let (dir, mut writer) = (snapshotter.dir(snapshot)?, LayerWriter::new(store.blob_writer()?));
     let written = write_layer(&index, &dir, &mut writer).map_err(StepError::from);
-    written.and_then(|()| layer::seal(writer)).map_err(space_for(&index))
+    written.and_then(|()| layer::seal(writer)).map_err(space_for(|| &index))
 }
 
 /// Which times of files tell one result of a step from another.
@@ -56,7 +56,7 @@ pub(super) fn fingerprint(
             kind => format!("{kind:?}"),
         };
         let attributes = format!("{:o} {}:{} {:?}", entry.mode, entry.uid, entry.gid, entry.xattrs);
-        let time = counts(entry).then_some(entry.mtime);
+        let time = counts(&entry).then_some(entry.mtime);
         let attributes = format!("{attributes} {time:?}");
         key = key.part(&entry.path).part(kind.as_bytes()).part(attributes.as_bytes());
     }

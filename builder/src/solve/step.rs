@@ -112,7 +112,7 @@ impl OneStep<'_> {
         let (key, layer, outcome) = match found {
             Some(record) => {
                 let (key, layer) = self.recorded(keyed.key, &record);
-                let (created, inputs) = (record.created, keyed.inputs.0.len());
+                let (created, inputs) = (record.created, keyed.inputs.len());
                 let hit = match lock {
                     Some(_) => Hit::MadeMeanwhile,
                     None => Hit::Recorded { created, inputs },

@@ -191,11 +191,11 @@ fn import_base(store: &Store) {
         match entry.path.as_slice() {
             b"bin/busybox" => {
                 let mut program = File::open("/bin/busybox").unwrap();
-                writer.append(entry, Some(&mut program)).unwrap();
+                writer.append(&entry, Some(&mut program)).unwrap();
             }
-            b"etc/group" => writer.append(entry, Some(&mut GROUP.as_bytes())).unwrap(),
-            b"etc/passwd" => writer.append(entry, Some(&mut PASSWD.as_bytes())).unwrap(),
-            _ => writer.append(entry, None).unwrap(),
+            b"etc/group" => writer.append(&entry, Some(&mut GROUP.as_bytes())).unwrap(),
+            b"etc/passwd" => writer.append(&entry, Some(&mut PASSWD.as_bytes())).unwrap(),
+            _ => writer.append(&entry, None).unwrap(),
         }
     }
     let (tar, _) = writer.finish().unwrap();

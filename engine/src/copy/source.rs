@@ -81,9 +81,8 @@ impl Source {
         let mut entries = vec![(itself, self.name.clone())];
         if self.is_dir {
             let index = scan(&self.dir, &Tree::default(), IdMap::Identity)?;
-            for entry in index.iter().filter(|entry| !entry.path.is_empty()) {
+            for mut entry in index.iter().filter(|entry| !entry.path.is_empty()) {
                 let from = entry.as_path().to_owned();
-                let mut entry = entry.clone();
                 entry.path = join(name, &entry.path);
                 if let EntryKind::Hardlink { target } = &mut entry.kind {
                     *target = join(name, target);

@@ -196,7 +196,7 @@ impl Applier<'_> {
                 _ => {}
             }
             match (&entry.kind, self.form) {
-                (EntryKind::Whiteout, WhiteoutForm::Overlay) => self.mark_deleted(entry)?,
+                (EntryKind::Whiteout, WhiteoutForm::Overlay) => self.mark_deleted(&entry)?,
                 (EntryKind::Whiteout, WhiteoutForm::Remove) => self.delete(&entry.path)?,
                 (EntryKind::Dir { opaque: true }, WhiteoutForm::Overlay) => {
                     let path = as_path(&entry.path);
@@ -233,7 +233,7 @@ impl Applier<'_> {
             let path = join(dir, child.name.as_bytes());
             let ours = match index.get(&path) {
                 Some(entry) => !matches!(entry.kind, EntryKind::Whiteout),
-                None => !index.below(&path).is_empty(),
+                None => index.has_below(&path),
             };
             if !ours {
                 let removed = self.disk.target.remove_tree(as_path(&path));
@@ -248,14 +248,14 @@ impl Applier<'_> {
     /// Attributes of directories, now that nothing is created in them any more.
     fn finish_dirs(&self, index: &LayerIndex) -> Result<(), LayerError> {
         for entry in index.iter().filter(|entry| entry.is_dir()) {
-            self.disk.finish_dir(entry, self.form)?;
+            self.disk.finish_dir(&entry, self.form)?;
         }
         for (path, entry) in &self.inherited {
             if index.get(path).is_some() {
                 continue;
             }
             // Something after it in the archive may have hidden what it would inherit from.
-            if ancestors(path).filter_map(|dir| index.get(dir)).any(Entry::is_opaque) {
+            if ancestors(path).filter_map(|dir| index.get(dir)).any(|entry| entry.is_opaque()) {
                 let hidden = Entry { mtime: entry.mtime, ..Entry::default_dir(path.clone()) };
                 self.disk.finish_dir(&hidden, self.form)?;
             } else {

@@ -1,8 +1,10 @@
-//! The stored form of a [`LayerIndex`]: compact, checked, read in one go.
+//! The stored form of a [`LayerIndex`]: compact, checked, and what it is in memory too.
 //!
 //! `MAGIC`, the number of entries, the entries (a path as the number of bytes shared with the one
 //! before and the rest; numbers as LEB128), then the BLAKE3 hash of all that. A new format gets a
 //! new magic, and an index that cannot be read is made again from its layer.
+
+use std::io::{self, Read, Write};
 
 use super::content::ContentDigest;
 use super::entry::{Entry, EntryKind, Xattrs};
@@ -10,30 +12,64 @@ use super::{LayerError, LayerIndex};
 
 const MAGIC: &[u8; 8] = b"rbindex1";
 const HASH: usize = 32;
+/// BLAKE3 is fastest on large pieces.
+const PIECE: usize = 64 << 10;
 
 impl LayerIndex {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + self.len() * 64);
-        out.extend_from_slice(MAGIC);
-        put_number(&mut out, self.len() as u64);
-        let mut last: &[u8] = b"";
-        for entry in self {
-            put_entry(&mut out, last, entry);
-            last = &entry.path;
-        }
-        let hash = blake3::hash(&out);
-        out.extend_from_slice(hash.as_bytes());
+        let mut out = Vec::with_capacity(64 + self.encoded().len());
+        self.write_to(&mut out).expect("memory takes all bytes");
         out
     }
 
-    pub fn from_bytes(bytes: &[u8]) -> Result<LayerIndex, LayerError> {
-        let mut input = Input(checked(bytes)?);
-        input.index().ok_or(damaged("an entry makes no sense"))
+    /// Writes the stored form.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut head = MAGIC.to_vec();
+        put_number(&mut head, self.len() as u64);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&head).update(self.encoded());
+        out.write_all(&head)?;
+        out.write_all(self.encoded())?;
+        out.write_all(hasher.finalize().as_bytes())
     }
 
-    /// Whether these are the bytes of an index as they were written.
-    pub fn is_whole(bytes: &[u8]) -> bool {
-        checked(bytes).is_ok()
+    pub fn from_bytes(bytes: &[u8]) -> Result<LayerIndex, LayerError> {
+        LayerIndex::from_vec(bytes.to_vec())
+    }
+
+    /// Of the stored form, which becomes a part of it.
+    pub fn from_vec(mut bytes: Vec<u8>) -> Result<LayerIndex, LayerError> {
+        let mut input = Input(checked(&bytes)?);
+        let no_sense = || damaged("an entry makes no sense");
+        let count = input.number().and_then(|count| usize::try_from(count).ok());
+        let count = count.ok_or_else(no_sense)?;
+        let (start, length) = (bytes.len() - HASH - input.0.len(), input.0.len());
+        bytes.drain(..start);
+        bytes.truncate(length);
+        LayerIndex::of_encoded(bytes, count).ok_or_else(no_sense)
+    }
+
+    /// Whether these `length` bytes are those of an index as they were written.
+    pub fn is_whole(mut reader: impl Read, length: u64) -> io::Result<bool> {
+        let Some(body) = length.checked_sub(HASH as u64) else { return Ok(false) };
+        let (mut hasher, mut hash) = (blake3::Hasher::new(), [0; HASH]);
+        let mut magic = [0; MAGIC.len()];
+        if body < magic.len() as u64 {
+            return Ok(false);
+        }
+        reader.read_exact(&mut magic)?;
+        hasher.update(&magic);
+        let mut piece = vec![0; PIECE];
+        let mut rest = reader.by_ref().take(body - magic.len() as u64);
+        loop {
+            let count = rest.read(&mut piece)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&piece[..count]);
+        }
+        reader.read_exact(&mut hash)?;
+        Ok(magic == *MAGIC && *hasher.finalize().as_bytes() == hash)
     }
 }
 
@@ -52,7 +88,7 @@ fn damaged(problem: &'static str) -> LayerError {
     LayerError::Index { problem }
 }
 
-fn put_entry(out: &mut Vec<u8>, last: &[u8], entry: &Entry) {
+pub(super) fn put_entry(out: &mut Vec<u8>, last: &[u8], entry: &Entry) {
     let shared = last.iter().zip(&entry.path).take_while(|(a, b)| a == b).count();
     put_number(out, shared as u64);
     put_bytes(out, &entry.path[shared..]);
@@ -122,24 +158,40 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-struct Input<'a>(&'a [u8]);
+/// All of an entry but its path.
+pub(super) struct Described {
+    kind: EntryKind,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    mtime: i64,
+    xattrs: Xattrs,
+}
+
+impl Described {
+    pub(super) fn named(self, path: Vec<u8>) -> Entry {
+        let Described { kind, mode, uid, gid, mtime, xattrs } = self;
+        Entry { path, kind, mode, uid, gid, mtime, xattrs }
+    }
+}
+
+/// Entries in their stored form.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Input<'a>(pub(super) &'a [u8]);
 
 impl Input<'_> {
-    fn index(&mut self) -> Option<LayerIndex> {
-        let count = usize::try_from(self.number()?).ok()?;
-        let mut entries = Vec::with_capacity(count.min(self.0.len()));
-        let mut last = Vec::new();
-        for _ in 0..count {
-            let entry = self.entry(&last)?;
-            last.clone_from(&entry.path);
-            entries.push(entry);
+    /// From the path of the entry before to that of the next one, with which it begins.
+    pub(super) fn path(&mut self, path: &mut Vec<u8>) -> Option<()> {
+        let shared = usize::try_from(self.number()?).ok()?;
+        if shared > path.len() {
+            return None;
         }
-        self.0.is_empty().then(|| LayerIndex::new(entries))
+        path.truncate(shared);
+        path.extend_from_slice(self.bytes()?);
+        Some(())
     }
 
-    fn entry(&mut self, last: &[u8]) -> Option<Entry> {
-        let shared = usize::try_from(self.number()?).ok()?;
-        let path = [last.get(..shared)?, self.bytes()?].concat();
+    pub(super) fn described(&mut self) -> Option<Described> {
         let kind = self.kind()?;
         let mode = self.small()?;
         let uid = self.small()?;
@@ -150,7 +202,7 @@ impl Input<'_> {
         for _ in 0..self.number()? {
             xattrs.insert(self.bytes()?.to_vec(), self.bytes()?.to_vec());
         }
-        Some(Entry { path, kind, mode, uid, gid, mtime, xattrs })
+        Some(Described { kind, mode, uid, gid, mtime, xattrs })
     }
 
     fn kind(&mut self) -> Option<EntryKind> {
@@ -245,12 +297,15 @@ mod tests {
 
     #[test]
     fn every_damaged_byte_is_noticed() {
+        let is_whole = |bytes: &[u8]| LayerIndex::is_whole(bytes, bytes.len() as u64).unwrap();
         let bytes = sample().to_bytes();
+        assert!(is_whole(&bytes));
         for position in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[position] ^= 1;
             assert!(LayerIndex::from_bytes(&damaged).is_err(), "byte {position}");
             assert!(LayerIndex::from_bytes(&bytes[..position]).is_err(), "cut at {position}");
+            assert!(!is_whole(&damaged) && !is_whole(&bytes[..position]), "{position}");
         }
     }
 }

@@ -227,7 +227,7 @@ impl<'a> Collector<'a> {
             self.entries.remove(&Key(path.clone()));
             self.keep_dir(split_parent(&path).unwrap_or_default().0);
         }
-        LayerIndex::new(self.entries.into_values().collect())
+        LayerIndex::sorted(self.entries.into_values())
     }
 
     fn make_opaque(&mut self, path: &[u8]) {

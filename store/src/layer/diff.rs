@@ -37,10 +37,10 @@ pub fn write_layer<W: Write>(
     dir: &RootDir,
     writer: &mut LayerWriter<W>,
 ) -> Result<(), LayerError> {
-    let mut open: Option<(&[u8], RootDir)> = None;
+    let mut open: Option<(Vec<u8>, RootDir)> = None;
     for entry in index {
         if !entry.is_file() {
-            writer.append(entry, None)?;
+            writer.append(&entry, None)?;
             continue;
         }
         let (parent, _) = split_parent(&entry.path).unwrap_or_default();
@@ -50,8 +50,8 @@ pub fn write_layer<W: Write>(
             _ => dir.subdir_nofollow(as_path(parent)).map_err(scan_error)?,
         };
         let file = handle.open_file_nofollow(as_path(entry.name())).map_err(scan_error)?;
-        writer.append(entry, Some(&mut *holes::reader(file)))?;
-        open = Some((parent, handle));
+        writer.append(&entry, Some(&mut *holes::reader(file)))?;
+        open = Some((parent.to_vec(), handle));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::io::{self, Read, Write};
 
-use super::content::ContentHasher;
+use super::content::{ContentDigest, ContentHasher};
 use super::entry::{Entry, EntryKind, join, split_parent};
 use super::error::show;
 use super::tar_format::header::{Fields, flag, pax_header};
@@ -19,7 +19,8 @@ use super::{LayerError, LayerIndex, compare_paths, xattr};
 pub struct LayerWriter<W> {
     sink: W,
     position: u64,
-    entries: Vec<Entry>,
+    written: LayerIndex,
+    last_digest: Option<ContentDigest>,
     buffer: Vec<u8>,
 }
 
@@ -28,7 +29,8 @@ const BUFFER: usize = 256 << 10;
 
 impl<W: Write> LayerWriter<W> {
     pub fn new(sink: W) -> LayerWriter<W> {
-        LayerWriter { sink, position: 0, entries: Vec::new(), buffer: Vec::new() }
+        let written = LayerIndex::default();
+        LayerWriter { sink, position: 0, written, last_digest: None, buffer: Vec::new() }
     }
 
     /// Appends an entry; a file comes with a reader of exactly its size. Entries must come in the
@@ -49,6 +51,7 @@ impl<W: Write> LayerWriter<W> {
                 self.header(&entry.path, &written, *size)?;
                 let offset = Some(self.position);
                 let digest = Some(self.content(&entry.path, *size, content)?);
+                self.last_digest = digest;
                 written.kind = EntryKind::File { size: *size, digest, offset };
             }
             EntryKind::Dir { opaque } => {
@@ -64,7 +67,7 @@ impl<W: Write> LayerWriter<W> {
             }
             _ => self.header(&entry.path, &written, 0)?,
         }
-        self.entries.push(written);
+        self.written.push(&written);
         Ok(())
     }
 
@@ -72,7 +75,12 @@ impl<W: Write> LayerWriter<W> {
     pub fn finish(mut self) -> Result<(W, LayerIndex), LayerError> {
         self.put(&ZEROS)?;
         self.put(&ZEROS)?;
-        Ok((self.sink, LayerIndex::new(self.entries)))
+        Ok((self.sink, self.written))
+    }
+
+    /// Of the bytes of the file that was appended last.
+    pub fn last_digest(&self) -> Option<ContentDigest> {
+        self.last_digest
     }
 
     /// Bytes written so far.
@@ -82,8 +90,8 @@ impl<W: Write> LayerWriter<W> {
 
     fn check(&self, entry: &Entry) -> Result<(), LayerError> {
         let refuse = |problem: &str| Err(damaged(&entry.path, problem));
-        if let Some(last) = self.entries.last()
-            && compare_paths(&last.path, &entry.path) != Ordering::Less
+        if let Some(last) = self.written.last_path()
+            && compare_paths(last, &entry.path) != Ordering::Less
         {
             return refuse("is out of order");
         }
@@ -99,18 +107,12 @@ impl<W: Write> LayerWriter<W> {
             _ if entry.path.is_empty() => refuse("must be a directory"),
             EntryKind::CharDevice { major: 0, minor: 0 } => refuse("is device 0:0"),
             EntryKind::Hardlink { target } => {
-                let written = self
-                    .entries
-                    .binary_search_by(|entry| compare_paths(&entry.path, target))
-                    .is_ok_and(|found| {
-                        let kind = &self.entries[found].kind;
-                        !matches!(
-                            kind,
-                            EntryKind::Dir { .. }
-                                | EntryKind::Hardlink { .. }
-                                | EntryKind::Whiteout
-                        )
-                    });
+                let written = self.written.get(target).is_some_and(|entry| {
+                    !matches!(
+                        entry.kind,
+                        EntryKind::Dir { .. } | EntryKind::Hardlink { .. } | EntryKind::Whiteout
+                    )
+                });
                 if written { Ok(()) } else { refuse("links to a file that does not precede it") }
             }
             _ => Ok(()),
@@ -179,7 +181,7 @@ impl<W: Write> LayerWriter<W> {
         path: &[u8],
         size: u64,
         content: Option<&mut dyn Read>,
-    ) -> Result<super::ContentDigest, LayerError> {
+    ) -> Result<ContentDigest, LayerError> {
         let changed = || LayerError::SizeChanged { path: show(path), expected: size };
         let read_error = |source| LayerError::ReadFile { path: show(path), source };
         let mut hasher = ContentHasher::default();

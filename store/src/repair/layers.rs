@@ -126,7 +126,7 @@ impl Store {
     /// The layer as it would be written of its snapshot.
     fn plain_from_snapshot(&self, layer: &Wanted) -> Result<Option<PathBuf>> {
         let Ok(bytes) = fs::read(self.index_path(layer.chain_id)) else { return Ok(None) };
-        let Ok(index) = LayerIndex::from_bytes(&bytes) else { return Ok(None) };
+        let Ok(index) = LayerIndex::from_vec(bytes) else { return Ok(None) };
         let Some(snapshot) = self.snapshot_of_chain(layer.chain_id)? else { return Ok(None) };
         let dir = self.snapshotter().dir(&snapshot)?;
         let path = self.temp_path()?;

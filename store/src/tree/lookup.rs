@@ -8,12 +8,12 @@ use std::path::{Component, Path};
 
 use super::{Tree, TreeEntry, TreeError};
 use crate::layer::entry::join;
-use crate::layer::{Entry, EntryKind, LayerIndex};
+use crate::layer::{Child, Entry, EntryKind, LayerIndex};
 
 /// What one layer says about a path, given that all layers above said nothing final.
-enum Verdict<'a> {
+enum Verdict {
     /// This entry; `hidden`: the layers below have nothing in common with it.
-    Here { entry: &'a Entry, hidden: bool },
+    Here { entry: Entry, hidden: bool },
     /// A directory, described further down if anywhere.
     Implied { opaque: bool },
     /// Nothing; `opaque`: and nothing below this layer counts.
@@ -113,10 +113,10 @@ impl Tree {
         directory: &[u8],
         names: &mut BTreeMap<Vec<u8>, Option<TreeEntry>>,
     ) {
-        for child in index.children(directory) {
-            let Slot::Vacant(slot) = names.entry(child.name.to_vec()) else { continue };
-            let path = join(directory, child.name);
-            match child.entry {
+        for Child { name, entry } in index.children(directory) {
+            let path = join(directory, &name);
+            let Slot::Vacant(slot) = names.entry(name) else { continue };
+            match entry {
                 Some(Entry { kind: EntryKind::Whiteout, .. }) => drop(slot.insert(None)),
                 Some(entry) => drop(slot.insert(Some(found(index, number, entry, &path)))),
                 // Its attributes are in a lower layer, if anywhere.
@@ -126,12 +126,12 @@ impl Tree {
     }
 }
 
-fn verdict<'a>(index: &'a LayerIndex, path: &[u8]) -> Verdict<'a> {
+fn verdict(index: &LayerIndex, path: &[u8]) -> Verdict {
     let mut hidden = false;
     let ends = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(end, _)| end);
     let root = (!path.is_empty()).then_some(0);
     for end in root.into_iter().chain(ends) {
-        match index.get(&path[..end]).map(|entry| &entry.kind) {
+        match index.get(&path[..end]).map(|entry| entry.kind) {
             None => {}
             Some(EntryKind::Dir { opaque }) => hidden |= opaque,
             Some(_) => return Verdict::Gone,
@@ -140,21 +140,20 @@ fn verdict<'a>(index: &'a LayerIndex, path: &[u8]) -> Verdict<'a> {
     match index.get(path) {
         Some(Entry { kind: EntryKind::Whiteout, .. }) => Verdict::Gone,
         Some(entry) => Verdict::Here { entry, hidden },
-        None if index.below(path).is_empty() => Verdict::Silent { opaque: hidden },
-        None => Verdict::Implied { opaque: hidden },
+        None if index.has_below(path) => Verdict::Implied { opaque: hidden },
+        None => Verdict::Silent { opaque: hidden },
     }
 }
 
-fn found(index: &LayerIndex, number: usize, entry: &Entry, path: &[u8]) -> TreeEntry {
+fn found(index: &LayerIndex, number: usize, entry: Entry, path: &[u8]) -> TreeEntry {
     // A hard link is shown as the file it is a name of.
-    let source = match &entry.kind {
-        EntryKind::Hardlink { target } => index.get(target).unwrap_or(entry),
-        _ => entry,
+    let first = match &entry.kind {
+        EntryKind::Hardlink { target } => index.get(target),
+        _ => None,
     };
-    let source_path = source.path.clone();
-    let mut entry = source.clone();
-    entry.path = path.to_vec();
-    TreeEntry { entry, layer: Some(number), source: source_path }
+    let mut entry = first.unwrap_or(entry);
+    let source = std::mem::replace(&mut entry.path, path.to_vec());
+    TreeEntry { entry, layer: Some(number), source }
 }
 
 fn implied_dir(path: &[u8]) -> TreeEntry {

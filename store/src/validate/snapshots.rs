@@ -158,15 +158,15 @@ impl Check<'_> {
     /// the way to something, or were copied up from `below` (if it is known) unchanged.
     fn layer(&mut self, index: &LayerIndex, below: Option<&Tree>) -> Result<()> {
         for entry in index {
-            self.note(entry.as_path(), problem_of(self.dir, entry, index));
-            self.note(entry.as_path(), opacity_problem(self.dir, entry, below));
+            self.note(entry.as_path(), problem_of(self.dir, &entry, index));
+            self.note(entry.as_path(), opacity_problem(self.dir, &entry, below));
         }
         let dir = self.dir;
         self.walk(&mut |path, child| {
             let bytes = path_bytes(path);
             let is_below =
                 |tree: &Tree| tree.lookup(path).is_some_and(|found| found.entry.is_dir());
-            let on_the_way = || !index.below(bytes).is_empty() || below.is_none_or(is_below);
+            let on_the_way = || index.has_below(bytes) || below.is_none_or(is_below);
             match (index.get(bytes), child) {
                 (Some(_), _) => None,
                 (None, FileKind::Dir) if on_the_way() => {

@@ -210,7 +210,7 @@ fn changes_through_overlayfs_become_a_layer() {
         ("kept/fresh", EntryKind::Dir { opaque: false }),
         ("usr/bin/tool2", EntryKind::Hardlink { target: b"usr/bin/tool".to_vec() }),
     ] {
-        assert_eq!(index.get(path.as_bytes()).map(|e| &e.kind), Some(&kind), "{path} in\n{text}");
+        assert_eq!(index.get(path.as_bytes()).map(|e| e.kind), Some(kind), "{path} in\n{text}");
     }
     // The upper itself and the layer unpacked again are the same tree.
     let copy = Scene::new();
@@ -302,7 +302,7 @@ fn an_added_archive_lands_where_links_lead_and_deletes_nothing() {
     let scratch = Scene::new();
     let bytes = Archive::default().file("bin/tool", "t").file(".wh.old", "literal").end();
     let index = apply_archive(Cursor::new(bytes), &scratch.dir, &tree, IdMap::Identity).unwrap();
-    let found: Vec<_> = index.iter().map(|entry| entry.as_path().to_str().unwrap()).collect();
+    let found: Vec<_> = index.iter().map(|entry| entry.as_path().display().to_string()).collect();
     assert_eq!(found, [".wh.old", "usr/bin/tool"]);
     assert_eq!(paths(&scratch.dir), [".wh.old", "usr", "usr/bin", "usr/bin/tool"]);
     assert_eq!(scratch.dir.metadata("usr/bin").unwrap().uid, 7);

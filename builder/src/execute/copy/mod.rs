@@ -4,7 +4,6 @@ mod place;
 mod quirks;
 mod unpack;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,13 +11,14 @@ use store::Store;
 use store::tree::Tree;
 use sys::RootDir;
 
+use super::arranged::Arranged;
 use super::source::{
-    CheckedOut, DownloadedFile, InlineFile, Node, NodeKind, Selected, Selection, Source,
+    CheckedOut, DownloadedFile, Folder, InlineFile, Item, NodeKind, Order, Selection, Source,
     SourceError, Wanted, as_path, clean, parent_and_name, select,
 };
-use super::target::{Ownership, Placed, Target};
+use super::target::{Ownership, Target};
 use super::{NewLayer, StepError, layer, owners};
-use crate::cache::{Input, Inputs, KeyBuilder};
+use crate::cache::{Inputs, KeyBuilder, Overrides};
 use crate::cancel::Cancel;
 use crate::chmod::Chmod;
 use crate::context::ignore::Ignore;
@@ -54,11 +54,8 @@ impl Setting<'_> {
     }
 }
 
-/// So many files are worth a thread.
-const MANY: usize = 2048;
-
 /// A source, and what of it is copied.
-type Found = (Arc<dyn Source>, Vec<Selection>);
+type Found = (Arc<dyn Source>, Vec<Arc<Selection>>);
 
 /// A source that is fetched only if the step has to be executed.
 #[derive(Debug)]
@@ -102,22 +99,21 @@ pub(crate) fn prepare(
                 continue;
             }
             CopySource::Path(path) => {
-                (from.clone(), select(&**from, Wanted::Path(path.as_bytes()), &excludes)?)
+                (from.clone(), found(&**from, Wanted::Path(path.as_bytes()), &excludes)?)
             }
             CopySource::Parents { root, pattern, required } => {
                 let root = clean(root.as_bytes());
                 let required = required.as_ref().map(|path| path.as_bytes());
                 let wanted = Wanted::Parents { root: &root, pattern: pattern.as_bytes(), required };
-                (from.clone(), select(&**from, wanted, &excludes)?)
+                (from.clone(), found(&**from, wanted, &excludes)?)
             }
             CopySource::Inline { name, content } => {
                 inline(name.as_bytes(), content.as_bytes(), step.created.unwrap_or(setting.now))?
             }
         };
-        source.prepare_digests(&mut files(&selections));
         let overrides = Overrides {
             owner: step.chown.is_some(),
-            chmod: chmod.as_ref(),
+            chmod: chmod.clone(),
             keep_directories: matches!(wanted, CopySource::Parents { .. }),
         };
         for selection in &selections {
@@ -129,13 +125,12 @@ pub(crate) fn prepare(
     Ok(prepared)
 }
 
-/// The files whose digests are still to be found out.
-fn files(selections: &[Selection]) -> impl Iterator<Item = &[u8]> {
-    selections.iter().flat_map(|selection| {
-        let own = (!selection.node.is_dir()).then_some(selection.path.as_slice());
-        let unknown = selection.inside.iter().filter(|selected| selected.digest.is_none());
-        own.into_iter().chain(unknown.map(|selected| selected.path.as_slice()))
-    })
+fn found(
+    source: &dyn Source,
+    wanted: Wanted<'_>,
+    excludes: &Ignore,
+) -> Result<Vec<Arc<Selection>>, SourceError> {
+    Ok(select(source, wanted, excludes)?.into_iter().map(Arc::new).collect())
 }
 
 /// A file on a server: where a checksum is given, it stands for the content.
@@ -191,8 +186,8 @@ fn single(source: Arc<dyn Source>, name: &[u8]) -> Result<Found, StepError> {
         similar: None,
         ignored: false,
     })?;
-    let selection = Selection { path: name.clone(), name, node, inside: Vec::new() };
-    Ok((source, vec![selection]))
+    let selection = Selection { path: name.clone(), name, node, inside: None };
+    Ok((source, vec![Arc::new(selection)]))
 }
 
 /// The sources with what comes from servers, fetched now at the latest.
@@ -236,34 +231,8 @@ fn check_out(
     let source =
         CheckedOut::open(fetched).map_err(|source| StepError::Directory { path, source })?;
     let excludes = Ignore::new(&step.excludes).map_err(|source| StepError::Exclude { source })?;
-    let selections = select(&source, Wanted::Path(b"/"), &excludes)?;
+    let selections = found(&source, Wanted::Path(b"/"), &excludes)?;
     Ok((Arc::new(source), selections))
-}
-
-/// What the flags of a step make of owners and modes: those of the source do not count then.
-struct Overrides<'a> {
-    owner: bool,
-    chmod: Option<&'a Chmod>,
-    /// `--parents`: directories that are there already take the mode of the source's as it is.
-    keep_directories: bool,
-}
-
-impl Overrides<'_> {
-    fn apply<'n>(&self, node: &'n Node) -> Cow<'n, Node> {
-        if !self.owner && self.chmod.is_none() {
-            return Cow::Borrowed(node);
-        }
-        let mut node = node.clone();
-        if self.owner {
-            (node.uid, node.gid) = (0, 0);
-        }
-        let kept =
-            matches!(node.kind, NodeKind::Symlink { .. }) || node.is_dir() && self.keep_directories;
-        if let Some(chmod) = self.chmod.filter(|_| !kept) {
-            node.mode = chmod.apply(node.mode, node.is_dir());
-        }
-        Cow::Owned(node)
-    }
 }
 
 /// The directory a source names gives only what is in it, so its own owner and mode do not count.
@@ -272,69 +241,50 @@ fn add_inputs(
     inputs: &mut Inputs,
     number: usize,
     source: &dyn Source,
-    selection: &Selection,
-    overrides: &Overrides<'_>,
+    selection: &Arc<Selection>,
+    overrides: &Overrides,
 ) -> Result<(), StepError> {
     setting.check()?;
-    let show = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+    let shown = String::from_utf8_lossy(&selection.path);
     // The same file may be named twice; the order of the sources counts as well.
     let prefix = if number == 0 { String::new() } else { format!("source {}: ", number + 1) };
-    let name = format!("{prefix}{}", show(&selection.path));
-    if selection.node.is_dir() {
+    let name = format!("{prefix}{shown}");
+    if let Some(inside) = &selection.inside {
         let kind = KeyBuilder::new("directory").part(&selection.name).finish();
         inputs.fact(format!("{name}/"), kind);
-    } else {
-        let content = content_digest(source, &selection.path, &selection.node)?;
-        inputs.node(name, &overrides.apply(&selection.node), content.as_ref());
-        let named = KeyBuilder::new("name").part(&selection.name).finish();
-        inputs.fact(format!("{prefix}name of {}", show(&selection.path)), named);
+        find_digests(setting, source, inside)?;
+        inputs.directory(&prefix, selection, overrides);
+        return Ok(());
     }
-    let one = |selected: &Selected| {
-        setting.check()?;
-        let content = match selected.digest {
-            Some(digest) => Some(*digest.as_bytes()),
-            None => content_digest(source, &selected.path, &selected.node)?,
-        };
-        let name = format!("{prefix}{}", show(&selected.path));
-        Ok((name, Input::of_node(&overrides.apply(&selected.node), content.as_ref())))
+    let content = match selection.node.kind {
+        NodeKind::File { .. } => Some(*source.digest(&selection.path)?.as_bytes()),
+        _ => None,
     };
-    for part in in_parts(&selection.inside, &one) {
-        inputs.add(part?);
-    }
+    inputs.node(name, &overrides.apply(&selection.node), content.as_ref());
+    let named = KeyBuilder::new("name").part(&selection.name).finish();
+    inputs.fact(format!("{prefix}name of {shown}"), named);
     Ok(())
 }
 
-type Named = (String, Input);
-
-/// Does the same to all of them, on all processors if there are many.
-fn in_parts(
-    all: &[Selected],
-    one: &(dyn Fn(&Selected) -> Result<Named, StepError> + Sync),
-) -> Vec<Result<Vec<Named>, StepError>> {
-    // Asking for the number of processors reads a dozen files.
-    let processors = || std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
-    let processors = if all.len() < MANY { 1 } else { processors() };
-    if processors == 1 {
-        return vec![all.iter().map(one).collect()];
-    }
-    std::thread::scope(|scope| {
-        let parts = all.chunks(all.len().div_ceil(processors));
-        let threads = parts.map(|part| scope.spawn(move || part.iter().map(one).collect()));
-        let threads: Vec<_> = threads.collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
-        joined.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    })
-}
-
-fn content_digest(
+/// Of all files in a directory: several at a time, where the source can do that, then one by one what is left.
+fn find_digests(
+    setting: &Setting<'_>,
     source: &dyn Source,
-    path: &[u8],
-    node: &Node,
-) -> Result<Option<[u8; 32]>, StepError> {
-    match node.kind {
-        NodeKind::File { .. } => Ok(Some(*source.digest(path)?.as_bytes())),
-        _ => Ok(None),
+    inside: &Folder,
+) -> Result<(), StepError> {
+    let unknown = || {
+        let is_unknown = |item: &Item<'_>| item.is_file() && item.digest().is_none();
+        inside.items(Order::Layer).filter(is_unknown)
+    };
+    let count = unknown().count();
+    if count > 0 {
+        source.prepare_digests(&mut unknown(), count);
     }
+    for item in unknown() {
+        setting.check()?;
+        item.set_digest(source.digest(&item.path())?);
+    }
+    Ok(())
 }
 
 /// For `--link`: which directories above the destination the tree below has.
@@ -356,8 +306,8 @@ pub(crate) fn execute(
     below: &Tree,
     setting: &Setting<'_>,
 ) -> Result<NewLayer, StepError> {
-    let (placed, _scratch) = arrange(step, prepared, below, setting)?;
-    layer::write(&placed, setting)
+    let (arranged, _scratch) = arrange(step, prepared, below, setting)?;
+    layer::write(&arranged, setting)
 }
 
 /// Copies into the empty directory `dir` instead of making a layer.
@@ -368,8 +318,8 @@ pub(crate) fn execute_into(
     setting: &Setting<'_>,
 ) -> Result<(), StepError> {
     let nothing = Tree::default();
-    let (placed, _scratch) = arrange(step, prepared, &nothing, setting)?;
-    layer::write_into(&placed, dir, setting)
+    let (arranged, _scratch) = arrange(step, prepared, &nothing, setting)?;
+    layer::write_into(&arranged, dir, setting)
 }
 
 /// Where everything goes; what was unpacked on the way has to live until it is written.
@@ -378,7 +328,7 @@ fn arrange(
     prepared: &Prepared,
     below: &Tree,
     setting: &Setting<'_>,
-) -> Result<(Vec<Placed>, Scratch), StepError> {
+) -> Result<(Arranged, Scratch), StepError> {
     let owner = step.chown.as_deref().map(|spec| owners::of_chown(spec, below)).transpose()?;
     let ownership = Ownership {
         owner: owner.map(|owner| (owner.uid, owner.gid)),
@@ -415,9 +365,9 @@ fn arrange(
 /// Directories that COPY makes are as old as the newest thing in them, so that equal inputs make equal layers.
 fn newest(sources: &[Found]) -> Option<i64> {
     let selections = sources.iter().flat_map(|(_, selections)| selections);
-    let times = selections.flat_map(|selection| {
-        let own = (!selection.node.is_dir()).then_some(selection.node.mtime);
-        own.into_iter().chain(selection.inside.iter().map(|selected| selected.node.mtime))
+    let times = selections.filter_map(|selection| match &selection.inside {
+        Some(inside) => inside.items(Order::Layer).map(|item| item.mtime()).max(),
+        None => Some(selection.node.mtime),
     });
     times.max()
 }

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use store::layer::{Entry, EntryKind};
+use store::layer::EntryKind;
 
 use crate::execute::StepError;
-use crate::execute::source::{Node, NodeKind, Selected, Selection, Source, join, parent_and_name};
+use crate::execute::arranged::{PlacedTree, entry};
+use crate::execute::source::{Folder, NodeKind, Selection, Source, join, parent_and_name};
 use crate::execute::target::{self, Content, Target};
 
 /// As BuildKit's copy: a directory's contents go into the destination, a file goes into a directory
-/// that exists and otherwise becomes the destination. Each source is copied by itself: only names of a
-/// file within one directory stay names of one file.
+/// that exists and otherwise becomes the destination. Each source is copied by itself.
 pub(super) fn place(
     target: &mut Target,
     source: &Arc<dyn Source>,
-    selection: &Selection,
+    selection: &Arc<Selection>,
     dest: &[u8],
     parents: bool,
 ) -> Result<(), StepError> {
@@ -23,75 +23,82 @@ pub(super) fn place(
     let made_first = target.resolve(made_first)?;
     target.make_dirs(&made_first)?;
     let mut dest = target.resolve(dest)?;
-    if !selection.node.is_dir() {
+    let Some(inside) = &selection.inside else {
         if target.is_dir(&dest) {
             dest = join(&dest, &selection.name);
         }
         target.make_dirs(parent_and_name(&dest).0)?;
-        return put(target, source, &selection.path, &selection.node, dest, None);
-    }
+        return put(target, source, selection, dest);
+    };
     target.make_dirs(&dest)?;
-    for selected in &selection.inside {
-        let Selected { path, node, .. } = selected;
-        let dest = join(&dest, selection.relative(selected));
-        if parents && node.is_dir() && target.pass_through(&dest, node.mode, node.mtime) {
-            continue;
+    if parents {
+        put_directories(target, inside, &dest)?;
+    }
+    if !target.is_free_below(&dest) {
+        check(target, inside, &dest)?;
+    }
+    let (source, selection) = (source.clone(), selection.clone());
+    target.put_tree(PlacedTree { source, selection, dest, directories: !parents });
+    Ok(())
+}
+
+/// `--parents` leads through directories that are there already.
+fn put_directories(target: &mut Target, inside: &Folder, dest: &[u8]) -> Result<(), StepError> {
+    for item in inside.own().filter(|item| item.is_dir()) {
+        let (dest, node) = (join(dest, item.name()), item.node());
+        if !target.pass_through(&dest, node.mode, node.mtime) {
+            fits(target, true, &dest)?;
+            let kind = EntryKind::Dir { opaque: false };
+            target.put(entry(dest.clone(), kind, node), Content::None, None);
         }
-        let together = |group: &Vec<u8>| [&selection.path, &b"/"[..], group].concat();
-        put(target, source, path, node, dest, node.link_group.as_ref().map(together))?;
+        if let Some(inside) = item.inside() {
+            put_directories(target, inside, &dest)?;
+        }
     }
     Ok(())
 }
 
+/// Whether all of it can be where it goes. In a directory that is new nothing can be in the way.
+fn check(target: &Target, inside: &Folder, dest: &[u8]) -> Result<(), StepError> {
+    for item in inside.own() {
+        let dest = join(dest, item.name());
+        let was_there = fits(target, item.is_dir(), &dest)?;
+        if let Some(inside) = item.inside().filter(|_| was_there) {
+            check(target, inside, &dest)?;
+        }
+    }
+    Ok(())
+}
+
+/// A directory cannot become a file, nor the other way round. True if something is there.
+fn fits(target: &Target, is_dir: bool, dest: &[u8]) -> Result<bool, StepError> {
+    let path = || target::show(dest);
+    match target.lookup(dest) {
+        None => Ok(false),
+        Some(EntryKind::Dir { .. }) if !is_dir => Err(StepError::IsADirectory { path: path() }),
+        Some(EntryKind::Dir { .. }) => Ok(true),
+        Some(_) if is_dir => Err(StepError::NotADirectory { path: path() }),
+        Some(_) => Ok(true),
+    }
+}
+
+/// A single file. The digest in its entry is what the key was made of.
 fn put(
     target: &mut Target,
     source: &Arc<dyn Source>,
-    path: &[u8],
-    node: &Node,
+    selection: &Selection,
     dest: Vec<u8>,
-    link_group: Option<Vec<u8>>,
 ) -> Result<(), StepError> {
-    let shown = || target::show(&dest);
-    match target.lookup(&dest) {
-        Some(EntryKind::Dir { .. }) if !node.is_dir() => {
-            return Err(StepError::IsADirectory { path: shown() });
-        }
-        Some(kind) if node.is_dir() && !matches!(kind, EntryKind::Dir { .. }) => {
-            return Err(StepError::NotADirectory { path: shown() });
-        }
-        _ => {}
-    }
-    let content = match node.kind {
-        NodeKind::File { .. } => Content::Source(source.clone(), path.to_vec()),
-        _ => Content::None,
-    };
-    let entry = Entry {
-        path: dest,
-        kind: entry_kind(source, path, node)?,
-        mode: node.mode,
-        uid: node.uid,
-        gid: node.gid,
-        mtime: node.mtime,
-        xattrs: node.xattrs.clone(),
-    };
-    target.put(entry, content, link_group);
-    Ok(())
-}
-
-/// The digest in a file's entry is what the key was made of.
-fn entry_kind(source: &Arc<dyn Source>, path: &[u8], node: &Node) -> Result<EntryKind, StepError> {
-    Ok(match &node.kind {
+    let Selection { path, node, .. } = selection;
+    fits(target, node.is_dir(), &dest)?;
+    let (kind, content) = match node.kind {
         NodeKind::File { size } => {
-            EntryKind::File { size: *size, digest: Some(source.digest(path)?), offset: None }
+            let digest = Some(source.digest(path)?);
+            let content = Content::Source(source.clone(), path.clone());
+            (EntryKind::File { size, digest, offset: None }, content)
         }
-        NodeKind::Dir => EntryKind::Dir { opaque: false },
-        NodeKind::Symlink { target } => EntryKind::Symlink { target: target.clone() },
-        NodeKind::CharDevice { major, minor } => {
-            EntryKind::CharDevice { major: *major, minor: *minor }
-        }
-        NodeKind::BlockDevice { major, minor } => {
-            EntryKind::BlockDevice { major: *major, minor: *minor }
-        }
-        NodeKind::Fifo => EntryKind::Fifo,
-    })
+        ref other => (other.clone().into(), Content::None),
+    };
+    target.put(entry(dest, kind, node.clone()), content, None);
+    Ok(())
 }

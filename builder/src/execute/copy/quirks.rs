@@ -43,7 +43,7 @@ fn unmatched(step: &CopyStep, prepared: &Prepared) -> Vec<(Quirk, String)> {
             CopySource::Parents { root, pattern, required: None }
                 if step.excludes.is_empty()
                     && glob::has_wildcards(pattern)
-                    && selections.iter().all(|selection| selection.inside.is_empty()) =>
+                    && selections.iter().all(|selection| is_empty(selection)) =>
             {
                 format!("{}/{pattern}", root.trim_end_matches('/'))
             }
@@ -54,6 +54,10 @@ fn unmatched(step: &CopyStep, prepared: &Prepared) -> Vec<(Quirk, String)> {
         found.push((Quirk::WildcardWithoutMatch, message));
     }
     found
+}
+
+fn is_empty(selection: &Selection) -> bool {
+    selection.inside.as_ref().is_none_or(|inside| inside.is_empty())
 }
 
 /// The file that is left when several are copied to one name.

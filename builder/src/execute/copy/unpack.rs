@@ -48,6 +48,8 @@ pub(super) fn try_unpack(
     {
         return Ok(false);
     }
+    // An archive may replace anything.
+    target.spell_out();
     let dest = target.resolve(step.dest.as_bytes())?;
     target.make_dirs_for_archive(&dest)?;
     let dir = scratch.make(store)?;
@@ -57,7 +59,7 @@ pub(super) fn try_unpack(
     let index = apply_archive(plain, &dir, &below, IdMap::Identity)?;
     let archive = scratch.0.len();
     for entry in index.iter().filter(|entry| !entry.path.is_empty()) {
-        put_member(target, &index, entry, &dest, &dir, archive);
+        put_member(target, &index, &entry, &dest, &dir, archive);
     }
     Ok(true)
 }
@@ -73,9 +75,10 @@ fn put_member(
     archive: usize,
 ) {
     let first = match &member.kind {
-        EntryKind::Hardlink { target } => index.get(target).unwrap_or(member),
-        _ => member,
+        EntryKind::Hardlink { target } => index.get(target),
+        _ => None,
     };
+    let first = first.as_ref().unwrap_or(member);
     let content = match first.kind {
         EntryKind::File { .. } => Content::Dir(dir.clone(), first.path.clone()),
         _ => Content::None,

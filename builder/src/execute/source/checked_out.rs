@@ -1,10 +1,11 @@
 //! The files of a commit, as ADD copies them.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use store::layer::ContentDigest;
 
-use super::{Node, Source, SourceError};
+use super::{Listing, Node, Source, SourceError};
 use crate::context::Context;
 use crate::context::file_index::FileIndex;
 use crate::context::ignore::Ignore;
@@ -31,6 +32,10 @@ impl Source for CheckedOut {
 
     fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError> {
         self.files.names(path)
+    }
+
+    fn list(&self, path: &[u8]) -> Result<Arc<Listing>, SourceError> {
+        Source::list(&self.files, path)
     }
 
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError> {

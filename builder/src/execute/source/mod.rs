@@ -5,7 +5,9 @@
 
 mod checked_out;
 mod downloaded;
+mod folder;
 mod inline;
+mod listing;
 mod resolve;
 mod select;
 mod stage;
@@ -13,12 +15,15 @@ mod stage;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 pub(crate) use checked_out::CheckedOut;
 pub(crate) use downloaded::DownloadedFile;
+pub(crate) use folder::{Folder, Item, Order};
 pub(crate) use inline::InlineFile;
+pub(crate) use listing::Listing;
 pub(crate) use resolve::{Link, TooManyLinks, clean, join, parent_and_name, resolve};
-pub(crate) use select::{Selected, Selection, Wanted, select};
+pub(crate) use select::{Selection, Wanted, select};
 pub(crate) use stage::StageSource;
 
 use store::layer::ContentDigest;
@@ -29,15 +34,16 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, SourceError>;
     /// The names in the directory `path`, sorted by bytes.
     fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError>;
-    /// The names in the directory `path` with what they name.
-    fn entries(&self, path: &[u8]) -> Result<Vec<Listed>, SourceError> {
-        let mut entries = Vec::new();
-        for name in self.names(path)? {
+    /// What is in the directory `path`; nothing if it is none.
+    fn list(&self, path: &[u8]) -> Result<Arc<Listing>, SourceError> {
+        let names = self.names(path)?;
+        let mut listing = Listing::with_capacity(names.len());
+        for name in names {
             if let Some(node) = self.lookup(&join(path, &name))? {
-                entries.push(Listed { name, node, digest: None });
+                listing.push(&name, node, None);
             }
         }
-        Ok(entries)
+        Ok(Arc::new(listing))
     }
     /// Whether there is something at a path that [`Source::lookup`] does not find.
     fn hides(&self, _path: &[u8]) -> bool {
@@ -48,17 +54,9 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     fn digest(&self, path: &[u8]) -> Result<ContentDigest, SourceError>;
     /// Told of a directory all of which will be asked for, where looking at several at a time is faster.
     fn prepare_tree(&self, _path: &[u8]) {}
-    /// Told of the files whose digests will be asked for, where several at a time are faster.
-    fn prepare_digests(&self, _paths: &mut dyn Iterator<Item = &[u8]>) {}
-}
-
-/// What is in a directory of a [`Source`].
-#[derive(Clone, Debug)]
-pub(crate) struct Listed {
-    pub(crate) name: Vec<u8>,
-    pub(crate) node: Node,
-    /// Of a file's bytes, if it is known without reading them.
-    pub(crate) digest: Option<ContentDigest>,
+    /// Told of `count` files whose digests will be asked for, where several at a time are faster. What it finds out is in
+    /// their listings then.
+    fn prepare_digests(&self, _files: &mut (dyn Iterator<Item = Item<'_>> + Send), _count: usize) {}
 }
 
 /// A file, directory or other object of a [`Source`].

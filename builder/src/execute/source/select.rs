@@ -3,11 +3,9 @@
 use crate::context::ignore::{Covered, Ignore};
 use crate::glob::{Glob, PathPattern, split_wildcards};
 
-use store::layer::ContentDigest;
-
 use super::resolve::TooManyLinks;
 use super::{
-    Link, Listed, Node, NodeKind, Source, SourceError, clean, join, parent_and_name, resolve,
+    Folder, Link, Node, NodeKind, Source, SourceError, clean, join, parent_and_name, resolve,
 };
 
 /// What one source of COPY asks for.
@@ -23,31 +21,15 @@ pub(crate) enum Wanted<'a> {
 }
 
 /// One object named by a source, with everything in it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Selection {
     /// The last component of the path as named; a link's own name.
     pub(crate) name: Vec<u8>,
     /// Where it is after following links.
     pub(crate) path: Vec<u8>,
     pub(crate) node: Node,
-    /// What is in it if it is a directory: parents first.
-    pub(crate) inside: Vec<Selected>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Selected {
-    /// In the source.
-    pub(crate) path: Vec<u8>,
-    pub(crate) node: Node,
-    /// Of a file's bytes, where the source knew it at once.
-    pub(crate) digest: Option<ContentDigest>,
-}
-
-impl Selection {
-    /// The path of something inside, from the selection on.
-    pub(crate) fn relative<'s>(&self, selected: &'s Selected) -> &'s [u8] {
-        below(&self.path, &selected.path)
-    }
+    /// What is in it if it is a directory.
+    pub(crate) inside: Option<Folder>,
 }
 
 /// What comes after `root` and its slash.
@@ -162,13 +144,13 @@ fn selection(
     let asked = clean(asked);
     let path = follow(source, &asked, true)?;
     let node = found(source, &path, &asked)?;
-    let mut inside = Vec::new();
+    let mut inside = None;
     if node.is_dir() {
         if include.is_none() && excludes.is_empty() {
             source.prepare_tree(&path);
         }
         let walk = Walk { source, root: &path, include, excludes };
-        walk.directory(&path, &Covered::default(), include.is_none(), &mut inside)?;
+        inside = Some(walk.folder(path.clone(), &Covered::default(), include.is_none())?);
     }
     Ok(Selection { name: parent_and_name(&asked).1.to_vec(), path, node, inside })
 }
@@ -182,37 +164,42 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn directory(
+    fn folder(
         &self,
-        path: &[u8],
+        path: Vec<u8>,
         covered: &Covered,
         included: bool,
-        into: &mut Vec<Selected>,
-    ) -> Result<(), SourceError> {
-        for Listed { name, node, digest } in self.source.entries(path)? {
-            let path = join(path, &name);
+    ) -> Result<Folder, SourceError> {
+        let listing = self.source.list(&path)?;
+        let everything = included && self.excludes.is_empty();
+        let (mut chosen, mut inside) = (Vec::with_capacity(listing.len()), Vec::new());
+        for (position, number) in (0..listing.len()).zip(0_u32..) {
+            let is_dir = listing.is_dir(position);
+            if everything && !is_dir {
+                chosen.push(number);
+                continue;
+            }
+            let path = join(&path, listing.name(position));
             let relative = below(self.root, &path);
             let included = included || self.include.is_some_and(|p| p.matches(relative));
             let verdict = self.excludes.enter(relative, covered);
             let wanted = included && !verdict.excluded;
-            let is_dir = node.is_dir();
             if !is_dir {
-                if wanted {
-                    into.push(Selected { path, node, digest });
-                }
+                chosen.extend(wanted.then_some(number));
                 continue;
             }
             if verdict.excluded && self.excludes.can_skip(relative) {
                 continue;
             }
+            let folder = self.folder(path, &verdict.covered, included)?;
             // A directory that is not wanted itself comes along as the parent of something.
-            let before = into.len();
-            into.push(Selected { path: path.clone(), node, digest: None });
-            self.directory(&path, &verdict.covered, included, into)?;
-            if !wanted && into.len() == before + 1 {
-                into.pop();
+            if wanted || !folder.is_empty() {
+                chosen.push(number);
+            }
+            if !folder.is_empty() {
+                inside.push((number, folder));
             }
         }
-        Ok(())
+        Ok(Folder::new(path, listing, chosen, inside))
     }
 }

@@ -4,11 +4,12 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use store::layer::{ContentDigest, EntryKind};
 use store::tree::{Tree, TreeEntry, TreeError};
 
-use super::{Node, NodeKind, Source, SourceError};
+use super::{Listing, Node, NodeKind, Source, SourceError};
 
 /// The merged layers of a stage.
 #[derive(Clone, Debug)]
@@ -16,12 +17,27 @@ pub(crate) struct StageSource(pub(crate) Tree);
 
 impl Source for StageSource {
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, SourceError> {
-        Ok(self.0.lookup(as_path(path)).and_then(|found| node(&found)))
+        Ok(self.0.lookup(as_path(path)).and_then(node))
     }
 
     fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError> {
         let names = self.0.read_dir(as_path(path)).map_err(layers(path))?;
         Ok(names.into_iter().map(|(name, _)| name.into_vec()).collect())
+    }
+
+    fn list(&self, path: &[u8]) -> Result<Arc<Listing>, SourceError> {
+        let names = self.0.read_dir(as_path(path)).map_err(layers(path))?;
+        let mut listing = Listing::with_capacity(names.len());
+        for (name, found) in names {
+            let digest = match found.entry.kind {
+                EntryKind::File { digest, .. } => digest,
+                _ => None,
+            };
+            if let Some(node) = node(found) {
+                listing.push(name.as_bytes(), node, digest);
+            }
+        }
+        Ok(Arc::new(listing))
     }
 
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError> {
@@ -33,32 +49,27 @@ impl Source for StageSource {
     }
 }
 
-fn node(found: &TreeEntry) -> Option<Node> {
-    let entry = &found.entry;
-    let kind = match &entry.kind {
+fn node(found: TreeEntry) -> Option<Node> {
+    let TreeEntry { entry, layer, source } = found;
+    let kind = match entry.kind {
         EntryKind::Dir { .. } => NodeKind::Dir,
-        EntryKind::File { size, .. } => NodeKind::File { size: *size },
-        EntryKind::Symlink { target } => NodeKind::Symlink { target: target.clone() },
-        EntryKind::CharDevice { major, minor } => {
-            NodeKind::CharDevice { major: *major, minor: *minor }
-        }
-        EntryKind::BlockDevice { major, minor } => {
-            NodeKind::BlockDevice { major: *major, minor: *minor }
-        }
+        EntryKind::File { size, .. } => NodeKind::File { size },
+        EntryKind::Symlink { target } => NodeKind::Symlink { target },
+        EntryKind::CharDevice { major, minor } => NodeKind::CharDevice { major, minor },
+        EntryKind::BlockDevice { major, minor } => NodeKind::BlockDevice { major, minor },
         EntryKind::Fifo => NodeKind::Fifo,
         // Neither appears in a merged tree.
         EntryKind::Hardlink { .. } | EntryKind::Whiteout => return None,
     };
-    let layer = found.layer.unwrap_or(usize::MAX);
-    let group = [&layer.to_le_bytes()[..], &found.source].concat();
+    let group = || [&layer.unwrap_or(usize::MAX).to_le_bytes()[..], &source].concat();
     Some(Node {
-        link_group: matches!(kind, NodeKind::File { .. }).then_some(group),
+        link_group: matches!(kind, NodeKind::File { .. }).then(group),
         kind,
         mode: entry.mode,
         uid: entry.uid,
         gid: entry.gid,
         mtime: entry.mtime,
-        xattrs: entry.xattrs.clone(),
+        xattrs: entry.xattrs,
     })
 }
 
