@@ -258,7 +258,7 @@ mod tests {
         let mut sorted = paths(Order::Layer);
         sorted.sort_by_key(shown);
         assert_eq!(paths(Order::Shown), sorted);
-        assert_eq!(sorted.len(), 11, "{sorted:?}");
+        assert_eq!(sorted.len(), 12, "{sorted:?}");
     }
 
     #[test]
