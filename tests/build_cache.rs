@@ -1,6 +1,7 @@
 //! The build cache from end to end: what it believes, what it says, what it shares, what it keeps.
 
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -48,6 +49,29 @@ fn an_archive_depends_neither_on_threads_nor_on_what_was_compressed_before() {
         assert_eq!(pieces.count(), 2);
     }
     run(sandbox.rbuild_command(["build", "."]).env("RBUILD_WORKERS", "0"), "").exits(1);
+}
+
+/// Files that did not change are read from the layer of before, unless that is damaged.
+#[test]
+fn a_damaged_layer_of_before_is_not_copied() {
+    let sandbox = Sandbox::new();
+    files(&sandbox);
+    let build = |store: &str| {
+        let mut command = sandbox.rbuild_command(["build", "-q", "context"]);
+        command.env("RBUILD_ROOT", sandbox.path(store)).env("SOURCE_DATE_EPOCH", "1700000000");
+        run(&mut command, "").success().stdout
+    };
+    build("store");
+    let blobs = fs::read_dir(sandbox.path("store/images/blobs/sha256")).unwrap();
+    let sizes =
+        blobs.map(|entry| entry.unwrap().path()).map(|path| (path.metadata().unwrap().len(), path));
+    let (size, layer) = sizes.max().unwrap();
+    let layer = File::options().write(true).open(layer).unwrap();
+    for part in 0..8 {
+        layer.write_all_at(b"damage", size / 9 * (part + 1)).unwrap();
+    }
+    sandbox.write("context/src/f300", "changed");
+    assert_eq!(build("store"), build("new"));
 }
 
 #[test]

@@ -14,12 +14,26 @@ use super::copy::Setting;
 use super::error::space_for;
 use super::source::SourceError;
 use super::target::Placed;
-use super::{NewLayer, StepError};
+use super::{FormerLayer, NewLayer, StepError};
 
 /// Streams the entries into a layer blob.
-pub(crate) fn write(arranged: &Arranged, setting: &Setting<'_>) -> Result<NewLayer, StepError> {
-    let mut writer = LayerWriter::new(setting.store.blob_writer()?);
-    let written = append(&mut writer, arranged, setting).and_then(|()| seal(writer));
+pub(crate) fn write(
+    arranged: &Arranged,
+    setting: &Setting<'_>,
+    former: Option<&FormerLayer>,
+) -> Result<NewLayer, StepError> {
+    let attempt = |former| {
+        let mut writer = LayerWriter::new(setting.store.blob_writer()?);
+        append(&mut writer, arranged, setting, former).and_then(|()| seal(writer))
+    };
+    let written = match attempt(former) {
+        // Perhaps it is the former layer that is damaged; what the step reads is not.
+        Err(
+            StepError::Source(SourceError::Changed { .. })
+            | StepError::Layer(LayerError::ReadFile { .. }),
+        ) if former.is_some() => attempt(None),
+        written => written,
+    };
     written.map_err(space_for(|| arranged.iter().map(|placed| placed.entry)))
 }
 
@@ -33,7 +47,7 @@ pub(crate) fn write_into(
     std::thread::scope(|scope| {
         let written = scope.spawn(|| {
             let mut archive = LayerWriter::new(BufWriter::new(writer));
-            append(&mut archive, arranged, setting)?;
+            append(&mut archive, arranged, setting, None)?;
             let (mut pipe, _) = archive.finish()?;
             Ok(pipe.flush().map_err(|source| LayerError::Write { source })?)
         });
@@ -53,10 +67,17 @@ fn append<W: Write>(
     writer: &mut LayerWriter<W>,
     arranged: &Arranged,
     setting: &Setting<'_>,
+    former: Option<&FormerLayer>,
 ) -> Result<(), StepError> {
+    let mut former = former.map(FormerLayer::files);
     for Placed { entry, content, .. } in arranged.iter() {
         setting.check()?;
-        let Some(mut reader) = content.open()? else {
+        let former = former.as_mut().and_then(|former| former.find(&entry));
+        let reader = match former {
+            Some(reader) => Some(reader),
+            None => content.open()?.map(|reader| reader as Box<dyn Read>),
+        };
+        let Some(mut reader) = reader else {
             writer.append(&entry, None)?;
             continue;
         };

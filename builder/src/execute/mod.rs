@@ -7,6 +7,7 @@
 mod arranged;
 pub(crate) mod copy;
 mod error;
+mod former;
 pub(crate) mod layer;
 mod owners;
 pub(crate) mod run;
@@ -21,6 +22,7 @@ use store::{Descriptor, DiffId};
 
 pub use error::StepError;
 pub(crate) use error::{io_error, space_for};
+pub(crate) use former::FormerLayer;
 pub use run::RunError;
 
 /// A layer that was made: an uncompressed tar in the store.

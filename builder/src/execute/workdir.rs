@@ -20,5 +20,5 @@ pub(crate) fn execute(
         StepError::NotADirectory { path } => StepError::WorkdirTaken { path },
         error => error,
     })?;
-    layer::write(&target.finish(), setting)
+    layer::write(&target.finish(), setting, None)
 }

@@ -11,7 +11,7 @@ use super::mounts;
 use super::seal::{Times, error_chain, fingerprint, seal_snapshot};
 use super::step::{Keyed, OneStep, Work};
 use crate::cache::{Cache, Inputs, KeyBuilder, Record, StepKey, StepLock};
-use crate::execute::{NewLayer, StepError, copy, run, workdir};
+use crate::execute::{FormerLayer, NewLayer, StepError, copy, run, workdir};
 use crate::progress::{BuildEvent, ProgressId};
 use crate::step::Step;
 
@@ -43,7 +43,7 @@ impl OneStep<'_> {
         let layer = match (&self.planned.step, &keyed.work) {
             (Step::Copy(step), Work::Copy(prepared)) => {
                 let below = self.below.tree(store)?;
-                copy::execute(step, prepared, &below, &setting)?
+                copy::execute(step, prepared, &below, &setting, self.former().as_ref())?
             }
             (Step::Workdir(step), _) => workdir::execute(step, &self.below.tree(store)?, &setting)?,
             (Step::Run(step), _) => {
@@ -60,6 +60,17 @@ impl OneStep<'_> {
         }
         report.write(&layer, None, result)?;
         Ok((report.leads_to, Arc::new(Layer::sealed_now(Sealed::new(layer), created, None))))
+    }
+
+    /// What was made at this place of the Dockerfile before.
+    fn former(&self) -> Option<FormerLayer> {
+        if self.stage.no_cache {
+            return None;
+        }
+        let cache = &self.session.cache;
+        let key = cache.last_at(self.place(Some(&self.stage.platform.to_string())))?;
+        let (record, index) = (cache.read(&key)?, cache.index(&key).ok()?);
+        FormerLayer::open(self.session.store, &record.descriptor, index)
     }
 
     /// A step that ran before and runs again (`--no-cache`, a layer that was lost) leads to a new state:

@@ -157,7 +157,8 @@ pub(super) fn directory_as_base(
         }
         None => {
             let step = whole(&from, "/");
-            let layer = copy::execute(&step, &prepared, &Tree::default(), &session.copy_setting())?;
+            let layer =
+                copy::execute(&step, &prepared, &Tree::default(), &session.copy_setting(), None)?;
             let record = Cache::record(key, scratch.key, name, serde_json::Value::Null);
             let record = record(session.now, layer.diff_id(), layer.descriptor.clone(), None);
             session.cache.write(&record, &layer.index, &prepared.inputs)?;

@@ -211,7 +211,7 @@ impl OneStep<'_> {
     }
 
     /// The place in the Dockerfile, to explain misses by comparing with what was there before.
-    fn place(&self, platform: Option<&str>) -> StepKey {
+    pub(super) fn place(&self, platform: Option<&str>) -> StepKey {
         let request = self.session.request;
         let context = match &request.context {
             // Where it was unpacked is another place each time.

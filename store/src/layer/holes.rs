@@ -25,7 +25,7 @@ pub fn reader(file: File) -> Box<dyn Read + Send> {
 }
 
 /// `size` bytes from `start` on, without moving the position that others share.
-pub(crate) fn slice(file: Arc<File>, start: u64, size: u64) -> Box<dyn Read + Send> {
+pub fn slice(file: Arc<File>, start: u64, size: u64) -> Box<dyn Read + Send> {
     let mut slice = HoleReader::new(file, start, start.saturating_add(size));
     if !slice.file.metadata().is_ok_and(|metadata| has_holes(&metadata)) {
         slice.data_end = slice.end;

@@ -50,6 +50,6 @@ pub use content::ContentDigest;
 pub use diff::{entry_on_disk, scan, write_layer};
 pub use entry::{Entry, EntryKind};
 pub use error::LayerError;
-pub use index::{Child, LayerIndex, compare_paths};
+pub use index::{Child, Entries, LayerIndex, compare_paths};
 pub use read::{Member, Whiteouts, is_archive, read_layer};
 pub use write::LayerWriter;

@@ -17,7 +17,7 @@ use super::source::{
     SourceError, Wanted, as_path, clean, parent_and_name, select,
 };
 use super::target::{Ownership, Target};
-use super::{NewLayer, StepError, layer, owners};
+use super::{FormerLayer, NewLayer, StepError, layer, owners};
 use crate::cache::{Inputs, KeyBuilder, Overrides};
 use crate::cancel::Cancel;
 use crate::chmod::Chmod;
@@ -299,15 +299,16 @@ pub(crate) fn link_inputs(step: &CopyStep, beneath: &Tree, inputs: &mut Inputs) 
     }
 }
 
-/// Makes the layer.
+/// Makes the layer. `former` is one that is likely to have the same files.
 pub(crate) fn execute(
     step: &CopyStep,
     prepared: &Prepared,
     below: &Tree,
     setting: &Setting<'_>,
+    former: Option<&FormerLayer>,
 ) -> Result<NewLayer, StepError> {
     let (arranged, _scratch) = arrange(step, prepared, below, setting)?;
-    layer::write(&arranged, setting)
+    layer::write(&arranged, setting, former)
 }
 
 /// Copies into the empty directory `dir` instead of making a layer.
