@@ -43,10 +43,39 @@ struct AttachAttributes {
     flags: u32,
 }
 
-/// Loads `program` and lets it decide about every device opened or made in `cgroup`, a directory
-/// of a cgroup v2 hierarchy. It stays for as long as the cgroup.
-pub fn attach_device_program(cgroup: impl AsFd, program: &[Instruction]) -> Result<()> {
-    let load = LoadAttributes {
+/// A program that decides about devices. The kernel checks it when it is loaded, which takes longer than all else about
+/// it.
+#[derive(Debug)]
+pub struct DeviceProgram(OwnedFd);
+
+impl DeviceProgram {
+    pub fn load(program: &[Instruction]) -> Result<DeviceProgram> {
+        let load = load_attributes(program);
+        // SAFETY: the instructions and the licence outlive the call; the kernel verifies the program.
+        let number = unsafe { bpf(BPF_PROG_LOAD, &load) }
+            .map_err(|error| SysError::new(Call::new("bpf").text("BPF_PROG_LOAD"), error))?;
+        // SAFETY: BPF_PROG_LOAD returned a new descriptor that nobody else owns.
+        Ok(DeviceProgram(unsafe { OwnedFd::from_raw_fd(number) }))
+    }
+
+    /// Lets it decide about every device opened or made in `cgroup`, a directory of a cgroup v2 hierarchy. It stays for
+    /// as long as the cgroup.
+    pub fn attach(&self, cgroup: impl AsFd) -> Result<()> {
+        let attach = AttachAttributes {
+            target: cgroup.as_fd().as_raw_fd() as u32,
+            program: self.0.as_raw_fd() as u32,
+            attach_type: BPF_CGROUP_DEVICE,
+            flags: BPF_F_ALLOW_MULTI,
+        };
+        let call = || Call::new("bpf").text("BPF_PROG_ATTACH").fd(&cgroup);
+        // SAFETY: integers only; both descriptors are open.
+        let attached = unsafe { bpf(BPF_PROG_ATTACH, &attach) };
+        attached.map(drop).map_err(|error| SysError::new(call(), error))
+    }
+}
+
+fn load_attributes(program: &[Instruction]) -> LoadAttributes {
+    LoadAttributes {
         program_type: BPF_PROG_TYPE_CGROUP_DEVICE,
         instruction_count: program.len() as u32,
         instructions: program.as_ptr() as u64,
@@ -56,22 +85,7 @@ pub fn attach_device_program(cgroup: impl AsFd, program: &[Instruction]) -> Resu
         log_buffer: 0,
         kernel_version: 0,
         flags: 0,
-    };
-    // SAFETY: the instructions and the licence outlive the call; the kernel verifies the program.
-    let number = unsafe { bpf(BPF_PROG_LOAD, &load) }
-        .map_err(|error| SysError::new(Call::new("bpf").text("BPF_PROG_LOAD"), error))?;
-    // SAFETY: BPF_PROG_LOAD returned a new descriptor that nobody else owns.
-    let loaded = unsafe { OwnedFd::from_raw_fd(number) };
-    let attach = AttachAttributes {
-        target: cgroup.as_fd().as_raw_fd() as u32,
-        program: loaded.as_raw_fd() as u32,
-        attach_type: BPF_CGROUP_DEVICE,
-        flags: BPF_F_ALLOW_MULTI,
-    };
-    // SAFETY: integers only; both descriptors are open.
-    unsafe { bpf(BPF_PROG_ATTACH, &attach) }
-        .map(drop)
-        .map_err(|error| SysError::new(Call::new("bpf").text("BPF_PROG_ATTACH").fd(&cgroup), error))
+    }
 }
 
 /// # Safety

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use rustix::process::{Pid, Signal, kill_process};
+use sys::bpf::DeviceProgram;
 
 use super::limits::{self, Setting};
 use super::{
@@ -67,7 +68,7 @@ impl Leaf {
     ) -> Result<Leaf, LeafError> {
         let mut leaf = Leaf::default();
         let filled = leaf.fill(cgroups, name, spec);
-        match filled.and_then(|()| leaf.apply_device_rules(devices, &spec.device_rules)) {
+        match filled.and_then(|()| leaf.apply_device_rules(cgroups, devices, &spec.device_rules)) {
             Ok(()) => Ok(leaf),
             Err(error) => {
                 leaf.remove();
@@ -117,7 +118,7 @@ impl Leaf {
     ) -> Result<(), LeafError> {
         let on_demand = limits::on_demand(&spec.limits);
         let uses_v1 = cgroups.uses_v1(spec);
-        self.engine = cgroups.v1_for_limits.then(|| cgroups.parent.clone());
+        self.engine = cgroups.v1_is_for_limits().then(|| cgroups.parent.clone());
         for hierarchy in &cgroups.hierarchies {
             let asked = on_demand.iter().any(|name| hierarchy.offers(name));
             let needed = match hierarchy.version {
@@ -270,7 +271,12 @@ impl Leaf {
         Ok(())
     }
 
-    fn apply_device_rules(&self, by: DeviceRules, more: &[DeviceRule]) -> Result<(), LeafError> {
+    fn apply_device_rules(
+        &self,
+        cgroups: &Cgroups,
+        by: DeviceRules,
+        more: &[DeviceRule],
+    ) -> Result<(), LeafError> {
         match by {
             DeviceRules::AllDevices => Ok(()),
             DeviceRules::NoDevices if more.is_empty() => Ok(()),
@@ -280,11 +286,17 @@ impl Leaf {
                 write(path, "devices.deny", "a")?;
                 write_lines(path, "devices.allow", &devices::v1_lines(more))
             }
-            DeviceRules::V2 => match self.v2() {
-                Some(group) => sys::bpf::attach_device_program(group, &devices::v2_program(more))
-                    .map_err(|source| LeafError::Devices { source }),
-                None => Err(LeafError::NoController { controller: "devices" }),
-            },
+            DeviceRules::V2 => {
+                let Some(group) = self.v2() else {
+                    return Err(LeafError::NoController { controller: "devices" });
+                };
+                let attached = match &cgroups.usual_rules {
+                    Some(program) if more.is_empty() => program.attach(group),
+                    _ => DeviceProgram::load(&devices::v2_program(more))
+                        .and_then(|program| program.attach(group)),
+                };
+                attached.map_err(|source| LeafError::Devices { source })
+            }
         }
     }
 

@@ -22,8 +22,10 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::Access;
+use sys::bpf::DeviceProgram;
 
 use crate::engine::EngineId;
 use crate::spec::{ContainerSpec, Limits};
@@ -48,8 +50,8 @@ pub(crate) enum DeviceRules {
 pub(crate) struct Cgroups {
     pub(crate) hierarchies: Vec<Hierarchy>,
     pub(crate) devices: DeviceRules,
-    /// Nobody needs v1 but for limits.
-    v1_for_limits: bool,
+    /// v2's program for containers without rules of their own, if it can be used. Then nobody needs v1 but for limits.
+    usual_rules: Option<Arc<DeviceProgram>>,
     /// `rbuild/<engine>`, below each hierarchy's mount.
     parent: PathBuf,
     engine: String,
@@ -99,7 +101,8 @@ impl Cgroups {
         let mut warnings = Vec::new();
         let mut hierarchies = hierarchy::detect();
         let (mut unusable, mut cause) = (Vec::new(), None);
-        let v2_rules = v2_enforces_device_rules(&hierarchies, &parent, owner);
+        let usual_rules = v2_device_rules(&hierarchies, &parent, owner).map(Arc::new);
+        let v2_rules = usual_rules.is_some();
         let prepare = |hierarchy: &Hierarchy| match hierarchy.version {
             Version::V1 if hierarchy.is_on_demand() => Ok(()),
             Version::V1 if v2_rules => Ok(rustix::fs::access(&hierarchy.mount, Access::WRITE_OK)?),
@@ -130,13 +133,16 @@ impl Cgroups {
             );
         }
         let (engine, other_parents) = (engine.to_string(), other_parents(state));
-        let v1_for_limits = v2_rules;
-        Cgroups { hierarchies, devices, v1_for_limits, parent, engine, other_parents, warnings }
+        Cgroups { hierarchies, devices, usual_rules, parent, engine, other_parents, warnings }
     }
 
     /// Whether a container of this kind has groups in v1 hierarchies, all that programs expect where there are any.
     fn uses_v1(&self, spec: &ContainerSpec) -> bool {
-        !self.v1_for_limits || joins_v1(spec)
+        !self.v1_is_for_limits() || joins_v1(spec)
+    }
+
+    fn v1_is_for_limits(&self) -> bool {
+        self.usual_rules.is_some()
     }
 
     /// A container's name below a parent that others use too.
@@ -163,7 +169,7 @@ impl Cgroups {
         Cgroups {
             hierarchies: hierarchy::detect(),
             devices,
-            v1_for_limits: false,
+            usual_rules: None,
             parent: parent_name(engine),
             engine: engine.to_string(),
             other_parents: PathBuf::new(),
@@ -175,7 +181,7 @@ impl Cgroups {
     pub(crate) fn remove_parents(&self) {
         for hierarchy in &self.hierarchies {
             // Else it went with the last container that had limits.
-            if hierarchy.version == Version::V2 || !self.v1_for_limits {
+            if hierarchy.version == Version::V2 || !self.v1_is_for_limits() {
                 remove_parents(hierarchy, &self.parent);
             }
         }
@@ -237,18 +243,16 @@ pub(crate) fn joins_v1(spec: &ContainerSpec) -> bool {
     spec.limits != Limits::default() || spec.cgroup_parent.is_some()
 }
 
-fn v2_enforces_device_rules(hierarchies: &[Hierarchy], parent: &Path, owner: &str) -> bool {
-    let Some(v2) = hierarchies.iter().find(|h| h.version == Version::V2) else { return false };
+/// The usual rules for v2, if they can be had there.
+fn v2_device_rules(hierarchies: &[Hierarchy], parent: &Path, owner: &str) -> Option<DeviceProgram> {
+    let v2 = hierarchies.iter().find(|h| h.version == Version::V2)?;
+    let program = DeviceProgram::load(&devices::v2_program(&[])).ok()?;
     // A trial on a group of its own: programs on the parent would stay.
     let trial = v2.mount.join(parent).join(format!("{owner}.trial"));
-    if create_dirs(&trial).is_err() {
-        return false;
-    }
-    let works = fs::File::open(&trial).is_ok_and(|group| {
-        sys::bpf::attach_device_program(group, &devices::v2_program(&[])).is_ok()
-    });
+    create_dirs(&trial).ok()?;
+    let attached = fs::File::open(&trial).is_ok_and(|group| program.attach(group).is_ok());
     let _ = fs::remove_dir(&trial);
-    works
+    attached.then_some(program)
 }
 
 /// Kills and removes the engine's groups whose owner `is_alive` denies.

@@ -38,7 +38,7 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
             socket(AddressFamily::INET, SocketType::STREAM, None).map(drop).map_err(io::Error::from)
         }
         "unshare" => unshare(CloneFlags::CLONE_NEWNS).map_err(io::Error::from),
-        "bpf" => sys::bpf::attach_device_program(io::stdin(), &[]).map_err(|error| error.source),
+        "bpf" => sys::bpf::DeviceProgram::load(&[]).map(drop).map_err(|error| error.source),
         "mount" => mount("x", "/tmp", "tmpfs", MountFlags::empty(), None).map_err(io::Error::from),
         "fsopen" => fsopen("tmpfs", FsOpenFlags::empty()).map(drop).map_err(io::Error::from),
         other => Err(io::Error::other(format!("unknown question {other}"))),
