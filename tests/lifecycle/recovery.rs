@@ -52,6 +52,45 @@ fn who_kills_the_shim_or_the_first_process_leaves_a_true_state() {
     place.assert_nothing_left();
 }
 
+/// Clients that come, go and are killed leave the shim with the descriptors that it had.
+#[test]
+fn a_shim_keeps_no_descriptor_of_who_is_gone() {
+    let Some(place) = Place::new() else { return };
+    let check = "run -d --name box --health-cmd true --health-interval 100ms";
+    place.shell(check, WAITS).success();
+    place.until("box", "{{.State.Health.Status}}", "healthy");
+    let directory = format!("/proc/{}/fd", place.shim("box"));
+    // A check that is going on has some, too.
+    let fewest = || {
+        let counts = (0..20).map(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            std::fs::read_dir(&directory).unwrap().count()
+        });
+        counts.min().unwrap()
+    };
+    let before = fewest();
+    for words in [&["attach", "--no-stdin", "box"][..], &["logs", "-f", "box"], &["wait", "box"]] {
+        let mut clients: Vec<_> = (0..8).map(|_| place.sandbox.spawn(words)).collect();
+        std::thread::sleep(Duration::from_millis(200));
+        for client in &mut clients {
+            client.kill().unwrap();
+            client.wait().unwrap();
+        }
+    }
+    for _ in 0..4 {
+        place.rbuild("exec box true").success();
+        place.rbuild("pause box").success();
+        place.rbuild("unpause box").success();
+        place.rbuild("update --pids-limit 50 box").success();
+    }
+    let began = Instant::now();
+    while fewest() > before {
+        assert!(began.elapsed() < Duration::from_secs(30), "{before} became {}", fewest());
+    }
+    place.rbuild("rm -f box").success();
+    place.assert_nothing_left();
+}
+
 /// Killed at moments spread over the time a command takes.
 #[test]
 fn commands_killed_at_any_moment_leave_nothing_behind() {
