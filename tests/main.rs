@@ -33,6 +33,7 @@ mod lifecycle;
 mod looking;
 mod networks;
 mod nobody_waits;
+mod oci;
 mod outline;
 mod platforms;
 mod power_loss;

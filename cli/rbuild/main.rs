@@ -14,6 +14,9 @@ fn main() -> ExitCode {
     if words.next().is_some_and(|word| word == runtime::shim::VERB) {
         return cli::shim::run(&words.collect::<Vec<_>>()).into();
     }
+    if let Some(words) = commands::oci::words(std::env::args_os()) {
+        return commands::oci::run(words).into();
+    }
     let exit = match Args::parse(std::env::args_os()) {
         Ok(args) => commands::run(args.command),
         Err(ArgsError::Clap(err)) => report::usage(&err),

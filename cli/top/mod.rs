@@ -24,12 +24,17 @@ pub fn check(options: &[String]) -> Result<()> {
 
 /// Titles, and a line for each process; `options` are those of `ps`.
 pub fn table(engine: &EngineId, container: &Container, options: &[String]) -> Result<String> {
+    table_of(&runtime::processes_of(engine, container)?, options)
+}
+
+/// The same of processes by their numbers here.
+pub fn table_of(processes: &[i32], options: &[String]) -> Result<String> {
     let columns = columns(options)?;
     let machine = Machine::now(SystemTime::now());
     let mut text = line(columns.iter().map(|column| column.title().to_owned()));
-    for pid in runtime::processes_of(engine, container)? {
+    for pid in processes {
         // One that has ended meanwhile is none.
-        let Some(process) = Process::read(pid) else { continue };
+        let Some(process) = Process::read(*pid) else { continue };
         text.push_str(&line(columns.iter().map(|column| column.of(&process, &machine))));
     }
     Ok(align_within(&text, NARROWEST, BETWEEN))

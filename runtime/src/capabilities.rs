@@ -149,6 +149,11 @@ impl CapabilitySet {
         CapabilitySet((1 << NAMES.len()) - 1)
     }
 
+    /// How they are written: `CAP_CHOWN`.
+    pub fn names() -> Vec<String> {
+        (0..).take(NAMES.len()).map(|number| Capability(number).to_string()).collect()
+    }
+
     pub fn contains(self, capability: Capability) -> bool {
         self.0 & 1 << capability.0 != 0
     }

@@ -45,6 +45,8 @@ pub(crate) struct Room {
     pub(crate) first: OwnedFd,
     pub(crate) leaf: Leaf,
     pub(crate) cgroups: Cgroups,
+    /// So many descriptors from 3 on are the program's.
+    pub(crate) preserved: u32,
 }
 
 /// Starts `spec.args` in the container with the environment, working directory, user, limits, capabilities and
@@ -85,7 +87,7 @@ impl Room {
         let cgroups = Cgroups::look(engine, devices);
         let leaf =
             Leaf::existing(&cgroups, &state.group, spec).step("find the container's cgroup")?;
-        Ok(Room { first, leaf, cgroups })
+        Ok(Room { first, leaf, cgroups, preserved: 0 })
     }
 }
 
@@ -124,6 +126,9 @@ pub(crate) fn start(
         status: far_status.as_fd(),
         network: None,
         ipc: None,
+        others: &[],
+        pause: None,
+        preserved: room.preserved,
     };
     let child = in_namespace_of(room, || process::run_in_container(&launch, room.first.as_fd()))?;
     // Ours must be closed, or the end of the program's would not be noticed.
@@ -134,7 +139,7 @@ pub(crate) fn start(
     let program = spec.args.first().cloned().unwrap_or_default();
     let terminal = loop {
         match progress.read(&program, &mut Stubs::default()).step("hear of it") {
-            Ok(Progress::Going) => {}
+            Ok(Progress::Going | Progress::Asks) => {}
             Ok(Progress::Started(terminal)) => break terminal,
             Err(error) => {
                 // It may have ended already.
@@ -164,6 +169,16 @@ fn in_namespace_of(room: &Room, body: impl FnOnce() -> u8) -> Result<Child, Step
 }
 
 impl Execution {
+    /// A process that was made otherwise.
+    pub(crate) fn of_child(child: Child, terminal: Option<File>) -> Execution {
+        Execution { child, stdin: None, stdout: None, stderr: None, terminal }
+    }
+
+    /// As this process numbers it.
+    pub fn pid(&self) -> i32 {
+        self.child.pid
+    }
+
     /// Readable when it has ended.
     pub(crate) fn pidfd(&self) -> &OwnedFd {
         &self.child.pidfd

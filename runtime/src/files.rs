@@ -60,6 +60,9 @@ fn prepare_and_run(
         status: null.as_fd(),
         network: None,
         ipc: None,
+        others: &[],
+        pause: None,
+        preserved: 0,
     };
     let (mut stubs_near, mut stubs_far) = io::pipe().step("make a pipe")?;
     let (mut error_near, mut error_far) = io::pipe().step("make a pipe")?;

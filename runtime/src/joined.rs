@@ -14,6 +14,8 @@ use crate::zygote::message::{Step, StepError};
 pub(crate) struct Joined {
     pub(crate) pid: Option<OwnedFd>,
     pub(crate) ipc: Option<SharedIpc>,
+    /// Namespaces that are joined as they are: an OCI runtime is told of them by files.
+    pub(crate) others: Vec<(CloneFlags, OwnedFd)>,
 }
 
 /// An IPC namespace, and the mount namespace that has its shared memory.

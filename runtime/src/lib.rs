@@ -24,6 +24,7 @@ mod files;
 mod inside;
 mod joined;
 pub mod network;
+pub mod oci;
 mod process;
 mod seccomp;
 pub mod shim;
@@ -45,7 +46,8 @@ pub use inside::{processes_of, root_of, usage_of};
 pub use seccomp::{Profile, ProfileError};
 pub use spec::{
     AccessTimes, Amount, BindOptions, ContainerSpec, CpuTime, Device, DeviceAccess, DeviceKind,
-    DeviceRate, DeviceRule, DeviceRuleError, EtcFiles, LimitError, Limits, MachineAccess, Mount,
+    DeviceRate, DeviceRule, DeviceRuleError, EtcFiles, ExactCapabilities, Hook, HookState,
+    LimitError, Limits, Listed, ListedMount, ListedSource, MachineAccess, Mount, MountAttributes,
     MountSource, MountedFilesystem, NamespaceMode, Namespaces, NetworkMode, Propagation,
     PropagationKind, RateKind, Rootfs, Seccomp, SpecError, Submounts, Sysctl, SysctlError, Tmpfs,
     TmpfsUse, Ulimit, UlimitError,

@@ -37,7 +37,7 @@ impl Starter {
         let name = format!("ahead+{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let spec = shape.example(&name);
         self.compile_filter(&spec);
-        let leaf = self.create_leaf(&spec)?;
+        let leaf = self.create_leaf(&self.group_name(&spec.id), &spec)?;
         let filter = self.compiled_filter(&spec);
         let launch = self.launch(&spec, &leaf, filter, far_status.as_fd());
         let made = spawn_child(process::clone_flags(&spec), leaf.v2(), || {

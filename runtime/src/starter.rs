@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use sys::RootDir;
 use sys::clone::{Child, spawn_child};
@@ -17,7 +17,7 @@ use crate::cgroup::{Cgroups, DeviceRules, Leaf};
 use crate::container::{ExitStatus, Outcome};
 use crate::error::StartFailure;
 use crate::joined::Joined;
-use crate::process::{self, ChildStdio, Launch, Stubs, program, remove_stubs};
+use crate::process::{self, ChildStdio, Launch, Pause, Stubs, program, remove_stubs};
 use crate::seccomp;
 use crate::spec::{ContainerSpec, MachineAccess, NetworkMode, Rootfs, Seccomp};
 use crate::zygote::channel::receive_with_descriptors;
@@ -35,6 +35,17 @@ pub(crate) struct Starter {
     pub(crate) filters: HashMap<CapabilitySet, Vec<Instruction>>,
     /// What the next container shares with others.
     pub(crate) joined: Joined,
+    /// Its program waits for these, if there are any.
+    pub(crate) pipes: Option<PausePipes>,
+    /// So many descriptors from 3 on are its program's.
+    pub(crate) preserved: u32,
+}
+
+/// See [`process::Pause`].
+#[derive(Debug)]
+pub(crate) struct PausePipes {
+    pub(crate) begin: OwnedFd,
+    pub(crate) report: OwnedFd,
 }
 
 /// One container, from its clone to its removal.
@@ -66,6 +77,8 @@ pub(crate) enum Start {
 pub(crate) enum Progress {
     /// There is more to come.
     Going,
+    /// It waits until the hooks of who makes it have run, for a byte on its status socket.
+    Asks,
     /// Its program runs; with its terminal, if it has one.
     Started(Option<OwnedFd>),
     /// Its process is about to end.
@@ -76,6 +89,18 @@ impl Starter {
     /// `network` is the namespace to join, for [`NetworkMode::Sandbox`] and only then.
     pub(crate) fn spawn(
         &mut self,
+        spec: ContainerSpec,
+        stdio: ChildStdio<'_>,
+        network: Option<BorrowedFd<'_>>,
+    ) -> Result<Running, StepError> {
+        let group = self.group_name(&spec.id);
+        self.spawn_in(&group, spec, stdio, network)
+    }
+
+    /// The same in a group of that name below the parent.
+    pub(crate) fn spawn_in(
+        &mut self,
+        group: &str,
         spec: ContainerSpec,
         stdio: ChildStdio<'_>,
         network: Option<BorrowedFd<'_>>,
@@ -99,7 +124,7 @@ impl Starter {
         let (status, far_status) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .step("make a status socket")?;
-        let leaf = self.create_leaf(&spec)?;
+        let leaf = self.create_leaf(group, &spec)?;
         let launch =
             Launch { stdio, network, ..self.launch(&spec, &leaf, filter, far_status.as_fd()) };
         if self.joined.is_watched() {
@@ -141,9 +166,8 @@ impl Starter {
         }
     }
 
-    pub(crate) fn create_leaf(&self, spec: &ContainerSpec) -> Result<Leaf, StepError> {
-        let name = self.group_name(&spec.id);
-        Leaf::create(&self.cgroups, &name, spec, self.devices(spec)).step("create cgroup")
+    pub(crate) fn create_leaf(&self, name: &str, spec: &ContainerSpec) -> Result<Leaf, StepError> {
+        Leaf::create(&self.cgroups, name, spec, self.devices(spec)).step("create cgroup")
     }
 
     /// What the process needs; its standard streams are still the status socket.
@@ -166,6 +190,12 @@ impl Starter {
             status,
             network: None,
             ipc: self.joined.ipc.as_ref(),
+            others: &self.joined.others,
+            pause: self
+                .pipes
+                .as_ref()
+                .map(|pipes| Pause { begin: pipes.begin.as_fd(), report: pipes.report.as_fd() }),
+            preserved: self.preserved,
         }
     }
 
@@ -207,8 +237,23 @@ impl Running {
             match self.read_status()? {
                 Progress::Going => {}
                 Progress::Started(terminal) => return Ok(terminal),
+                Progress::Asks => return Err(io::ErrorKind::InvalidData.into()),
                 Progress::Failed => return Err(io::ErrorKind::Other.into()),
             }
+        }
+    }
+
+    /// Lets it go on after [`Progress::Asks`].
+    pub(crate) fn answer(&self) -> io::Result<()> {
+        let status = self.start.status().ok_or(io::ErrorKind::NotConnected)?;
+        Ok(rustix::net::send(status, b"g", SendFlags::NOSIGNAL).map(drop)?)
+    }
+
+    /// Why it failed, after [`Progress::Failed`].
+    pub(crate) fn failure(&self) -> StepError {
+        match &self.start {
+            Start::Failed(failure) => failure.clone(),
+            _ => died(),
         }
     }
 
@@ -282,6 +327,7 @@ impl Start {
                 *terminal = descriptors.into_iter().next();
                 *ready = true;
             }
+            Some((b'H', _)) => return Ok(Progress::Asks),
             Some((b'E', text)) => *failure = Some(serde_json::from_slice(text)?),
             Some((b'X', errno)) => {
                 let errno = errno.try_into().map(i32::from_le_bytes).unwrap_or(libc::EIO);

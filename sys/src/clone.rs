@@ -69,10 +69,15 @@ pub fn spawn_child(
 /// Closes every descriptor but the first three and `keep`: for a child that shares nothing else
 /// with its parent. Values owning other descriptors must not be used or dropped afterwards.
 pub fn close_all_except(keep: &[BorrowedFd<'_>]) -> Result<()> {
+    close_from_except(3, keep)
+}
+
+/// The same, where descriptors below `lowest` are kept too.
+pub fn close_from_except(lowest: u32, keep: &[BorrowedFd<'_>]) -> Result<()> {
     let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).collect();
     kept.sort_unstable();
-    let mut first = 3;
-    for fd in kept.into_iter().filter(|fd| *fd >= 3) {
+    let mut first = lowest;
+    for fd in kept.into_iter().filter(|fd| *fd >= lowest) {
         if fd > first {
             close_range(first, fd - 1, 0)?;
         }
@@ -81,9 +86,9 @@ pub fn close_all_except(keep: &[BorrowedFd<'_>]) -> Result<()> {
     close_range(first, u32::MAX, 0)
 }
 
-/// Marks every descriptor from 3 on to be closed by exec.
-pub fn close_others_on_exec() -> Result<()> {
-    close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+/// Marks every descriptor from `lowest` on to be closed by exec.
+pub fn close_others_on_exec(lowest: u32) -> Result<()> {
+    close_range(lowest, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
 fn close_range(first: u32, last: u32, flags: u32) -> Result<()> {

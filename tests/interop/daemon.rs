@@ -22,10 +22,15 @@ pub(super) struct Daemon<'a> {
 impl Daemon<'_> {
     /// None, with the reason printed, when dockerd does not start here or cannot run an image that it made.
     pub(super) fn start(sandbox: &Sandbox) -> Option<Daemon<'_>> {
+        Daemon::start_with(sandbox, &[])
+    }
+
+    /// With more arguments of dockerd.
+    pub(super) fn start_with<'a>(sandbox: &'a Sandbox, more: &[&str]) -> Option<Daemon<'a>> {
         if !(installed("dockerd") && installed("docker") && installed("unshare")) {
             return None;
         }
-        let mut daemon = Daemon { sandbox, process: spawn(sandbox) };
+        let mut daemon = Daemon { sandbox, process: spawn(sandbox, more) };
         if let Err(why) = daemon.prove() {
             cannot_work("docker", &why);
             return None;
@@ -82,7 +87,7 @@ impl Daemon<'_> {
 
 /// A mount and a PID namespace of its own: when its first process ends, so do containerd and every container, and no
 /// mount is left. `setpriv` ends it should this process die without ceremony.
-fn spawn(sandbox: &Sandbox) -> Child {
+fn spawn(sandbox: &Sandbox, more: &[&str]) -> Child {
     let directory = sandbox.path("dockerd");
     fs::create_dir(&directory).unwrap();
     let at = |name: &str| -> PathBuf { directory.join(name) };
@@ -91,7 +96,7 @@ fn spawn(sandbox: &Sandbox) -> Child {
     command.args(["--mount-proc", "dockerd", "--iptables=false", "--ip6tables=false"]);
     command.args(["--bridge=none", "--host", &format!("unix://{}", at("socket").display())]);
     command.arg("--data-root").arg(at("data")).arg("--exec-root").arg(at("exec"));
-    command.arg("--pidfile").arg(at("pid"));
+    command.arg("--pidfile").arg(at("pid")).args(more);
     let log = File::create(sandbox.path("dockerd.log")).unwrap();
     command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());
     command.spawn().unwrap()

@@ -10,6 +10,8 @@ mod docker_build;
 mod image;
 mod listing;
 mod members;
+mod oci_docker;
+mod oci_podman;
 mod podman;
 mod registry;
 mod skopeo;

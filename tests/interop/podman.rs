@@ -5,17 +5,17 @@ use super::{cannot_work, members, sandbox_for};
 use crate::support::{Output, Sandbox, busybox_rootfs, run};
 
 /// podman with its storage in the sandbox and a runtime that starts containers here.
-struct Podman<'a> {
+pub(super) struct Podman<'a> {
     sandbox: &'a Sandbox,
-    runtime: &'static str,
+    runtime: String,
 }
 
-impl Podman<'_> {
+impl<'a> Podman<'a> {
     /// None, with the reason printed, when podman cannot run an image that it imported itself.
-    fn start(sandbox: &Sandbox) -> Option<Podman<'_>> {
+    pub(super) fn start(sandbox: &'a Sandbox) -> Option<Podman<'a>> {
         let mut failures = String::new();
         for runtime in ["crun", "runc"] {
-            let podman = Podman { sandbox, runtime };
+            let podman = Podman::with_runtime(sandbox, runtime);
             match podman.prove() {
                 Ok(()) => return Some(podman),
                 Err(why) => failures.push_str(&why),
@@ -23,6 +23,11 @@ impl Podman<'_> {
         }
         cannot_work("podman", &failures);
         None
+    }
+
+    /// Which may be the path of any program that is one.
+    pub(super) fn with_runtime(sandbox: &'a Sandbox, runtime: impl Into<String>) -> Podman<'a> {
+        Podman { sandbox, runtime: runtime.into() }
     }
 
     fn prove(&self) -> Result<(), String> {
@@ -33,7 +38,7 @@ impl Podman<'_> {
         Ok(())
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(super) fn run(&self, args: &[&str]) -> Output {
         let mut command = self.sandbox.command("podman");
         command.env("HOME", self.sandbox.path("podman-home"));
         for (flag, place) in
@@ -49,7 +54,7 @@ impl Podman<'_> {
             "--events-backend",
             "none",
         ]);
-        run(command.args(["--runtime", self.runtime]).args(args), "")
+        run(command.args(["--runtime", &self.runtime]).args(args), "")
     }
 
     /// podman's default limits may be above those of this process.

@@ -21,6 +21,7 @@ mod login;
 mod manifest;
 mod manual;
 mod network;
+pub(crate) mod oci;
 mod parse;
 mod prune;
 mod pull;

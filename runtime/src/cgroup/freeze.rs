@@ -29,6 +29,12 @@ impl Leaf {
         Err(LeafError::NotFrozen { path, state: state.trim().replace('\n', ", ") })
     }
 
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.freezer().is_ok_and(|(path, word)| {
+            state(&path, &word).is_ok_and(|state| state.contains(word.frozen))
+        })
+    }
+
     pub(crate) fn thaw(&self) -> Result<(), LeafError> {
         let (path, word) = self.freezer()?;
         write(&path, word.off)

@@ -207,6 +207,12 @@ impl Leaf {
         }
     }
 
+    /// Its directory in this hierarchy, if it has one there.
+    pub(crate) fn directory_in(&self, hierarchy: &Hierarchy) -> Option<&Path> {
+        let found = self.directories.iter().find(|(it, _)| it == hierarchy);
+        found.map(|(_, path)| path.as_path())
+    }
+
     /// Writes other limits while processes run in it.
     pub(crate) fn change_limits(&self, old: &Limits, limits: &Limits) -> Result<(), LeafError> {
         self.lift(old, limits)?;
@@ -303,6 +309,11 @@ impl Leaf {
     /// The v2 directory: a container is born in it.
     pub(crate) fn v2(&self) -> Option<BorrowedFd<'_>> {
         self.v2.as_ref().map(File::as_fd)
+    }
+
+    pub(crate) fn v2_hierarchy(&self) -> Option<&Hierarchy> {
+        let found = self.directories.iter().find(|(it, _)| it.version == Version::V2);
+        found.map(|(hierarchy, _)| hierarchy)
     }
 
     /// The v1 hierarchies in which it is.

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::Access;
+use serde::{Deserialize, Serialize};
 use sys::bpf::DeviceProgram;
 
 use crate::engine::EngineId;
@@ -35,7 +36,7 @@ pub(crate) use leaf::Leaf;
 pub use usage::Usage;
 
 /// What enforces the device rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum DeviceRules {
     V1,
     V2,
@@ -97,7 +98,19 @@ fn put(path: &Path, value: &str) -> io::Result<()> {
 impl Cgroups {
     /// Finds out what works by creating the engine's group everywhere.
     pub(crate) fn prepare(engine: &EngineId, owner: &str, state: &Path) -> Cgroups {
-        let parent = parent_name(engine);
+        let prepared = Cgroups::prepare_in(parent_name(engine), owner, false);
+        Cgroups { engine: engine.to_string(), other_parents: other_parents(state), ..prepared }
+    }
+
+    /// The same for groups below a parent that somebody else has chosen, who looks for them in every hierarchy. `owner` is
+    /// a name that nobody else uses there.
+    pub(crate) fn prepare_at(parent: PathBuf, owner: &str) -> Cgroups {
+        let prepared = Cgroups::prepare_in(parent, owner, true);
+        // Else v1 would be for limits only.
+        Cgroups { usual_rules: None, ..prepared }
+    }
+
+    fn prepare_in(parent: PathBuf, owner: &str, everywhere: bool) -> Cgroups {
         let mut warnings = Vec::new();
         let mut hierarchies = hierarchy::detect();
         let (mut unusable, mut cause) = (Vec::new(), None);
@@ -105,7 +118,9 @@ impl Cgroups {
         let v2_rules = usual_rules.is_some();
         let prepare = |hierarchy: &Hierarchy| match hierarchy.version {
             Version::V1 if hierarchy.is_on_demand() => Ok(()),
-            Version::V1 if v2_rules => Ok(rustix::fs::access(&hierarchy.mount, Access::WRITE_OK)?),
+            Version::V1 if v2_rules && !everywhere => {
+                Ok(rustix::fs::access(&hierarchy.mount, Access::WRITE_OK)?)
+            }
             _ => prepare_parent(hierarchy, &parent),
         };
         hierarchies.retain(|hierarchy| match prepare(hierarchy) {
@@ -132,7 +147,7 @@ impl Cgroups {
                     .to_owned(),
             );
         }
-        let (engine, other_parents) = (engine.to_string(), other_parents(state));
+        let (engine, other_parents) = (String::new(), PathBuf::new());
         Cgroups { hierarchies, devices, usual_rules, parent, engine, other_parents, warnings }
     }
 
@@ -166,15 +181,29 @@ impl Cgroups {
 
     /// As another process of the engine has prepared them, who knows what enforces device rules.
     pub(crate) fn look(engine: &EngineId, devices: DeviceRules) -> Cgroups {
+        Cgroups { engine: engine.to_string(), ..Cgroups::look_at(parent_name(engine), devices) }
+    }
+
+    /// The same of [`Cgroups::prepare_at`].
+    pub(crate) fn look_at(parent: PathBuf, devices: DeviceRules) -> Cgroups {
         Cgroups {
             hierarchies: hierarchy::detect(),
             devices,
             usual_rules: None,
-            parent: parent_name(engine),
-            engine: engine.to_string(),
+            parent,
+            engine: String::new(),
             other_parents: PathBuf::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// A group of this name that has processes, wherever it has them.
+    pub(crate) fn busy(&self, name: &str) -> Option<PathBuf> {
+        let groups = self.hierarchies.iter().map(|it| it.mount.join(&self.parent).join(name));
+        let has_processes = |group: &PathBuf| {
+            fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|text| !text.is_empty())
+        };
+        groups.into_iter().find(has_processes)
     }
 
     /// Removes the engine's group where nobody else of the engine uses it.

@@ -7,6 +7,7 @@ use sys::RootDir;
 use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, new_mount};
 
 use super::{Launch, devices};
+use crate::cgroup::Hierarchy;
 use crate::spec::{MachineAccess, NamespaceMode};
 use crate::zygote::message::{Step, StepError};
 
@@ -115,13 +116,31 @@ fn mount_shm(
     mount(root, "tmpfs", "dev/shm", &settings, NOSUID | NODEV | NOEXEC).map(drop)
 }
 
-/// As seen from the cgroup namespace. Containers can do without.
+/// Containers can do without.
 fn mount_cgroups(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
     let read_only = if launch.spec.writable_cgroups { 0 } else { read_only(launch) };
     let attributes = NOSUID | NODEV | NOEXEC | read_only;
     let Ok(place) = root.subdir_nofollow("sys/fs/cgroup") else { return Ok(()) };
+    mount_cgroups_at(launch, place, attributes)
+}
+
+/// As seen from the cgroup namespace; a container that lists its mounts, and has none of its own, is shown its own groups
+/// nevertheless.
+pub(super) fn mount_cgroups_at(
+    launch: &Launch<'_>,
+    place: impl AsFd,
+    attributes: u64,
+) -> Result<(), StepError> {
+    let shared = launch.spec.listed.is_some() && !launch.spec.namespaces.cgroup.is_own();
+    let make = |kind: &'static str, settings: &[Setting<'_>], hierarchy: Option<&Hierarchy>| {
+        let directory = hierarchy.and_then(|hierarchy| launch.leaf.directory_in(hierarchy));
+        match directory {
+            Some(directory) if shared => copy_of(directory, attributes),
+            _ => new_mount(kind, settings, attributes).ok(),
+        }
+    };
     if launch.leaf.v1().next().is_none() {
-        if let Ok(mounted) = new_mount("cgroup2", &[], attributes) {
+        if let Some(mounted) = make("cgroup2", &[], launch.leaf.v2_hierarchy()) {
             attach(mounted, &place).step("mount /sys/fs/cgroup")?;
         }
         return Ok(());
@@ -133,7 +152,7 @@ fn mount_cgroups(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
     for hierarchy in launch.leaf.v1() {
         let settings: Vec<_> =
             hierarchy.controllers.iter().map(|name| Setting::Flag(name.as_str())).collect();
-        let Ok(mounted) = new_mount("cgroup", &settings, attributes) else { continue };
+        let Some(mounted) = make("cgroup", &settings, Some(hierarchy)) else { continue };
         let name = hierarchy.controllers.join(",");
         mkdirat(&base, &name, Mode::from_raw_mode(0o755)).step(step)?;
         let directory = rustix::fs::openat(
@@ -150,4 +169,10 @@ fn mount_cgroups(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepError> {
     }
     let read_only = MountChange { set: RDONLY, ..MountChange::default() };
     change_mount(base.as_fd(), read_only).step(step)
+}
+
+fn copy_of(directory: &Path, set: u64) -> Option<OwnedFd> {
+    let copy = clone_mount(super::open_place(directory).ok()?, false).ok()?;
+    change_mount(&copy, MountChange { set, ..MountChange::default() }).ok()?;
+    Some(copy)
 }

@@ -28,7 +28,7 @@ pub(super) fn make_all(launch: &Launch<'_>, root: &RootDir) -> Result<(), StepEr
     Ok(())
 }
 
-fn make(root: &RootDir, device: &Device) -> Result<(), String> {
+pub(super) fn make(root: &RootDir, device: &Device) -> Result<(), String> {
     let text = |error: sys::SysError| error.to_string();
     let path = &device.path;
     if let Some(parent) = path.parent() {

@@ -28,7 +28,7 @@ fn hide(launch: &Launch<'_>, first: BorrowedFd<'_>) -> Result<(), StepError> {
     if let ChildStdio::Descriptors(streams) = launch.stdio {
         needed.extend(streams);
     }
-    sys::clone::close_all_except(&needed).step("close the host's files")
+    sys::clone::close_from_except(launch.first_own(), &needed).step("close the host's files")
 }
 
 fn start(launch: &Launch<'_>, first: BorrowedFd<'_>) -> Result<Never, StepError> {

@@ -1,7 +1,8 @@
-//! Parts of /proc and /sys that are hidden or read-only, as Docker has them.
+//! Parts of /proc and /sys that are hidden or read-only: as Docker has them, or as they are listed.
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
 use sys::RootDir;
@@ -32,16 +33,26 @@ const EMPTY: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NODEV
     | libc::MOUNT_ATTR_NOEXEC;
 
+pub(super) fn mask_all(root: &RootDir) -> Result<(), StepError> {
+    let masked: Vec<PathBuf> =
+        MASKED.iter().map(PathBuf::from).chain(thermal_throttles()).collect();
+    cover(root, &masked, &READ_ONLY.map(PathBuf::from))
+}
+
 /// Covers what exists: files by the host's /dev/null, directories by one empty tmpfs. Both are
 /// read-only: the device works nevertheless, but its owner and mode stay the host's to change.
-pub(super) fn mask_all(root: &RootDir) -> Result<(), StepError> {
+pub(super) fn cover(
+    root: &RootDir,
+    masked: &[PathBuf],
+    unwritable: &[PathBuf],
+) -> Result<(), StepError> {
     // Opened in this mount namespace: the zygote's cannot be mounted here.
     let device = open_null().step("open /dev/null")?;
     // Once attached they can be copied; before Linux 6.15 what is attached nowhere cannot.
     let (mut null, mut empty) = (None, None);
-    for path in MASKED.iter().map(|path| (*path).to_owned()).chain(thermal_throttles()) {
-        let step = || format!("mask /{path}");
-        let Some(place) = existing(root, &path).step(step())? else { continue };
+    for path in masked {
+        let step = || format!("mask `{}`", path.display());
+        let Some(place) = existing(root, path).step(step())? else { continue };
         let mode = fstat(&place).step(step())?.st_mode;
         let is_dir = FileType::from_raw_mode(mode) == FileType::Directory;
         let first = if is_dir { &mut empty } else { &mut null };
@@ -54,8 +65,8 @@ pub(super) fn mask_all(root: &RootDir) -> Result<(), StepError> {
         attach(&cover, place).step(step())?;
         first.get_or_insert(cover);
     }
-    for path in READ_ONLY {
-        let step = || format!("make /{path} read-only");
+    for path in unwritable {
+        let step = || format!("make `{}` read-only", path.display());
         let Some(place) = existing(root, path).step(step())? else { continue };
         let copy = clone_mount(&place, true).step(step())?;
         user_mounts::make_read_only(&copy, true).step(step())?;
@@ -71,7 +82,7 @@ fn read_only_null(device: &OwnedFd) -> sys::Result<OwnedFd> {
 }
 
 /// Nothing that is there stays uncovered because it could not be opened.
-fn existing(root: &RootDir, path: &str) -> sys::Result<Option<OwnedFd>> {
+fn existing(root: &RootDir, path: &Path) -> sys::Result<Option<OwnedFd>> {
     match root.place_fd(path) {
         Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
         other => other.map(Some),
@@ -79,7 +90,7 @@ fn existing(root: &RootDir, path: &str) -> sys::Result<Option<OwnedFd>> {
 }
 
 /// One for each processor of the host that has them.
-fn thermal_throttles() -> Vec<String> {
+fn thermal_throttles() -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir("/sys/devices/system/cpu") else { return Vec::new() };
     entries
         .flatten()
@@ -87,7 +98,7 @@ fn thermal_throttles() -> Vec<String> {
         .filter(|name| {
             name.strip_prefix("cpu").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
         })
-        .map(|name| format!("sys/devices/system/cpu/{name}/thermal_throttle"))
+        .map(|name| format!("sys/devices/system/cpu/{name}/thermal_throttle").into())
         .collect()
 }
 

@@ -18,9 +18,12 @@ mod base_mounts;
 mod devices;
 mod filesystem;
 mod given_devices;
+pub(crate) mod hooks;
 mod join;
+mod listed;
 mod masks;
 mod overlay;
+pub(crate) mod pause;
 mod privileges;
 pub(crate) mod program;
 mod propagation;
@@ -51,6 +54,7 @@ use crate::zygote::message::{Step, StepError};
 pub(crate) use aside::run as look_aside;
 pub(crate) use join::run as run_in_container;
 pub(crate) use masks::open_null;
+pub(crate) use pause::Pause;
 pub(crate) use stubs::{Stubs, remove as remove_stubs};
 
 /// Everything the process needs, found out before it exists.
@@ -72,6 +76,12 @@ pub(crate) struct Launch<'a> {
     pub(crate) network: Option<BorrowedFd<'a>>,
     /// The IPC namespace to join.
     pub(crate) ipc: Option<&'a SharedIpc>,
+    /// Other namespaces to join.
+    pub(crate) others: &'a [(CloneFlags, OwnedFd)],
+    /// The program does not begin before it is told to.
+    pub(crate) pause: Option<Pause<'a>>,
+    /// So many descriptors from 3 on are the program's.
+    pub(crate) preserved: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +97,11 @@ impl Launch<'_> {
 
     fn withhold_devices(&self) -> bool {
         self.devices == DeviceRules::NoDevices
+    }
+
+    /// The first descriptor that is ours.
+    fn first_own(&self) -> u32 {
+        3 + self.preserved
     }
 
     fn mountpoint(&self, name: &str) -> PathBuf {
@@ -117,7 +132,10 @@ fn report_failure(status: BorrowedFd<'_>, failure: &StepError) -> u8 {
     let mut message = b"E".to_vec();
     message.extend(serde_json::to_vec(failure).unwrap_or_default());
     // If nobody listens any more, nobody wants to know.
-    let _ = send_with_descriptors(status, &message, &[]);
+    let sent = send_with_descriptors(status, &message, &[]);
+    if sent.is_err_and(|error| error.raw_os_error() == Some(libc::ENOTSOCK)) {
+        let _ = rustix::io::write(status, &message);
+    }
     127
 }
 
@@ -128,8 +146,14 @@ fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
         // Before /sys is mounted, which shows the interfaces of the namespace in which that is done.
         setns(network, CloneFlags::CLONE_NEWNET).step("join the network namespace")?;
     }
+    for (kind, namespace) in launch.others {
+        setns(namespace, *kind).step("join a namespace")?;
+    }
     leave_the_caller(launch.leaf, &launch.spec.namespaces.cgroup)?;
-    set_up(launch)
+    match &launch.spec.listed {
+        Some(listed) => listed::set_up(launch, listed),
+        None => set_up(launch),
+    }
 }
 
 /// What does not depend on what the container is, but for its kind ([`ahead`]). Joining cgroups waits for the kernel
@@ -233,9 +257,13 @@ fn become_program(
     terminal::connect(launch.stdio, terminal.map(|t| t.far), user.uid)?;
     let environment = program::environment(&spec.env, user)?;
     privileges::apply(launch, user)?;
-    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let umask = spec.listed.as_ref().map_or(0o022, |listed| listed.umask);
+    rustix::process::umask(Mode::from_raw_mode(umask));
     let path = program::find(spec)?;
-    Err(program::execute(launch, &path, &environment))
+    match &launch.pause {
+        Some(pause) => pause::then_execute(launch, pause, &path, &environment),
+        None => Err(program::execute(launch, &path, &environment)),
+    }
 }
 
 /// From here to the next exec nobody in the container may trace this process or look at its files, even as root.

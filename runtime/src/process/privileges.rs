@@ -81,22 +81,55 @@ pub(super) fn apply(launch: &Launch<'_>, user: &ResolvedUser) -> Result<(), Step
     }
     install(!spec.no_new_privileges)?;
 
-    let mut wanted = spec.capabilities;
-    if launch.withhold_devices() {
-        wanted = wanted.without(Capability::MKNOD);
-    }
-    // What this machine does not have itself it cannot give.
-    let kept = CapabilitySet::from_bits_retain(wanted.bits()) & held;
-    limit_bounding_set(kept)?;
-    // Where nothing is withheld, users other than root have the capabilities as well.
-    let ambient = if spec.machine == MachineAccess::Full { kept } else { CapabilitySet::empty() };
-    thread::set_keep_capabilities(!ambient.is_empty()).step("keep capabilities")?;
+    let sets = Sets::of(launch, user, held);
+    limit_bounding_set(sets.bounding)?;
+    thread::set_keep_capabilities(!sets.kept().is_empty()).step("keep capabilities")?;
     become_user(user)?;
-    let usable = if user.uid == 0 { kept } else { ambient };
-    let sets = CapabilitySets { effective: usable, permitted: usable, inheritable: ambient };
-    thread::set_capabilities(None, sets).step("set capabilities")?;
-    set_ambient(ambient)?;
+    thread::set_capabilities(None, sets.usable).step("set capabilities")?;
+    set_ambient(sets.ambient)?;
     install(spec.no_new_privileges)
+}
+
+/// What the process has in the end.
+struct Sets {
+    bounding: CapabilitySet,
+    usable: CapabilitySets,
+    ambient: CapabilitySet,
+}
+
+impl Sets {
+    /// What this machine does not have itself it cannot give.
+    fn of(launch: &Launch<'_>, user: &ResolvedUser, held: CapabilitySet) -> Sets {
+        let spec = launch.spec;
+        let given = |wanted: crate::capabilities::CapabilitySet| {
+            let wanted = match launch.withhold_devices() {
+                true => wanted.without(Capability::MKNOD),
+                false => wanted,
+            };
+            CapabilitySet::from_bits_retain(wanted.bits()) & held
+        };
+        if let Some(listed) = &spec.listed {
+            let exact = &listed.capabilities;
+            let usable = CapabilitySets {
+                effective: given(exact.effective),
+                permitted: given(exact.permitted),
+                inheritable: given(exact.inheritable),
+            };
+            return Sets { bounding: given(exact.bounding), usable, ambient: given(exact.ambient) };
+        }
+        let kept = given(spec.capabilities);
+        // Where nothing is withheld, users other than root have the capabilities as well.
+        let ambient =
+            if spec.machine == MachineAccess::Full { kept } else { CapabilitySet::empty() };
+        let usable = if user.uid == 0 { kept } else { ambient };
+        let usable = CapabilitySets { effective: usable, permitted: usable, inheritable: ambient };
+        Sets { bounding: kept, usable, ambient }
+    }
+
+    /// What has to survive becoming the user.
+    fn kept(&self) -> CapabilitySet {
+        self.ambient | self.usable.permitted
+    }
 }
 
 fn limit_bounding_set(kept: CapabilitySet) -> Result<(), StepError> {

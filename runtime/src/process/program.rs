@@ -120,7 +120,7 @@ fn try_execute(
     for argument in &launch.spec.args {
         arguments.push(c_string(argument.as_bytes())?);
     }
-    sys::clone::close_others_on_exec().step(step)?;
+    sys::clone::close_others_on_exec(launch.first_own()).step(step)?;
     // The launcher marks it again before it executes the program.
     fcntl_setfd(launch.status, FdFlags::empty()).step(step)?;
     match execveat(launch.launcher, c"", &arguments, environment, NixAtFlags::AT_EMPTY_PATH) {

@@ -26,6 +26,11 @@ pub(super) fn write_all(spec: &ContainerSpec, proc: &OwnedFd) -> Result<(), Step
             }
         }
     }
+    write_asked(spec, proc)
+}
+
+/// Those of the specification.
+pub(super) fn write_asked(spec: &ContainerSpec, proc: &OwnedFd) -> Result<(), StepError> {
     for sysctl in &spec.sysctls {
         write(proc, &sysctl.path(), &sysctl.value)
             .step(format!("set sysctl `{}` to `{}`", sysctl.name, sysctl.value))?;

@@ -37,10 +37,24 @@ pub(super) fn open(
 
     let step = "make /dev/console";
     let dev = root.subdir_nofollow("dev").step(step)?;
-    mknodat(&dev, "console", FileType::RegularFile, Mode::from_raw_mode(0o600), 0).step(step)?;
+    match mknodat(&dev, "console", FileType::RegularFile, Mode::from_raw_mode(0o600), 0) {
+        // A /dev that is the image's own, which may have one.
+        Err(rustix::io::Errno::EXIST) if launch.spec.listed.is_some() => {}
+        made => made.step(step)?,
+    }
     let place = dev.place_fd("console").step(step)?;
     attach(clone_mount(&terminal.far, false).step(step)?, place).step(step)?;
     Ok(Some(terminal))
+}
+
+/// Where the container has no devpts.
+pub(super) fn none(launch: &Launch<'_>) -> Result<Option<Terminal>, StepError> {
+    match launch.stdio {
+        ChildStdio::Descriptors(_) => Ok(None),
+        ChildStdio::Terminal { .. } => {
+            Err("no `devpts` is mounted on /dev/pts").step("open a terminal")
+        }
+    }
 }
 
 /// A terminal of that devpts.

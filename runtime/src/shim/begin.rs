@@ -124,6 +124,8 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
         open_files,
         filters: HashMap::new(),
         joined: crate::joined::Joined::default(),
+        pipes: None,
+        preserved: 0,
     };
     Ok(Ready {
         socket: socket.as_fd().try_clone_to_owned().step("keep the socket")?,

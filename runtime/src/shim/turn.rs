@@ -434,7 +434,7 @@ impl Supervisor {
         let group = &self.container.state.group;
         let leaf =
             Leaf::existing(&self.starter.cgroups, group, &self.spec).step("find its cgroup")?;
-        Ok(Room { first, leaf, cgroups: self.starter.cgroups.clone() })
+        Ok(Room { first, leaf, cgroups: self.starter.cgroups.clone(), preserved: 0 })
     }
 
     fn probe_ended(&mut self) {

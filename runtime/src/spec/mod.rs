@@ -1,6 +1,7 @@
 //! What a container is: root filesystem, process, mounts, limits.
 mod device;
 mod limits;
+mod listed;
 mod mount;
 mod namespaces;
 mod sysctl;
@@ -18,6 +19,9 @@ use crate::seccomp::Profile;
 
 pub use device::{Device, DeviceAccess, DeviceKind, DeviceRule, DeviceRuleError};
 pub use limits::{Amount, CpuTime, DeviceRate, LimitError, Limits, RateKind};
+pub use listed::{
+    ExactCapabilities, Hook, HookState, Listed, ListedMount, ListedSource, MountAttributes,
+};
 pub use mount::{
     AccessTimes, BindOptions, Mount, MountSource, MountedFilesystem, Propagation, PropagationKind,
     Submounts, Tmpfs, TmpfsUse,
@@ -85,6 +89,9 @@ pub struct ContainerSpec {
     /// Where the container's cgroup is made instead of the engine's, from the root of each hierarchy.
     #[serde(default, with = "bytes::option")]
     pub cgroup_parent: Option<PathBuf>,
+    /// Then `mounts`, `etc`, `shm_size`, `machine` and `capabilities` are not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Box<Listed>>,
 }
 
 impl ContainerSpec {
@@ -120,6 +127,7 @@ impl ContainerSpec {
             init: false,
             limits: Limits::default(),
             cgroup_parent: None,
+            listed: None,
         }
     }
 

@@ -1,4 +1,6 @@
 //! Which namespaces a container has for itself.
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// The network has its own: [`super::NetworkMode`].
@@ -20,6 +22,8 @@ pub enum NamespaceMode {
     Host,
     /// That of the container with this ID, which has to run. For processes and IPC only.
     Container(String),
+    /// That which this file of the host's stands for.
+    At(#[serde(with = "crate::bytes")] PathBuf),
 }
 
 impl NamespaceMode {

@@ -63,6 +63,8 @@ fn prepare(
         open_files,
         filters: HashMap::new(),
         joined: crate::joined::Joined::default(),
+        pipes: None,
+        preserved: 0,
     };
     let socket = socket.try_clone_to_owned().step("keep the socket")?;
     Ok(Server { socket, starter, containers: Vec::new(), spares: Vec::new() })

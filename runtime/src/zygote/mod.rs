@@ -65,7 +65,9 @@ impl ProcessView {
     pub fn of(namespaces: &Namespaces) -> ProcessView {
         match &namespaces.pid {
             NamespaceMode::Own | NamespaceMode::Shareable => ProcessView::Own,
-            NamespaceMode::Host | NamespaceMode::Container(_) => ProcessView::Host,
+            NamespaceMode::Host | NamespaceMode::Container(_) | NamespaceMode::At(_) => {
+                ProcessView::Host
+            }
         }
     }
 }

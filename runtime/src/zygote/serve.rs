@@ -154,6 +154,7 @@ impl Server {
         let container = &mut self.containers[position];
         match container.running.read_status()? {
             Progress::Going | Progress::Failed => Ok(()),
+            Progress::Asks => Err(io::ErrorKind::InvalidData.into()),
             Progress::Started(terminal) => {
                 let mut descriptors = vec![container.running.child.pidfd.as_fd()];
                 descriptors.extend(terminal.iter().map(AsFd::as_fd));
