@@ -36,7 +36,8 @@ fn a_container_is_created_started_killed_and_deleted() {
     assert_eq!(bundle.status("c1"), "running");
     assert_eq!(bundle.state("c1")["pid"].to_string(), bundle.sandbox.read("pid"));
     let proc = format!("/proc/{}/cgroup", bundle.sandbox.read("pid"));
-    assert!(fs::read_to_string(proc).unwrap().contains("/rbuild-oci/c1\n"));
+    let cgroups = fs::read_to_string(proc).unwrap();
+    assert!(cgroups.contains("/rbuild-oci/") && cgroups.contains("-c1\n"), "{cgroups}");
 }
 
 #[test]
@@ -45,6 +46,10 @@ fn a_stopped_container_is_only_to_be_deleted() {
     bundle.create("c1").success();
     bundle.oci("start c1").success();
     bundle.wait_for_output("up");
+    let cgroups =
+        fs::read_to_string(format!("/proc/{}/cgroup", bundle.sandbox.read("pid"))).unwrap();
+    let group =
+        cgroups.lines().find_map(|line| line.split_once(":/rbuild-oci/")).unwrap().1.to_owned();
     bundle.oci("kill c1 SIGTERM").success();
     bundle.wait_for("c1", "stopped");
     assert_eq!(bundle.state("c1")["pid"], 0);
@@ -58,7 +63,7 @@ fn a_stopped_container_is_only_to_be_deleted() {
     bundle.oci("delete --force c1").success();
     bundle.oci("kill c1").exits(1).says("does not exist");
     for hierarchy in ["pids", "unified"] {
-        let group = format!("/sys/fs/cgroup/{hierarchy}/rbuild-oci/c1");
+        let group = format!("/sys/fs/cgroup/{hierarchy}/rbuild-oci/{group}");
         assert!(!std::path::Path::new(&group).exists(), "{group}");
     }
     assert_eq!(fs::read_dir(bundle.path("oci")).unwrap().count(), 0);
@@ -108,7 +113,7 @@ fn what_is_known_of_containers_is_shown() {
     bundle
         .oci("list")
         .success()
-        .prints("ID          PID         STATUS      BUNDLE      CREATED     OWNER\n");
+        .prints("ID        PID       STATUS    BUNDLE    CREATED   OWNER\n");
     bundle.oci("list -q").success().prints("");
     bundle.oci("list --format json").success().prints("[]\n");
     bundle.create("b").success();
@@ -144,6 +149,7 @@ fn what_is_known_of_containers_is_shown() {
 fn limits_change_while_it_runs() {
     let Some(bundle) = Bundle::new(|config| {
         config["process"]["args"] = script("sleep 1000");
+        config["linux"]["cgroupsPath"] = "/rbuild-oci-test/limits".into();
         config["linux"]["resources"]["pids"] = json!({ "limit": 50 });
         config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20 });
     }) else {
@@ -153,9 +159,9 @@ fn limits_change_while_it_runs() {
     bundle.oci("start c1").success();
     bundle.sandbox.write("new.json", r#"{"pids": {"limit": 20}}"#);
     bundle.oci("update --resources new.json c1").success();
-    let group = std::path::Path::new("/sys/fs/cgroup/pids/rbuild-oci/c1/pids.max");
-    if group.exists() {
-        assert_eq!(fs::read_to_string(group).unwrap(), "20\n");
+    let limit = std::path::Path::new("/sys/fs/cgroup/pids/rbuild-oci-test/limits/pids.max");
+    if limit.exists() {
+        assert_eq!(fs::read_to_string(limit).unwrap(), "20\n");
     }
     bundle.sandbox.write("new.json", r#"{"unified": {"a": "b"}}"#);
     let refused = bundle.oci("update --resources new.json c1").exits(1);

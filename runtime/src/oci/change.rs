@@ -90,7 +90,7 @@ pub fn delete(containers: &OciContainers, id: &str, force: bool) -> Result<Vec<S
     }
     let plan = container.plan();
     // What is left of it ends with its group.
-    container.leaf()?.remove();
+    container.remove_group()?;
     container.remove()?;
     let plan = plan?;
     let told = told(&plan, "stopped", None);

@@ -22,6 +22,7 @@ use super::translate::{Plan, translate};
 use crate::cgroup::DeviceRules;
 use crate::clock;
 use crate::containers::ProcessName;
+use crate::engine::EngineId;
 use crate::exec::Execution;
 use crate::joined::Joined;
 use crate::process::{ChildStdio, hooks};
@@ -70,7 +71,8 @@ pub fn create(
         .map_err(|source| OciError::Document { path, source })?;
     check(&plan, request)?;
     let (directory, lock) = containers.claim(request.id)?;
-    let cgroup = group::path_of(plan.cgroup.as_deref(), request.id);
+    let root = EngineId::of_root(containers.root())?;
+    let cgroup = group::path_of(plan.cgroup.as_deref(), &root, request.id);
     let kept = Kept {
         id: request.id.to_owned(),
         oci_version: document.oci_version.clone(),

@@ -91,6 +91,10 @@ impl OciContainers {
         OciContainers { root: root.to_owned() }
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn directory(&self, id: &str) -> Result<PathBuf, OciError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+.-".contains(&byte);
         let good = (1..=200).contains(&id.len()) && id.bytes().all(allowed);
@@ -230,6 +234,15 @@ impl OciContainer {
     pub(super) fn leaf(&self) -> Result<Leaf, OciError> {
         group::existing(&self.kept.cgroup, self.kept.devices, &self.plan()?.spec)
             .map(|(_, leaf)| leaf)
+    }
+
+    /// Ends what is left in its cgroups, and removes them.
+    pub(super) fn remove_group(&self) -> Result<(), OciError> {
+        let (cgroups, leaf) =
+            group::existing(&self.kept.cgroup, self.kept.devices, &self.plan()?.spec)?;
+        leaf.remove();
+        group::remove_parent(&self.kept.cgroup, &cgroups);
+        Ok(())
     }
 
     pub fn id(&self) -> &str {

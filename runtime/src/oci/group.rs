@@ -1,4 +1,6 @@
 //! Where the cgroups of a container are: the document says it, not the engine.
+use std::fmt::Display;
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::OciError;
@@ -9,10 +11,11 @@ use crate::spec::ContainerSpec;
 const USUAL: &str = "rbuild-oci";
 
 /// From the root of each hierarchy. A path that is not absolute is below a group of ours, as the specification allows.
-pub(super) fn path_of(wanted: Option<&Path>, id: &str) -> PathBuf {
+/// Where there is none, containers of the same ID below another `--root` have another: `root` is its name.
+pub(super) fn path_of(wanted: Option<&Path>, root: &impl Display, id: &str) -> PathBuf {
     let usual = Path::new(USUAL);
     let path = match wanted {
-        None => usual.join(id),
+        None => usual.join(format!("{root}-{id}")),
         Some(path) if path.is_absolute() => path.to_owned(),
         Some(path) => usual.join(path),
     };
@@ -53,6 +56,16 @@ pub(super) fn existing(
     Ok((cgroups, leaf))
 }
 
+/// Removes what is above the group if it is ours and nobody else has a group there.
+pub(super) fn remove_parent(path: &Path, cgroups: &Cgroups) {
+    if path.parent() == Some(Path::new(USUAL)) {
+        for hierarchy in &cgroups.hierarchies {
+            // It is not empty, or was not there.
+            let _used = fs::remove_dir(hierarchy.mount.join(USUAL));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,13 +73,13 @@ mod tests {
     #[test]
     fn places_are_below_the_roots() {
         for (wanted, expected) in [
-            (None, "rbuild-oci/c1"),
+            (None, "rbuild-oci/7-c1"),
             (Some("/docker/c1"), "docker/c1"),
             (Some("pod/c1"), "rbuild-oci/pod/c1"),
             (Some("/../a/./b"), "a/b"),
             (Some("/"), ""),
         ] {
-            assert_eq!(path_of(wanted.map(Path::new), "c1"), Path::new(expected), "{wanted:?}");
+            assert_eq!(path_of(wanted.map(Path::new), &7, "c1"), Path::new(expected), "{wanted:?}");
         }
     }
 }

@@ -46,7 +46,7 @@ pub(super) enum OciCommand {
     /// Create and start a container
     Run(RunArgs),
     /// Run another program in a container
-    Exec(ExecArgs),
+    Exec(Box<ExecArgs>),
     /// Show the state of a container, as JSON
     State(IdArgs),
     /// Send a signal to a container

@@ -112,9 +112,9 @@ pub(super) fn device_rules(
 /// Whether a rule is about everything that the other one is about.
 fn covers(rule: &DeviceRule, other: &DeviceRule) -> bool {
     let part = |mine: Option<u32>, its: Option<u32>| mine.is_none() || mine == its;
-    let access = !(other.access.read && !rule.access.read)
-        && !(other.access.write && !rule.access.write)
-        && !(other.access.make && !rule.access.make);
+    let access = (rule.access.read || !other.access.read)
+        && (rule.access.write || !other.access.write)
+        && (rule.access.make || !other.access.make);
     (rule.kind.is_none() || rule.kind == other.kind)
         && part(rule.major, other.major)
         && part(rule.minor, other.minor)

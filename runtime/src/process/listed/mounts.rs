@@ -114,11 +114,14 @@ fn filesystem(
     let covered = targets.mode_of(&mount.target);
     let (mut all, inherited) = (settings_of(settings), mode_for(kind, settings, covered));
     all.extend(inherited.as_deref().map(|mode| Setting::Text("mode", mode)));
-    let made = new_mount_of(kind, source, &all, mount.attributes.set).step(step())?;
-    change(&made, mount.below, true).step(step())?;
+    let first = if mount.copy_up { 0 } else { mount.attributes.set };
+    let made = new_mount_of(kind, source, &all, first).step(step())?;
     if mount.copy_up {
         copy_up::fill(root, &mount.target, &made).step(step())?;
+        // It may be read-only now.
+        change(&made, mount.attributes, false).step(step())?;
     }
+    change(&made, mount.below, true).step(step())?;
     attach(&made, place_of(kind, root, targets, &mount.target)?).step(step())?;
     if mount.propagation.is_some() {
         spread(&made, mount.propagation).step(step())?;
