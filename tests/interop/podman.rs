@@ -8,8 +8,6 @@ use crate::support::{Output, Sandbox, busybox_rootfs, run};
 pub(super) struct Podman<'a> {
     sandbox: &'a Sandbox,
     runtime: String,
-    /// What the runtime is told before its verb.
-    runtime_flags: Vec<String>,
 }
 
 impl<'a> Podman<'a> {
@@ -29,12 +27,7 @@ impl<'a> Podman<'a> {
 
     /// Which may be the path of any program that is one.
     pub(super) fn with_runtime(sandbox: &'a Sandbox, runtime: impl Into<String>) -> Podman<'a> {
-        Podman { sandbox, runtime: runtime.into(), runtime_flags: Vec::new() }
-    }
-
-    pub(super) fn with_runtime_flag(mut self, flag: String) -> Podman<'a> {
-        self.runtime_flags.push(flag);
-        self
+        Podman { sandbox, runtime: runtime.into() }
     }
 
     fn prove(&self) -> Result<(), String> {
@@ -61,9 +54,6 @@ impl<'a> Podman<'a> {
             "--events-backend",
             "none",
         ]);
-        for flag in &self.runtime_flags {
-            command.args(["--runtime-flag", flag]);
-        }
         run(command.args(["--runtime", &self.runtime]).args(args), "")
     }
 
