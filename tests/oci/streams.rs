@@ -95,7 +95,9 @@ fn a_terminal_goes_to_whoever_listens() {
     bundle.detached(&line).success();
     let terminal = receive(&listener);
     File::from(terminal.try_clone().unwrap()).write_all(b"typed\n").unwrap();
-    assert_eq!(all_of(terminal), "/dev/pts/0\ntyped\ntyped\n");
+    // What is typed may be echoed before the program says anything.
+    let text = all_of(terminal);
+    assert!(text.contains("/dev/pts/0\n") && text.matches("typed\n").count() == 2, "{text}");
 }
 
 #[test]
