@@ -105,13 +105,15 @@ class Docker(Tool):
     """A dockerd of the benchmark's own, with the BuildKit that is built into it."""
     name, form = "docker", "docker, plain"
 
-    def __init__(self, scratch):
+    def __init__(self, scratch, enter=None):
+        """`enter`: the command that enters the network namespace in which it is to have networks."""
         self.directory = os.path.join(scratch, "dockerd")
         os.mkdir(self.directory)
         self.program = [next(path for path in ("/usr/bin/docker", shutil.which("docker")) if os.path.exists(path))]
         at = lambda name: os.path.join(self.directory, name)
-        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child",
-                   "--mount-proc", "dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
+        without = [] if enter else ["--iptables=false", "--ip6tables=false", "--bridge=none"]
+        command = [*(enter or []), "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork",
+                   "--kill-child", "--mount-proc", "dockerd", *without,
                    "--host", f"unix://{at('socket')}", "--data-root", at("data"), "--exec-root", at("exec"),
                    "--pidfile", at("pid")]
         with open(at("log"), "wb") as log:

@@ -9,6 +9,7 @@ pub mod format;
 pub mod http;
 mod log_query;
 pub mod manual;
+pub mod networks;
 pub mod output;
 pub mod ports;
 pub mod progress;

@@ -34,6 +34,8 @@ pub enum BuildError {
     CacheExport { name: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("cannot make networks for RUN: {source}")]
+    Network { source: runtime::network::NetworkError },
     #[error("the build was cancelled")]
     Cancelled,
 }

@@ -36,6 +36,8 @@ pub struct BuildRequest {
     pub ssh: Vec<SshAgent>,
     pub add_hosts: Vec<ExtraHost>,
     pub network: NetworkMode,
+    /// [`NetworkMode::Default`] is a network of the builds' own behind NAT; else it is the machine's.
+    pub private_network: bool,
     /// `--allow`
     pub allowed: Vec<Entitlement>,
     /// What RUN can run besides this machine's own programs.
@@ -152,7 +154,7 @@ pub struct ExtraHost {
     pub address: IpAddr,
 }
 
-/// The network of RUN.
+/// The network of RUN. What the default one is, [`BuildRequest::private_network`] says: it has no part in cache keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkMode {

@@ -11,9 +11,13 @@ use clap::Parser;
 use cli::report;
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == runtime::shim::VERB) {
-        return cli::shim::run(&words.collect::<Vec<_>>()).into();
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    match words.split_first() {
+        Some((verb, words)) if verb == runtime::shim::VERB => return cli::shim::run(words).into(),
+        Some((verb, words)) if verb == cli::networks::VERB => {
+            return cli::networks::run_sweep(words).into();
+        }
+        _ => {}
     }
     let exit = match Args::try_parse() {
         Ok(args) => commands::run(args),

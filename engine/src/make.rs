@@ -9,7 +9,7 @@ use store::{Held, Image, RootfsMount, SnapshotId, Store};
 
 use crate::define::definition;
 use crate::request::ContainerRequest;
-use crate::{EngineError, Result, lease_name, mounts, names, namespaces, recover};
+use crate::{EngineError, Result, lease_name, mounts, names, namespaces, networks, recover};
 
 /// Makes the container `id` of an image.
 pub fn make(
@@ -22,6 +22,7 @@ pub fn make(
     if let Some(name) = given_name(request) {
         check_name(name)?;
     }
+    let attachments = networks::resolve(store, &request.connections.attachments)?;
     let cannot = |source| EngineError::Unpack { image: image.id(), source: Box::new(source) };
     let layers = store.unpack(image).map_err(cannot)?;
     let stack: Vec<_> = layers.into_iter().map(|layer| layer.snapshot).collect();
@@ -30,6 +31,7 @@ pub fn make(
     let mount = active.mount_at(&place);
     let prepared = mounts::prepare(store, containers, image, request)?;
     let mut definition = definition(request, image, id, rootfs(&mount), &prepared)?;
+    definition.network.attachments = attachments;
     definition.spec.rootfs = definition.spec.rootfs.relative_to(store.root());
     definition.spec.namespaces = namespaces::resolve(containers, &request.confinement.namespaces)?;
     let mut held = held(image, &mount);

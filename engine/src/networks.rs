@@ -2,7 +2,7 @@
 
 use runtime::NetworkMode;
 use runtime::containers::{Container, Containers};
-use runtime::network::{Attachment, NetworkError, Networks};
+use runtime::network::{Attachment, DEFAULT_NETWORK, NetworkError, Networks};
 use runtime::shim::Connection;
 use store::Store;
 
@@ -11,6 +11,20 @@ use crate::{EngineError, Result};
 /// The networks of a store.
 pub fn networks_of(store: &Store) -> Result<Networks> {
     Ok(Networks::open(store.root(), store.state())?)
+}
+
+/// The attachments with the names of their networks, which may have been given by ID. A network that is not there is
+/// told of before anything is made.
+pub(crate) fn resolve(store: &Store, wanted: &[Attachment]) -> Result<Vec<Attachment>> {
+    if wanted.iter().all(|attachment| attachment.network == DEFAULT_NETWORK) {
+        return Ok(wanted.to_vec());
+    }
+    let networks = networks_of(store)?;
+    let resolved = wanted.iter().map(|attachment| {
+        let network = networks.find_or_default(&attachment.network)?.name;
+        Ok(Attachment { network, ..attachment.clone() })
+    });
+    resolved.collect()
 }
 
 /// Puts the container on a network, at once if it runs.

@@ -109,6 +109,7 @@ fn request(dir: &Path) -> BuildRequest {
         ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
+        private_network: false,
         allowed: Vec::new(),
         emulators: runtime::Emulators::default(),
         shm_size: None,

@@ -82,6 +82,7 @@ fn request(dockerfile: &[u8]) -> BuildRequest {
         ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
+        private_network: false,
         allowed: Vec::new(),
         emulators: runtime::Emulators::default(),
         shm_size: None,

@@ -1,5 +1,5 @@
 //! A container's process that waits to be needed, on the zygote's side; see [`crate::process::ahead`].
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -55,8 +55,14 @@ impl Starter {
 
 impl Spare {
     /// Becomes this container. None if it cannot any more; then nothing is left of it.
-    pub(crate) fn start(self, spec: &ContainerSpec, stdio: ChildStdio<'_>) -> Option<Running> {
-        if let ChildStdio::Descriptors(descriptors) = stdio
+    pub(crate) fn start(
+        self,
+        spec: &ContainerSpec,
+        stdio: ChildStdio<'_>,
+        network: Option<BorrowedFd<'_>>,
+    ) -> Option<Running> {
+        if let ChildStdio::Descriptors(streams) = stdio
+            && let descriptors = streams.into_iter().chain(network).collect::<Vec<_>>()
             && send_frame(&self.control, spec, &descriptors).is_ok()
         {
             let Spare { child, leaf, status, .. } = self;

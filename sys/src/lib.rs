@@ -9,6 +9,7 @@ mod call;
 pub mod clone;
 mod error;
 pub mod interface;
+pub mod iptables;
 pub mod keyring;
 pub mod lock;
 pub mod memory;

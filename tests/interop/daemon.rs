@@ -13,7 +13,7 @@ use crate::support::{Output, Sandbox, busybox_rootfs, installed, run};
 const LONGEST_START: Duration = Duration::from_secs(60);
 const LONGEST_END: Duration = Duration::from_secs(20);
 
-pub(super) struct Daemon<'a> {
+pub(crate) struct Daemon<'a> {
     sandbox: &'a Sandbox,
     /// `unshare`, with dockerd as its child.
     process: Child,
@@ -22,15 +22,28 @@ pub(super) struct Daemon<'a> {
 impl Daemon<'_> {
     /// None, with the reason printed, when dockerd does not start here or cannot run an image that it made.
     pub(super) fn start(sandbox: &Sandbox) -> Option<Daemon<'_>> {
-        Daemon::start_with(sandbox, &[])
+        Daemon::start_as(sandbox, None, &[])
     }
 
     /// With more arguments of dockerd.
     pub(super) fn start_with<'a>(sandbox: &'a Sandbox, more: &[&str]) -> Option<Daemon<'a>> {
+        Daemon::start_as(sandbox, None, more)
+    }
+
+    /// With networks and its own rules, in the network namespace at this path.
+    pub(crate) fn start_in<'a>(sandbox: &'a Sandbox, namespace: &str) -> Option<Daemon<'a>> {
+        Daemon::start_as(sandbox, Some(namespace), &[])
+    }
+
+    fn start_as<'a>(
+        sandbox: &'a Sandbox,
+        namespace: Option<&str>,
+        more: &[&str],
+    ) -> Option<Daemon<'a>> {
         if !(installed("dockerd") && installed("docker") && installed("unshare")) {
             return None;
         }
-        let mut daemon = Daemon { sandbox, process: spawn(sandbox, more) };
+        let mut daemon = Daemon { sandbox, process: spawn(sandbox, namespace, more) };
         if let Err(why) = daemon.prove() {
             cannot_work("docker", &why);
             return None;
@@ -54,7 +67,7 @@ impl Daemon<'_> {
         Ok(())
     }
 
-    pub(super) fn docker(&self, args: &[&str]) -> Output {
+    pub(crate) fn docker(&self, args: &[&str]) -> Output {
         self.client("docker", &[], args)
     }
 
@@ -87,14 +100,20 @@ impl Daemon<'_> {
 
 /// A mount and a PID namespace of its own: when its first process ends, so do containerd and every container, and no
 /// mount is left. `setpriv` ends it should this process die without ceremony.
-fn spawn(sandbox: &Sandbox, more: &[&str]) -> Child {
+fn spawn(sandbox: &Sandbox, namespace: Option<&str>, more: &[&str]) -> Child {
     let directory = sandbox.path("dockerd");
     fs::create_dir(&directory).unwrap();
     let at = |name: &str| -> PathBuf { directory.join(name) };
-    let mut command = sandbox.command("setpriv");
+    let mut command = sandbox.command(if namespace.is_some() { "nsenter" } else { "setpriv" });
+    if let Some(path) = namespace {
+        command.args([&format!("--net={path}"), "--", "setpriv"]);
+    }
     command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]);
-    command.args(["--mount-proc", "dockerd", "--iptables=false", "--ip6tables=false"]);
-    command.args(["--bridge=none", "--host", &format!("unix://{}", at("socket").display())]);
+    command.args(["--mount-proc", "dockerd", "--host"]);
+    command.arg(format!("unix://{}", at("socket").display()));
+    if namespace.is_none() {
+        command.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
+    }
     command.arg("--data-root").arg(at("data")).arg("--exec-root").arg(at("exec"));
     command.arg("--pidfile").arg(at("pid")).args(more);
     let log = File::create(sandbox.path("dockerd.log")).unwrap();

@@ -4,7 +4,7 @@
 //! own making. What it does with ours is never an excuse.
 
 mod buildah;
-mod daemon;
+pub(crate) mod daemon;
 mod docker;
 mod docker_build;
 mod image;

@@ -95,6 +95,43 @@ fn what_is_not_known_is_asked_of_the_hosts_servers() {
 }
 
 #[test]
+fn hosts_and_resolv_conf_follow_when_a_container_comes_to_a_network() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create --subnet 10.77.0.0/24 net").success();
+    world.serve("db", "--network net");
+    world.shell("run -d --name aa --hostname box busybox", "exec sleep 1000").success();
+    let cat = |file: &str| world.rbuild(&format!("exec aa cat /etc/{file}")).success().stdout;
+    let (hosts, servers) = (cat("hosts"), cat("resolv.conf"));
+    world.shell("exec aa", "echo 10.9.9.9 mine >> /etc/hosts").success();
+    world.rbuild("network connect --ip 10.77.0.9 net aa").success();
+    assert_eq!(cat("hosts"), format!("{hosts}10.9.9.9 mine\n10.77.0.9\tbox\n"));
+    assert!(cat("resolv.conf").starts_with("nameserver 127.0.0.11\n"), "{}", cat("resolv.conf"));
+    assert_eq!(addresses(&world, "aa", "db").len(), 1);
+    world.rbuild("network disconnect net aa").success();
+    assert_eq!(cat("hosts"), format!("{hosts}10.9.9.9 mine\n"));
+    assert_eq!(cat("resolv.conf"), servers);
+    // What was changed by hand stays.
+    world.shell("exec aa", "echo nameserver 10.9.9.9 > /etc/resolv.conf").success();
+    world.rbuild("network connect net aa").success();
+    assert_eq!(cat("resolv.conf"), "nameserver 10.9.9.9\n");
+}
+
+#[test]
+fn answers_of_others_are_kept_for_a_moment() {
+    let Some(world) = World::new() else { return };
+    let asked = world.outside.serve_names(OUTSIDE, [192, 0, 2, 7]);
+    world.rbuild("network create net").success();
+    world.serve("aa", &format!("--network net --dns {OUTSIDE}"));
+    let count = || asked.load(std::sync::atomic::Ordering::Relaxed);
+    for _ in 0..5 {
+        assert_eq!(addresses(&world, "aa", "anything.example"), ["192.0.2.7"]);
+    }
+    assert_eq!(count(), 1);
+    assert_eq!(addresses(&world, "aa", "other.example"), ["192.0.2.7"]);
+    assert_eq!(count(), 2);
+}
+
+#[test]
 fn hosts_has_the_containers_own_names() {
     let Some(world) = World::new() else { return };
     world.rbuild("network create --subnet 10.77.0.0/24 net").success();

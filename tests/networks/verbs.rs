@@ -45,6 +45,7 @@ fn what_cannot_be_is_refused_by_name() {
         ("network create --driver macvlan x", "the network driver `macvlan` is not supported"),
         ("network create --opt parent=eth0 x", "network option `parent` is not supported"),
         ("network create --gateway 10.1.0.1 x", "need a `--subnet`"),
+        ("create --network nowhere busybox true", "network `nowhere` does not exist"),
         ("network rm bridge", "`bridge` is a network that is always there"),
         (
             "run --rm --ip 172.17.0.9 busybox true",

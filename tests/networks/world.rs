@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -108,12 +110,15 @@ impl Namespace {
         });
     }
 
-    /// Answers name questions, each with this address.
-    pub(super) fn serve_names(&self, address: &'static str, answer: [u8; 4]) {
+    /// Answers name questions, each with this address; counts them.
+    pub(super) fn serve_names(&self, address: &'static str, answer: [u8; 4]) -> Arc<AtomicUsize> {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
         let socket = self.thread(move || UdpSocket::bind((address, 53)).unwrap()).join().unwrap();
         thread::spawn(move || {
             let mut buffer = [0; 512];
             while let Ok((length, client)) = socket.recv_from(&mut buffer) {
+                count.fetch_add(1, Ordering::Relaxed);
                 let mut reply = buffer[..length].to_vec();
                 reply[2] |= 0x80;
                 reply[7] = 1;
@@ -126,6 +131,7 @@ impl Namespace {
                 let _gone = socket.send_to(&reply, client);
             }
         });
+        asked
     }
 
     /// What a UDP server says to `text`, or nothing within a second.
@@ -208,9 +214,19 @@ impl World {
     }
 
     fn rbuild_command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        self.rbuild_through(&[], args)
+    }
+
+    /// On the host, started by another program.
+    pub(super) fn rbuild_through<A: AsRef<OsStr>>(
+        &self,
+        through: &[&str],
+        args: impl IntoIterator<Item = A>,
+    ) -> Command {
         let mut command = self.sandbox.command("nsenter");
         command.env_remove("RBUILD_NETWORK");
-        command.args(self.host.prefix()).arg(env!("CARGO_BIN_EXE_rbuild")).args(args);
+        command.args(self.host.prefix()).args(through);
+        command.arg(env!("CARGO_BIN_EXE_rbuild")).args(args);
         command
     }
 

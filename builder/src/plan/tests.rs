@@ -21,6 +21,7 @@ pub(crate) fn request() -> BuildRequest {
         ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
+        private_network: false,
         allowed: Vec::new(),
         emulators: runtime::Emulators::default(),
         shm_size: None,

@@ -123,6 +123,7 @@ impl OneStep<'_> {
             store: session.store,
             log: &log,
             following: later.filter(|planned| matches!(planned.step, Step::Run(_))).count(),
+            spaces: session.spaces,
         };
         let temp = session.store.temp_path()?;
         let unique = temp.file_name().map(|name| name.to_string_lossy().into_owned());

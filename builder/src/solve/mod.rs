@@ -18,6 +18,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
 use runtime::Zygote;
+use runtime::network::{Networks, SpacePool};
 use store::{Descriptor, Digest, Platform, Reference, Store};
 
 use crate::built::BuiltImage;
@@ -28,7 +29,7 @@ use crate::execute::StepError;
 use crate::export;
 use crate::plan::{self, BuildPlan};
 use crate::progress::{BuildEvent, Progress, Warning};
-use crate::request::{BuildRequest, Output};
+use crate::request::{BuildRequest, NetworkMode, Output};
 use crate::step::{PlannedStep, StageId, Step};
 use filesystem::Filesystem;
 use images::Images;
@@ -59,9 +60,11 @@ pub(crate) fn build(
     let mut cached = 0;
     let clamp = request.rewrite_timestamps;
     let wants_other = request.outputs.iter().any(|output| output.clamps(clamp) != clamp);
+    let spaces = spaces(request, store, &plans)?;
     for plan in &plans {
         let surroundings = Surroundings {
             zygote,
+            spaces: spaces.as_ref(),
             progress,
             images: &images,
             remotes: &remotes,
@@ -79,6 +82,7 @@ pub(crate) fn build(
         cached += session.cached.into_inner();
         targets.push(filesystem);
     }
+    drop(spaces);
     progress.event(BuildEvent::Solved);
     let committed = commit::commit(store, &parts, &names).map_err(commit_error)?;
     let other = commit::nameless(store, &other_parts).map_err(commit_error)?;
@@ -123,6 +127,25 @@ fn plan(
     }
     warnings.extend(plans.iter().flat_map(|plan| plan.warnings.clone()));
     Ok(plans)
+}
+
+/// Where RUN gets its networks, if there is any and it is to have one of its own.
+fn spaces(
+    request: &BuildRequest,
+    store: &Store,
+    plans: &[BuildPlan],
+) -> Result<Option<SpacePool>, BuildError> {
+    let runs = plans.iter().flat_map(|plan| &plan.stages).flat_map(|stage| &stage.steps);
+    let default = |planned: &crate::step::PlannedStep| match &planned.step {
+        Step::Run(step) => step.network == NetworkMode::Default,
+        _ => false,
+    };
+    if !request.private_network || !runs.into_iter().any(default) {
+        return Ok(None);
+    }
+    let networks = Networks::open(store.root(), store.state());
+    let pool = networks.and_then(SpacePool::new);
+    pool.map(Some).map_err(|source| BuildError::Network { source })
 }
 
 /// `rewrite-timestamp=true` has no effect without a time, as with BuildKit.

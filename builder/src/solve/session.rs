@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::UNIX_EPOCH;
 
 use runtime::Zygote;
+use runtime::network::SpacePool;
 use store::{ActiveSnapshot, Platform, Snapshotter, Store};
 
 use super::filesystem::{Filesystem, Layer};
@@ -35,6 +36,7 @@ pub(super) struct Session<'a> {
     pub(super) plan: &'a BuildPlan,
     pub(super) store: &'a Store,
     pub(super) zygote: Option<&'a Zygote>,
+    pub(super) spaces: Option<&'a SpacePool>,
     pub(super) progress: &'a dyn Progress,
     pub(super) images: &'a Images<'a>,
     pub(super) cache: Cache,
@@ -111,6 +113,8 @@ impl Drop for Permit<'_> {
 /// What a build is given besides the request and the store.
 pub(super) struct Surroundings<'a> {
     pub(super) zygote: Option<&'a Zygote>,
+    /// The networks of RUN, if they are not the machine's.
+    pub(super) spaces: Option<&'a SpacePool>,
     pub(super) progress: &'a dyn Progress,
     pub(super) images: &'a Images<'a>,
     pub(super) remotes: &'a Remotes<'a>,
@@ -135,6 +139,7 @@ impl<'a> Session<'a> {
             plan,
             store,
             zygote: surroundings.zygote,
+            spaces: surroundings.spaces,
             progress: surroundings.progress,
             images: surroundings.images,
             cache: Cache::open(store)?,

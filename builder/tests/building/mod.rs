@@ -77,6 +77,7 @@ impl Bench {
             ssh: Vec::new(),
             add_hosts: Vec::new(),
             network: NetworkMode::Default,
+            private_network: false,
             allowed: Vec::new(),
             emulators: runtime::Emulators::default(),
             shm_size: None,

@@ -146,6 +146,7 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         ssh: Vec::new(),
         add_hosts: Vec::new(),
         network: NetworkMode::Default,
+        private_network: false,
         allowed: Vec::new(),
         emulators: runtime::Emulators::default(),
         shm_size: None,

@@ -49,7 +49,7 @@ pub(crate) use manifest::{
     ManifestRemoveArgs, ManifestRmArgs, TrustArgs,
 };
 pub(crate) use network::{
-    NetworkArgs, NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs,
+    GraphForm, NetworkArgs, NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs,
     NetworkInspectArgs, NetworkLsArgs, NetworkPruneArgs, NetworkRmArgs, PortArgs,
 };
 pub(crate) use prune::{
@@ -187,7 +187,7 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Make an image of a container
     Commit(CommitArgs),
-    /// Networks: `create`, `ls`, `inspect`, `connect`, `disconnect`, `rm`, `prune`, `reload`
+    /// Networks: `create`, `ls`, `inspect`, `connect`, `disconnect`, `rm`, `prune`, `reload`, `rules`
     Network(NetworkArgs),
     /// Show the published ports of a container
     Port(PortArgs),

@@ -1,6 +1,6 @@
 //! The command lines about networks.
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct NetworkArgs {
@@ -16,7 +16,7 @@ pub(crate) enum NetworkCommand {
     Create(NetworkCreateArgs),
     /// Take a container from a network
     Disconnect(NetworkDisconnectArgs),
-    /// Show networks in full, as JSON
+    /// Show networks in full, as JSON or as a picture
     Inspect(NetworkInspectArgs),
     /// List networks
     #[command(visible_alias = "list")]
@@ -28,6 +28,8 @@ pub(crate) enum NetworkCommand {
     /// Remove networks
     #[command(visible_alias = "remove")]
     Rm(NetworkRmArgs),
+    /// Say in words what the kernel's firewall does for networks, and what is not as it should be
+    Rules(NetworkRulesArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -90,9 +92,24 @@ pub(crate) struct NetworkInspectArgs {
     /// `json` or a template
     #[arg(short, long)]
     pub(crate) format: Option<String>,
-    #[arg(required = true, value_name = "NETWORK")]
+    /// Draw who is connected to what, as `text`, as `dot` for Graphviz, or as `svg`; all networks, if none is named
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text",
+          conflicts_with = "format")]
+    pub(crate) graph: Option<GraphForm>,
+    #[arg(required_unless_present = "graph", value_name = "NETWORK")]
     pub(crate) networks: Vec<String>,
 }
+
+/// How a picture is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphForm {
+    Text,
+    Dot,
+    Svg,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NetworkRulesArgs {}
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct NetworkLsArgs {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 use builder::Cancel;
 use builder::fetch::{Git, GitSettings};
+use cli::networks::{OfBuilds, of_builds};
 use cli::Exit;
 use cli::progress::{Display, Mode};
 use cli::report::{self, Report};
@@ -85,10 +86,14 @@ pub(super) fn services(
         emulators: runtime::Emulators::of_machine(),
         build_args: extra.build_args.clone(),
         no_cache: extra.no_cache,
+        private_network: of_builds(environment) == OfBuilds::Private,
         now: SystemTime::now(),
     };
     for name in build_order(project, wanted).iter().filter(|name| wanted.contains(*name)) {
         one(call, host, project, name, &surroundings, (&engine, extra.quiet))?;
+    }
+    if surroundings.private_network {
+        cli::networks::sweep(&engine.locations);
     }
     Ok(())
 }

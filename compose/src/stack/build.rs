@@ -30,6 +30,8 @@ pub struct Surroundings {
     /// `build --build-arg`, which win.
     pub build_args: BTreeMap<String, String>,
     pub no_cache: bool,
+    /// As for [`BuildRequest`].
+    pub private_network: bool,
     pub now: SystemTime,
 }
 
@@ -74,6 +76,7 @@ pub fn build_request(
         ssh: about.ssh()?,
         add_hosts: about.hosts()?,
         network: about.network()?,
+        private_network: surroundings.private_network,
         allowed: about.entitlements()?,
         emulators: surroundings.emulators.clone(),
         shm_size: u64::try_from(build.shm_size.0).ok().filter(|bytes| *bytes > 0),

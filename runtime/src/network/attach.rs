@@ -6,6 +6,7 @@ use super::definition::NetworkDefinition;
 use super::directory::{Guard, Networks, Result};
 use super::endpoint::Endpoint;
 use super::error::{Act, NetworkError};
+use super::failpoint::pass;
 use super::firewall::{self, Changed, Element, Firewall};
 use super::mac::MacAddress;
 use super::namespace::within;
@@ -60,7 +61,8 @@ impl Networks {
         }
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
         let bridge = self.bridge(guard, &mut network, &mut socket)?;
-        let made = self.lease(&network, guest.id, wish.attachment).and_then(|address| {
+        let made = pass("the bridge is there").and_then(|()| self.lease(&network, guest.id, wish.attachment)).and_then(|address| {
+            pass("it has an address")?;
             let endpoint = self.endpoint(&network, guest, &wish, address);
             self.write_endpoint(&endpoint)?;
             let pair = Pair {
@@ -71,8 +73,11 @@ impl Networks {
                 mac: endpoint.mac,
                 mtu: bridge.mtu,
             };
-            let connected = connect(&mut socket, &network, &pair, &endpoint)
+            let connected = pass("the endpoint is written")
+                .and_then(|()| connect(&mut socket, &network, &pair, &endpoint))
+                .and_then(|()| pass("the pair is connected"))
                 .and_then(|()| furnish(guest.namespace, &network, &endpoint, wish.leads_out))
+                .and_then(|()| pass("the container's end has its address"))
                 .and_then(|()| self.admit(&network, &bridge.name, &endpoint));
             connected.map(|()| endpoint.clone()).inspect_err(|_| {
                 // What is told is why it failed; the next command finds what is left.
@@ -85,7 +90,7 @@ impl Networks {
     }
 
     fn endpoint_of(&self, network: &NetworkDefinition, id: &str) -> Result<Option<Endpoint>> {
-        Ok(self.endpoints(&network.id)?.into_iter().find(|found| found.container == id))
+        self.read_endpoint(&network.id, id)
     }
 
     fn lease(
@@ -151,7 +156,9 @@ impl Networks {
         if firewall.add(&elements)? == Changed::Stale {
             self.make_tables(&mut firewall)?;
         }
-        forget_connections(&mut firewall, &endpoint.ports)
+        pass("the firewall lets it through")?;
+        forget_connections(&mut firewall, &endpoint.ports)?;
+        pass("old connections are forgotten")
     }
 
     /// The default route goes by this endpoint.
@@ -175,11 +182,14 @@ impl Networks {
         let before = endpoint.clone();
         endpoint.ports = ports;
         self.write_endpoint(endpoint)?;
+        pass("the endpoint has other ports")?;
         let taken = firewall.take(&firewall::of_endpoint(&before))?;
+        pass("the old ports lead nowhere")?;
         let added = firewall.add(&firewall::of_endpoint(endpoint))?;
         if taken == Changed::Stale || added == Changed::Stale {
             self.make_tables(&mut firewall)?;
         }
+        pass("the new ports lead to it")?;
         forget_connections(&mut firewall, &before.ports)?;
         forget_connections(&mut firewall, &endpoint.ports)
     }
@@ -189,11 +199,14 @@ impl Networks {
         let mut firewall = Firewall::open(self.names.table())?;
         let elements = firewall::of_endpoint(endpoint);
         let taken = firewall.take(&elements)?;
+        pass("the firewall has forgotten it")?;
         self.remove_endpoint(endpoint)?;
+        pass("the endpoint is gone")?;
         if taken == Changed::Stale && !self.is_idle()? {
             self.make_tables(&mut firewall)?;
         }
         forget_connections(&mut firewall, &endpoint.ports)?;
+        pass("its connections are forgotten")?;
         if here {
             let mut socket = Socket::route().act("reach the kernel's interfaces")?;
             let name = &endpoint.host_interface;
@@ -224,6 +237,7 @@ fn connect(
 ) -> Result<()> {
     let step = || format!("make the pair of interfaces `{}`", pair.here);
     socket.request(make_pair(pair)).act(step())?;
+    pass("the pair is there")?;
     let hairpin = !endpoint.ports.is_empty();
     if !hairpin && network.bridge.open {
         return Ok(());

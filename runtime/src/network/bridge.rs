@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
 use super::definition::NetworkDefinition;
-use super::directory::{Guard, Networks, Result};
+use super::directory::{Guard, Networks, Result, make_directory};
 use super::error::{Act, NetworkError};
+use super::failpoint::pass;
 use super::firewall::{self, Firewall, foreign};
 use super::mac::MacAddress;
 use super::netlink::Socket;
@@ -40,38 +41,58 @@ impl Networks {
         let name = self.bridge_name(network);
         let step = || format!("make the bridge `{name}`");
         if let Some(link) = find_link(socket, &name).act(step())? {
-            if !link.alias.starts_with(ALIAS) {
-                return Err(NetworkError::NotOurs { interface: name });
+            match Whose::of(&link, network) {
+                Whose::Others => return Err(NetworkError::NotOurs { interface: name }),
+                Whose::Ours => {
+                    if !link.up {
+                        socket.request(set_up(link.index)).act(step())?;
+                    }
+                    return Ok(link);
+                }
+                Whose::HalfMade => {
+                    let removed = socket.request(remove_link(link.index));
+                    unless(libc::ENODEV, removed).act(step())?;
+                }
             }
-            if !link.up {
-                socket.request(set_up(link.index)).act(step())?;
-            }
-            return Ok(link);
         }
         let _maker = lock_makers()?;
         self.settle_subnet(guard, network)?;
+        // By this clean-up knows that there may be a bridge.
+        make_directory(&self.endpoints_directory(&network.id))?;
+        pass("the network has a place for endpoints")?;
+        self.make_bridge(network, &name, socket).inspect_err(|_| {
+            // What is told is why it failed; half a bridge is made anew by the next one who needs it.
+            let _left = self.remove_bridge(guard, network);
+        })
+    }
+
+    fn make_bridge(
+        &self,
+        network: &NetworkDefinition,
+        name: &str,
+        socket: &mut Socket,
+    ) -> Result<Link> {
+        let step = || format!("make the bridge `{name}`");
         let mtu = match network.bridge.mtu {
             Some(mtu) => mtu,
             None => routes::mtu(socket)?,
         };
-        foreign::admit(&self.names.table(), &name)?;
+        foreign::admit(&self.names.table(), name)?;
+        pass("other firewalls let the bridge through")?;
         let gateway = network.gateway;
-        let made = socket.request(make_bridge(&name, MacAddress::of(gateway), mtu));
+        let made = socket.request(make_bridge(name, MacAddress::of(gateway), mtu));
         unless(libc::EEXIST, made).act(step())?;
-        let link = find_link(socket, &name).act(step())?.ok_or_else(|| {
+        pass("the bridge is there without an address")?;
+        let link = find_link(socket, name).act(step())?.ok_or_else(|| {
             NetworkError::call(step(), io::Error::from_raw_os_error(libc::ENODEV))
         })?;
+        socket.request(add_address(link.index, gateway, network.subnet)).act(step())?;
+        pass("the bridge has its address")?;
+        set_kernel(name)?;
+        pass("the kernel is set")?;
+        // Its alias comes last: with it the bridge is whole.
         let alias = format!("{ALIAS}{}", network.name);
-        let mut rest = || {
-            socket.transact(vec![
-                set_alias(link.index, &alias),
-                add_address(link.index, gateway, network.subnet),
-            ])
-        };
-        rest().act(step()).and_then(|()| set_kernel(&name)).inspect_err(|_| {
-            // Half a bridge would be taken for a whole one.
-            let _left = socket.request(remove_link(link.index));
-        })?;
+        socket.request(set_alias(link.index, &alias)).act(step())?;
         Ok(link)
     }
 
@@ -100,22 +121,46 @@ impl Networks {
         let name = self.bridge_name(network);
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
         if let Some(link) = find_link(&mut socket, &name).act(format!("find `{name}`"))?
-            && link.alias.starts_with(ALIAS)
+            && Whose::of(&link, network) != Whose::Others
         {
             let removed = socket.request(remove_link(link.index));
             unless(libc::ENODEV, removed).act(format!("remove the bridge `{name}`"))?;
         }
+        pass("the bridge is gone")?;
         foreign::dismiss(&self.names.table(), &name)?;
+        pass("other firewalls have forgotten the bridge")?;
         let mut firewall = Firewall::open(self.names.table())?;
         match self.is_idle()? {
-            true => firewall.remove(),
+            true => firewall.remove()?,
             false => {
                 let elements = firewall::of_network(network, &name);
                 if firewall.take(&elements)? == firewall::Changed::Stale {
                     self.make_tables(&mut firewall)?;
                 }
-                Ok(())
             }
+        }
+        // Where it is not empty somebody is on the network, where it is not there nobody was.
+        let _not_removed = fs::remove_dir(self.endpoints_directory(&network.id));
+        Ok(())
+    }
+}
+
+/// Who made a bridge of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    /// Ours, by a process that was killed before it was done.
+    HalfMade,
+    Others,
+}
+
+impl Whose {
+    fn of(link: &Link, network: &NetworkDefinition) -> Whose {
+        let has_our_address = link.mac == Some(MacAddress::of(network.gateway));
+        match link.alias.as_str() {
+            alias if alias.starts_with(ALIAS) => Whose::Ours,
+            "" if has_our_address => Whose::HalfMade,
+            _ => Whose::Others,
         }
     }
 }
@@ -138,16 +183,17 @@ fn lock_makers() -> Result<OwnedFd> {
 }
 
 /// The host forwards; the bridge lets answers to 127.0.0.1 through and speaks no IPv6.
-fn set_kernel(bridge: &str) -> Result<()> {
+pub(super) fn set_kernel(bridge: &str) -> Result<()> {
+    set_kernel_values(bridge).iter().try_for_each(|(path, value)| write_setting(path, value))
+}
+
+pub(super) fn set_kernel_values(bridge: &str) -> [(String, &'static str); 3] {
     let own = |setting: &str, value| (format!("net/{setting}"), value);
-    for (path, value) in [
+    [
         own("ipv4/ip_forward", "1"),
         own(&format!("ipv4/conf/{bridge}/route_localnet"), "1"),
         own(&format!("ipv6/conf/{bridge}/disable_ipv6"), "1"),
-    ] {
-        write_setting(&path, value)?;
-    }
-    Ok(())
+    ]
 }
 
 /// Nothing is written where it is so already: /proc/sys may be read-only.

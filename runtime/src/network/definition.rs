@@ -13,6 +13,14 @@ pub(super) const SCHEMA: u32 = 1;
 /// The network that containers are on unless they say otherwise.
 pub const DEFAULT_NETWORK: &str = "bridge";
 
+/// The network of programs that are no containers: the steps of builds. They do not reach each other.
+pub const STEPS_NETWORK: &str = "rbuild-build";
+
+/// Made when they are needed, and nobody's to be made or removed.
+pub fn is_predefined(name: &str) -> bool {
+    name == DEFAULT_NETWORK || name == STEPS_NETWORK
+}
+
 /// Everything about a network that does not change while it exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkDefinition {

@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::definition::{
-    BridgeOptions, DEFAULT_NETWORK, NetworkDefinition, NetworkRequest, SCHEMA, check_name,
+    BridgeOptions, DEFAULT_NETWORK, NetworkDefinition, NetworkRequest, SCHEMA, STEPS_NETWORK,
+    check_name, is_predefined,
 };
 use super::endpoint::Endpoint;
 use super::error::{NetworkError, file_error};
@@ -164,21 +165,25 @@ impl Networks {
         }
     }
 
-    /// The network of this name, the default one made if it is not there yet.
+    /// The network of this name; one that is always there is made if it is not there yet.
     pub(super) fn get(&self, guard: &Guard, name: &str) -> Result<NetworkDefinition> {
         match self.find(name) {
-            Err(NetworkError::NotFound { .. }) if name == DEFAULT_NETWORK => {
-                let request = NetworkRequest { name: name.to_owned(), ..NetworkRequest::default() };
+            Err(NetworkError::NotFound { .. }) if is_predefined(name) => {
+                let mut request =
+                    NetworkRequest { name: name.to_owned(), ..NetworkRequest::default() };
+                if name == STEPS_NETWORK {
+                    request.options.insert("isolation".to_owned(), "true".to_owned());
+                }
                 self.make(guard, &request)
             }
             other => other,
         }
     }
 
-    /// As [`Networks::find`]; the default network is made if it is not there yet.
+    /// As [`Networks::find`]; a network that is always there is made if it is not there yet.
     pub fn find_or_default(&self, text: &str) -> Result<NetworkDefinition> {
         match self.find(text) {
-            Err(NetworkError::NotFound { .. }) if text == DEFAULT_NETWORK => {
+            Err(NetworkError::NotFound { .. }) if is_predefined(text) => {
                 self.get(&self.lock()?, text)
             }
             other => other,
@@ -192,7 +197,7 @@ impl Networks {
 
     /// Makes a network; what it is in the kernel comes when the first container does.
     pub fn create(&self, guard: &Guard, request: &NetworkRequest) -> Result<NetworkDefinition> {
-        if request.name == DEFAULT_NETWORK {
+        if is_predefined(&request.name) {
             return Err(NetworkError::Predefined { name: request.name.clone() });
         }
         self.make(guard, request)
@@ -257,7 +262,8 @@ impl Networks {
             .map(|network| network.subnet)
             .collect();
         taken.extend(routes::list()?.into_iter().map(|route| route.destination));
-        pool::choose(&taken, name == DEFAULT_NETWORK)
+        let choose = if name == STEPS_NETWORK { pool::choose_last } else { pool::choose };
+        choose(&taken, name == DEFAULT_NETWORK)
             .ok_or_else(|| NetworkError::NoSubnet { count: pool::count() })
     }
 
@@ -325,11 +331,15 @@ impl Networks {
                 Err(NetworkError::NotFound { .. }) => continue,
                 other => other?,
             };
-            let path = self.endpoints_directory(&network.id).join(&definition.id);
-            let found: Option<Endpoint> = read_json(&path).ok().flatten();
+            let found = self.read_endpoint(&network.id, &definition.id)?;
             all.extend(found.filter(|endpoint| self.is_living(endpoint)));
         }
         Ok(all)
+    }
+
+    /// One that goes in this moment is none.
+    pub(super) fn read_endpoint(&self, network: &str, container: &str) -> Result<Option<Endpoint>> {
+        Ok(read_json(&self.endpoints_directory(network).join(container)).ok().flatten())
     }
 
     pub(super) fn count_endpoints(&self, network: &str) -> Result<usize> {
@@ -354,7 +364,7 @@ impl Networks {
     }
 }
 
-fn make_directory(path: &Path) -> Result<()> {
+pub(super) fn make_directory(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -410,7 +420,7 @@ fn is_id(text: &str) -> bool {
     text.len() == ID_LENGTH && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn random_id() -> Result<String> {
+pub(super) fn random_id() -> Result<String> {
     let path = Path::new("/dev/urandom");
     let mut bytes = [0; ID_LENGTH / 2];
     let read =

@@ -104,7 +104,7 @@ impl NetworkError {
             NetworkError::PortTaken { .. } => "publish another port, or end what uses this one",
             NetworkError::ForeignFirewall { chain } => {
                 return Some(format!(
-                    "let it accept what comes from and goes to rbuild's bridges, or set its policy to accept (`{chain}`)"
+                    "let `{chain}` accept what comes from and goes to interfaces whose names begin with `rb`, or set its policy to accept"
                 ));
             }
             NetworkError::Kernel { .. } => WITHOUT,
@@ -114,6 +114,11 @@ impl NetworkError {
             _ => return None,
         };
         Some(text.to_owned())
+    }
+
+    /// The machine cannot have networks at all, or we may not make any.
+    pub fn is_the_machines(&self) -> bool {
+        matches!(self, NetworkError::Kernel { .. } | NetworkError::Denied { .. })
     }
 
     /// A call of the kernel's that failed. Where a right or a part of the kernel is missing, that is said.

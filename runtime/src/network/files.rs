@@ -41,6 +41,24 @@ pub(super) fn hosts(settings: &NetworkSettings, endpoints: &[Endpoint]) -> Vec<u
     text.into_bytes()
 }
 
+/// /etc/hosts of a container that runs, after it came to a network or went from one: what it or its user wrote there
+/// stays. `before` and `after` are what [`hosts`] said and says.
+pub(crate) fn merged_hosts(current: &[u8], before: &[u8], after: &[u8]) -> Vec<u8> {
+    let lines = |text| String::from_utf8_lossy(text).lines().map(str::to_owned).collect::<Vec<_>>();
+    let (before, after) = (lines(before), lines(after));
+    let mut all = lines(current);
+    for gone in before.iter().filter(|line| !after.contains(line)) {
+        all.retain(|line| line != gone);
+    }
+    for new in after.into_iter().filter(|line| !before.contains(line)) {
+        if !all.contains(&new) {
+            all.push(new);
+        }
+    }
+    let text: String = all.iter().map(|line| format!("{line}\n")).collect();
+    text.into_bytes()
+}
+
 /// The host as the container reaches it.
 fn gateway(endpoints: &[Endpoint]) -> Option<Ipv4Addr> {
     endpoints.iter().find_map(|endpoint| endpoint.gateway)
@@ -160,6 +178,19 @@ mod tests {
         let settings = NetworkSettings { dns, ..settings };
         assert_eq!(shown(&settings, true), "nameserver 127.0.0.11\noptions ndots:2\n");
         assert_eq!(shown(&settings, false), "nameserver 9.9.9.9\noptions ndots:2\n");
+    }
+
+    #[test]
+    fn what_others_wrote_into_hosts_stays() {
+        let merged = |current: &str, before: &str, after: &str| {
+            text(merged_hosts(current.as_bytes(), before.as_bytes(), after.as_bytes()))
+        };
+        let (one, both) = ("a\n10.0.0.2\tbox\n", "a\n10.0.0.2\tbox\n10.1.0.2\tbox\n");
+        assert_eq!(merged(one, one, both), both);
+        assert_eq!(merged(both, both, one), one);
+        assert_eq!(merged("a\n10.0.0.2\tbox\nmine", one, both), "a\n10.0.0.2\tbox\nmine\n10.1.0.2\tbox\n");
+        assert_eq!(merged("", one, both), "10.1.0.2\tbox\n");
+        assert_eq!(merged(both, one, both), both);
     }
 
     #[test]

@@ -6,12 +6,15 @@
 //! | `definition.rs` | what a network is                                            |
 //! | `directory.rs`  | networks on disk; `lease.rs` addresses, `pool.rs` subnets, `endpoint.rs` who is on one now |
 //! | `sandbox.rs`    | a container's namespace, endpoints and ports                 |
+//! | `space_pool.rs` | namespaces of programs that have no shim                     |
 //! | `attach.rs`     | a container comes to a network, and goes; `bridge.rs` with it |
 //! | `ports.rs`      | published ports are held; `holder.rs` by whom                |
 //! | `server/`       | the process that answers names and copies what NAT cannot redirect |
 //! | `firewall/`     | NAT, forwarding and isolation                                |
 //! | `files.rs`      | /etc/hosts and /etc/resolv.conf                              |
 //! | `recover.rs`    | what was left, and what somebody else has removed            |
+//! | `rules/`        | the firewall in words; `picture/` everything as it is, to be drawn |
+//! | `failpoint.rs`  | where tests make things fail; `trials/` these tests           |
 //! | `names.rs`      | names of kernel objects; `namespace.rs` network namespaces   |
 //! | `netlink/`      | links, addresses, routes; `routes.rs` the host's             |
 mod attach;
@@ -20,6 +23,7 @@ mod definition;
 mod directory;
 mod endpoint;
 mod error;
+mod failpoint;
 mod files;
 mod firewall;
 mod holder;
@@ -28,26 +32,40 @@ mod mac;
 mod names;
 pub(crate) mod namespace;
 mod netlink;
+mod picture;
 mod pool;
 mod port;
 mod ports;
 mod recover;
 mod routes;
+mod rules;
 mod sandbox;
 mod server;
 mod settings;
+mod space_pool;
 mod subnet;
+#[cfg(test)]
+mod trials;
 
-pub use definition::{BridgeOptions, DEFAULT_NETWORK, NetworkDefinition, NetworkRequest};
+pub use definition::{
+    BridgeOptions, DEFAULT_NETWORK, NetworkDefinition, NetworkRequest, STEPS_NETWORK, is_predefined,
+};
 pub use directory::{Guard, Networks};
 pub use endpoint::Endpoint;
 pub use error::NetworkError;
 pub use mac::{MacAddress, MacError};
 pub use names::KernelNames;
+pub use picture::{
+    Picture, PicturedEndpoint, PicturedHost, PicturedInterface, PicturedNetwork, PicturedProcess,
+    PicturedRoute, PicturedSpace,
+};
 pub use port::{
     BoundPort, ContainerPort, PortError, PortRange, Protocol, PublishedPort, parse_exposed,
     parse_published,
 };
+pub(crate) use files::merged_hosts;
 pub(crate) use sandbox::{Remains, Sandbox, files_of};
+pub use rules::{Rules, RulesPart};
 pub use settings::{Attachment, DnsSettings, HostAddress, NetworkSettings};
+pub use space_pool::{Space, SpacePool};
 pub use subnet::{Subnet, SubnetError};

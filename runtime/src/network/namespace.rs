@@ -1,4 +1,4 @@
-//! Network namespaces: made by a process with one thread, which stays in its own.
+//! Network namespaces: made by a thread, which stays in its own.
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,7 +7,8 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::containers::{Container, ProcessName};
 
-const OWN: &str = "/proc/self/ns/net";
+/// Of the thread: others may be elsewhere.
+const OWN: &str = "/proc/thread-self/ns/net";
 const NETWORK: CloneFlags = CloneFlags::CLONE_NEWNET;
 
 /// A new namespace with nothing but a loopback interface that is down.

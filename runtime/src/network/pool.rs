@@ -24,6 +24,12 @@ pub(super) fn choose(taken: &[Subnet], is_default: bool) -> Option<Subnet> {
     candidates().skip(usize::from(!is_default)).find(free)
 }
 
+/// The last one that overlaps with nothing: for networks that nobody asked for.
+pub(super) fn choose_last(taken: &[Subnet], _is_default: bool) -> Option<Subnet> {
+    let free = |candidate: &Subnet| !taken.iter().any(|other| other.overlaps(*candidate));
+    candidates().filter(free).last()
+}
+
 pub(super) fn count() -> usize {
     candidates().count()
 }
@@ -51,6 +57,7 @@ mod tests {
         ] {
             assert_eq!(chosen(taken, is_default), expected, "{taken:?}");
         }
+        assert_eq!(choose_last(&[], false).unwrap().to_string(), "192.168.240.0/20");
         assert_eq!(count(), 31);
     }
 }

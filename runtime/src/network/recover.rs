@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use super::bridge::set_kernel;
 use super::definition::NetworkDefinition;
 use super::directory::{Guard, Networks, Result};
 use super::endpoint::Endpoint;
@@ -24,7 +25,7 @@ impl Networks {
     }
 
     /// Networks with somebody on them, and who is.
-    fn in_use(&self) -> Result<Vec<(NetworkDefinition, Vec<Endpoint>)>> {
+    pub(super) fn in_use(&self) -> Result<Vec<(NetworkDefinition, Vec<Endpoint>)>> {
         let mut all = Vec::new();
         for network in self.list()? {
             let endpoints = self.endpoints(&network.id)?;
@@ -60,7 +61,8 @@ impl Networks {
             let (living, dead): (Vec<_>, Vec<_>) =
                 endpoints.into_iter().partition(|endpoint| self.is_living(endpoint));
             in_use |= !living.is_empty();
-            self.remove_dead(&guard, &network, &dead, living.is_empty())?;
+            let may_have_a_bridge = self.endpoints_directory(&network.id).is_dir();
+            self.remove_dead(&guard, &network, &dead, may_have_a_bridge && living.is_empty())?;
         }
         if in_use {
             return self.mend_tables();
@@ -85,23 +87,33 @@ impl Networks {
         for endpoint in dead {
             self.detach(guard, endpoint, false)?;
         }
-        if nobody_is_left && !dead.is_empty() {
+        if nobody_is_left {
             self.remove_bridge(guard, network)?;
         }
         Ok(())
     }
 
-    /// Somebody may have flushed the ruleset.
+    /// Somebody may have flushed the ruleset, or docker may have come later than we.
     fn mend_tables(&self) -> Result<()> {
         let mut firewall = Firewall::open(self.names.table())?;
         if !firewall.exists()? {
             self.make_tables(&mut firewall)?;
         }
+        let others = foreign::others(&self.names.table())?;
+        if !others.has_place {
+            return Ok(());
+        }
+        for (network, _) in self.in_use()? {
+            let bridge = self.bridge_name(&network);
+            if others.admitted.iter().filter(|admitted| **admitted == bridge).count() != 2 {
+                foreign::admit(&self.names.table(), &bridge)?;
+            }
+        }
         Ok(())
     }
 
     /// Bridges and tables that no definition knows any more.
-    fn remove_strays(&self) -> Result<()> {
+    pub(super) fn remove_strays(&self) -> Result<()> {
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
         let prefix = self.names.bridge_prefix();
         for link in list_links(&mut socket).act("list interfaces")? {
@@ -114,13 +126,47 @@ impl Networks {
         Firewall::open(self.names.table())?.remove()
     }
 
+    /// Removes the bridges of networks that nobody is on.
+    pub(super) fn remove_idle(&self, guard: &Guard) -> Result<()> {
+        let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+        let links = list_links(&mut socket).act("list interfaces")?;
+        for network in self.list()? {
+            let bridge = self.bridge_name(&network);
+            if links.iter().any(|link| link.name == bridge)
+                && self.count_endpoints(&network.id)? == 0
+            {
+                self.remove_bridge(guard, &network)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes pairs of ours that belong to nobody on any network: they are made after their endpoints are written.
+    fn remove_stray_pairs(&self, socket: &mut Socket) -> Result<()> {
+        let in_use = self.in_use()?;
+        let known = |name: &str| {
+            in_use.iter().any(|(_, ends)| ends.iter().any(|end| end.host_interface == name))
+        };
+        let prefix = self.names.veth_prefix();
+        for link in list_links(socket).act("list interfaces")? {
+            if link.name.starts_with(&prefix) && !known(&link.name) {
+                let removed = socket.request(remove_link(link.index));
+                unless(libc::ENODEV, removed).act(format!("remove `{}`", link.name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes what is in the kernel agree with what is on disk, whoever changed it.
     pub fn reload(&self) -> Result<()> {
         self.recover()?;
         let guard = self.lock()?;
+        self.remove_idle(&guard)?;
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+        self.remove_stray_pairs(&mut socket)?;
         for (mut network, endpoints) in self.in_use()? {
             let bridge = self.bridge(&guard, &mut network, &mut socket)?;
+            set_kernel(&bridge.name)?;
             foreign::admit(&self.names.table(), &bridge.name)?;
             for endpoint in &endpoints {
                 mend_port(&mut socket, &network, &bridge, endpoint)?;
@@ -134,7 +180,7 @@ impl Networks {
 
     /// Takes a network away that nobody is on.
     pub fn remove(&self, guard: &Guard, network: &NetworkDefinition) -> Result<()> {
-        if network.name == super::DEFAULT_NETWORK {
+        if super::is_predefined(&network.name) {
             return Err(NetworkError::Predefined { name: network.name.clone() });
         }
         let endpoints = self.endpoints(&network.id)?;

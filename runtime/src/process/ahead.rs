@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sys::clone::close_all_except;
 
-use super::{ChildStdio, Launch, leave_the_caller, report_failure, set_up};
+use super::{ChildStdio, Launch, join_network, leave_the_caller, report_failure, set_up};
 use crate::capabilities::CapabilitySet;
 use crate::error::StartFailure;
 use crate::spec::{
@@ -27,7 +27,6 @@ impl Shape {
     /// None for containers that ask for anything special about namespaces, cgroups or devices.
     pub(crate) fn of(spec: &ContainerSpec) -> Option<Shape> {
         let usual = spec.namespaces == Namespaces::default()
-            && spec.network != NetworkMode::Sandbox
             && spec.machine == MachineAccess::Confined
             && spec.seccomp == Seccomp::Default
             && spec.capabilities == CapabilitySet::docker_default()
@@ -50,31 +49,45 @@ pub(crate) fn run(launch: &Launch<'_>, control: &OwnedFd) -> u8 {
     match wait(launch, control) {
         // It was not needed.
         Ok(None) => 0,
-        Ok(Some((spec, [stdin, stdout, stderr]))) => {
+        Ok(Some(Told { spec, streams: [stdin, stdout, stderr], network })) => {
             let stdio = ChildStdio::Descriptors([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
-            let Err(failure) = set_up(&Launch { spec: &spec, stdio, ..*launch });
+            let network = network.as_ref().map(AsFd::as_fd);
+            let launch = Launch { spec: &spec, stdio, network, ..*launch };
+            let Err(failure) = join_network(&launch).and_then(|()| set_up(&launch));
             report_failure(launch.status, &failure)
         }
         Err(failure) => report_failure(launch.status, &failure),
     }
 }
 
-type Told = Option<(ContainerSpec, [OwnedFd; 3])>;
+/// Which container it is to be.
+struct Told {
+    spec: ContainerSpec,
+    streams: [OwnedFd; 3],
+    network: Option<OwnedFd>,
+}
 
-fn wait(launch: &Launch<'_>, control: &OwnedFd) -> Result<Told, StepError> {
+fn wait(launch: &Launch<'_>, control: &OwnedFd) -> Result<Option<Told>, StepError> {
     // It may be there for long, and is to keep nobody's pipe or socket open.
     let keep: [BorrowedFd<'_>; 3] = [launch.status, control.as_fd(), launch.launcher];
     close_all_except(&keep).step("close descriptors")?;
     leave_the_caller(launch.leaf, &NamespaceMode::Own)?;
     match receive_frame::<ContainerSpec>(control).step("hear what to start")? {
         None => Ok(None),
-        Some((spec, descriptors)) => match descriptors.try_into() {
-            Ok(descriptors) => Ok(Some((spec, descriptors))),
-            Err(_) => Err(StepError::new(
-                "connect standard streams",
-                "it needs three descriptors",
-                StartFailure::Setup,
-            )),
-        },
+        Some((spec, descriptors)) => {
+            let mut descriptors = descriptors.into_iter();
+            let streams = [descriptors.next(), descriptors.next(), descriptors.next()];
+            match streams {
+                [Some(stdin), Some(stdout), Some(stderr)] => {
+                    let streams = [stdin, stdout, stderr];
+                    Ok(Some(Told { spec, streams, network: descriptors.next() }))
+                }
+                _ => Err(StepError::new(
+                    "connect standard streams",
+                    "it needs three descriptors",
+                    StartFailure::Setup,
+                )),
+            }
+        }
     }
 }

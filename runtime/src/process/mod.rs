@@ -142,10 +142,7 @@ fn report_failure(status: BorrowedFd<'_>, failure: &StepError) -> u8 {
 enum Never {}
 
 fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
-    if let Some(network) = launch.network {
-        // Before /sys is mounted, which shows the interfaces of the namespace in which that is done.
-        setns(network, CloneFlags::CLONE_NEWNET).step("join the network namespace")?;
-    }
+    join_network(launch)?;
     for (kind, namespace) in launch.others {
         setns(namespace, *kind).step("join a namespace")?;
     }
@@ -153,6 +150,16 @@ fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
     match &launch.spec.listed {
         Some(listed) => listed::set_up(launch, listed),
         None => set_up(launch),
+    }
+}
+
+/// Before /sys is mounted, which shows the interfaces of the namespace in which that is done.
+fn join_network(launch: &Launch<'_>) -> Result<(), StepError> {
+    match launch.network {
+        Some(network) => {
+            setns(network, CloneFlags::CLONE_NEWNET).step("join the network namespace")
+        }
+        None => Ok(()),
     }
 }
 

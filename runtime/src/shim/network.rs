@@ -1,9 +1,14 @@
 //! The container's network: its own, kept from one start to the next, or another container's.
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::supervisor::Supervisor;
-use crate::containers::{ProcessName, Status};
-use crate::network::{NetworkError, NetworkSettings, Networks, Sandbox, files_of, namespace};
+use crate::containers::{Container, ProcessName, Status};
+use crate::inside::root_of;
+use crate::network::{
+    NetworkError, NetworkSettings, Networks, Sandbox, files_of, merged_hosts, namespace,
+};
 use crate::spec::NetworkMode;
 use crate::zygote::message::{Step, StepError};
 
@@ -62,15 +67,26 @@ impl Supervisor {
         namespace::of_container(&other).step(step)
     }
 
-    /// The files in /etc follow at the next start.
+    /// The files in /etc follow, in the container that runs as far as they can be written there.
     pub(super) fn change_network(
         &mut self,
         settings: &NetworkSettings,
     ) -> Result<(), NetworkError> {
         let Some(sandbox) = &mut self.sandbox else { return Ok(()) };
         let files = sandbox.change(settings)?;
-        self.spec.etc.hosts = Some(files.hosts);
-        self.spec.etc.resolv_conf = Some(files.resolv_conf);
+        let hosts = self.spec.etc.hosts.replace(files.hosts.clone()).unwrap_or_default();
+        let resolv_conf =
+            self.spec.etc.resolv_conf.replace(files.resolv_conf.clone()).unwrap_or_default();
+        let inside = |path: &str, change: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+            // One that the container has replaced, or that is read-only, is its own concern.
+            let _unchanged = rewrite(&self.container, path, change);
+        };
+        inside("etc/hosts", &|current| merged_hosts(&current, &hosts, &files.hosts));
+        // Once it was changed by hand it stays as it is.
+        inside("etc/resolv.conf", &|current| match current == resolv_conf {
+            true => files.resolv_conf.clone(),
+            false => current,
+        });
         Ok(())
     }
 
@@ -82,6 +98,33 @@ impl Supervisor {
             self.remains = sandbox.close().ok();
         }
     }
+}
+
+/// Changes a file of a container that runs, in place: it is a mount.
+fn rewrite(
+    container: &Container,
+    path: &str,
+    change: &dyn Fn(Vec<u8>) -> Vec<u8>,
+) -> io::Result<()> {
+    const LONGEST: u64 = 1 << 20;
+    let root = root_of(container).map_err(io::Error::other)?;
+    // Whatever it is, it is not opened before that is known.
+    let place = File::from(root.place_fd(path)?);
+    let found = place.metadata()?;
+    if !found.is_file() || found.len() > LONGEST {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut file =
+        File::options().read(true).write(true).open(format!("/proc/self/fd/{}", place.as_raw_fd()))?;
+    let mut current = Vec::new();
+    (&file).take(LONGEST).read_to_end(&mut current)?;
+    let changed = change(current.clone());
+    if changed == current {
+        return Ok(());
+    }
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&changed)?;
+    file.set_len(changed.len() as u64)
 }
 
 /// With the hint, which the caller cannot know of.

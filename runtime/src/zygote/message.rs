@@ -5,7 +5,7 @@ use crate::container::ExitStatus;
 use crate::error::StartFailure;
 use crate::spec::ContainerSpec;
 
-/// To the zygote.
+/// To the zygote; with the descriptors of `stdio`, then that of the network namespace if there is one to be joined.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SpawnRequest {
     /// Chosen by the caller; every answer carries it.

@@ -157,14 +157,16 @@ impl Zygote {
 
     /// Starts a container and returns once its program has been executed.
     pub fn spawn(&self, spec: &ContainerSpec, stdio: Stdio) -> Result<Container, RuntimeError> {
-        self.spawn_before(spec, stdio, 0)
+        self.spawn_before(spec, stdio, None, 0)
     }
 
-    /// The same; if others of the kind are `following`, the next ones' processes are made meanwhile.
+    /// The same, in this network namespace if the specification asks for [`crate::NetworkMode::Sandbox`]; if others of
+    /// the kind are `following`, the next ones' processes are made meanwhile.
     pub fn spawn_before(
         &self,
         spec: &ContainerSpec,
         stdio: Stdio,
+        network: Option<BorrowedFd<'_>>,
         following: usize,
     ) -> Result<Container, RuntimeError> {
         check_id(&spec.id)?;
@@ -179,7 +181,8 @@ impl Zygote {
         let request = self.next_request.fetch_add(1, Ordering::Relaxed);
         let (exit, answer) = self.expect(request)?;
         let message = SpawnRequest { request, spec: spec.clone(), stdio: streams.kind, following };
-        self.send(&message, &streams.theirs.iter().map(AsFd::as_fd).collect::<Vec<_>>())?;
+        let descriptors = streams.theirs.iter().map(AsFd::as_fd).chain(network);
+        self.send(&message, &descriptors.collect::<Vec<_>>())?;
         // Ours must be closed, or their readers would never see an end.
         drop(streams.theirs);
         let descriptors = match answer.recv() {

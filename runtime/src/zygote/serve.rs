@@ -10,6 +10,7 @@ use super::message::{Event, SpawnRequest, StdioKind, Step, StepError};
 use crate::process::ChildStdio;
 use crate::process::ahead::Shape;
 use crate::spare::Spare;
+use crate::spec::NetworkMode;
 use crate::starter::{Progress, Running, Starter};
 
 /// How many processes are made ahead. The kernel takes as long for two that join their cgroups at once as for one, and a
@@ -116,6 +117,10 @@ impl Server {
         descriptors: &[OwnedFd],
     ) -> Result<Running, StepError> {
         let SpawnRequest { spec, stdio, .. } = request;
+        let (descriptors, network) = match (spec.network, descriptors) {
+            (NetworkMode::Sandbox, [streams @ .., network]) => (streams, Some(network.as_fd())),
+            (_, streams) => (streams, None),
+        };
         if self.containers.iter().any(|started| started.running.spec.id == spec.id) {
             // Two would share a cgroup, and the first to end would take the other along.
             return Err("a container of this name is running").step("create cgroup");
@@ -129,11 +134,11 @@ impl Server {
         };
         let shape = Shape::of(&spec);
         if self.spares.first().is_some_and(|spare| Some(spare.shape) == shape)
-            && let Some(running) = self.spares.remove(0).start(&spec, stdio)
+            && let Some(running) = self.spares.remove(0).start(&spec, stdio, network)
         {
             return Ok(running);
         }
-        self.starter.spawn(spec, stdio, None)
+        self.starter.spawn(spec, stdio, network)
     }
 
     /// In time for the next requests. Why it failed is told when these are served without.

@@ -100,7 +100,7 @@ impl World {
     /// Every other one is, where its kind allows, started from a process that was made ahead.
     pub(crate) fn start(&self, spec: &ContainerSpec) -> Result<Container, RuntimeError> {
         let following = 1 - self.starts.fetch_add(1, Ordering::Relaxed) % 2;
-        self.zygote.spawn_before(spec, Stdio::Pipes { stdin: false }, following)
+        self.zygote.spawn_before(spec, Stdio::Pipes { stdin: false }, None, following)
     }
 
     pub(crate) fn run(&self, spec: &ContainerSpec) -> Output {

@@ -26,6 +26,8 @@ pub enum RunError {
     Start { command: String, cause: String },
     #[error(transparent)]
     Runtime(RuntimeError),
+    #[error("cannot make a network for the process: {source}")]
+    Network { source: runtime::network::NetworkError },
     #[error("secret {id}: not found")]
     SecretMissing { id: String },
     #[error("cannot read the secret {id} from `{}`", path.display())]
@@ -48,6 +50,9 @@ impl RunError {
     /// What to try instead, as a sentence without full stop.
     pub fn hint(&self) -> Option<String> {
         match self {
+            RunError::Network { .. } => {
+                Some("`--network host` and `--network none` do without one".to_owned())
+            }
             RunError::SecretMissing { id } => Some(format!("give it with `--secret id={id}`")),
             RunError::SshMissing { id } => Some(format!("forward an agent with `--ssh {id}`")),
             RunError::SshAgent { .. } => Some("is the agent still running?".to_owned()),

@@ -27,7 +27,10 @@ mod targets;
 use std::fmt;
 use std::sync::Arc;
 
-use runtime::{Container, ContainerSpec, ExitStatus, RuntimeError, StartFailure, Stdio, Zygote};
+use runtime::network::{Space, SpacePool};
+use runtime::{
+    Container, ContainerSpec, ExitStatus, NetworkMode, RuntimeError, StartFailure, Stdio, Zygote,
+};
 use store::usage::Disk;
 use store::{SnapshotId, Snapshotter, Store};
 
@@ -59,6 +62,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) log: &'a (dyn Fn(LogStream, Vec<u8>) + Sync),
     /// So many RUNs follow.
     pub(crate) following: usize,
+    /// Where the default network comes from, unless it is the machine's.
+    pub(crate) spaces: Option<&'a SpacePool>,
 }
 
 impl fmt::Debug for Setting<'_> {
@@ -92,22 +97,54 @@ pub(crate) fn execute(
     for variable in &mounts.variables {
         spec::set_variable(&mut spec.env, variable);
     }
-    process(step, &spec, setting)?;
+    let space = space(step, setting)?;
+    if let Some(space) = &space {
+        spec.network = NetworkMode::Sandbox;
+        spec.etc.resolv_conf = Some(space.resolv_conf().to_vec());
+    }
+    process(step, &spec, space.as_ref(), setting)?;
     drop(mounts);
+    if let (Some(space), Some(spaces), false) = (space, setting.spaces, step.insecure) {
+        spaces.give_back(space);
+    }
     Ok(setting.snapshotter.commit(active)?)
 }
 
+/// The step's own network namespace.
+fn space(step: &RunStep, setting: &Setting<'_>) -> Result<Option<Space>, StepError> {
+    match (step.network, setting.spaces) {
+        (crate::step::NetworkMode::Default, Some(spaces)) => {
+            match spaces.take() {
+                Ok(space) => Ok(Some(space)),
+                // As BuildKit does where it has no networks.
+                Err(error) if error.is_the_machines() => {
+                    let line = format!("this RUN has the machine's network: {error}\n");
+                    (setting.log)(LogStream::Stderr, line.into_bytes());
+                    Ok(None)
+                }
+                Err(source) => Err(RunError::Network { source }.into()),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
 /// From start to end, with all of its output.
-fn process(step: &RunStep, spec: &ContainerSpec, setting: &Setting<'_>) -> Result<(), StepError> {
+fn process(
+    step: &RunStep,
+    spec: &ContainerSpec,
+    space: Option<&Space>,
+    setting: &Setting<'_>,
+) -> Result<(), StepError> {
     if setting.cancel.is_cancelled() {
         return Err(StepError::Cancelled);
     }
     let output = Output::new(setting.log);
-    let ended =
-        match setting.zygote.spawn_before(spec, Stdio::Pipes { stdin: false }, setting.following) {
-            Ok(container) => follow(container, &output, setting.cancel).map(Ended::from),
-            Err(error) => not_started(step, error, &output),
-        };
+    let (stdio, network) = (Stdio::Pipes { stdin: false }, space.map(Space::namespace));
+    let ended = match setting.zygote.spawn_before(spec, stdio, network, setting.following) {
+        Ok(container) => follow(container, &output, setting.cancel).map(Ended::from),
+        Err(error) => not_started(step, error, &output),
+    };
     if setting.cancel.is_cancelled() {
         return Err(StepError::Cancelled);
     }

@@ -61,6 +61,9 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
         outcome.explanation.iter().for_each(|line| report::print(line));
     }
     drop(store);
+    if request.private_network {
+        cli::networks::sweep(&engine.locations);
+    }
     // What made nothing left the cache as large as it was.
     let grew = built.as_ref().map_or(true, |built| built.cached < built.steps);
     if grew || !request.outputs.is_empty() || cap != space::Cap::Default {

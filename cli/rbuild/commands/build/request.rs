@@ -13,6 +13,7 @@ use builder::request::{
 };
 use cli::environment::Environment;
 use cli::http;
+use cli::networks::{self, OfBuilds};
 use cli::registries::registries;
 use store::Reference;
 
@@ -36,6 +37,12 @@ pub(super) fn resolve(
     if outputs.pushes_tags() && args.tag.is_empty() && outputs.names.is_empty() {
         bail!("an image without a name cannot be pushed: give it one with `--tag`");
     }
+    let (network, of_builds) = network(args.network.as_deref(), environment)?;
+    let asks_for_gateway = args.add_hosts.iter().any(|text| text.ends_with("host-gateway"));
+    let gateway = match asks_for_gateway {
+        true => networks::gateway(of_builds, &environment.locations())?,
+        false => None,
+    };
     let platforms = args.platform.iter().flat_map(|list| list.split(','));
     Ok(BuildRequest {
         dockerfile: inputs.dockerfile,
@@ -52,9 +59,10 @@ pub(super) fn resolve(
         add_hosts: args
             .add_hosts
             .iter()
-            .map(|text| settings::host(text, None))
+            .map(|text| settings::host(text, gateway))
             .collect::<Result<_>>()?,
-        network: network(args.network.as_deref())?,
+        network,
+        private_network: of_builds == OfBuilds::Private,
         allowed: args.allow.iter().map(|text| entitlement(text)).collect::<Result<_>>()?,
         emulators: runtime::Emulators::of_machine(),
         shm_size: args.shm_size.as_deref().map(settings::bytes).transpose()?,
@@ -153,11 +161,15 @@ fn no_cache(args: &BuildArgs) -> NoCache {
     }
 }
 
-fn network(mode: Option<&str>) -> Result<NetworkMode> {
+/// The network of RUN, and which one it is.
+fn network(mode: Option<&str>, environment: &Environment) -> Result<(NetworkMode, OfBuilds)> {
     match mode {
-        None | Some("" | "default") => Ok(NetworkMode::Default),
-        Some("host") => Ok(NetworkMode::Host),
-        Some("none") => Ok(NetworkMode::None),
+        None | Some("" | "default") => Ok(match networks::of_builds(environment) {
+            OfBuilds::None => (NetworkMode::None, OfBuilds::None),
+            other => (NetworkMode::Default, other),
+        }),
+        Some("host") => Ok((NetworkMode::Host, OfBuilds::Host)),
+        Some("none") => Ok((NetworkMode::None, OfBuilds::None)),
         Some(other) => {
             bail!("`--network {other}` is not supported; known are default, host and none")
         }

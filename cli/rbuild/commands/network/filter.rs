@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use runtime::containers::Containers;
-use runtime::network::{DEFAULT_NETWORK, Networks};
+use runtime::network::{Networks, is_predefined};
 
 use super::super::labels::Label;
 use super::super::times::{self, Instant};
@@ -42,7 +42,7 @@ pub(super) fn lines(networks: &Networks, containers: &Containers) -> Result<Vec<
     };
     let mut all = vec![builtin("host", "host"), builtin("none", "null")];
     all.extend(networks.list()?.into_iter().map(|network| Line {
-        builtin: network.name == DEFAULT_NETWORK,
+        builtin: is_predefined(&network.name),
         used: used.contains(&network.name),
         id: network.id,
         name: network.name,

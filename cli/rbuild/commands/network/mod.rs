@@ -3,8 +3,10 @@
 mod create;
 mod document;
 mod filter;
+mod graph;
 mod ls;
 mod prune;
+mod rules;
 
 use ::store::Store;
 use anyhow::{Context, Result};
@@ -32,6 +34,7 @@ pub(crate) fn run(args: &NetworkArgs, environment: &Environment) -> Result<Exit>
         NetworkCommand::Prune(args) => prune::run(args, environment),
         NetworkCommand::Reload(_) => reload(environment),
         NetworkCommand::Rm(args) => remove(args, environment),
+        NetworkCommand::Rules(_) => rules::run(environment),
     }
 }
 
@@ -98,6 +101,9 @@ fn remove(args: &NetworkRmArgs, environment: &Environment) -> Result<Exit> {
 }
 
 fn inspect(args: &NetworkInspectArgs, environment: &Environment) -> Result<Exit> {
+    if let Some(form) = args.graph {
+        return graph::run(form, &args.networks, environment);
+    }
     let format = DocumentFormat::parse(args.format.as_deref())?;
     documents(&format, &args.networks, environment)
 }

@@ -2,12 +2,13 @@
 //!
 //! Where docker's chain DOCKER-USER is, which is made for rules of others, each bridge gets two rules there, marked by
 //! a comment so that they are found again. Where a chain drops by policy and there is no such place, nothing of ours would work, and
-//! that is said.
+//! that is said, unless a rule beside that chain speaks of our bridges: then somebody has thought of them.
 use std::io;
 
 use super::super::error::{Act, NetworkError};
 use super::super::netlink::Socket;
-use super::super::netlink::message::{Message, Received, find};
+use super::super::netlink::message::{Attribute, Message, Received, find};
+use super::old_iptables;
 use super::rule::{Meta, REGISTER_1, Rule, Verdict};
 use super::table::{DELETE_RULE, GET_CHAIN, GET_RULE, NEW_RULE, message, transaction};
 
@@ -19,6 +20,20 @@ const FILTER: &str = "filter";
 const STEP: &str = "look at other firewalls";
 /// Of `nft`: user data of a rule that is a comment.
 const COMMENT: u8 = 0;
+
+/// What the names of all bridges begin with, whatever the engine, unless they were chosen.
+const OURS: &[u8] = b"rb";
+
+/// What other firewalls have to do with us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::network) struct Others {
+    /// DOCKER-USER is there.
+    pub(in crate::network) has_place: bool,
+    /// Chains that drop what is forwarded, and say nothing of our bridges.
+    pub(in crate::network) dropping: Vec<String>,
+    /// The bridges of our rules there, once for each rule.
+    pub(in crate::network) admitted: Vec<String>,
+}
 
 /// A chain as the kernel lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,22 +47,97 @@ struct Chain {
 /// Makes sure that other firewalls let through what comes from and goes to this bridge.
 pub(in crate::network) fn admit(mark: &str, bridge: &str) -> Result<(), NetworkError> {
     let mut socket = Socket::netfilter().act(STEP)?;
-    let chains = chains(&mut socket).act(STEP)?;
-    let for_others = |chain: &&Chain| {
+    let others = look(&mut socket, mark).act(STEP)?;
+    if others.has_place {
+        take_away(&mut socket, mark, bridge)?;
+        let rules = [Meta::InName, Meta::OutName].map(|way| accept(mark, bridge, way));
+        let messages = transaction(rules.into());
+        return socket.transact(messages).act(format!("let `{bridge}` through {USER_CHAIN}"));
+    }
+    match others.dropping.into_iter().next() {
+        Some(chain) => Err(NetworkError::ForeignFirewall { chain }),
+        None => Ok(()),
+    }
+}
+
+/// `mark` is the table's name.
+pub(in crate::network) fn others(mark: &str) -> Result<Others, NetworkError> {
+    look(&mut Socket::netfilter().act(STEP)?, mark).act(STEP)
+}
+
+fn look(socket: &mut Socket, mark: &str) -> io::Result<Others> {
+    let chains = chains(socket)?;
+    let has_place = chains.iter().any(|chain| {
         chain.family == libc::AF_INET as u8 && chain.table == FILTER && chain.name == USER_CHAIN
+    });
+    let mut dropping = Vec::new();
+    for chain in chains.iter().filter(|chain| chain.drops_what_is_forwarded) {
+        if !speaks_of_us(socket, chain)? {
+            dropping.push(format!("{} {}", chain.table, chain.name));
+        }
+    }
+    if old_iptables::drops_what_is_forwarded(OURS) {
+        dropping.push("iptables-legacy FORWARD".to_owned());
+    }
+    let mut admitted = Vec::new();
+    if has_place {
+        let begin = format!("{mark} ");
+        let rules = user_rules(socket)?;
+        let comments = rules.iter().filter_map(comment_of);
+        admitted = comments.filter_map(|text| Some(text.strip_prefix(&begin)?.to_owned())).collect();
+    }
+    Ok(Others { has_place, dropping, admitted })
+}
+
+/// Whether any rule of the chain's table compares the name of an interface with one like ours.
+fn speaks_of_us(socket: &mut Socket, chain: &Chain) -> io::Result<bool> {
+    let rules = socket.dump(message(GET_RULE, 0, chain.family).text(1, &chain.table))?;
+    let of_table = |rule: &&Received| {
+        let (_, attributes) = rule.parts(HEADER);
+        find(&attributes, 1).is_some_and(|table| table.text() == chain.table)
     };
-    let blocking = chains.iter().find(|chain| chain.drops_what_is_forwarded);
-    match (chains.iter().find(for_others), blocking) {
-        (Some(_), _) => {
-            take_away(&mut socket, mark, bridge)?;
-            let rules = [Meta::InName, Meta::OutName].map(|way| accept(mark, bridge, way));
-            let messages = transaction(rules.into());
-            socket.transact(messages).act(format!("let `{bridge}` through {USER_CHAIN}"))
+    Ok(rules.iter().filter(of_table).any(|rule| {
+        let (_, attributes) = rule.parts(HEADER);
+        let list = find(&attributes, 4).map(|list| list.nested()).unwrap_or_default();
+        list.into_iter().any(compares_with_us)
+    }))
+}
+
+fn compares_with_us(expression: Attribute<'_>) -> bool {
+    let parts = expression.nested();
+    let read = || {
+        let data = find(&parts, 2)?.nested();
+        match find(&parts, 1)?.text().as_str() {
+            "cmp" => Some(find(&find(&data, 3)?.nested(), 1)?.value.starts_with(OURS)),
+            _ => None,
         }
-        (None, Some(chain)) => {
-            Err(NetworkError::ForeignFirewall { chain: format!("{} {}", chain.table, chain.name) })
+    };
+    read().unwrap_or(false)
+}
+
+fn user_rules(socket: &mut Socket) -> io::Result<Vec<Received>> {
+    let ask = message(GET_RULE, 0, libc::AF_INET as u8).text(1, FILTER).text(2, USER_CHAIN);
+    let mut rules = match socket.dump(ask) {
+        // There is no such chain.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(Vec::new()),
+        other => other?,
+    };
+    // Older kernels list those of all chains.
+    rules.retain(|rule| {
+        let (_, attributes) = rule.parts(HEADER);
+        let is = |kind, name| find(&attributes, kind).is_some_and(|found| found.text() == name);
+        is(1, FILTER) && is(2, USER_CHAIN)
+    });
+    Ok(rules)
+}
+
+fn comment_of(rule: &Received) -> Option<String> {
+    let (_, attributes) = rule.parts(HEADER);
+    match find(&attributes, 7)?.value {
+        [COMMENT, _, text @ ..] => {
+            Some(String::from_utf8_lossy(text).trim_end_matches('\0').to_owned())
         }
-        (None, None) => Ok(()),
+        _ => None,
     }
 }
 
@@ -82,19 +172,12 @@ fn accept(mark: &str, bridge: &str, way: Meta) -> Message {
 
 fn take_away(socket: &mut Socket, mark: &str, bridge: &str) -> Result<(), NetworkError> {
     let step = format!("take the rules for `{bridge}` out of {USER_CHAIN}");
-    let ask = message(GET_RULE, 0, libc::AF_INET as u8).text(1, FILTER).text(2, USER_CHAIN);
-    let rules = match socket.dump(ask) {
-        // There is no such chain.
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(()),
-        other => other.act(step.clone())?,
-    };
-    let wanted = comment(mark, bridge);
+    let rules = user_rules(socket).act(step.clone())?;
+    let wanted = format!("{mark} {bridge}");
+    let ours = rules.iter().filter(|rule| comment_of(rule).is_some_and(|text| text == wanted));
     let handle = |rule: &Received| {
         let (_, attributes) = rule.parts(HEADER);
-        let marked = find(&attributes, 7).is_some_and(|data| data.value == wanted);
-        let in_chain = find(&attributes, 2).is_some_and(|chain| chain.text() == USER_CHAIN);
-        let handle = find(&attributes, 3).map(|handle| handle.value.to_vec());
-        handle.filter(|_| marked && in_chain)
+        find(&attributes, 3).map(|handle| handle.value.to_vec())
     };
     let delete = |handle: Vec<u8>| {
         message(DELETE_RULE, 0, libc::AF_INET as u8)
@@ -102,7 +185,7 @@ fn take_away(socket: &mut Socket, mark: &str, bridge: &str) -> Result<(), Networ
             .text(2, USER_CHAIN)
             .bytes(3, &handle)
     };
-    let messages: Vec<Message> = rules.iter().filter_map(handle).map(delete).collect();
+    let messages: Vec<Message> = ours.filter_map(handle).map(delete).collect();
     if messages.is_empty() {
         return Ok(());
     }

@@ -7,9 +7,13 @@
 //! | `table.rs`   | what the tables consist of                             |
 //! | `facts.rs`   | which elements networks and containers are             |
 //! | `foreign.rs` | other firewalls at the same hook                       |
+//! | `old_iptables.rs` | the one before nf_tables                          |
 //! | `resolver.rs`| the way to the name server within a container          |
+//! | `kernel.rs`  | what the kernel has of all this                         |
 mod facts;
 pub(super) mod foreign;
+pub(super) mod kernel;
+mod old_iptables;
 pub(super) mod resolver;
 mod rule;
 mod set;
@@ -19,10 +23,8 @@ use std::io;
 
 use super::error::{Act, NetworkError};
 use super::netlink::{Refusal, Socket};
-use set::Family;
-
 pub(super) use facts::{of_endpoint, of_network};
-pub(super) use set::Element;
+pub(super) use set::{Element, Family, SetName};
 
 /// What the kernel's table is of, in errors.
 const STEP: &str = "change the firewall's table";
@@ -75,7 +77,11 @@ impl Firewall {
 
     /// Whether the table is there.
     pub(super) fn exists(&mut self) -> Result<bool, NetworkError> {
-        let ask = table::message(table::GET_TABLE, 0, Family::Ip as u8).text(1, &self.table);
+        self.has(Family::Ip)
+    }
+
+    pub(super) fn has(&mut self, family: Family) -> Result<bool, NetworkError> {
+        let ask = table::message(table::GET_TABLE, 0, family as u8).text(1, &self.table);
         Ok(self.socket.get(ask).act("look for the firewall's table")?.is_some())
     }
 

@@ -34,6 +34,7 @@ pub(in crate::network) fn lead(
     };
     let chain = Chain {
         name: "names",
+        words: "what begins a connection in the container",
         kind: "nat",
         hook: Hook::Output,
         priority: -100,

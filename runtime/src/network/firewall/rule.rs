@@ -7,7 +7,8 @@ use super::set::SetName;
 /// Registers of 16 bytes, and the sixteen of four bytes that they are made of.
 pub(super) const REGISTER_1: u32 = 1;
 pub(super) const REGISTER_2: u32 = 2;
-pub(super) const WORD_0: u32 = 8;
+/// The first word of register 1, which the kernel lists by that name.
+pub(super) const WORD_0: u32 = REGISTER_1;
 pub(super) const WORD_1: u32 = 9;
 pub(super) const WORD_2: u32 = 10;
 pub(super) const WORD_6: u32 = 14;
@@ -49,22 +50,34 @@ pub(super) enum Connection {
 pub(super) const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
 pub(super) const DESTINATION_CHANGED: u32 = 1 << 5;
 
-/// The expressions of one rule, in order.
+/// The expressions of one rule, in order, and what it does in words.
 #[derive(Clone, Debug)]
-pub(super) struct Rule(Message);
+pub(super) struct Rule {
+    list: Message,
+    pub(super) words: &'static str,
+}
 
 impl Rule {
     pub(super) fn new() -> Rule {
-        Rule(Message::new(0, 0))
+        Rule { list: Message::new(0, 0), words: "" }
+    }
+
+    pub(super) fn says(self, words: &'static str) -> Rule {
+        Rule { words, ..self }
     }
 
     /// The list of expressions.
     pub(super) fn into_body(self) -> Vec<u8> {
-        self.0.body().to_vec()
+        self.body().to_vec()
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        self.list.body()
     }
 
     fn expression(self, name: &str, fill: impl FnOnce(Message) -> Message) -> Rule {
-        Rule(self.0.nest(LIST_ELEMENT, |list| list.text(1, name).nest(2, fill)))
+        let list = self.list.nest(LIST_ELEMENT, |list| list.text(1, name).nest(2, fill));
+        Rule { list, ..self }
     }
 
     pub(super) fn meta(self, what: Meta, register: u32) -> Rule {

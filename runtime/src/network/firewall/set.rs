@@ -91,6 +91,10 @@ impl SetName {
         }
     }
 
+    pub(in crate::network) fn family(self) -> Family {
+        self.form().family
+    }
+
     /// For `nft`, which would show names of interfaces as numbers else: the order of a key's bytes.
     pub(super) fn user_data(key: &[u32]) -> [u8; 6] {
         const KEY_BYTE_ORDER: u8 = 0;
@@ -166,7 +170,7 @@ impl Element {
         Element { set, key: key.0, value: None }
     }
 
-    pub(super) fn bridge(set: SetName, name: &str) -> Element {
+    pub(in crate::network) fn bridge(set: SetName, name: &str) -> Element {
         Element::of(set, Bytes::default().name(name))
     }
 
@@ -194,9 +198,45 @@ impl Element {
         Element { set, key: key.port(host_port).0, value: Some(value.0) }
     }
 
+    /// What the key consists of, and what a map has for it: names, addresses, numbers.
+    pub(in crate::network) fn parts(&self) -> (Vec<String>, Vec<String>) {
+        let Form { key, value, .. } = self.set.form();
+        let of_value = self.value.as_deref().unwrap_or_default();
+        (read(key, &self.key), read(value, of_value))
+    }
+
     pub(super) fn sender(interface: &str, mac: MacAddress, address: Ipv4Addr) -> Element {
         let key = Bytes::default().name(interface).padded(&mac.0).address(address);
         Element::of(SetName::Senders, key)
+    }
+}
+
+fn read(types: &[u32], mut bytes: &[u8]) -> Vec<String> {
+    let mut all = Vec::new();
+    for one in types {
+        let length = (length_of(&[*one]) as usize).min(bytes.len());
+        let (part, rest) = bytes.split_at(length);
+        all.push(part_words(*one, part));
+        bytes = rest;
+    }
+    all
+}
+
+fn part_words(kind: u32, part: &[u8]) -> String {
+    match (kind, part) {
+        (TYPE_NAME, name) => {
+            let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+            String::from_utf8_lossy(&name[..end]).into_owned()
+        }
+        (TYPE_ADDRESS, [a, b, c, d]) => Ipv4Addr::new(*a, *b, *c, *d).to_string(),
+        (TYPE_HARDWARE, [a, b, c, d, e, f, ..]) => MacAddress([*a, *b, *c, *d, *e, *f]).to_string(),
+        (TYPE_PORT, [a, b, ..]) => u16::from_be_bytes([*a, *b]).to_string(),
+        (TYPE_PROTOCOL, [number, ..]) => {
+            let known = [Protocol::Tcp, Protocol::Udp].into_iter();
+            let known = known.filter(|protocol| protocol.number() == *number).map(Protocol::name);
+            known.last().map_or_else(|| format!("protocol {number}"), str::to_owned)
+        }
+        _ => "?".to_owned(),
     }
 }
 
@@ -225,6 +265,12 @@ mod tests {
             let value = element.value.as_ref().map_or(0, Vec::len);
             assert_eq!(value, length_of(form.value) as usize, "{element:?}");
         }
+        let parts = |element: &Element| {
+            let (key, value) = element.parts();
+            format!("{} = {}", key.join(" "), value.join(" "))
+        };
+        assert_eq!(parts(&all[4]), "udp 127.0.0.1 53 = 172.17.0.2 53");
+        assert_eq!(parts(&all[5]), "rvx 02:42:ac:11:00:02 172.17.0.2 = ");
         assert_eq!(hex(&all[3].key), "060000001f900000");
         assert_eq!(hex(all[3].value.as_ref().unwrap()), "ac11000200500000");
         assert_eq!(hex(&all[4].key), "110000007f00000100350000");

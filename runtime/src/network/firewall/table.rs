@@ -1,8 +1,8 @@
 //! The tables: their sets, chains and rules, which do not change, as one transaction of nf_tables.
 use super::super::netlink::message::Message;
 use super::rule::{
-    Connection, DESTINATION_CHANGED, ESTABLISHED_OR_RELATED, Header, Meta, REGISTER_1, Rule,
-    Verdict, WORD_0, WORD_1, WORD_2, WORD_6,
+    Connection, DESTINATION_CHANGED, ESTABLISHED_OR_RELATED, Header, Meta, REGISTER_1, REGISTER_2,
+    Rule, Verdict, WORD_0, WORD_1, WORD_2, WORD_6,
 };
 use super::set::{Element, Family, SetName, length_of, type_of};
 
@@ -17,6 +17,7 @@ pub(super) const GET_RULE: u16 = SUBSYSTEM | 7;
 pub(super) const DELETE_RULE: u16 = SUBSYSTEM | 8;
 const NEW_SET: u16 = SUBSYSTEM | 9;
 const NEW_ELEMENT: u16 = SUBSYSTEM | 12;
+pub(super) const GET_ELEMENT: u16 = SUBSYSTEM | 13;
 const DELETE_ELEMENT: u16 = SUBSYSTEM | 14;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
@@ -36,6 +37,8 @@ pub(super) enum Hook {
 /// A chain at a hook, and its rules.
 pub(super) struct Chain {
     pub(super) name: &'static str,
+    /// When it is asked.
+    pub(super) words: &'static str,
     pub(super) kind: &'static str,
     pub(super) hook: Hook,
     pub(super) priority: i32,
@@ -65,14 +68,17 @@ pub(super) fn make(family: Family, table: &str) -> Vec<Message> {
     let mut all = vec![new(), delete(family, table), new()];
     let sets = SetName::ALL.into_iter().filter(|set| set.form().family == family);
     all.extend(sets.enumerate().map(|(number, set)| make_set(table, set, number as u32 + 1)));
-    let chains = match family {
-        Family::Ip => ip_chains(),
-        Family::Bridge => bridge_chains(),
-    };
-    for chain in chains {
+    for chain in chains(family) {
         all.extend(make_chain(family as u8, table, &chain));
     }
     all
+}
+
+pub(super) fn chains(family: Family) -> Vec<Chain> {
+    match family {
+        Family::Ip => ip_chains(),
+        Family::Bridge => bridge_chains(),
+    }
 }
 
 pub(super) fn new_table(family: Family, table: &str) -> Message {
@@ -141,20 +147,26 @@ fn element(list: Message, element: &Element) -> Message {
 fn ip_chains() -> Vec<Chain> {
     use Verdict::{Accept, Drop};
     let rule = Rule::new;
-    let loopback = |take: fn(Rule, u32) -> Rule| {
-        take(rule().by(Meta::InName, SetName::Bridges), WORD_0).loopback(WORD_0).verdict(Drop)
+    let loopback = |take: fn(Rule, u32) -> Rule, words| {
+        let from_bridges = rule().by(Meta::InName, SetName::Bridges);
+        take(from_bridges, WORD_0).loopback(WORD_0).verdict(Drop).says(words)
     };
     vec![
         Chain {
             // The host's own addresses never come from a bridge, although its setting route_localnet lets answers through.
             name: "martians",
+            words: "whatever comes in, before anything else",
             kind: "filter",
             hook: Hook::Prerouting,
             priority: -300,
-            rules: vec![loopback(Rule::source), loopback(Rule::destination)],
+            rules: vec![
+                loopback(Rule::source, "from a bridge, with a sender in 127.0.0.0/8: dropped"),
+                loopback(Rule::destination, "from a bridge, to 127.0.0.0/8: dropped"),
+            ],
         },
         Chain {
             name: "published",
+            words: "what begins a connection and comes in",
             kind: "nat",
             hook: Hook::Prerouting,
             priority: -100,
@@ -162,6 +174,7 @@ fn ip_chains() -> Vec<Chain> {
         },
         Chain {
             name: "published-here",
+            words: "what begins a connection on this machine",
             kind: "nat",
             hook: Hook::Output,
             priority: -100,
@@ -169,6 +182,7 @@ fn ip_chains() -> Vec<Chain> {
         },
         Chain {
             name: "outgoing",
+            words: "what begins a connection and goes out",
             kind: "nat",
             hook: Hook::Postrouting,
             priority: 100,
@@ -177,19 +191,29 @@ fn ip_chains() -> Vec<Chain> {
                     .by(Meta::OutName, SetName::Bridges)
                     .source(WORD_0)
                     .loopback(WORD_0)
-                    .masquerade(),
+                    .masquerade()
+                    .says("from 127.0.0.0/8 to a bridge: gets the gateway's address"),
                 rule()
                     .source(WORD_0)
                     .destination(WORD_1)
                     .member(WORD_0, SetName::Hairpins)
-                    .masquerade(),
-                rule().stays().connection(Connection::Status, DESTINATION_CHANGED).masquerade(),
-                rule().stays().verdict(Accept),
-                rule().by(Meta::InName, SetName::Masqueraded).masquerade(),
+                    .masquerade()
+                    .says("from a container to itself by a published port: gets the gateway's address"),
+                rule()
+                    .stays()
+                    .connection(Connection::Status, DESTINATION_CHANGED)
+                    .masquerade()
+                    .says("within a network by a published port: gets the gateway's address"),
+                rule().stays().verdict(Accept).says("within a network otherwise: stays as it is"),
+                rule()
+                    .by(Meta::InName, SetName::Masqueraded)
+                    .masquerade()
+                    .says("from a network that hides behind this machine: gets its address"),
             ],
         },
         Chain {
             name: "forwarded",
+            words: "what passes through this machine",
             kind: "filter",
             hook: Hook::Forward,
             priority: 0,
@@ -206,11 +230,13 @@ fn published() -> Vec<Rule> {
             .destination(WORD_1)
             .destination_port(WORD_2)
             .map(WORD_0, SetName::Ports, REGISTER_1)
-            .send_to(WORD_0, WORD_1),
+            .send_to(WORD_0, WORD_1)
+            .says("to a port that is published on this address: to its container"),
         begin()
             .destination_port(WORD_1)
             .map(WORD_0, SetName::AnyPorts, REGISTER_1)
-            .send_to(WORD_0, WORD_1),
+            .send_to(WORD_0, WORD_1)
+            .says("to a port that is published on every address of this machine: to its container"),
     ]
 }
 
@@ -219,15 +245,29 @@ fn forwarded() -> Vec<Rule> {
     let from = |set| Rule::new().by(Meta::InName, set);
     let to = |set| Rule::new().by(Meta::OutName, set);
     vec![
-        from(SetName::Bridges).clamp_segments(),
-        to(SetName::Bridges).clamp_segments(),
-        Rule::new().not_by(Meta::InName, SetName::Closed).stays().verdict(Accept),
-        from(SetName::Internal).verdict(Drop),
-        to(SetName::Internal).verdict(Drop),
-        to(SetName::Bridges).connection(Connection::State, ESTABLISHED_OR_RELATED).verdict(Accept),
-        to(SetName::Bridges).connection(Connection::Status, DESTINATION_CHANGED).verdict(Accept),
-        to(SetName::Bridges).verdict(Drop),
-        from(SetName::Bridges).verdict(Accept),
+        from(SetName::Bridges)
+            .clamp_segments()
+            .says("TCP that begins at a bridge: segments no larger than the way allows"),
+        to(SetName::Bridges)
+            .clamp_segments()
+            .says("TCP that begins towards a bridge: segments no larger than the way allows"),
+        Rule::new()
+            .not_by(Meta::InName, SetName::Closed)
+            .stays()
+            .verdict(Accept)
+            .says("within a network whose containers reach each other: let through"),
+        from(SetName::Internal).verdict(Drop).says("from an internal network: dropped"),
+        to(SetName::Internal).verdict(Drop).says("to an internal network: dropped"),
+        to(SetName::Bridges)
+            .connection(Connection::State, ESTABLISHED_OR_RELATED)
+            .verdict(Accept)
+            .says("to a bridge, as an answer: let through"),
+        to(SetName::Bridges)
+            .connection(Connection::Status, DESTINATION_CHANGED)
+            .verdict(Accept)
+            .says("to a bridge, by a published port: let through"),
+        to(SetName::Bridges).verdict(Drop).says("to a bridge otherwise: dropped"),
+        from(SetName::Bridges).verdict(Accept).says("from a bridge to anywhere else: let through"),
     ]
 }
 
@@ -241,26 +281,29 @@ fn bridge_chains() -> Vec<Chain> {
             .meta(Meta::InName, REGISTER_1)
     };
     let known = |rule: Rule| rule.member(REGISTER_1, SetName::Senders).verdict(Verdict::Accept);
-    let second = WORD_0 + 4;
     vec![Chain {
         name: "senders",
+        words: "whatever comes to a bridge by one of its ports, before anything else",
         kind: "filter",
         hook: Hook::Prerouting,
         priority: -300,
         rules: vec![
-            known(guarded(libc::ETH_P_IP).payload(Header::Link, 6, 6, second).payload(
-                Header::Network,
-                12,
-                4,
-                WORD_6,
-            )),
-            known(guarded(libc::ETH_P_ARP).payload(Header::Network, 8, 6, second).payload(
-                Header::Network,
-                14,
-                4,
-                WORD_6,
-            )),
-            Rule::new().by(Meta::InName, SetName::Guarded).verdict(Verdict::Drop),
+            known(
+                guarded(libc::ETH_P_IP)
+                    .payload(Header::Link, 6, 6, REGISTER_2)
+                    .payload(Header::Network, 12, 4, WORD_6),
+            )
+            .says("IPv4 from the container's own addresses: let through"),
+            known(
+                guarded(libc::ETH_P_ARP)
+                    .payload(Header::Network, 8, 6, REGISTER_2)
+                    .payload(Header::Network, 14, 4, WORD_6),
+            )
+            .says("ARP about the container's own addresses: let through"),
+            Rule::new()
+                .by(Meta::InName, SetName::Guarded)
+                .verdict(Verdict::Drop)
+                .says("anything else from a container: dropped"),
         ],
     }]
 }

@@ -40,6 +40,13 @@ pub(in crate::network) fn forget_udp(socket: &mut Socket, port: u16) -> io::Resu
     Ok(())
 }
 
+/// How many of them there are.
+#[cfg(test)]
+pub(in crate::network) fn count_udp(socket: &mut Socket, port: u16) -> io::Result<usize> {
+    let all = socket.dump(Message::new(GET, 0).raw(&header()))?;
+    Ok(all.iter().filter(|connection| leads_to(connection, port)).count())
+}
+
 fn leads_to(connection: &Received, port: u16) -> bool {
     let (_, attributes) = connection.parts(HEADER);
     let read = || {

@@ -32,6 +32,7 @@ pub(in crate::network) struct Link {
     pub(in crate::network) peer: Option<u32>,
     /// A text beside the name.
     pub(in crate::network) alias: String,
+    pub(in crate::network) mac: Option<MacAddress>,
     /// Bytes received and sent.
     pub(in crate::network) received: u64,
     pub(in crate::network) sent: u64,
@@ -195,6 +196,8 @@ fn read_link(reply: &Received) -> Link {
         master: number(libc::IFLA_MASTER),
         peer: number(libc::IFLA_LINK),
         alias: find(&attributes, libc::IFLA_IFALIAS).map_or(String::new(), |alias| alias.text()),
+        mac: find(&attributes, libc::IFLA_ADDRESS)
+            .and_then(|mac| mac.value.try_into().ok().map(MacAddress)),
         received: bytes(2).unwrap_or_default(),
         sent: bytes(3).unwrap_or_default(),
     }

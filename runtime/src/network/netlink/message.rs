@@ -146,6 +146,8 @@ pub(in crate::network) struct Received {
 pub(in crate::network) struct Attribute<'a> {
     pub(in crate::network) kind: u16,
     pub(in crate::network) value: &'a [u8],
+    /// It says of itself that it holds others.
+    pub(in crate::network) is_nested: bool,
 }
 
 impl Received {
@@ -209,12 +211,13 @@ pub(in crate::network) fn find<'a>(all: &[Attribute<'a>], kind: u16) -> Option<A
     all.iter().find(|attribute| attribute.kind == kind).copied()
 }
 
-pub(super) fn attributes(mut bytes: &[u8]) -> Vec<Attribute<'_>> {
+pub(in crate::network) fn attributes(mut bytes: &[u8]) -> Vec<Attribute<'_>> {
     let mut all = Vec::new();
     while let [a, b, c, d, ..] = *bytes {
         let length = usize::from(u16::from_ne_bytes([a, b]));
         let Some(value) = bytes.get(ALIGN..length) else { break };
-        all.push(Attribute { kind: u16::from_ne_bytes([c, d]) & 0x3fff, value });
+        let kind = u16::from_ne_bytes([c, d]);
+        all.push(Attribute { kind: kind & 0x3fff, value, is_nested: kind & NESTED != 0 });
         bytes = bytes.get(length.next_multiple_of(ALIGN)..).unwrap_or_default();
     }
     all

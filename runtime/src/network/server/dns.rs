@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::cache::Cache;
 use super::wire::{ADDRESS, Code, POINTER, Query, Records, reversed};
 use super::zone::Zone;
 
@@ -78,6 +79,7 @@ pub(super) fn decide(zone: &mut Zone, message: &[u8], by_udp: bool) -> Decision 
 /// Answers questions that come by UDP, for ever.
 pub(super) fn serve(socket: &UdpSocket, zone: &mut Zone, upstream: &Upstream) -> io::Result<()> {
     let mut pending: Vec<Pending> = Vec::new();
+    let mut cache = Cache::default();
     let mut buffer = vec![0; LARGEST];
     loop {
         let ready = wait(socket, &pending)?;
@@ -89,6 +91,10 @@ pub(super) fn serve(socket: &UdpSocket, zone: &mut Zone, upstream: &Upstream) ->
                     Decision::Ignore => {}
                     Decision::Answer(answer) => reply(socket, &answer, client),
                     Decision::PassOn(query) => {
+                        if let Some(answer) = cache.find(message, Instant::now()) {
+                            reply(socket, &answer, client);
+                            continue;
+                        }
                         let message = message.to_vec();
                         pass_on(socket, &mut pending, upstream, query, message, client);
                     }
@@ -96,7 +102,7 @@ pub(super) fn serve(socket: &UdpSocket, zone: &mut Zone, upstream: &Upstream) ->
             }
         }
         for position in ready.iter().rev().filter(|position| **position > 0) {
-            take_answer(socket, &mut pending, position - 1, &mut buffer);
+            take_answer(socket, &mut pending, position - 1, &mut cache, &mut buffer);
         }
         ask_others(socket, &mut pending, upstream);
     }
@@ -165,7 +171,13 @@ fn ask(upstream: &Upstream, first: usize, message: &[u8]) -> Option<(usize, UdpS
 }
 
 /// An answer goes to who asked; a refusal by the way makes the next server be asked at once.
-fn take_answer(socket: &UdpSocket, pending: &mut Vec<Pending>, position: usize, buffer: &mut [u8]) {
+fn take_answer(
+    socket: &UdpSocket,
+    pending: &mut Vec<Pending>,
+    position: usize,
+    cache: &mut Cache,
+    buffer: &mut [u8],
+) {
     let Some(one) = pending.get_mut(position) else { return };
     match one.socket.recv(buffer) {
         Ok(length) => {
@@ -175,6 +187,7 @@ fn take_answer(socket: &UdpSocket, pending: &mut Vec<Pending>, position: usize, 
                 && answer[2] & 0x80 != 0;
             if is_answer {
                 reply(socket, answer, one.client);
+                cache.keep(&one.message, answer, Instant::now());
                 pending.swap_remove(position);
             }
         }

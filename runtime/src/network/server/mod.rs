@@ -8,7 +8,9 @@
 //! | `zone.rs`    | names of the containers                              |
 //! | `wire.rs`    | DNS messages                                         |
 //! | `dns.rs`     | questions by UDP; `dns_tcp.rs` by TCP                |
+//! | `cache.rs`   | what others have answered                            |
 //! | `relay.rs`   | published ports                                      |
+mod cache;
 mod dns;
 mod dns_tcp;
 mod relay;
@@ -46,7 +48,8 @@ pub(super) struct Task<'a> {
 }
 
 /// The sockets in the container's namespace.
-struct Inside {
+#[derive(Debug)]
+pub(super) struct Inside {
     udp: UdpSocket,
     tcp: TcpListener,
 }
@@ -71,7 +74,7 @@ pub(super) fn start(task: &Task<'_>) -> Result<Option<Child>> {
 }
 
 /// On ports of the kernel's choice, to which port 53 leads.
-fn open_inside(namespace: &OwnedFd) -> Result<Inside> {
+pub(super) fn open_inside(namespace: &OwnedFd) -> Result<Inside> {
     let step = "make the container's name server";
     let (inside, mut netfilter) = within(namespace, || {
         let udp = UdpSocket::bind((resolver::ADDRESS, 0))?;
@@ -108,12 +111,27 @@ fn run(task: &Task<'_>, inside: Option<&Inside>) -> io::Result<()> {
         }
         return Ok(());
     };
-    let zone = || Zone::new(task.networks.clone(), known.clone());
-    let upstream = Upstream { servers: servers.clone() };
+    answer(inside, servers, || Zone::new(task.networks.clone(), known.clone()))
+}
+
+/// Answers by UDP and TCP, for ever.
+fn answer(inside: &Inside, servers: &[IpAddr], zone: impl Fn() -> Zone) -> io::Result<()> {
+    let upstream = Upstream { servers: servers.to_vec() };
     let (tcp, by_tcp, tcp_upstream) =
         (inside.tcp.try_clone()?, Arc::new(Mutex::new(zone())), upstream.clone());
     thread::Builder::new().spawn(move || dns_tcp::serve(&tcp, &by_tcp, &tcp_upstream))?;
     dns::serve(&inside.udp, &mut zone(), &upstream)
+}
+
+/// A server that knows no names itself; for ever.
+pub(super) fn pass_on_everything(inside: &Inside, servers: &[IpAddr]) -> io::Result<()> {
+    answer(inside, servers, Zone::of_nobody)
+}
+
+impl Inside {
+    pub(super) fn ports(&self) -> io::Result<Vec<u16>> {
+        Ok(vec![self.udp.local_addr()?.port(), self.tcp.local_addr()?.port()])
+    }
 }
 
 fn relay(

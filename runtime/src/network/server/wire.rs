@@ -165,6 +165,18 @@ fn read_name(message: &[u8], mut at: usize) -> Option<(String, usize)> {
     }
 }
 
+/// Where the name at this place ends, which may be a pointer.
+pub(super) fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *message.get(at)? {
+            0 => return Some(at + 1),
+            length if length < 64 => at += 1 + usize::from(length),
+            length if length >= 0xc0 => return message.get(at + 1).map(|_| at + 2),
+            _ => return None,
+        }
+    }
+}
+
 fn write_name(name: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for label in name.split('.').filter(|label| !label.is_empty()) {

@@ -21,7 +21,8 @@ pub(in crate::network) struct Known {
 
 #[derive(Debug)]
 pub(super) struct Zone {
-    networks: Networks,
+    /// Where it is read; nowhere if there are no names.
+    networks: Option<Networks>,
     known: Vec<Known>,
     /// When each directory of endpoints had changed; none is to be looked at again.
     times: Vec<Option<SystemTime>>,
@@ -61,7 +62,12 @@ impl Names {
 impl Zone {
     pub(super) fn new(networks: Networks, known: Vec<Known>) -> Zone {
         let times = vec![None; known.len()];
-        Zone { networks, known, times, names: Names::default(), turn: 0 }
+        Zone { networks: Some(networks), known, times, names: Names::default(), turn: 0 }
+    }
+
+    pub(super) fn of_nobody() -> Zone {
+        let (known, times) = (Vec::new(), Vec::new());
+        Zone { networks: None, known, times, names: Names::default(), turn: 0 }
     }
 
     /// The addresses of a name, another one first each time; none if nobody has it.
@@ -91,10 +97,11 @@ impl Zone {
     }
 
     fn refresh(&mut self) {
+        let Some(networks) = &self.networks else { return };
         let changed: Vec<Option<SystemTime>> = self
             .known
             .iter()
-            .map(|network| changed(self.networks.endpoints_directory(&network.id)))
+            .map(|network| changed(networks.endpoints_directory(&network.id)))
             .collect();
         if changed == self.times && self.times.iter().all(Option::is_some) {
             return;
@@ -102,9 +109,9 @@ impl Zone {
         let mut endpoints = Vec::new();
         for network in &self.known {
             // One that cannot be read now is read at the next question.
-            endpoints.extend(self.networks.endpoints(&network.id).unwrap_or_default());
+            endpoints.extend(networks.endpoints(&network.id).unwrap_or_default());
         }
-        endpoints.retain(|endpoint| self.networks.is_living(endpoint));
+        endpoints.retain(|endpoint| networks.is_living(endpoint));
         self.names = Names::of(&endpoints);
         let now = SystemTime::now();
         let settled = |time: Option<SystemTime>| {

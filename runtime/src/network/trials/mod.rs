@@ -1,0 +1,12 @@
+//! Networks in a network namespace of a test's own, without containers: a process stands for each shim.
+//!
+//! | file         | what                                                         |
+//! |--------------|--------------------------------------------------------------|
+//! | `world.rs`   | the namespace, the store, guests and what is left             |
+//! | `faults.rs`  | every place of every change fails, or is where the process dies |
+//! | `model.rs`   | random changes, compared with a model after each               |
+//! | `many.rs`    | as many containers as a bridge takes                            |
+mod faults;
+mod many;
+mod model;
+mod world;
