@@ -49,8 +49,7 @@ pub fn gateway(network: OfBuilds, locations: &Locations) -> Result<Option<IpAddr
 
 /// After a build: starts the process that removes what nobody needs any more, and does not wait for it.
 pub fn sweep(locations: &Locations) {
-    let left =
-        Networks::open(&locations.root, &locations.state).is_ok_and(|it| it.may_be_left());
+    let left = Networks::open(&locations.root, &locations.state).is_ok_and(|it| it.may_be_left());
     if !left {
         return;
     }

@@ -30,6 +30,8 @@ need unshare util-linux
 need nsenter util-linux
 need ip iproute2
 need /usr/sbin/nft nftables
+need /usr/sbin/iptables-legacy iptables
+need rsvg-convert librsvg2-bin
 need curl curl
 need setpriv util-linux
 need mount mount

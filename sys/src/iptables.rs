@@ -56,12 +56,7 @@ fn named(name: &str, length: usize) -> Vec<u8> {
 }
 
 /// The reply has the request's length.
-fn ask(
-    socket: &OwnedFd,
-    option: libc::c_int,
-    name: &str,
-    mut request: Vec<u8>,
-) -> Result<Vec<u8>> {
+fn ask(socket: &OwnedFd, option: libc::c_int, name: &str, mut request: Vec<u8>) -> Result<Vec<u8>> {
     let mut length = request.len() as libc::socklen_t;
     // SAFETY: the kernel reads and writes at most `length` bytes at the pointer, which are the vector's.
     let result = unsafe {

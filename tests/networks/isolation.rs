@@ -95,6 +95,38 @@ fn the_hosts_loopback_is_its_own() {
 }
 
 #[test]
+fn nobody_says_that_anothers_address_is_its_own() {
+    let Some(world) = World::new() else { return };
+    if !crate::support::installed("nft") {
+        return;
+    }
+    world.rbuild("network create --subnet 10.77.0.0/24 net").success();
+    for name in ["aa", "bb", "cc"] {
+        let flags = format!("run -d --name {name} --network net --cap-add NET_ADMIN busybox");
+        world.shell(&flags, "exec sleep 1000").success();
+    }
+    let third = "10.77.0.4";
+    let known = || {
+        let script = format!("grep '^{third} ' /proc/net/arp");
+        world.shell("exec bb", &script).success().stdout
+    };
+    world.rbuild(&format!("exec bb ping -c 1 -W 2 {third}")).success();
+    let before = known();
+    assert!(before.contains("02:42:0a:4d:00:04"), "{before}");
+    world.rbuild(&format!("exec aa ip addr add {third}/24 dev eth0")).success();
+    // Answers that nobody asked for.
+    let lie = || world.rbuild(&format!("exec aa arping -A -c 2 -w 3 -I eth0 -s {third} {third}"));
+    lie();
+    assert_eq!(known(), before);
+    // Without our rules it would be believed.
+    let tables = world.host.command("nft", ["list", "tables", "bridge"]).stdout;
+    let table = tables.trim().rsplit(' ').next().unwrap().to_owned();
+    world.host.command("nft", ["delete", "table", "bridge", &table]);
+    lie();
+    assert!(known().contains("02:42:0a:4d:00:02"), "{}", known());
+}
+
+#[test]
 fn senders_are_who_they_say() {
     let Some(world) = World::new() else { return };
     world.rbuild("network create --subnet 10.77.0.0/24 net").success();

@@ -1,6 +1,8 @@
 //! The name server of containers, and their files in /etc.
 
-use super::world::{OUTSIDE, World, until};
+use std::io::{Read, Write};
+
+use super::world::{OUTSIDE, World, thread_in, until};
 
 /// The addresses that the container gets for a name, sorted.
 fn addresses(world: &World, container: &str, name: &str) -> Vec<String> {
@@ -49,6 +51,52 @@ fn containers_of_a_network_find_each_other() {
     world.rbuild("network disconnect net stranger").success();
     assert!(of("stranger").is_empty());
     assert_eq!(addresses(&world, "stranger", "stranger").len(), 1);
+}
+
+/// Asks the container's server by TCP: the code of the answer and how many records there are.
+fn ask_by_tcp(world: &World, container: &str, name: &str, kind: u8) -> (u8, u8) {
+    let namespace = world.look(container, "{{.NetworkSettings.SandboxKey}}");
+    let mut question = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        question.push(label.len() as u8);
+        question.extend(label.bytes());
+    }
+    question.extend([0, 0, kind, 0, 1]);
+    let asking = thread_in(&namespace, move || {
+        let mut stream = std::net::TcpStream::connect("127.0.0.11:53").unwrap();
+        let length = question.len() as u16;
+        stream.write_all(&[&length.to_be_bytes()[..], &question].concat()).unwrap();
+        let mut answer = [0; 14];
+        stream.read_exact(&mut answer).unwrap();
+        (answer[5] & 0xf, answer[9])
+    });
+    asking.join().unwrap()
+}
+
+#[test]
+fn names_are_told_by_tcp_and_what_is_not_there_is_said_so() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create --subnet 10.77.0.0/24 net").success();
+    world.serve("web", "--network net");
+    world.rbuild("network create --internal inner").success();
+    world.serve("shut", "--network inner");
+    let (address, six, pointer) = (1, 28, 12);
+    for (container, name, kind, expected) in [
+        ("web", "web", address, (0, 1)),
+        // The name is there, but has no address of IPv6.
+        ("web", "web", six, (0, 0)),
+        ("web", "2.0.77.10.in-addr.arpa", pointer, (0, 1)),
+        ("web", "99.0.77.10.in-addr.arpa", pointer, (3, 0)),
+        // Nobody is asked from within an internal network.
+        ("shut", "web", address, (2, 0)),
+        ("shut", "example.org", address, (2, 0)),
+    ] {
+        assert_eq!(
+            ask_by_tcp(&world, container, name, kind),
+            expected,
+            "{container} {name} {kind}"
+        );
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_real_docker_and_its_containers_live_beside_ours() {
     assert_all_works(&world, "beside docker");
     assert!(answers(), "docker's container");
     assert_eq!(world.fetch_in("other", HOST, 9090).as_deref(), Some("hello docker"));
-    let fetch = ["exec", "theirs", "wget", "-T", "2", "-q", "-O", "-"];
+    let fetch = ["exec", "theirs", "timeout", "2", "wget", "-q", "-O", "-"];
     let with = |url: &str| docker.docker(&[&fetch[..], &[url]].concat());
     assert_eq!(with(&format!("http://{HOST}:8080/")).success().stdout, "hello web\n");
     // Neither reaches what the other has not published.

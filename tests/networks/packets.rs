@@ -57,7 +57,7 @@ fn ten_megabytes_pass_where_nobody_is_told_that_packets_are_too_large() {
     let expected = sum(world.host.command("sha256sum", [file.as_os_str()]).stdout);
     world.rbuild(&format!("cp {} web:/www/content", file.display())).success();
 
-    let inwards = format!("wget -T 5 -q -O - http://{OUTSIDE}:8000/ | sha256sum");
+    let inwards = format!("timeout 20 wget -q -O - http://{OUTSIDE}:8000/ | sha256sum");
     assert_eq!(sum(world.shell("exec web", &inwards).success().stdout), expected);
     let fetch = |seconds: &str| {
         let to = world.sandbox.path("fetched");

@@ -57,12 +57,24 @@ fn what_is_not_as_it_should_be_is_said_and_mended() {
         world.host.command("sh", ["-c", &script]);
     };
     for (script, expected) in [
-        ("nft flush chain ip TABLE forwarded", "the chain `forwarded` lacks the rule: to a bridge otherwise: dropped"),
-        ("nft insert rule ip TABLE outgoing counter accept", "the chain `outgoing` has a rule that is none of ours (counter, immediate)"),
+        (
+            "nft flush chain ip TABLE forwarded",
+            "the chain `forwarded` lacks the rule: to a bridge otherwise: dropped",
+        ),
+        (
+            "nft insert rule ip TABLE outgoing counter accept",
+            "the chain `outgoing` has a rule that is none of ours (counter, immediate)",
+        ),
         ("nft add chain ip TABLE extra", "the chain `extra` of the table `ip` is none of ours"),
         ("nft flush set ip TABLE masqueraded", "hides behind this machine's address"),
-        ("nft add element ip TABLE internal '{ BRIDGE }'", "nobody needs: network `front` (10.77.0.0/24) on `"),
-        ("nft flush map ip TABLE any-ports", "missing: the port tcp 8080 leads to 10.77.0.2 port 80"),
+        (
+            "nft add element ip TABLE internal '{ BRIDGE }'",
+            "nobody needs: network `front` (10.77.0.0/24) on `",
+        ),
+        (
+            "nft flush map ip TABLE any-ports",
+            "missing: the port tcp 8080 leads to 10.77.0.2 port 80",
+        ),
         ("nft delete table bridge TABLE", "the table `bridge rbuild-"),
         ("nft flush ruleset", "the table `ip rbuild-"),
         ("ip link set BRIDGE down", "of network `front` is down"),
@@ -86,13 +98,15 @@ fn the_picture_shows_what_the_kernel_has() {
     furnish(&world);
     world.host.fetch("http://127.0.0.1:8080/").unwrap();
     let text = world.rbuild("network inspect --graph").success().stdout;
+    // `5: eth0@if6: …`
     let index = |inside: &str, name: &str| {
-        let path = format!("/sys/class/net/{name}/ifindex");
-        let script = match inside {
-            "" => world.host.command("cat", [path]).stdout,
-            container => world.rbuild(&format!("exec {container} cat {path}")).success().stdout,
+        let shown = match inside {
+            "" => world.host.command("ip", ["-o", "link", "show", name]).stdout,
+            inside => {
+                world.rbuild(&format!("exec {inside} ip -o link show {name}")).success().stdout
+            }
         };
-        script.trim().to_owned()
+        shown.split(':').next().unwrap().to_owned()
     };
     let bridge = world.look("front", "{{index .Options \"com.docker.network.bridge.name\"}}");
     let pid = world.look("web", "{{.State.Pid}}");

@@ -62,6 +62,28 @@ fn what_cannot_be_is_refused_by_name() {
 }
 
 #[test]
+fn of_many_who_make_one_network_one_does() {
+    let Some(world) = World::new() else { return };
+    std::thread::scope(|scope| {
+        let each: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| world.rbuild("network create net"))).collect();
+        let done = each.into_iter().map(|one| one.join().unwrap());
+        let (made, refused): (Vec<_>, Vec<_>) = done.partition(|one| one.status == Some(0));
+        assert_eq!(made.len(), 1, "{made:?}");
+        refused.into_iter().for_each(|one| {
+            one.exits(1).says("a network of the name `net` exists already");
+        });
+    });
+    // Many come to it at once, and its bridge is made once.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| world.rbuild("run --rm --network net busybox true").success());
+        }
+    });
+    world.until_nothing_is_left();
+}
+
+#[test]
 fn the_default_subnet_gives_way_to_the_hosts_routes() {
     let Some(world) = World::new() else { return };
     world.rbuild("run --rm busybox true").success();

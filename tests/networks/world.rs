@@ -161,7 +161,7 @@ impl Namespace {
     }
 }
 
-fn thread_in<T: Send + 'static>(
+pub(super) fn thread_in<T: Send + 'static>(
     path: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {

@@ -49,8 +49,9 @@ pub(crate) use manifest::{
     ManifestRemoveArgs, ManifestRmArgs, TrustArgs,
 };
 pub(crate) use network::{
-    GraphForm, NetworkArgs, NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs,
-    NetworkInspectArgs, NetworkLsArgs, NetworkPruneArgs, NetworkRmArgs, PortArgs,
+    GraphForm, NetworkArgs, NetworkCommand, NetworkConnectArgs, NetworkCreateArgs,
+    NetworkDisconnectArgs, NetworkInspectArgs, NetworkLsArgs, NetworkPruneArgs, NetworkRmArgs,
+    PortArgs,
 };
 pub(crate) use prune::{
     BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, RemoveLeftoversArgs,
@@ -275,7 +276,7 @@ pub(crate) struct BuildArgs {
     /// Add a line to /etc/hosts of RUN steps
     #[arg(long = "add-host", value_name = "HOST:IP")]
     pub(crate) add_hosts: Vec<String>,
-    /// Network of RUN steps: `none`, or `host`, which is the `default` so far
+    /// Network of RUN steps: `default` (one of the builds' own, behind NAT, unless $RBUILD_NETWORK says otherwise), `host` or `none`
     #[arg(long, value_name = "MODE")]
     pub(crate) network: Option<String>,
     /// Let RUN steps ask for more: `network.host`, `security.insecure`

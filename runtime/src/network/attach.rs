@@ -61,29 +61,31 @@ impl Networks {
         }
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
         let bridge = self.bridge(guard, &mut network, &mut socket)?;
-        let made = pass("the bridge is there").and_then(|()| self.lease(&network, guest.id, wish.attachment)).and_then(|address| {
-            pass("it has an address")?;
-            let endpoint = self.endpoint(&network, guest, &wish, address);
-            self.write_endpoint(&endpoint)?;
-            let pair = Pair {
-                here: &endpoint.host_interface,
-                there: &endpoint.interface,
-                namespace: guest.namespace.as_fd(),
-                bridge: bridge.index,
-                mac: endpoint.mac,
-                mtu: bridge.mtu,
-            };
-            let connected = pass("the endpoint is written")
-                .and_then(|()| connect(&mut socket, &network, &pair, &endpoint))
-                .and_then(|()| pass("the pair is connected"))
-                .and_then(|()| furnish(guest.namespace, &network, &endpoint, wish.leads_out))
-                .and_then(|()| pass("the container's end has its address"))
-                .and_then(|()| self.admit(&network, &bridge.name, &endpoint));
-            connected.map(|()| endpoint.clone()).inspect_err(|_| {
-                // What is told is why it failed; the next command finds what is left.
-                let _left = self.detach(guard, &endpoint, true);
-            })
-        });
+        let made = pass("the bridge is there")
+            .and_then(|()| self.lease(&network, guest.id, wish.attachment))
+            .and_then(|address| {
+                pass("it has an address")?;
+                let endpoint = self.endpoint(&network, guest, &wish, address);
+                self.write_endpoint(&endpoint)?;
+                let pair = Pair {
+                    here: &endpoint.host_interface,
+                    there: &endpoint.interface,
+                    namespace: guest.namespace.as_fd(),
+                    bridge: bridge.index,
+                    mac: endpoint.mac,
+                    mtu: bridge.mtu,
+                };
+                let connected = pass("the endpoint is written")
+                    .and_then(|()| connect(&mut socket, &network, &pair, &endpoint))
+                    .and_then(|()| pass("the pair is connected"))
+                    .and_then(|()| furnish(guest.namespace, &network, &endpoint, wish.leads_out))
+                    .and_then(|()| pass("the container's end has its address"))
+                    .and_then(|()| self.admit(&network, &bridge.name, &endpoint));
+                connected.map(|()| endpoint.clone()).inspect_err(|_| {
+                    // What is told is why it failed; the next command finds what is left.
+                    let _left = self.detach(guard, &endpoint, true);
+                })
+            });
         made.inspect_err(|_| {
             let _left = self.remove_bridge(guard, &network);
         })

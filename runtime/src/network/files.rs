@@ -188,7 +188,10 @@ mod tests {
         let (one, both) = ("a\n10.0.0.2\tbox\n", "a\n10.0.0.2\tbox\n10.1.0.2\tbox\n");
         assert_eq!(merged(one, one, both), both);
         assert_eq!(merged(both, both, one), one);
-        assert_eq!(merged("a\n10.0.0.2\tbox\nmine", one, both), "a\n10.0.0.2\tbox\nmine\n10.1.0.2\tbox\n");
+        assert_eq!(
+            merged("a\n10.0.0.2\tbox\nmine", one, both),
+            "a\n10.0.0.2\tbox\nmine\n10.1.0.2\tbox\n"
+        );
         assert_eq!(merged("", one, both), "10.1.0.2\tbox\n");
         assert_eq!(merged(both, one, both), both);
     }

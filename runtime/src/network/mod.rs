@@ -53,6 +53,7 @@ pub use definition::{
 pub use directory::{Guard, Networks};
 pub use endpoint::Endpoint;
 pub use error::NetworkError;
+pub(crate) use files::merged_hosts;
 pub use mac::{MacAddress, MacError};
 pub use names::KernelNames;
 pub use picture::{
@@ -63,9 +64,8 @@ pub use port::{
     BoundPort, ContainerPort, PortError, PortRange, Protocol, PublishedPort, parse_exposed,
     parse_published,
 };
-pub(crate) use files::merged_hosts;
-pub(crate) use sandbox::{Remains, Sandbox, files_of};
 pub use rules::{Rules, RulesPart};
+pub(crate) use sandbox::{Remains, Sandbox, files_of};
 pub use settings::{Attachment, DnsSettings, HostAddress, NetworkSettings};
 pub use space_pool::{Space, SpacePool};
 pub use subnet::{Subnet, SubnetError};

@@ -114,8 +114,10 @@ fn rewrite(
     if !found.is_file() || found.len() > LONGEST {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let mut file =
-        File::options().read(true).write(true).open(format!("/proc/self/fd/{}", place.as_raw_fd()))?;
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .open(format!("/proc/self/fd/{}", place.as_raw_fd()))?;
     let mut current = Vec::new();
     (&file).take(LONGEST).read_to_end(&mut current)?;
     let changed = change(current.clone());

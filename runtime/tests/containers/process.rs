@@ -233,7 +233,8 @@ fn made_ahead(world: &World) {
         "cat /proc/self/cgroup; ls -l /proc/self/fd | wc -l; readlink /proc/self/ns/cgroup";
     let run = |following: usize, network: NetworkMode| {
         let spec = ContainerSpec { network, ..world.shell(script) };
-        let started = world.zygote.spawn_before(&spec, Stdio::Pipes { stdin: false }, None, following);
+        let started =
+            world.zygote.spawn_before(&spec, Stdio::Pipes { stdin: false }, None, following);
         let mut container = started.unwrap_or_else(|error| panic!("{error}"));
         // Its end is seen although the next one's process is there already.
         let text = read(&mut container.take_stdout().unwrap());
@@ -253,8 +254,11 @@ fn made_ahead(world: &World) {
     let mut spec = world.shell("true");
     run(9, network);
     spec.user = "stranger".to_owned();
-    let text =
-        world.zygote.spawn_before(&spec, Stdio::Pipes { stdin: false }, None, 0).unwrap_err().to_string();
+    let text = world
+        .zygote
+        .spawn_before(&spec, Stdio::Pipes { stdin: false }, None, 0)
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("find user: user `stranger`"), "{text}");
     assert_eq!(rest(&run(0, network)), rest(&first));
 }

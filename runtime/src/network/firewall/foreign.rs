@@ -84,7 +84,8 @@ fn look(socket: &mut Socket, mark: &str) -> io::Result<Others> {
         let begin = format!("{mark} ");
         let rules = user_rules(socket)?;
         let comments = rules.iter().filter_map(comment_of);
-        admitted = comments.filter_map(|text| Some(text.strip_prefix(&begin)?.to_owned())).collect();
+        admitted =
+            comments.filter_map(|text| Some(text.strip_prefix(&begin)?.to_owned())).collect();
     }
     Ok(Others { has_place, dropping, admitted })
 }

@@ -288,17 +288,19 @@ fn bridge_chains() -> Vec<Chain> {
         hook: Hook::Prerouting,
         priority: -300,
         rules: vec![
-            known(
-                guarded(libc::ETH_P_IP)
-                    .payload(Header::Link, 6, 6, REGISTER_2)
-                    .payload(Header::Network, 12, 4, WORD_6),
-            )
+            known(guarded(libc::ETH_P_IP).payload(Header::Link, 6, 6, REGISTER_2).payload(
+                Header::Network,
+                12,
+                4,
+                WORD_6,
+            ))
             .says("IPv4 from the container's own addresses: let through"),
-            known(
-                guarded(libc::ETH_P_ARP)
-                    .payload(Header::Network, 8, 6, REGISTER_2)
-                    .payload(Header::Network, 14, 4, WORD_6),
-            )
+            known(guarded(libc::ETH_P_ARP).payload(Header::Network, 8, 6, REGISTER_2).payload(
+                Header::Network,
+                14,
+                4,
+                WORD_6,
+            ))
             .says("ARP about the container's own addresses: let through"),
             Rule::new()
                 .by(Meta::InName, SetName::Guarded)

@@ -329,7 +329,9 @@ fn differ_table(
                     out.push(format!("the chain `{name}` lacks the rule: {words}"));
                 }
                 HeldRule::Strange(names) => {
-                    out.push(format!("the chain `{name}` has a rule that is none of ours ({names})"));
+                    out.push(format!(
+                        "the chain `{name}` has a rule that is none of ours ({names})"
+                    ));
                 }
             }
         }

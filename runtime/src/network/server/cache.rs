@@ -149,9 +149,14 @@ mod tests {
         let asked = question("a.example", ADDRESS);
         let (now, mut cache) = (Instant::now(), Cache::default());
         let whole = answer(&asked, 0, &[60]);
-        for (flags, times, kept) in
-            [(0, &[60][..], true), (3, &[60], true), (2, &[60], false), (0x200, &[60], false), (0, &[0], false), (0, &[], false)]
-        {
+        for (flags, times, kept) in [
+            (0, &[60][..], true),
+            (3, &[60], true),
+            (2, &[60], false),
+            (0x200, &[60], false),
+            (0, &[0], false),
+            (0, &[], false),
+        ] {
             cache.answers.clear();
             cache.keep(&asked, &answer(&asked, flags, times), now);
             assert_eq!(cache.find(&asked, now).is_some(), kept, "{flags} {times:?}");

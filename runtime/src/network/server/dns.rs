@@ -217,3 +217,60 @@ fn ask_others(socket: &UdpSocket, pending: &mut Vec<Pending>, upstream: &Upstrea
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::tests::question;
+    use super::super::zone::tests::zone;
+    use super::*;
+
+    const SIX: u16 = 28;
+    const TRUNCATED: u8 = 2;
+
+    /// `NOERROR 2`: the code and how many records; `>` for what is passed on.
+    fn shown(zone: &mut Zone, name: &str, kind: u16, by_udp: bool) -> String {
+        match decide(zone, &question(name, kind), by_udp) {
+            Decision::Ignore => "ignored".to_owned(),
+            Decision::PassOn(_) => ">".to_owned(),
+            Decision::Answer(answer) => {
+                let code = match answer[3] & 0xf {
+                    0 => "NOERROR".to_owned(),
+                    3 => "NXDOMAIN".to_owned(),
+                    other => other.to_string(),
+                };
+                let cut = if answer[2] & TRUNCATED == 0 { "" } else { ", cut" };
+                format!("{code} {}{cut}", u16::from_be_bytes([answer[6], answer[7]]))
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_differs_from_what_has_nothing_of_the_kind() {
+        let (_store, mut zone) = zone(40);
+        for (name, kind, by_udp, expected) in [
+            ("c1", ADDRESS, true, "NOERROR 1"),
+            ("C1.Net", ADDRESS, true, "NOERROR 1"),
+            ("c1", SIX, true, "NOERROR 0"),
+            ("c1", 15, true, "NOERROR 0"),
+            ("web", ADDRESS, true, "NOERROR 30, cut"),
+            ("web", ADDRESS, false, "NOERROR 40"),
+            ("nobody", ADDRESS, true, ">"),
+            ("nobody", SIX, true, ">"),
+            ("3.0.0.10.in-addr.arpa", POINTER, true, "NOERROR 1"),
+            ("250.0.0.10.in-addr.arpa", POINTER, true, "NXDOMAIN 0"),
+            ("1.1.168.192.in-addr.arpa", POINTER, true, ">"),
+        ] {
+            assert_eq!(shown(&mut zone, name, kind, by_udp), expected, "{name} {kind} {by_udp}");
+        }
+        assert_eq!(shown(&mut Zone::of_nobody(), "c1", ADDRESS, true), ">");
+    }
+
+    #[test]
+    fn replicas_come_first_in_turns() {
+        let (_store, mut zone) = zone(3);
+        let first = |zone: &mut Zone| zone.addresses("web").unwrap()[0];
+        let seen: Vec<_> = (0..6).map(|_| first(&mut zone)).collect();
+        assert_eq!(seen[..3], seen[3..]);
+        assert!(seen[0] != seen[1] && seen[1] != seen[2] && seen[0] != seen[2], "{seen:?}");
+    }
+}

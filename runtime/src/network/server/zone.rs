@@ -126,7 +126,7 @@ fn changed(directory: PathBuf) -> Option<SystemTime> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::containers::ProcessName;
     use crate::network::MacAddress;
@@ -152,6 +152,20 @@ mod tests {
             shim: ProcessName { pid: 1, start: 1 },
             boot: String::new(),
         }
+    }
+
+    /// Of a network on which so many containers are, `c1` and on, all of them `web`.
+    pub(in crate::network::server) fn zone(count: u8) -> (tempfile::TempDir, Zone) {
+        let store = tempfile::tempdir().unwrap();
+        let networks = Networks::open(store.path(), &store.path().join("state")).unwrap();
+        for number in 1..=count {
+            let shim = ProcessName::of_self().unwrap();
+            let living = endpoint(&format!("c{number}"), &["web"], number + 1);
+            let boot = networks.boot.clone();
+            networks.write_endpoint(&Endpoint { shim, boot, ..living }).unwrap();
+        }
+        let known = Known { id: "n".repeat(64), subnet: "10.0.0.0/24".parse().unwrap() };
+        (store, Zone::new(networks, vec![known]))
     }
 
     #[test]

@@ -30,8 +30,7 @@ fn every_place(act: impl Fn(&World, usize, Fault) -> bool + Clone + Send + 'stat
 fn whatever_fails_while_one_comes_nothing_is_left() {
     every_place(|world, place, fault| {
         let mut resident = world.resident("late");
-        let outcome =
-            with_fault(place, fault, || world.attach(&resident, "net", vec![port(5353)]));
+        let outcome = with_fault(place, fault, || world.attach(&resident, "net", vec![port(5353)]));
         match &outcome {
             Outcome::NotReached(attached) => {
                 attached.as_ref().unwrap();

@@ -68,7 +68,9 @@ fn after_any_changes_the_kernel_has_what_the_model_says() {
     std::thread::scope(|scope| {
         for some in seeds.chunks(TOGETHER) {
             let some = some.to_vec();
-            scope.spawn(|| within_one(move |world| some.into_iter().for_each(|seed| run(world, seed))));
+            scope.spawn(|| {
+                within_one(move |world| some.into_iter().for_each(|seed| run(world, seed)))
+            });
         }
     });
 }
@@ -134,7 +136,8 @@ impl Sequence<'_> {
         }
         let is_there = self.model.attached.contains_key(&(name, network));
         // One of its networks leads out, and there its port is published.
-        let publishes = !self.model.attached.iter().any(|((n, _), port)| *n == name && port.is_some());
+        let publishes =
+            !self.model.attached.iter().any(|((n, _), port)| *n == name && port.is_some());
         self.next_port += 1;
         let port = publishes.then_some(self.next_port);
         let ports = port.map(published).into_iter().collect();

@@ -87,10 +87,8 @@ fn put_space(out: &mut String, at: usize, space: &PicturedSpace) {
     let _ = writeln!(out, "    label={};", quoted(&label));
     for endpoint in &space.endpoints {
         let index = endpoint.far.as_ref().map_or(String::new(), |far| format!(" #{}", far.index));
-        let mut label = format!(
-            "{}{index}\n{}/{}",
-            endpoint.far_name, endpoint.address, endpoint.prefix
-        );
+        let mut label =
+            format!("{}{index}\n{}/{}", endpoint.far_name, endpoint.address, endpoint.prefix);
         if let Some(far) = &endpoint.far {
             let mac = far.mac.map_or(String::new(), |mac| format!("\n{mac}"));
             let _ = write!(label, "{mac}\n{}", traffic(far));

@@ -17,9 +17,11 @@ const CHANNEL: usize = 96;
 const CABLE: usize = 84;
 /// Of a character of the 12-pixel font; generous, since fonts differ.
 const CHARACTER: usize = 7;
-const LONGEST: usize = 46;
+const LONGEST: usize = 52;
 const PILL: usize = 24;
 const CHIP: usize = 42;
+/// Between a container's number and its interfaces, and from these to what follows.
+pub(super) const BREATH: usize = 6;
 /// As many interfaces of the host as are drawn, and as many processes and routes in a container.
 const MOST: usize = 6;
 
@@ -123,6 +125,12 @@ pub(super) fn of(picture: &Picture) -> Layout<'_> {
     let (mut interfaces, way_out) = interfaces(picture);
     let mut lanes: Vec<Lane<'_>> = picture.networks.iter().map(|it| lane(picture, it)).collect();
     let mut spaces: Vec<Space> = picture.spaces.iter().map(|it| space(picture, it)).collect();
+
+    // Those that are on the next network too are next to it, so that lines cross little.
+    spaces
+        .sort_by_key(|space| (home(space), space.plugs.iter().filter_map(|plug| plug.lane).max()));
+    let column = widest(spaces.iter().map(|space| &space.card));
+    spaces.iter_mut().for_each(|space| space.card.width = column);
 
     let left = MARGIN + PADDING;
     let mut x = left;
@@ -267,15 +275,32 @@ fn space(picture: &Picture, space: &PicturedSpace) -> Space {
         });
     }
     let mut lines = vec![text(title(space), "name"), text(number(space), "dim")];
-    lines.extend(few(space.routes.iter().map(|it| text(route(it), "code")).collect()));
-    let processes = space.processes.iter();
-    let shown = processes.map(|it| text(format!("{} {}", it.pid, it.command), "process"));
-    lines.extend(few(shown.collect()));
+    for (heading, all) in [
+        ("routes", space.routes.iter().map(|it| text(route(it), "code")).collect::<Vec<_>>()),
+        (
+            "processes",
+            space
+                .processes
+                .iter()
+                .map(|it| text(format!("{} {}", it.pid, it.command), "code"))
+                .collect(),
+        ),
+    ] {
+        if !all.is_empty() {
+            lines.push(text(heading, "dim"));
+            lines.extend(few(all));
+        }
+    }
     let mut card = Card::of(lines);
-    let inner: usize = plugs.iter().map(|plug| plug.inside.height + 10).sum();
-    card.height += inner;
+    card.height += inner_height(&plugs);
     card.width = card.width.max(widest(plugs.iter().map(|plug| &plug.inside)) + 2 * PADDING);
     Space { card, plugs }
+}
+
+/// Of a container's interfaces, with what is around them.
+pub(super) fn inner_height(plugs: &[Plug]) -> usize {
+    let heights: usize = plugs.iter().map(|plug| plug.inside.height + 10).sum();
+    heights + 2 * BREATH
 }
 
 /// The lane beside which it is drawn.
@@ -312,7 +337,7 @@ fn place_lane(
 /// The container's ends, below its title, and the host's beside them.
 fn place_inside(space: &mut Space, x: usize, (chip_x, chip_width): (usize, usize)) {
     space.card.x = x;
-    let mut y = space.card.y + PADDING + 2 * LINE;
+    let mut y = space.card.y + PADDING + 2 * LINE + BREATH;
     for plug in &mut space.plugs {
         (plug.inside.x, plug.inside.y) = (x + PADDING, y);
         plug.inside.width = space.card.width - 2 * PADDING;

@@ -11,8 +11,7 @@ use anyhow::Result;
 use cli::environment::Environment;
 use cli::{Exit, output};
 use runtime::network::{
-    BoundPort, PicturedEndpoint, PicturedInterface, PicturedNetwork, PicturedRoute,
-    PicturedSpace,
+    BoundPort, PicturedEndpoint, PicturedInterface, PicturedNetwork, PicturedRoute, PicturedSpace,
 };
 
 use super::super::container;

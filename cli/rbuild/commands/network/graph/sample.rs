@@ -102,7 +102,8 @@ pub(super) fn picture() -> Picture {
     let mut unused = network("later", "172.21.0.0/16", "rbabcdeflater33", 0);
     (unused.bridge, unused.masquerade, unused.open) = (None, false, false);
     let mut web = endpoint("front", "172.18.0.2", 11, 2, &["web", "0123456789ab", "www"]);
-    web.ports = vec![port(None, 8080, 80, Protocol::Tcp), port(Some("::1"), 5353, 53, Protocol::Udp)];
+    web.ports =
+        vec![port(None, 8080, 80, Protocol::Tcp), port(Some("::1"), 5353, 53, Protocol::Udp)];
     let mut lost = endpoint("front", "172.18.0.3", 13, 2, &["lost", "ba9876543210"]);
     lost.is_connected = false;
     let mut first = space(
@@ -110,10 +111,8 @@ pub(super) fn picture() -> Picture {
         &["web", "sidecar"],
         vec![web, endpoint("inner", "172.20.0.2", 12, 3, &["web", "0123456789ab"])],
     );
-    first.routes = vec![
-        route(None, Some("172.18.0.1"), "eth0"),
-        route(Some("172.18.0.0/16"), None, "eth0"),
-    ];
+    first.routes =
+        vec![route(None, Some("172.18.0.1"), "eth0"), route(Some("172.18.0.0/16"), None, "eth0")];
     first.processes.extend((0..9).map(|n| PicturedProcess {
         pid: 5000 + n,
         command: format!("worker <{n}> --with a rather long command line that is cut somewhere"),

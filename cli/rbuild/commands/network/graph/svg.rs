@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use runtime::network::Picture;
 
-use super::layout::{self, Card, LINE, Lane, Layout, PADDING, Plug, Space};
+use super::layout::{self, Card, LINE, Lane, Layout, PADDING, Plug, Space, inner_height};
 
 /// Okabe and Ito's colours, which most eyes can tell apart.
 const COLOURS: [&str; 7] =
@@ -18,7 +18,6 @@ const STYLE: &str = "<style>
 text{font:12px 'DejaVu Sans','Helvetica Neue',Arial,sans-serif;fill:#2b313a}
 .title{font-size:18px;font-weight:600}.name{font-size:14px;font-weight:600}
 .code{font-family:'DejaVu Sans Mono',Menlo,Consolas,monospace;font-size:11px}
-.process{font-family:'DejaVu Sans Mono',Menlo,Consolas,monospace;font-size:11px;fill:#4a5361}
 .dim{font-size:11px;fill:#6b7480}.names{font-size:11px;font-style:italic;fill:#4a5361}
 .wire{fill:none;stroke-width:2}.cable{fill:none;stroke-width:4;stroke-linecap:round}
 .way{fill:none;stroke:#8a93a0;stroke-width:1.6;stroke-dasharray:6 4}
@@ -109,7 +108,7 @@ fn put_lane(out: &mut String, layout: &Layout<'_>, lane: &Lane<'_>, colour: &str
 fn put_way(out: &mut String, layout: &Layout<'_>, way_out: &Card, lane: &Lane<'_>) {
     let (x, y) = (layout.trunk, lane.bridge.y + 20);
     // Straight down where the trunk is below the card, else from its nearer edge.
-    let begin = x.clamp(way_out.x + 10, way_out.right() - 10);
+    let begin = x.clamp(way_out.x + 24, way_out.right() - 24);
     let turn = way_out.bottom() + 12;
     let _ = writeln!(
         out,
@@ -118,8 +117,7 @@ fn put_way(out: &mut String, layout: &Layout<'_>, way_out: &Card, lane: &Lane<'_
         lane.bridge.x
     );
     let label = if lane.network.masquerade { "NAT" } else { "routed" };
-    let _ =
-        writeln!(out, "<text x=\"{}\" y=\"{}\" class=\"dim\">{label}</text>", x + 8, y - 5);
+    let _ = writeln!(out, "<text x=\"{}\" y=\"{}\" class=\"dim\">{label}</text>", x + 8, y - 5);
 }
 
 fn put_bridge(out: &mut String, lane: &Lane<'_>, colour: &str) {
@@ -144,7 +142,8 @@ fn put_wires(out: &mut String, layout: &Layout<'_>, plug: &Plug) {
         let (y1, y2) = (lane.bridge.middle(), chip.middle());
         let bend = (to.saturating_sub(from)) / 2;
         let lost = if plug.is_connected { "" } else { " lost" };
-        let stroke = if plug.is_connected { format!(" stroke=\"{colour}\"") } else { String::new() };
+        let stroke =
+            if plug.is_connected { format!(" stroke=\"{colour}\"") } else { String::new() };
         let _ = writeln!(
             out,
             "<path d=\"M{from} {y1}C{} {y1} {} {y2} {to} {y2}\" class=\"wire{lost}\"{stroke}/>",
@@ -177,9 +176,8 @@ fn put_space(out: &mut String, space: &Space) {
     let card = &space.card;
     // The cable ends within the card, so the card is drawn below it and the end above.
     put_box(out, card, "space", 10, None);
-    let inner: usize = space.plugs.iter().map(|plug| plug.inside.height + 10).sum();
     for (at, line) in card.lines.iter().enumerate() {
-        let below = if at < 2 { 0 } else { inner + 4 };
+        let below = if at < 2 { 0 } else { inner_height(&space.plugs) };
         let y = card.y + PADDING + at * LINE + 9 + below;
         put_line(out, card.x + PADDING, y, line);
     }
@@ -242,9 +240,10 @@ mod tests {
         let picture = sample::picture();
         let layout = layout::of(&picture);
         let lanes = layout.lanes.iter().flat_map(|lane| lane.pills.iter().chain([&lane.bridge]));
-        let spaces = layout.spaces.iter().flat_map(|space| {
-            space.plugs.iter().map(|plug| &plug.chip).chain([&space.card])
-        });
+        let spaces = layout
+            .spaces
+            .iter()
+            .flat_map(|space| space.plugs.iter().map(|plug| &plug.chip).chain([&space.card]));
         let all: Vec<&Card> = layout.interfaces.iter().chain(lanes).chain(spaces).collect();
         for (at, one) in all.iter().enumerate() {
             assert!(one.right() <= layout.width && one.bottom() <= layout.height, "{one:?}");

@@ -2,30 +2,48 @@
 
 use std::fmt::Write as _;
 
-use runtime::network::{Picture, PicturedEndpoint, PicturedInterface, PicturedNetwork, PicturedSpace};
+use runtime::network::{
+    Picture, PicturedEndpoint, PicturedInterface, PicturedNetwork, PicturedSpace,
+};
 
 use super::{addresses, is_a_pair, manner, number, port, route, title, traffic};
 
 pub(super) fn text(picture: &Picture) -> String {
     let host = &picture.host;
-    let mut out = format!("host {}\n", host.name);
-    // Writing to a string cannot fail.
+    let mut parts: Vec<Vec<String>> = Vec::new();
     for interface in &host.interfaces {
-        let _ = writeln!(out, "├─ {}", outline(interface));
-        for found in host.routes.iter().filter(|route| route.device == interface.name) {
-            let _ = writeln!(out, "│     route {}", route(found));
-        }
+        let routes = host.routes.iter().filter(|route| route.device == interface.name);
+        let routes = routes.map(|found| format!("   route {}", route(found)));
+        parts.push(std::iter::once(outline(interface)).chain(routes).collect());
     }
     if !host.containers.is_empty() {
-        let _ = writeln!(out, "├─ containers with its network: {}", host.containers.join(", "));
+        parts.push(vec![format!("containers with its network: {}", host.containers.join(", "))]);
     }
-    for network in &picture.networks {
-        put_network(&mut out, picture, network);
-    }
+    parts.extend(picture.networks.iter().map(|network| of_network(picture, network)));
+    let mut out = format!("host {}\n", host.name);
+    put_branches(&mut out, "", &parts);
     for space in &picture.spaces {
-        put_space(&mut out, space);
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "\nnamespace {}: {}", number(space), title(space));
+        put_branches(&mut out, "", &of_space(space));
     }
     out
+}
+
+/// The first line of each part at a branch, the others below it.
+fn put_branches(out: &mut String, before: &str, parts: &[Vec<String>]) {
+    for (at, lines) in parts.iter().enumerate() {
+        let is_last = at + 1 == parts.len();
+        for (number, line) in lines.iter().enumerate() {
+            let branch = match (number, is_last) {
+                (0, false) => "├─ ",
+                (0, true) => "└─ ",
+                (_, false) => "│  ",
+                (_, true) => "   ",
+            };
+            let _ = writeln!(out, "{before}{branch}{line}");
+        }
+    }
 }
 
 /// Its name, index, state, addresses and counters.
@@ -39,24 +57,25 @@ fn outline(interface: &PicturedInterface) -> String {
     text
 }
 
-fn put_network(out: &mut String, picture: &Picture, network: &PicturedNetwork) {
-    let _ = writeln!(out, "├─ network {} ({}; {})", network.name, network.subnet, manner(network));
-    match &network.bridge {
-        Some(bridge) => {
-            let _ = writeln!(out, "│  bridge {}", outline(bridge));
-        }
-        None => {
-            let _ = writeln!(out, "│  nobody is on it: no bridge");
-        }
-    }
+fn of_network(picture: &Picture, network: &PicturedNetwork) -> Vec<String> {
+    let mut lines =
+        vec![format!("network {} ({}; {})", network.name, network.subnet, manner(network))];
+    lines.push(match &network.bridge {
+        Some(bridge) => format!("bridge {}", outline(bridge)),
+        None => "nobody is on it: no bridge".to_owned(),
+    });
+    let mut pairs = Vec::new();
     for space in &picture.spaces {
-        for endpoint in space.endpoints.iter().filter(|end| end.network == network.name) {
-            put_pair(out, space, endpoint);
-        }
+        let here = space.endpoints.iter().filter(|end| end.network == network.name);
+        pairs.extend(here.map(|endpoint| pair(space, endpoint)));
     }
+    let mut below = String::new();
+    put_branches(&mut below, "", &pairs);
+    lines.extend(below.lines().map(str::to_owned));
+    lines
 }
 
-fn put_pair(out: &mut String, space: &PicturedSpace, endpoint: &PicturedEndpoint) {
+fn pair(space: &PicturedSpace, endpoint: &PicturedEndpoint) -> Vec<String> {
     let near = match &endpoint.near {
         Some(near) => format!("{} #{} ({})", near.name, near.index, traffic(near)),
         None => format!("{} (missing)", endpoint.near_name),
@@ -67,32 +86,29 @@ fn put_pair(out: &mut String, space: &PicturedSpace, endpoint: &PicturedEndpoint
     };
     let joint = if is_a_pair(endpoint) { "══" } else { "╌╌" };
     let loose = if endpoint.is_connected { "" } else { " (no port of the bridge)" };
-    let _ = writeln!(out, "│  ├─ {near}{loose} {joint} {far} {}", title(space));
-    for found in &endpoint.ports {
-        let _ = writeln!(out, "│  │     port {}", port(found));
-    }
+    let mut lines = vec![format!("{near}{loose} {joint} {far} {}", title(space))];
+    lines.extend(endpoint.ports.iter().map(|found| format!("   port {}", port(found))));
+    lines
 }
 
-fn put_space(out: &mut String, space: &PicturedSpace) {
-    let _ = writeln!(out, "└─ namespace {}: {}", number(space), title(space));
+fn of_space(space: &PicturedSpace) -> Vec<Vec<String>> {
+    let mut parts: Vec<Vec<String>> = Vec::new();
     for endpoint in &space.endpoints {
         let mac = endpoint.far.as_ref().and_then(|far| far.mac);
         let mac = mac.map_or(String::new(), |mac| format!(", {mac}"));
-        let _ = writeln!(
-            out,
-            "      {} {}/{}{mac}, network {}",
+        let mut lines = vec![format!(
+            "{} {}/{}{mac}, network {}",
             endpoint.far_name, endpoint.address, endpoint.prefix, endpoint.network
-        );
+        )];
         if !endpoint.names.is_empty() {
-            let _ = writeln!(out, "        names {}", endpoint.names.join(", "));
+            lines.push(format!("   names {}", endpoint.names.join(", ")));
         }
+        parts.push(lines);
     }
-    for found in &space.routes {
-        let _ = writeln!(out, "      route {}", route(found));
-    }
-    for process in &space.processes {
-        let _ = writeln!(out, "      process {} {}", process.pid, process.command);
-    }
+    parts.extend(space.routes.iter().map(|found| vec![format!("route {}", route(found))]));
+    let processes = space.processes.iter();
+    parts.extend(processes.map(|it| vec![format!("process {} {}", it.pid, it.command)]));
+    parts
 }
 
 #[cfg(test)]
