@@ -29,7 +29,7 @@ fn run_is_on_a_network_of_its_own_behind_nat() {
          RUN ip -4 -o addr show\n"
     );
     let built = world.build(&look, "", &[]).success();
-    for expected in ["eth0\n", &format!(" {HOST}\n"), "not the host\n", "inet 192.168.240.2/20"] {
+    for expected in ["eth0\n", &format!(" {HOST}\n"), "not the host\n", "inet 192.168.240."] {
         assert!(built.stderr.contains(expected), "{expected:?} in {built}");
     }
     assert!(!built.stderr.contains("up0"), "{built}");

@@ -44,7 +44,7 @@ fn ten_megabytes_pass_where_nobody_is_told_that_packets_are_too_large() {
     // The way out takes less than the network's interfaces, and says so to nobody.
     world.host.command("ip", "link set up0 mtu 1400".split(' '));
     world.outside.command("ip", "link set up1 mtu 1400".split(' '));
-    let nft = |line: &str| world.host.command("nft", [line]);
+    let nft = |line: &str| world.host.command("nft", line.split(' '));
     nft("add table ip silent");
     nft("add chain ip silent out { type filter hook output priority 0; }");
     nft("add rule ip silent out icmp type destination-unreachable drop");

@@ -127,7 +127,7 @@ fn another_firewall_that_drops_is_told_of_or_has_a_chain_for_us() {
     assert!(world.outside.fetch(&format!("http://{HOST}:8080/")).is_some());
     assert!(world.fetch_in("other", &world.address("web"), 80).is_some());
     let rules = world.host.command("nft", ["list", "chain", "ip", "filter", "DOCKER-USER"]).stdout;
-    assert_eq!(rules.matches("comment \"rbuild-").count(), 2, "{rules}");
+    assert_eq!(rules.matches("comment \"rbuild-").count(), 4, "{rules}");
     world.rbuild("rm -f web other").success();
     until("the rules are gone", || {
         let chain = ["list", "chain", "ip", "filter", "DOCKER-USER"];

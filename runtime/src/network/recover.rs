@@ -105,7 +105,9 @@ impl Networks {
         }
         for (network, _) in self.in_use()? {
             let bridge = self.bridge_name(&network);
-            if others.admitted.iter().filter(|admitted| **admitted == bridge).count() != 2 {
+            if others.admitted.iter().filter(|admitted| **admitted == bridge).count()
+                < foreign::RULES
+            {
                 foreign::admit(&self.names.table(), &bridge)?;
             }
         }

@@ -39,6 +39,15 @@ pub(super) fn list() -> Result<Vec<Route>, NetworkError> {
     Ok(all)
 }
 
+/// The name of the interface by which everything goes out.
+pub(super) fn way_out() -> Option<String> {
+    let mut socket = Socket::route().ok()?;
+    let routes = list_routes(&mut socket).ok()?;
+    let index = routes.iter().find(|route| route.destination.is_none())?.index?;
+    let links = list_links(&mut socket).ok()?;
+    links.into_iter().find(|link| link.index == index).map(|link| link.name)
+}
+
 /// The largest packet that goes out by the default route.
 pub(super) fn mtu(socket: &mut Socket) -> Result<u32, NetworkError> {
     let step = "find the default route";

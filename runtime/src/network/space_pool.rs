@@ -36,6 +36,8 @@ pub struct SpacePool {
 /// A network namespace with a way out.
 #[derive(Debug)]
 pub struct Space {
+    /// Of its endpoint.
+    id: String,
     namespace: OwnedFd,
     resolv_conf: Vec<u8>,
     /// The ports of its own name server, which are in use for good.
@@ -71,9 +73,19 @@ impl SpacePool {
     /// Of a program that has ended, and could not change the namespace itself.
     pub fn give_back(&self, space: Space) {
         // A port that is in use for a while after its connection would be missed by the next program.
-        if is_unused(&space).unwrap_or(false) {
-            self.free.lock().unwrap_or_else(PoisonError::into_inner).push(space);
+        match is_unused(&space) {
+            Ok(true) => self.free.lock().unwrap_or_else(PoisonError::into_inner).push(space),
+            _ => self.retire(space),
         }
+    }
+
+    /// Of a program after which nobody is to have it.
+    pub fn retire(&self, space: Space) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = made.extract_if(.., |endpoint| endpoint.container == space.id).collect();
+        drop(made);
+        // What is left has an owner that will be gone, and is found by a later command.
+        let _left = self.withdraw(own);
     }
 
     fn make(&self) -> Result<Space> {
@@ -96,11 +108,10 @@ impl SpacePool {
         let asks_us = host.servers.iter().all(IpAddr::is_loopback);
         let own_ports = if asks_us { serve(&namespace, host.servers.clone())? } else { Vec::new() };
         let resolv_conf = resolv_conf(&NetworkSettings::default(), &host, asks_us);
-        Ok(Space { namespace, resolv_conf, own_ports })
+        Ok(Space { id, namespace, resolv_conf, own_ports })
     }
 
-    fn withdraw(&self) -> Result<()> {
-        let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+    fn withdraw(&self, made: Vec<Endpoint>) -> Result<()> {
         if made.is_empty() {
             return Ok(());
         }
@@ -117,7 +128,8 @@ impl Drop for SpacePool {
     /// The pairs go with their namespaces.
     fn drop(&mut self) {
         // What is left here has an owner that is gone, and is found by the next command.
-        let _left = self.withdraw();
+        let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        let _left = self.withdraw(made);
     }
 }
 

@@ -104,8 +104,12 @@ pub(crate) fn execute(
     }
     process(step, &spec, space.as_ref(), setting)?;
     drop(mounts);
-    if let (Some(space), Some(spaces), false) = (space, setting.spaces, step.insecure) {
-        spaces.give_back(space);
+    if let (Some(space), Some(spaces)) = (space, setting.spaces) {
+        match step.insecure {
+            // It could change the network itself.
+            true => spaces.retire(space),
+            false => spaces.give_back(space),
+        }
     }
     Ok(setting.snapshotter.commit(active)?)
 }

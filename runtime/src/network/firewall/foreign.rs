@@ -1,13 +1,15 @@
 //! Other firewalls: a chain of theirs at the same hook may drop what ours lets through.
 //!
-//! Where docker's chain DOCKER-USER is, which is made for rules of others, each bridge gets two rules there, marked by
-//! a comment so that they are found again. Where a chain drops by policy and there is no such place, nothing of ours would work, and
+//! Where docker's chain DOCKER-USER is, which is made for rules of others, each bridge gets some rules there, marked by
+//! a comment so that they are found again: what comes from it and goes to it is let through, but for what goes to bridges
+//! of docker's, about which docker's own rules decide. Where a chain drops by policy and there is no such place, nothing of ours would work, and
 //! that is said, unless a rule beside that chain speaks of our bridges: then somebody has thought of them.
 use std::io;
 
 use super::super::error::{Act, NetworkError};
 use super::super::netlink::Socket;
 use super::super::netlink::message::{Attribute, Message, Received, find};
+use super::super::routes;
 use super::old_iptables;
 use super::rule::{Meta, REGISTER_1, Rule, Verdict};
 use super::table::{DELETE_RULE, GET_CHAIN, GET_RULE, NEW_RULE, message, transaction};
@@ -50,8 +52,10 @@ pub(in crate::network) fn admit(mark: &str, bridge: &str) -> Result<(), NetworkE
     let others = look(&mut socket, mark).act(STEP)?;
     if others.has_place {
         take_away(&mut socket, mark, bridge)?;
-        let rules = [Meta::InName, Meta::OutName].map(|way| accept(mark, bridge, way));
-        let messages = transaction(rules.into());
+        let mut rules = rules_for(bridge);
+        // Each one is put before those that are there.
+        rules.reverse();
+        let messages = transaction(rules.iter().map(|rule| made(mark, bridge, rule)).collect());
         return socket.transact(messages).act(format!("let `{bridge}` through {USER_CHAIN}"));
     }
     match others.dropping.into_iter().next() {
@@ -155,19 +159,39 @@ fn comment(mark: &str, bridge: &str) -> Vec<u8> {
     data
 }
 
-/// At the beginning of the chain: what others wrote there may end with a drop.
-fn accept(mark: &str, bridge: &str, way: Meta) -> Message {
+/// As many rules as each bridge has at least.
+pub(in crate::network) const RULES: usize = 4;
+/// What the names of docker's bridges begin with, unless they were chosen.
+const DOCKERS: [&[u8]; 2] = [b"docker", b"br-"];
+
+/// In the words of iptables, which has to understand them.
+fn rules_for(bridge: &str) -> Vec<Rule> {
     let mut name = [0; 16];
     name.iter_mut().zip(bridge.bytes()).for_each(|(to, from)| *to = from);
-    let rule = Rule::new()
-        .meta(way, REGISTER_1)
-        .compare(REGISTER_1, &name)
-        .count()
-        .verdict(Verdict::Accept);
+    let from = || Rule::new().meta(Meta::InName, REGISTER_1).compare(REGISTER_1, &name);
+    let out =
+        |rule: Rule, text: &[u8]| rule.meta(Meta::OutName, REGISTER_1).compare(REGISTER_1, text);
+    let mut all = Vec::new();
+    // The way out may be a bridge that is called like one of docker's.
+    if let Some(way_out) = routes::way_out()
+        && DOCKERS.iter().any(|prefix| way_out.as_bytes().starts_with(prefix))
+    {
+        let mut exact = [0; 16];
+        exact.iter_mut().zip(way_out.bytes()).for_each(|(to, from)| *to = from);
+        all.push(out(from(), &exact).count().verdict(Verdict::Accept));
+    }
+    all.extend(DOCKERS.map(|prefix| out(from(), prefix).count().verdict(Verdict::Return)));
+    all.push(from().count().verdict(Verdict::Accept));
+    all.push(out(Rule::new(), &name).count().verdict(Verdict::Accept));
+    all
+}
+
+/// At the beginning of the chain: what others wrote there may end with a drop.
+fn made(mark: &str, bridge: &str, rule: &Rule) -> Message {
     message(NEW_RULE, libc::NLM_F_CREATE, libc::AF_INET as u8)
         .text(1, FILTER)
         .text(2, USER_CHAIN)
-        .nest(4, |list| list.raw(&rule.into_body()))
+        .nest(4, |list| list.raw(rule.body()))
         .bytes(7, &comment(mark, bridge))
 }
 

@@ -37,6 +37,8 @@ pub(super) enum Header {
 pub(super) enum Verdict {
     Drop = 0,
     Accept = 1,
+    /// Back to the chain from which this one was entered.
+    Return = -5,
 }
 
 /// What is known of the packet's connection.
@@ -188,7 +190,7 @@ impl Rule {
     pub(super) fn verdict(self, verdict: Verdict) -> Rule {
         self.expression("immediate", |data| {
             data.be32(1, VERDICT_REGISTER)
-                .nest(2, |value| value.nest(2, |inner| inner.be32(1, verdict as u32)))
+                .nest(2, |value| value.nest(2, |inner| inner.be32(1, verdict as i32 as u32)))
         })
     }
 

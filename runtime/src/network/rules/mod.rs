@@ -264,8 +264,11 @@ impl Look {
                 out.push(format!("the bridge `{name}` of network `{}` is down", network.name));
             }
             let rules = self.others.admitted.iter().filter(|admitted| **admitted == name).count();
-            if self.others.has_place && rules != 2 {
-                out.push(format!("DOCKER-USER has {rules} rules for `{name}`, not 2"));
+            if self.others.has_place && rules < foreign::RULES {
+                out.push(format!(
+                    "DOCKER-USER has {rules} of our rules for `{name}`, not {}",
+                    foreign::RULES
+                ));
             }
             for endpoint in endpoints {
                 let (port, container) = (&endpoint.host_interface, &endpoint.name);

@@ -15,7 +15,7 @@ use super::world::{Resident, World, within_one};
 
 const NETWORKS: [&str; 3] = ["one", "two", "three"];
 const RESIDENTS: [&str; 4] = ["aa", "bb", "cc", "dd"];
-const LENGTH: usize = 8;
+const LENGTH: usize = 6;
 /// Sequences that share a namespace and a store: what one leaves, the next one finds.
 const TOGETHER: usize = 10;
 
