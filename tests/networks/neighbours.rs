@@ -31,6 +31,8 @@ fn assert_all_works(world: &World, when: &str) {
 fn a_real_docker_and_its_containers_live_beside_ours() {
     let Some(world) = World::new() else { return };
     world.outside.serve_address(OUTSIDE, 8000);
+    // Where docker turns forwarding on, it drops by policy what is forwarded.
+    world.host.command("sh", ["-c", "echo 0 > /proc/sys/net/ipv4/ip_forward"]);
     let Some(docker) = Daemon::start_in(&world.sandbox, &world.host.path()) else { return };
     docker.docker(&["import", busybox_rootfs().to_str().unwrap(), "own"]).success();
     let script = "mkdir /www; echo hello docker > /www/index.html; exec httpd -f -p 80 -h /www";
@@ -80,6 +82,7 @@ fn a_docker_that_comes_later_is_met_by_the_next_command() {
     world.outside.serve_address(OUTSIDE, 8000);
     world.serve("web", "-p 8080:80");
     world.serve("other", "");
+    world.host.command("sh", ["-c", "echo 0 > /proc/sys/net/ipv4/ip_forward"]);
     let Some(_docker) = Daemon::start_in(&world.sandbox, &world.host.path()) else { return };
     world.rbuild("ps").success();
     assert_all_works(&world, "with docker since a moment ago");
