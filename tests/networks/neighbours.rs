@@ -35,7 +35,7 @@ fn a_real_docker_and_its_containers_live_beside_ours() {
     world.host.command("sh", ["-c", "echo 0 > /proc/sys/net/ipv4/ip_forward"]);
     let Some(docker) = Daemon::start_in(&world.sandbox, &world.host.path()) else { return };
     docker.docker(&["import", busybox_rootfs().to_str().unwrap(), "own"]).success();
-    let script = "mkdir /www; echo hello docker > /www/index.html; exec httpd -f -p 80 -h /www";
+    let script = "mkdir /www; echo hello docker > /www/index.html; httpd -p 81 -h /www; exec httpd -f -p 80 -h /www";
     let start = |name: &str, port: &str| {
         let args = ["run", "-d", "--name", name, "-p", port, "own", "sh", "-c", script];
         docker.docker(&args).success();
@@ -56,7 +56,9 @@ fn a_real_docker_and_its_containers_live_beside_ours() {
     // Neither reaches what the other has not published.
     assert_ne!(with(&format!("http://{}/", world.address("web"))).status, Some(0));
     let inner = docker.docker(&["inspect", "--format", "{{.NetworkSettings.IPAddress}}", "theirs"]);
-    assert_eq!(world.fetch_in("other", inner.success().stdout.trim(), 80), None);
+    let inner = inner.success().stdout.trim().to_owned();
+    assert!(world.host.fetch(&format!("http://{inner}:81/")).is_some(), "docker's other port");
+    assert_eq!(world.fetch_in("other", &inner, 81), None);
     // A port is one or the other's.
     world.rbuild("run --rm -p 9090:80 busybox true").exits(125).says("port 9090/tcp");
 
