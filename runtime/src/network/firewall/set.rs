@@ -232,9 +232,9 @@ fn part_words(kind: u32, part: &[u8]) -> String {
         (TYPE_HARDWARE, [a, b, c, d, e, f, ..]) => MacAddress([*a, *b, *c, *d, *e, *f]).to_string(),
         (TYPE_PORT, [a, b, ..]) => u16::from_be_bytes([*a, *b]).to_string(),
         (TYPE_PROTOCOL, [number, ..]) => {
-            let known = [Protocol::Tcp, Protocol::Udp].into_iter();
-            let known = known.filter(|protocol| protocol.number() == *number).map(Protocol::name);
-            known.last().map_or_else(|| format!("protocol {number}"), str::to_owned)
+            let mut known = [Protocol::Tcp, Protocol::Udp].into_iter();
+            let known = known.find(|protocol| protocol.number() == *number);
+            known.map_or_else(|| format!("protocol {number}"), |known| known.name().to_owned())
         }
         _ => "?".to_owned(),
     }
