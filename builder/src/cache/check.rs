@@ -45,7 +45,7 @@ pub fn check(store: &Store, repair: bool) -> Result<Vec<CacheProblem>, StoreErro
             continue;
         };
         let Ok(bytes) = fs::read(cache.path(key, "index")) else { continue };
-        let Ok(index) = LayerIndex::from_bytes(&bytes) else {
+        let Ok(index) = LayerIndex::from_vec(bytes) else {
             problems.push(problem(format!("{key}.index"), "the layer index is damaged"));
             continue;
         };

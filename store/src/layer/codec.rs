@@ -169,6 +169,10 @@ pub(super) struct Described {
 }
 
 impl Described {
+    pub(super) fn is_hard_link(&self) -> bool {
+        matches!(self.kind, EntryKind::Hardlink { .. })
+    }
+
     pub(super) fn named(self, path: Vec<u8>) -> Entry {
         let Described { kind, mode, uid, gid, mtime, xattrs } = self;
         Entry { path, kind, mode, uid, gid, mtime, xattrs }
@@ -290,8 +294,10 @@ mod tests {
     #[test]
     fn comes_back_as_it_was() {
         let index = sample();
+        assert!(index.has_hard_links());
         assert_eq!(LayerIndex::from_bytes(&index.to_bytes()).unwrap(), index);
         let empty = LayerIndex::default();
+        assert!(!empty.has_hard_links());
         assert_eq!(LayerIndex::from_bytes(&empty.to_bytes()).unwrap(), empty);
     }
 

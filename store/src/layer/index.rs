@@ -7,8 +7,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::Entry;
 use super::codec::{Input, put_entry};
+use super::{Entry, EntryKind};
 
 /// The entries of one layer, each path once, in the order of [`compare_paths`].
 ///
@@ -22,6 +22,8 @@ pub struct LayerIndex {
     len: usize,
     /// The path of the last entry.
     last: Vec<u8>,
+    /// Whether some entry is another name of a file.
+    hard_links: bool,
 }
 
 /// Where an entry starts.
@@ -63,6 +65,7 @@ impl LayerIndex {
     pub(super) fn push(&mut self, entry: &Entry) {
         self.mark(&entry.path, self.encoded.len());
         put_entry(&mut self.encoded, &self.last, entry);
+        self.hard_links |= matches!(entry.kind, EntryKind::Hardlink { .. });
         self.last.clone_from(&entry.path);
     }
 
@@ -73,7 +76,7 @@ impl LayerIndex {
         for _ in 0..len {
             let at = encoded.len() - input.0.len();
             input.path(&mut path)?;
-            input.described()?;
+            index.hard_links |= input.described()?.is_hard_link();
             if index.len > 0 && compare_paths(&index.last, &path) != Ordering::Less {
                 return None;
             }
@@ -109,6 +112,11 @@ impl LayerIndex {
 
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether any file has several names.
+    pub fn has_hard_links(&self) -> bool {
+        self.hard_links
     }
 
     pub fn into_entries(self) -> Vec<Entry> {
@@ -281,7 +289,6 @@ pub(crate) fn is_below(path: &[u8], directory: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::EntryKind;
 
     fn index(paths: &[&str]) -> LayerIndex {
         paths.iter().map(|path| Entry::new(*path, EntryKind::Fifo, 0)).collect()

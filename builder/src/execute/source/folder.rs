@@ -41,7 +41,7 @@ pub(crate) enum Order {
 enum Visit {
     Item(u32),
     /// What is in one of the folders below.
-    Inside(usize),
+    Inside(u32),
 }
 
 impl Folder {
@@ -105,7 +105,7 @@ impl Folder {
 
     fn visits(&self, order: Order) -> Vec<Visit> {
         let mut visits = Vec::with_capacity(self.listing.len() + self.below.len());
-        let mut below = self.below.iter().enumerate().peekable();
+        let mut below = (0..).zip(&self.below).peekable();
         for position in self.positions() {
             visits.push(Visit::Item(position));
             if let Some((number, _)) = below.next_if(|(_, (at, _))| *at == position) {
@@ -124,7 +124,7 @@ impl Folder {
         let name = |position: u32| String::from_utf8_lossy(self.listing.name(position as usize));
         match visit {
             Visit::Item(position) => name(position).into_owned(),
-            Visit::Inside(number) => name(self.below[number].0).into_owned() + "/",
+            Visit::Inside(number) => name(self.below[number as usize].0).into_owned() + "/",
         }
     }
 }
@@ -191,7 +191,7 @@ impl<'a> Iterator for Items<'a> {
                     return Some(Item { folder, position: position as usize });
                 }
                 Some(Visit::Inside(number)) => {
-                    let inside = &folder.below[number].1;
+                    let inside = &folder.below[number as usize].1;
                     self.open.push((inside, inside.visits(self.order).into_iter()));
                 }
                 None => drop(self.open.pop()),

@@ -17,7 +17,7 @@ pub(crate) struct StageSource(pub(crate) Tree);
 
 impl Source for StageSource {
     fn lookup(&self, path: &[u8]) -> Result<Option<Node>, SourceError> {
-        Ok(self.0.lookup(as_path(path)).and_then(node))
+        Ok(self.0.lookup(as_path(path)).and_then(|found| self.node(found)))
     }
 
     fn names(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, SourceError> {
@@ -33,7 +33,7 @@ impl Source for StageSource {
                 EntryKind::File { digest, .. } => digest,
                 _ => None,
             };
-            if let Some(node) = node(found) {
+            if let Some(node) = self.node(found) {
                 listing.push(name.as_bytes(), node, digest);
             }
         }
@@ -49,28 +49,32 @@ impl Source for StageSource {
     }
 }
 
-fn node(found: TreeEntry) -> Option<Node> {
-    let TreeEntry { entry, layer, source } = found;
-    let kind = match entry.kind {
-        EntryKind::Dir { .. } => NodeKind::Dir,
-        EntryKind::File { size, .. } => NodeKind::File { size },
-        EntryKind::Symlink { target } => NodeKind::Symlink { target },
-        EntryKind::CharDevice { major, minor } => NodeKind::CharDevice { major, minor },
-        EntryKind::BlockDevice { major, minor } => NodeKind::BlockDevice { major, minor },
-        EntryKind::Fifo => NodeKind::Fifo,
-        // Neither appears in a merged tree.
-        EntryKind::Hardlink { .. } | EntryKind::Whiteout => return None,
-    };
-    let group = || [&layer.unwrap_or(usize::MAX).to_le_bytes()[..], &source].concat();
-    Some(Node {
-        link_group: matches!(kind, NodeKind::File { .. }).then(group),
-        kind,
-        mode: entry.mode,
-        uid: entry.uid,
-        gid: entry.gid,
-        mtime: entry.mtime,
-        xattrs: entry.xattrs,
-    })
+impl StageSource {
+    fn node(&self, found: TreeEntry) -> Option<Node> {
+        let TreeEntry { entry, layer, source } = found;
+        let kind = match entry.kind {
+            EntryKind::Dir { .. } => NodeKind::Dir,
+            EntryKind::File { size, .. } => NodeKind::File { size },
+            EntryKind::Symlink { target } => NodeKind::Symlink { target },
+            EntryKind::CharDevice { major, minor } => NodeKind::CharDevice { major, minor },
+            EntryKind::BlockDevice { major, minor } => NodeKind::BlockDevice { major, minor },
+            EntryKind::Fifo => NodeKind::Fifo,
+            // Neither appears in a merged tree.
+            EntryKind::Hardlink { .. } | EntryKind::Whiteout => return None,
+        };
+        // In most layers no file has another name.
+        let several = layer.filter(|number| self.0.layers()[*number].index.has_hard_links());
+        let several = several.filter(|_| matches!(kind, NodeKind::File { .. }));
+        Some(Node {
+            link_group: several.map(|number| [&number.to_le_bytes()[..], &source].concat()),
+            kind,
+            mode: entry.mode,
+            uid: entry.uid,
+            gid: entry.gid,
+            mtime: entry.mtime,
+            xattrs: entry.xattrs,
+        })
+    }
 }
 
 fn layers(path: &[u8]) -> impl FnOnce(TreeError) -> SourceError {
