@@ -71,7 +71,17 @@ pub(crate) struct Record {
 
 /// What tells whether a file was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stat([u64; 6]);
+pub(crate) struct Stat([u64; NUMBERS]);
+
+/// What of a [`Stat`] a listing does not have anyway.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    dev: u64,
+    ino: u64,
+    ctime: i64,
+    /// Of the modification time.
+    subsecond: u32,
+}
 
 const NUMBERS: usize = 6;
 const FIXED: usize = NUMBERS * 8 + 8 + 32;
@@ -88,11 +98,25 @@ impl Stat {
         ])
     }
 
+    /// Of a file of this size, modification time (in seconds) and mode.
+    pub(crate) fn with(rest: Rest, size: u64, mtime: i64, mode: u32) -> Stat {
+        let Rest { dev, ino, ctime, subsecond } = rest;
+        let mtime = nanos(Timestamp { secs: mtime, nanos: subsecond });
+        Stat([dev, ino, size, mtime as u64, ctime as u64, u64::from(mode)])
+    }
+
     /// Whether a change after `read_at` would be sure to show in the times.
     fn is_settled(&self, read_at: i64) -> bool {
         let newest = (self.0[3] as i64).max(self.0[4] as i64);
         let slack = if newest % 1_000_000_000 == 0 { COARSE } else { FINE };
         newest.saturating_add(slack) < read_at
+    }
+}
+
+impl Rest {
+    pub(crate) fn of(metadata: &Metadata) -> Rest {
+        let &Metadata { dev, ino, mtime, ctime, .. } = metadata;
+        Rest { dev, ino, ctime: nanos(ctime), subsecond: mtime.nanos }
     }
 }
 
@@ -400,6 +424,8 @@ mod tests {
     fn contents_are_remembered_until_anything_changes() {
         let dir = tempfile::tempdir().unwrap();
         let metadata = file(dir.path());
+        let Metadata { size, mtime, mode, .. } = metadata;
+        assert_eq!(Stat::with(Rest::of(&metadata), size, mtime.secs, mode), Stat::of(&metadata));
         let record = one(&metadata, nanos(metadata.ctime) + 2 * COARSE);
         keep(dir.path(), "f", record.clone());
         let index = index_of(dir.path());

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sys::root_dir::{DirEntry, FileKind, Metadata};
 use sys::{RootDir, SysError};
 
-use super::file_index::{self, FileIndex, Record, Stat, Xattrs};
+use super::file_index::{self, FileIndex, Record, Rest, Stat, Xattrs};
 use super::ignore::{Covered, Ignore};
 use crate::execute::source::{
     Listing, Node, NodeKind, SourceError, as_path, join, parent_and_name,
@@ -28,7 +28,8 @@ pub(super) struct Directory {
 /// What tells whether something has changed.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    stat: Stat,
+    /// The listing has the other numbers.
+    rest: Rest,
     /// Before anything was asked about it, in nanoseconds since 1970: what changes later shows in its times, unless it
     /// was about to change just then.
     looked_at: i64,
@@ -44,9 +45,14 @@ impl Directory {
     fn records(&self) -> impl Iterator<Item = (&[u8], Record)> + Clone {
         let listing = &self.listing;
         (0..listing.len()).filter_map(move |position| {
-            let (digest, Seen { stat, looked_at }) =
+            let (digest, Seen { rest, looked_at }) =
                 (listing.digest(position)?, self.seen[position]);
-            let record = Record::of(stat, looked_at, digest, listing.node(position).xattrs);
+            let Node { kind: NodeKind::File { size }, mtime, mode, xattrs, .. } =
+                listing.node(position)
+            else {
+                return None;
+            };
+            let record = Record::of(Stat::with(rest, size, mtime, mode), looked_at, digest, xattrs);
             Some((listing.name(position), record))
         })
     }
@@ -131,7 +137,7 @@ impl Directories {
             let mut known = |metadata: &Metadata| records.find(name, metadata);
             let found = look(&dir, &entry, &mut known);
             let failed = |source: SysError| SourceError::Context { path: child.clone(), source };
-            let Some(Found { node, stat, known }) = found.map_err(failed)? else { continue };
+            let Some(Found { node, rest, known }) = found.map_err(failed)? else { continue };
             if verdict.excluded {
                 // It is there only if something in it was taken back.
                 if !node.is_dir() {
@@ -150,7 +156,7 @@ impl Directories {
                 let (digest, read_at) = known.content();
                 (Some(digest), read_at)
             });
-            directory.seen.push(Seen { stat, looked_at });
+            directory.seen.push(Seen { rest, looked_at });
             listing.push(name, node, digest);
         }
         Ok(Directory { listing: Arc::new(listing), ..directory })
@@ -163,7 +169,7 @@ impl Directories {
 
 struct Found {
     node: Node,
-    stat: Stat,
+    rest: Rest,
     /// What the index knows of a file that is still what it was.
     known: Option<Record>,
 }
@@ -209,7 +215,7 @@ fn look(
         xattrs,
         link_group: None,
     };
-    Ok(Some(Found { node, stat: Stat::of(&metadata), known: record }))
+    Ok(Some(Found { node, rest: Rest::of(&metadata), known: record }))
 }
 
 fn attributes(dir: &RootDir, name: &Path) -> sys::Result<Xattrs> {
