@@ -21,6 +21,7 @@ pub mod etc;
 pub mod events;
 mod exec;
 mod files;
+mod floor;
 mod inside;
 mod joined;
 pub mod network;
@@ -42,6 +43,7 @@ pub use engine::{EngineId, reconcile};
 pub use error::{RuntimeError, StartFailure};
 pub use exec::{Execution, exec};
 pub use files::with_files_of;
+pub use floor::start_floor;
 pub use inside::{processes_of, root_of, usage_of};
 pub use seccomp::{Profile, ProfileError};
 pub use spec::{

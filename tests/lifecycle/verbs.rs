@@ -190,3 +190,12 @@ fn wrong_flags_say_what_and_leave_nothing() {
     place.rbuild("logs --tail some x").exits(1);
     place.assert_nothing_left();
 }
+
+#[test]
+fn a_start_shows_its_phases_and_what_the_kernel_takes() {
+    let Some(place) = Place::new() else { return };
+    let traced = place.rbuild("run --rm --trace-start busybox true").success();
+    let traced = traced.says("find image").says("fork shim").says("start program");
+    traced.says("in all").says("ms  is the floor here: ");
+    place.assert_nothing_left();
+}

@@ -9,11 +9,15 @@ use cli::report::Report;
 pub(super) struct Trace {
     began: Instant,
     phases: Option<Vec<(&'static str, Duration)>>,
+    /// What the kernel alone takes, if that could be found out.
+    floor: Option<Duration>,
 }
 
 impl Trace {
+    /// Before any thread exists.
     pub(super) fn begin(wanted: bool) -> Trace {
-        Trace { began: Instant::now(), phases: wanted.then(Vec::new) }
+        let floor = wanted.then(|| runtime::start_floor().ok()).flatten();
+        Trace { began: Instant::now(), phases: wanted.then(Vec::new), floor }
     }
 
     /// Since the one before.
@@ -32,6 +36,11 @@ impl Trace {
         for (name, took) in phases {
             report = report.note(line(name, *took));
         }
-        report.note(line("in all", self.began.elapsed())).print();
+        report = report.note(line("in all", self.began.elapsed()));
+        if let Some(floor) = self.floor {
+            let what = "is the floor here: a process in namespaces of its own that ends at once";
+            report = report.note(line(what, floor));
+        }
+        report.print();
     }
 }
