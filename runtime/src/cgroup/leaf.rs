@@ -121,8 +121,10 @@ impl Leaf {
         self.engine = cgroups.v1_is_for_limits().then(|| cgroups.parent.clone());
         for hierarchy in &cgroups.hierarchies {
             let asked = on_demand.iter().any(|name| hierarchy.offers(name));
+            // Programs that look for limits look for this one's, too, or for none.
+            let expected = cgroups.v1_is_for_limits() && hierarchy.has("cpuset");
             let needed = match hierarchy.version {
-                Version::V1 => uses_v1 && (asked || !hierarchy.is_on_demand()),
+                Version::V1 => uses_v1 && (asked || expected || !hierarchy.is_on_demand()),
                 Version::V2 => true,
             };
             if needed && self.directories.iter().all(|(known, _)| known != hierarchy) {

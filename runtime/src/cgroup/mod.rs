@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use sys::bpf::DeviceProgram;
 
 use crate::engine::EngineId;
-use crate::spec::{ContainerSpec, Limits};
+use crate::spec::{ContainerSpec, Limits, MachineAccess};
 pub use ahead::expect_joins;
 pub(crate) use hierarchy::{Hierarchy, Version};
 pub(crate) use leaf::Leaf;
@@ -227,9 +227,11 @@ fn foreign_prefix(engine: &str) -> String {
 
 fn remove_parents(hierarchy: &Hierarchy, parent: &Path) {
     for parent in parent.ancestors().filter(|p| !p.as_os_str().is_empty()) {
-        // Fails while another process of the engine, or another engine, has groups in it.
-        if fs::remove_dir(hierarchy.mount.join(parent)).is_err() {
-            break;
+        match fs::remove_dir(hierarchy.mount.join(parent)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Another process of the engine, or another engine, has groups in it.
+            Err(_) => break,
+            Ok(()) => {}
         }
     }
 }
@@ -269,7 +271,8 @@ fn hand_down(hierarchy: &Hierarchy, parent: &Path, controllers: &[&str]) {
 
 /// Whether a container of this kind joins v1 groups wherever there are any.
 pub(crate) fn joins_v1(spec: &ContainerSpec) -> bool {
-    spec.limits != Limits::default() || spec.cgroup_parent.is_some()
+    let manages_groups = spec.machine != MachineAccess::Confined || spec.writable_cgroups;
+    spec.limits != Limits::default() || spec.cgroup_parent.is_some() || manages_groups
 }
 
 /// The usual rules for v2, if they can be had there.

@@ -225,6 +225,17 @@ fn limits(world: &World) {
     spec.limits.cpu = Some(CpuTime::of_nano_cpus(500_000_000));
     let output = world.run(&spec);
     assert!(output.stderr.contains("fork"), "{output:?}");
+    if !fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" - cgroup cgroup ") {
+        return;
+    }
+    // Version 1 is for those with limits, where version 2 knows about devices.
+    let shown =
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes; ls -d /sys/fs/cgroup/cpuset/tasks";
+    let mut spec = world.shell(shown);
+    assert!(world.run(&spec).stdout.is_empty());
+    spec.limits.memory = Some(32 << 20);
+    let text = world.run(&spec).stdout;
+    assert_eq!(text, "33554432\n/sys/fs/cgroup/cpuset/tasks\n");
 }
 
 /// Processes that wait to become containers are like any other: in groups of their own, with nobody's streams.

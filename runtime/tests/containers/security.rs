@@ -65,8 +65,12 @@ fn masked_and_read_only_paths(world: &World) {
         let output = world.run(&world.shell(&format!("echo x >{path}")));
         assert!(output.stderr.contains("Read-only file system"), "{path}: {output:?}");
     }
-    let output = world.run(&world.shell("mkdir /sys/fs/cgroup/memory/x /sys/x"));
-    assert!(output.outcome != Outcome::Exited(0), "{output:?}");
+    let mut spec = world.shell("mkdir /sys/fs/cgroup/memory/x /sys/fs/cgroup/x /sys/x");
+    for pids in [None, Some(100)] {
+        spec.limits.pids = pids;
+        let output = world.run(&spec);
+        assert!(output.outcome != Outcome::Exited(0), "{output:?}");
+    }
 }
 
 /// What covers a file of /proc, and what an absent input is, may not be the host's /dev/null in
