@@ -275,6 +275,41 @@ fn documents_that_are_no_images_are_refused() {
     fails(lie, &["says that its digest is `sha256:00`"]);
 }
 
+/// Neither names nor digests are ever parts of paths before they were read as what they are.
+#[test]
+fn names_and_digests_that_are_paths_are_none() {
+    for text in [
+        "127.0.0.1:1/../app:1",
+        "127.0.0.1:1/a/../../app:1",
+        "127.0.0.1:1/app:../../etc/passwd",
+        "127.0.0.1:1/app:a/b",
+        "127.0.0.1:1/app:..",
+        "127.0.0.1:1/app:a%2f..",
+        "127.0.0.1:1/app@sha256:../../etc/passwd",
+        "127.0.0.1:1/app:1?x=y",
+        "127.0.0.1:1//app",
+    ] {
+        assert!(text.parse::<Reference>().is_err(), "{text}");
+    }
+    let manifest = |digest: &str| {
+        let mut content = Content::default();
+        let config = content.blob(store::media_type::IMAGE_CONFIG, b"{}".to_vec());
+        let text = serde_json::json!({
+            "schemaVersion": 2, "config": config,
+            "layers": [{ "mediaType": store::media_type::LAYER_TAR, "size": 1, "digest": digest }],
+        });
+        let kind = store::media_type::IMAGE_MANIFEST;
+        content.document(kind, text.to_string().into_bytes(), "1");
+        content
+    };
+    for digest in ["../../../etc/passwd", "sha256:../../../etc/passwd", "sha256:", "md5:00"] {
+        let content = manifest(digest);
+        let server =
+            fails(move |request| content.reply(request), &["manifest sha256:", "is not valid"]);
+        assert!(server.requests().iter().all(|request| !request.path.contains("..")));
+    }
+}
+
 #[test]
 fn a_registry_in_trouble_is_asked_again() {
     let content = Content::image(&[TEXT]);
