@@ -104,6 +104,14 @@ fn volumes_in_use_stay_and_are_shown() {
     place.rbuild("volume create --label a=2 db").exits(1).says("exists with other labels");
     place.rbuild("volume create -d nfs x").exits(1).says("the volume driver `nfs`");
     place.rbuild("volume create -o size=1 x").exits(1).says("the option `size`");
+    place
+        .rbuild("volume create --scope single x")
+        .exits(1)
+        .says("`--scope` is about volumes of a swarm");
+    place
+        .rbuild("volume create --type=block x")
+        .exits(1)
+        .says("`--type` is about volumes of a swarm");
     place.rbuild("volume create a/b").exits(1).says("`a/b` cannot name a volume");
     place.rbuild("run -d --name web -v db:/data -v /own busybox sleep 100").success();
     place.rbuild("volume rm db").exits(1).says("volume `db` is in use by container `web` (");

@@ -44,6 +44,52 @@ pub(crate) struct VolumeCreateArgs {
     /// Where its files are: `type=KIND`, `o=OPTIONS`, `device=DEVICE`, as of `mount`
     #[arg(short, long = "opt", value_name = "NAME=VALUE")]
     pub(crate) options: Vec<String>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// What docker knows of volumes of a swarm: refused by name.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct ClusterArgs {
+    #[arg(long, hide = true)]
+    availability: Option<String>,
+    #[arg(long, hide = true)]
+    group: Option<String>,
+    #[arg(long, hide = true)]
+    limit_bytes: Option<String>,
+    #[arg(long, hide = true)]
+    required_bytes: Option<String>,
+    #[arg(long, hide = true)]
+    scope: Option<String>,
+    #[arg(long, hide = true)]
+    secret: Vec<String>,
+    #[arg(long, hide = true)]
+    sharing: Option<String>,
+    #[arg(long, hide = true)]
+    topology_preferred: Vec<String>,
+    #[arg(long, hide = true)]
+    topology_required: Vec<String>,
+    #[arg(long = "type", hide = true)]
+    kind: Option<String>,
+}
+
+impl ClusterArgs {
+    /// The first of them that was given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--availability", self.availability.is_some()),
+            ("--group", self.group.is_some()),
+            ("--limit-bytes", self.limit_bytes.is_some()),
+            ("--required-bytes", self.required_bytes.is_some()),
+            ("--scope", self.scope.is_some()),
+            ("--secret", !self.secret.is_empty()),
+            ("--sharing", self.sharing.is_some()),
+            ("--topology-preferred", !self.topology_preferred.is_empty()),
+            ("--topology-required", !self.topology_required.is_empty()),
+            ("--type", self.kind.is_some()),
+        ];
+        flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -55,6 +55,9 @@ pub(super) fn pairs(what: &str, texts: &[String]) -> Result<BTreeMap<String, Str
 
 fn create(args: &VolumeCreateArgs, environment: &Environment) -> Result<Exit> {
     check_driver(&args.driver)?;
+    if let Some(flag) = args.cluster.given() {
+        bail!("`{flag}` is about volumes of a swarm, which there is not; those here are `local`");
+    }
     let new = NewVolume {
         name: args.name.clone(),
         labels: pairs("label", &args.labels)?,
