@@ -55,6 +55,19 @@ fn in_units(bytes: u64, base: f64, digits: usize, units: &[&str]) -> String {
     format!("{number}{}", units[unit])
 }
 
+/// A text that is shown again and again, `over` what was there before. False when nobody reads it any more.
+pub fn again(text: &str, over: bool) -> io::Result<bool> {
+    let text = match over {
+        true => format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")),
+        false => text.to_owned(),
+    };
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,6 +46,10 @@ pub enum EngineError {
     Paused { name: String },
     #[error("container `{name}` is not running")]
     NotRunning { name: String },
+    #[error("cannot run a program in container `{name}`")]
+    Apart { name: String, source: io::Error },
+    #[error("cannot run a program in container `{name}`: {causes}")]
+    ApartFailed { name: String, causes: String },
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot watch the log of container `{name}`")]

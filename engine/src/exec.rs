@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use runtime::containers::{Container, Status};
 use runtime::{CapabilitySet, ContainerSpec, EngineId, Execution, Seccomp, Stdio};
+use serde::{Deserialize, Serialize};
 
 use crate::request::{Variable, set_variable};
 use crate::{EngineError, Result};
 
 /// What to run, as whom and with what.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ExecRequest {
     pub command: Vec<OsString>,
     pub env: Vec<Variable>,

@@ -8,7 +8,7 @@
 //! | `remove.rs`    | the way back; `recover.rs` what crashes have left                    |
 //! | `run.rs`       | start, stop, kill, wait                                             |
 //! | `networks.rs`  | containers come to networks and go                                  |
-//! | `exec.rs`      | another program in a container                                      |
+//! | `exec.rs`      | another program in a container; `apart.rs` for those with threads    |
 //! | `logs.rs`      | what a container wrote                                              |
 //! | `mounts.rs`    | what is mounted in it; `volumes/` what outlives it                   |
 //! | `changes.rs`   | what it has changed; `commit.rs` makes an image of that              |
@@ -18,6 +18,7 @@
 //! Who calls it decides where the store is and what is printed: this crate reads no environment.
 #![forbid(unsafe_code)]
 
+pub mod apart;
 mod changes;
 mod commit;
 pub mod copy;

@@ -1,5 +1,6 @@
 //! Takes containers away.
 
+use std::fs;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use runtime::RuntimeError;
 use runtime::containers::{Container, ContainerError, Containers};
 use runtime::events::Event;
 use runtime::network::Networks;
+use runtime::shim::log_files;
 use store::Store;
 
 use crate::Result;
@@ -96,7 +98,16 @@ fn remove_volumes(store: &Store, containers: &Containers, container: &Container)
 }
 
 fn take_away(store: &Store, containers: &Containers, container: &Container) -> Result<Withdrawn> {
-    let aside = store.temp_path()?;
+    let aside = match store.temp_path() {
+        // Its log may be what fills the disk, and goes anyway.
+        Err(error) if store::error::is_full_disk(&error) && !container.state.status.is_alive() => {
+            log_files(&container.place.log_file()).iter().for_each(|path| {
+                let _kept = fs::remove_file(path);
+            });
+            store.temp_path()?
+        }
+        other => other?,
+    };
     let deadline = Instant::now() + PATIENCE;
     let withdrawn = loop {
         match containers.withdraw(&containers.lock()?, container, &aside) {

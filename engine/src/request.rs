@@ -9,6 +9,7 @@ use runtime::network::NetworkSettings;
 use runtime::{
     Device, DeviceRule, Limits, Mount, Namespaces, NetworkMode, ProcessView, Sysctl, Ulimit,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::values::Security;
 use crate::volumes::VolumeMount;
@@ -63,7 +64,7 @@ pub struct Program {
 }
 
 /// What happens to one variable of the image's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Variable {
     /// `NAME=VALUE`
     Set(String),

@@ -31,6 +31,7 @@ pub(crate) use cache::{
     CacheArgs, CacheCommand, CacheExportArgs, CacheImportArgs, CacheLsArgs, CachePruneOrMountsArgs,
 };
 pub(crate) use check::{CheckArgs, CheckFormat};
+pub(crate) use cli::refused::RefusedFlag;
 pub(crate) use confinement::{ConfinementArgs, LimitArgs};
 pub(crate) use connections::ConnectionArgs;
 pub(crate) use container::{ContainerArgs, CreateArgs, RunArgs};
@@ -57,7 +58,6 @@ pub(crate) use prune::{
     BuilderArgs, BuilderCommand, CachePruneArgs, ImagePruneArgs, RemoveLeftoversArgs,
     SystemPruneArgs,
 };
-pub(crate) use refused::RefusedFlag;
 pub(crate) use registry::{LoginArgs, LogoutArgs, PullArgs, PullPolicy, PushArgs};
 pub(crate) use store::{StoreArgs, StoreCheckArgs, StoreCommand};
 pub(crate) use verbs::{

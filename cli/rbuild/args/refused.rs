@@ -1,55 +1,7 @@
-//! Flags of docker's command line that cannot be honoured yet. They are known by name, so that the
-//! answer is a reason and never "unexpected argument" or, worse, silence.
+//! Flags of docker's command line that `rbuild` cannot honour yet, and why.
 
-use std::fmt;
-
-use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command};
-
-/// A flag the user gave and which is not supported.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RefusedFlag {
-    command: &'static str,
-    flag: &'static Flag,
-}
-
-impl fmt::Display for RefusedFlag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`rbuild {} --{}` is not supported", self.command, self.flag.name)
-    }
-}
-
-impl RefusedFlag {
-    pub(crate) fn hint(&self) -> &'static str {
-        self.flag.hint
-    }
-}
-
-#[derive(Debug)]
-struct Flag {
-    name: &'static str,
-    short: Option<char>,
-    takes: Takes,
-    hint: &'static str,
-}
-
-/// What follows the flag on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Takes {
-    Value,
-    /// A switch. `--flag=false` asks for what happens anyway, so it is accepted.
-    Switch,
-    /// As `Switch`, but it may also carry a specification: `--provenance=mode=max`.
-    SwitchOrValue,
-}
-
-const fn value(name: &'static str, hint: &'static str) -> Flag {
-    Flag { name, short: None, takes: Takes::Value, hint }
-}
-
-const fn switch(name: &'static str, hint: &'static str) -> Flag {
-    Flag { name, short: None, takes: Takes::Switch, hint }
-}
+use clap::{ArgMatches, Command};
+use cli::refused::{self, Flag, RefusedFlag, Takes, argument, switch, value, with};
 
 const ATTESTATIONS: &str = "attestations are not made yet";
 const LIMITS: &str = "resource limits of RUN steps are not supported yet";
@@ -164,28 +116,8 @@ pub(super) fn declare_for(name: &str, command: Command) -> Command {
     command.args(flags_of(name).iter().map(argument))
 }
 
-fn with(command: Command, flags: &[Flag]) -> Command {
-    let reasons: String =
-        flags.iter().map(|flag| format!("\n  --{}: {}", flag.name, flag.hint)).collect();
-    let command = command.args(flags.iter().map(argument));
-    command.after_long_help(format!("Flags of docker's that are not supported:{reasons}"))
-}
-
 fn flags_of(command: &str) -> &'static [Flag] {
     COMMANDS.iter().find(|(name, _)| *name == command).map_or(&[], |(_, flags)| flags)
-}
-
-fn argument(flag: &Flag) -> Arg {
-    let mut arg = Arg::new(flag.name).long(flag.name).hide(true).action(ArgAction::Append);
-    if let Some(short) = flag.short {
-        arg = arg.short(short);
-    }
-    match flag.takes {
-        Takes::Value => arg.num_args(1),
-        Takes::Switch | Takes::SwitchOrValue => {
-            arg.num_args(0..=1).require_equals(true).default_missing_value("true")
-        }
-    }
 }
 
 /// The first refused flag among the arguments.
@@ -198,15 +130,8 @@ pub(super) fn find(matches: &ArgMatches) -> Option<RefusedFlag> {
         alone = commands.iter().find(|(command, _)| *command == name).map(|(_, alone)| *alone)?;
     }
     let (command, flags) = COMMANDS.iter().find(|(name, _)| *name == alone)?;
-    flags.iter().find(|flag| asks_for(flag, matches)).map(|flag| RefusedFlag { command, flag })
-}
-
-fn asks_for(flag: &Flag, matches: &ArgMatches) -> bool {
-    if matches.value_source(flag.name) != Some(ValueSource::CommandLine) {
-        return false;
-    }
-    let mut values = matches.get_many::<String>(flag.name).into_iter().flatten();
-    flag.takes == Takes::Value || values.any(|value| !matches!(value.as_str(), "false" | "0"))
+    let flag = refused::find(flags, matches)?;
+    Some(RefusedFlag { program: "rbuild", command, flag })
 }
 
 #[cfg(test)]

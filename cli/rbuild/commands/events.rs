@@ -1,63 +1,25 @@
 //! `rbuild events`
 
-use std::io::{self, ErrorKind, Write};
-use std::thread::sleep;
-use std::time::{Duration, SystemTime};
-
 use anyhow::{Context, Result, bail};
-use cli::Exit;
 use cli::environment::Environment;
+use cli::events::{self, Window};
 use cli::format::{MissingKey, Shape, Struct, Template, Value};
-use cli::times::{self, Instant};
-use runtime::events::{Event, EventReader};
+use cli::{Exit, times};
+use runtime::events::Event;
 use serde_json::{Value as Json, json};
 
 use super::labels::Label;
 use super::open_store;
 use crate::args::EventsArgs;
 
-/// So often it is looked for new ones.
-const PAUSE: Duration = Duration::from_millis(100);
-
 pub(crate) fn run(args: &EventsArgs, environment: &Environment) -> Result<Exit> {
     let format = Format::parse(args.format.as_deref())?;
     let filter = Filter::of(&args.filters)?;
-    let now = SystemTime::now();
-    let moment = |flag: &str, text: &Option<String>| -> Result<Option<Instant>> {
-        let Some(text) = text else { return Ok(None) };
-        let moment = times::moment(text, now);
-        Ok(Some(moment.with_context(|| format!("`--{flag} {text}` is no time and no duration"))?))
-    };
-    let (since, until) = (moment("since", &args.since)?, moment("until", &args.until)?);
+    let window = Window::parse(args.since.as_deref(), args.until.as_deref())?;
     let store = open_store(environment)?;
-    let from_now = since.is_none() && until.is_none_or(|until| until > times::of_system(now));
-    let mut reader =
-        EventReader::open(store.state(), from_now).context("cannot read what has happened")?;
-    loop {
-        while let Some(event) = reader.next_event().context("cannot read what has happened")? {
-            let at = times::instant(Some(&event.time));
-            if until.is_some_and(|until| at > until) {
-                return Ok(Exit::Success);
-            }
-            let shown = since.is_none_or(|since| at >= since) && filter.admits(&event);
-            if shown && !show(&format.line(&event)?)? {
-                return Ok(Exit::Success);
-            }
-        }
-        if until.is_some_and(|until| times::of_system(SystemTime::now()) > until) {
-            return Ok(Exit::Success);
-        }
-        sleep(PAUSE);
-    }
-}
-
-/// False when nobody reads any more.
-fn show(line: &str) -> Result<bool> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        other => Ok(other.map(|()| true)?),
-    }
+    events::show(store.state(), window, &|event| {
+        filter.admits(event).then(|| format.line(event)).transpose()
+    })
 }
 
 #[derive(Debug)]

@@ -8,10 +8,12 @@
 //! | `source.rs`      | a file or directory, and everything in it           |
 //! | `destination.rs` | where it goes, and under which name                  |
 //! | `extract.rs`     | entries of a source or an archive to files           |
+//! | `sync.rs`        | one file here as one in a container, or its absence   |
 
 mod destination;
 mod extract;
 mod source;
+mod sync;
 
 use std::io;
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use sys::SysError;
 pub use destination::Destination;
 pub use extract::{Owner, extract_archive};
 pub use source::Source;
+pub use sync::sync;
 pub use sys::RootDir;
 
 /// What can go wrong with it.
