@@ -41,6 +41,13 @@ pub const UNSUPPORTED: &[(&str, Reason)] = &[
     ("services.*.credential_spec", Reason::Windows),
     ("services.*.isolation", Reason::Windows),
     ("services.*.build.isolation", Reason::Windows),
+    ("services.*.build.cache_from", Reason::Later),
+    ("services.*.build.cache_to", Reason::Later),
+    ("services.*.build.provenance", Reason::Later),
+    ("services.*.build.sbom", Reason::Later),
+    ("services.*.deploy.restart_policy.delay", Reason::Later),
+    ("services.*.deploy.restart_policy.window", Reason::Later),
+    ("services.*.pull_refresh_after", Reason::Later),
     ("services.*.deploy.mode", Reason::Swarm),
     ("services.*.deploy.endpoint_mode", Reason::Swarm),
     ("services.*.deploy.labels", Reason::Swarm),
@@ -62,10 +69,7 @@ pub const UNSUPPORTED: &[(&str, Reason)] = &[
     ("services.*.gpus", Reason::Later),
     ("services.*.deploy.resources.reservations.devices", Reason::Later),
     ("services.*.storage_opt", Reason::Later),
-    ("services.*.develop", Reason::Later),
     ("services.*.pre_start", Reason::Later),
-    ("services.*.post_start", Reason::Later),
-    ("services.*.pre_stop", Reason::Later),
     ("services.*.cpu_rt_runtime", Reason::Later),
     ("services.*.cpu_rt_period", Reason::Later),
     ("services.*.provider", Reason::Later),
@@ -106,6 +110,10 @@ fn walk(
     found: &mut Vec<Unsupported>,
 ) {
     let Some((part, rest)) = parts.split_first() else {
+        // What is not wanted is not missed.
+        if *data == Data::text("false") {
+            return;
+        }
         found.push(Unsupported { path: path.clone(), reason });
         return;
     };

@@ -38,6 +38,8 @@ pub(super) struct Loader<'a> {
     pub(super) growth: Growth,
     /// Services of files that others extend.
     pub(super) extended: ExtendedFiles,
+    /// Variables that configs and secrets of included projects take their content from, where only those know them.
+    pub(super) of_included: Environment,
     /// Of the project, once it was found.
     pub(super) name: Option<String>,
 }

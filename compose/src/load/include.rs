@@ -142,12 +142,30 @@ impl Loader<'_> {
             paths.into_iter().map(|path| InputFile { path, content: None }).collect();
         let before = self.problems.len();
         let merged = self.merged(&files, &inner, included);
+        if let Some(merged) = &merged {
+            self.note_variables(merged, &inner);
+        }
         for problem in &mut self.problems[before..] {
             if !problem.span.is_somewhere() {
                 problem.span = entry.span;
             }
         }
         merged
+    }
+
+    /// Configs and secrets of an included project are read by that project's variables.
+    fn note_variables(&mut self, tree: &Node, scope: &Scope) {
+        for kind in ["configs", "secrets"] {
+            let objects = tree.get(kind).and_then(Node::as_map);
+            let objects = objects.into_iter().flat_map(|map| map.iter().map(|(_, node)| node));
+            let names = objects.filter_map(|it| it.get("environment").and_then(Node::as_str));
+            for name in names {
+                if let Some(value) = scope.environment.get(name) {
+                    let value = value.clone();
+                    self.of_included.entry(name.to_owned()).or_insert(value);
+                }
+            }
+        }
     }
 
     /// The including file's variables, then those of the env files.

@@ -64,6 +64,7 @@ impl<'a> Loader<'a> {
             bounds: Bounds::default(),
             growth: Growth::default(),
             extended: ExtendedFiles::new(),
+            of_included: Environment::new(),
         }
     }
 
@@ -284,6 +285,9 @@ impl<'a> Loader<'a> {
         project.directory = self.request.directory.clone().into();
         project.files = self.request.files.iter().map(|file| file.path.clone().into()).collect();
         project.environment = self.environment(&project.name);
+        for (name, value) in &self.of_included {
+            project.environment.entry(name.clone()).or_insert_with(|| value.clone());
+        }
         project.apply_profiles(&self.request.profiles);
         if self.request.options.check_consistency {
             for (error, span) in consistency::check(&mut project, tree) {

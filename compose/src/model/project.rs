@@ -28,9 +28,17 @@ pub struct Project {
     pub configs: BTreeMap<String, Config>,
     pub models: BTreeMap<String, LanguageModel>,
     pub extensions: Extensions,
+    /// Containers are called as the old docker-compose called them.
+    pub old_names: bool,
 }
 
 impl Project {
+    /// What the container of a service with this number is called, unless its name is fixed.
+    pub fn container_name(&self, service: &str, number: u32) -> String {
+        let separator = if self.old_names { '_' } else { '-' };
+        format!("{}{separator}{service}{separator}{number}", self.name)
+    }
+
     /// From the normalised tree.
     pub fn from_tree(map: &Map) -> Result<Project, Misfit> {
         Ok(Project {

@@ -154,7 +154,10 @@ impl<'a> Context<'a, '_> {
         decision.surplus = take_doubles(&mut judged);
         decision.existing = judged.len();
         // What is up to date stays first, with low numbers before high ones.
-        judged.sort_by_key(|(container, reasons)| (!reasons.is_empty(), container.number));
+        judged.sort_by_key(|(container, reasons)| {
+            let stale = !reasons.is_empty() || self.is_stale(name, service, container, &record);
+            (stale, container.number)
+        });
         while judged.len() > decision.wanted {
             let reason = Reason::Replicas { existing: decision.existing, wanted: decision.wanted };
             decision.surplus.extend(judged.pop().map(|(container, _)| (container, reason)));
@@ -173,6 +176,18 @@ impl<'a> Context<'a, '_> {
             decision.fates.push((container, fate));
         }
         Ok(decision)
+    }
+
+    /// Whether it is not as it would be made now, be it to stay so or not.
+    fn is_stale(
+        &self,
+        name: &str,
+        service: &Service,
+        container: &ObservedContainer,
+        record: &Record,
+    ) -> bool {
+        !record.changes_since(&container.record).is_empty()
+            || self.image(name, service, container).is_some()
     }
 
     /// Why a container has to be recreated.

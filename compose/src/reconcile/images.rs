@@ -1,11 +1,12 @@
 //! Which images have to be built or pulled first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{
     Action, BuildWhen, ObservedState, Plan, PullWhen, Reason, ReconcileError, UpOptions, Warning,
 };
-use crate::model::{Project, Service};
+use crate::model::{self, Project, Service};
 
 /// Adds the steps; gives their positions by image.
 pub(super) fn add(
@@ -27,7 +28,9 @@ pub(super) fn add(
             continue;
         }
         let exists = observed.images.contains_key(&image);
-        if let Some((action, reason)) = step(name, service, &image, exists, options)? {
+        // Another one may build what this one only names.
+        let (builder, service) = builder(project, name, service, &image);
+        if let Some((action, reason)) = step(builder, service, &image, exists, options)? {
             let runs = observed.containers.iter().any(|it| it.service == *name && !it.one_off);
             if runs {
                 plan.warnings.push(Warning::ImageMayChange { service: name.clone() });
@@ -37,6 +40,23 @@ pub(super) fn add(
         }
     }
     Ok(steps)
+}
+
+/// The service that says how an image is made: this one, unless only another one has a build for it.
+fn builder<'a>(
+    project: &'a Project,
+    name: &'a str,
+    service: &'a Service,
+    image: &str,
+) -> (&'a str, &'a Service) {
+    if service.build.is_some() {
+        return (name, service);
+    }
+    let builds = |(key, other): &(&String, &Service)| {
+        other.build.is_some() && other.image_name(&project.name, key) == image
+    };
+    let found = project.services.iter().find(builds);
+    found.map_or((name, service), |(key, other)| (key.as_str(), other))
 }
 
 /// A build whose additional contexts or base are images of other services waits for them.
@@ -79,13 +99,44 @@ fn step(
         "never" if !exists => Err(missing("its pull_policy is `never`")),
         "never" => Ok(None),
         _ if !exists => Ok(Some((pull(PullWhen::Now), Reason::Absent))),
-        age if is_age(age) => {
-            Ok(Some((pull(PullWhen::IfOlder(age.to_owned())), Reason::Policy(age.to_owned()))))
-        }
-        _ => Ok(None),
+        policy => match interval(policy) {
+            Some(age) => {
+                Ok(Some((pull(PullWhen::IfOlder(age)), Reason::Policy(policy.to_owned()))))
+            }
+            None => Ok(None),
+        },
     }
 }
 
-fn is_age(policy: &str) -> bool {
-    policy == "daily" || policy == "weekly" || policy.starts_with("every_")
+/// How old an image may be by its policy.
+fn interval(policy: &str) -> Option<Duration> {
+    const DAY: u64 = 24 * 3600;
+    match policy {
+        "daily" => Some(Duration::from_secs(DAY)),
+        "weekly" => Some(Duration::from_secs(7 * DAY)),
+        _ => {
+            let length = model::Duration::parse(policy.strip_prefix("every_")?).ok()?;
+            Some(Duration::from_nanos(u64::try_from(length.0).ok()?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_say_how_old_an_image_may_be() {
+        for (policy, hours) in [
+            ("daily", Some(24)),
+            ("weekly", Some(168)),
+            ("every_12h", Some(12)),
+            ("every_2d", Some(48)),
+            ("every_", None),
+            ("missing", None),
+        ] {
+            let expected = hours.map(|hours| Duration::from_secs(hours * 3600));
+            assert_eq!(interval(policy), expected, "{policy}");
+        }
+    }
 }

@@ -51,6 +51,8 @@ pub struct UpOptions {
     /// In place of every service's `pull_policy`.
     pub pull: Option<String>,
     pub images: ImageSteps,
+    /// Networks and volumes that no service uses, too.
+    pub all_resources: bool,
 }
 
 impl UpOptions {
@@ -67,6 +69,7 @@ impl UpOptions {
             build: BuildWhen::Absent,
             pull: None,
             images: ImageSteps::Planned,
+            all_resources: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A plan: what is to be done, why, and what has to be done before.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::{Change, ObservedContainer, Status};
 
@@ -95,7 +96,7 @@ pub enum Action {
 pub enum PullWhen {
     Now,
     /// `daily`, `weekly` or `every_…`: when the last pull is that long ago.
-    IfOlder(String),
+    IfOlder(Duration),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -225,7 +226,7 @@ impl fmt::Display for Action {
         match self {
             Action::Pull { image, when: PullWhen::Now } => write!(f, "pull image `{image}`"),
             Action::Pull { image, when: PullWhen::IfOlder(age) } => {
-                write!(f, "pull image `{image}` ({age})")
+                write!(f, "pull image `{image}` if the last pull is {age:?} ago")
             }
             Action::Build { service, image } => {
                 write!(f, "build image `{image}` of service `{service}`")

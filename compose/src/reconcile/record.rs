@@ -8,7 +8,7 @@
 //! |---|---|
 //! | every attribute that becomes part of the container | `build`, `image`, `pull_policy`: the image ID is compared |
 //! | real names of networks and volumes | `scale`, `deploy.replicas`: the number of containers is compared |
-//! | digests of what configs and secrets hold | `depends_on`, `profiles`, `attach`, `develop`: about when, not what |
+//! | digests of what configs, secrets and images that are mounted hold | `depends_on`, `profiles`, `attach`, `develop`: about when, not what |
 //! | | `env_file`, `label_file`: their lines are in `environment` and `labels` |
 //! | | `deploy.update_config`, `rollback_config`, `placement`, `labels`, `endpoint_mode`, `x-…`: mean nothing here |
 
@@ -72,6 +72,14 @@ impl Record {
                 "configs" | "secrets" | "volumes_from" => record.put(&name, &data),
                 name if LEFT_OUT.contains(&name) || name.starts_with("x-") => {}
                 name => record.put(name, &data),
+            }
+        }
+        let mounted = service.volumes.iter().filter(|mount| mount.kind == "image");
+        for mount in mounted {
+            if let Some(id) = observed.images.get(&mount.source) {
+                record
+                    .attributes
+                    .insert(format!("content of volumes.{}", mount.target), id.clone());
             }
         }
         record.put_contents("configs", &service.configs, &observed.configs);

@@ -144,7 +144,11 @@ impl Planner<'_> {
                 stops.entry(key.clone()).or_default().extend(stopped.iter().map(|(_, step)| *step));
             }
         }
-        let used = resources::used_networks(self.project, scope);
+        let all = self.options.all_resources;
+        let used = match all {
+            true => self.project.networks.keys().cloned().collect(),
+            false => resources::used_networks(self.project, scope),
+        };
         let changed = &self.decisions.changed_networks;
         self.networks = resources::add_networks(
             &mut self.plan,
@@ -154,7 +158,10 @@ impl Planner<'_> {
             changed,
             &stops,
         )?;
-        let used = resources::used_volumes(self.project, scope);
+        let used = match all {
+            true => self.project.volumes.keys().cloned().collect(),
+            false => resources::used_volumes(self.project, scope),
+        };
         self.volumes = resources::add_volumes(&mut self.plan, self.project, self.observed, &used)?;
         Ok(())
     }
@@ -261,7 +268,7 @@ impl Planner<'_> {
 
     fn container_name(&self, name: &str, service: &Service, number: u32) -> String {
         match service.container_name.as_str() {
-            "" => format!("{}-{name}-{number}", self.project.name),
+            "" => self.project.container_name(name, number),
             fixed => fixed.to_owned(),
         }
     }

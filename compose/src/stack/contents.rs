@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::{Result, StackError};
+use super::{ExternalKind, Externals, Result, StackError};
 use crate::load::Files;
 use crate::model::{FileReference, Project, Service};
 
@@ -30,8 +30,10 @@ pub enum Content {
 
 /// Where one comes from; a secret has no content of its own.
 struct Source<'a> {
-    kind: &'static str,
+    kind: ExternalKind,
     name: &'a str,
+    /// What an external one is called.
+    real_name: &'a str,
     file: &'a str,
     environment: &'a str,
     content: &'a str,
@@ -44,6 +46,7 @@ impl Contents {
         project: &Project,
         services: &BTreeSet<String>,
         files: &dyn Files,
+        externals: &Externals,
     ) -> Result<Contents> {
         let mut contents = Contents::default();
         let services: Vec<&Service> =
@@ -51,26 +54,28 @@ impl Contents {
         for key in used(&services, |service| &service.configs) {
             let Some(config) = project.configs.get(key) else { continue };
             let source = Source {
-                kind: "config",
+                kind: ExternalKind::Config,
                 name: key,
+                real_name: &config.name,
                 file: &config.file,
                 environment: &config.environment,
                 content: &config.content,
                 external: config.external,
             };
-            contents.configs.insert(key.to_owned(), source.read(project, files)?);
+            contents.configs.insert(key.to_owned(), source.read(project, files, externals)?);
         }
         for key in used(&services, |service| &service.secrets) {
             let Some(secret) = project.secrets.get(key) else { continue };
             let source = Source {
-                kind: "secret",
+                kind: ExternalKind::Secret,
                 name: key,
+                real_name: &secret.name,
                 file: &secret.file,
                 environment: &secret.environment,
                 content: "",
                 external: secret.external,
             };
-            contents.secrets.insert(key.to_owned(), source.read(project, files)?);
+            contents.secrets.insert(key.to_owned(), source.read(project, files, externals)?);
         }
         Ok(contents)
     }
@@ -84,10 +89,11 @@ fn used<'a>(
 }
 
 impl Source<'_> {
-    fn read(&self, project: &Project, files: &dyn Files) -> Result<Content> {
-        let (kind, name) = (self.kind, self.name.to_owned());
+    fn read(&self, project: &Project, files: &dyn Files, externals: &Externals) -> Result<Content> {
+        let (kind, name) = (self.kind.word(), self.name.to_owned());
         if self.external {
-            return Err(StackError::External { kind, name });
+            let real = if self.real_name.is_empty() { self.name } else { self.real_name };
+            return Ok(Content::Bytes(externals.read(self.kind, real)?));
         }
         if !self.environment.is_empty() {
             let variable = self.environment.to_owned();

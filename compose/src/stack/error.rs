@@ -7,6 +7,7 @@ use engine::values::ValueError;
 use store::StoreError;
 use thiserror::Error;
 
+use super::ExternalError;
 use crate::reconcile::ReconcileError;
 
 #[derive(Debug, Error)]
@@ -15,8 +16,11 @@ pub enum StackError {
     NoVariable { kind: &'static str, name: String, variable: String },
     #[error("cannot read the file `{path}` of {kind} `{name}`")]
     ReadFile { kind: &'static str, name: String, path: String, source: io::Error },
-    #[error("{kind} `{name}` is external, and there is nowhere yet where such could be kept")]
-    External { kind: &'static str, name: String },
+    #[error("cannot use an external {}", source.kind())]
+    External {
+        #[from]
+        source: ExternalError,
+    },
     #[error("service `{service}`: {attribute}")]
     Attribute {
         service: String,
@@ -47,6 +51,8 @@ pub enum StackError {
     Exited { container: String, code: i32 },
     #[error("dependency failed to start: container {container} has no healthcheck configured")]
     NoHealthCheck { container: String },
+    #[error("{service} hook exited with status {code}")]
+    Hook { service: String, container: String, code: i32, output: Vec<String> },
     #[error("service \"{service}\" has no container to start")]
     NoContainer { service: String },
     #[error("interrupted")]
@@ -67,6 +73,9 @@ impl StackError {
     /// What can be done about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            StackError::External { source: ExternalError::NotFound { kind, name } } => {
+                Some(format!("make it with `rcompose external create {kind} {name} FILE`"))
+            }
             StackError::Plan(error) => error.hint(),
             StackError::Store(error) => error.hint(),
             StackError::NoImage { source, .. } => source.hint(),

@@ -1,11 +1,12 @@
 //! The containers of projects.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use runtime::containers::Container;
 
 use super::labels::{self, Identity};
-use super::{Host, Result};
+use super::{Host, Result, StackError};
 use crate::model::{Project, Service};
 use crate::reconcile::service_joins;
 
@@ -61,6 +62,39 @@ pub fn joined(
         }
     }
     Ok(joined)
+}
+
+/// `external_links`: addresses of containers of others by what they are to be called. Each has to be on a network of the
+/// service, and keeps its address there as long as it exists.
+pub fn external_links(
+    host: &Host,
+    project: &Project,
+    key: &str,
+    service: &Service,
+) -> Result<Vec<(String, Ipv4Addr)>> {
+    let mut links = Vec::new();
+    for text in &service.external_links {
+        let unsupported = |why: String| StackError::Unsupported {
+            service: key.to_owned(),
+            attribute: format!("`external_links`: `{text}`"),
+            why,
+        };
+        let (name, alias) = text.split_once(':').unwrap_or((text, text));
+        let container = host.containers.find(name)?;
+        let networks = engine::networks_of(&host.store)?;
+        let endpoints = networks.endpoints_of(&container.definition);
+        let endpoints = endpoints.map_err(engine::EngineError::from)?;
+        let own: Vec<String> = service
+            .networks
+            .keys()
+            .map(|key| project.networks.get(key).map_or(key.clone(), |it| it.name.clone()))
+            .collect();
+        let shared = endpoints.iter().find(|endpoint| own.contains(&endpoint.network_name));
+        let none =
+            || unsupported(format!("container `{name}` does not run on one of its networks"));
+        links.push((alias.to_owned(), shared.ok_or_else(none)?.address));
+    }
+    Ok(links)
 }
 
 fn key(member: &Member) -> (&str, bool, u32, &str) {

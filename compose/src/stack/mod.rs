@@ -5,10 +5,12 @@
 //! | `labels.rs`    | by which labels containers are found again                       |
 //! | `members.rs`   | the containers of a project                                      |
 //! | `contents.rs`  | what configs and secrets hold                                    |
+//! | `external.rs`  | configs and secrets that no project owns                         |
 //! | `observe.rs`   | the host as [`crate::reconcile`] needs to know it                 |
 //! | `build.rs`     | what `build` says to a [`builder::BuildRequest`]                 |
 //! | `request/`     | a service to an [`engine::ContainerRequest`]                      |
 //! | `execute/`     | a plan, carried out: at once what does not wait for each other    |
+//! | `watch/`       | which changes of files mean what                                 |
 //!
 //! See `docs/decisions/0011`.
 
@@ -16,10 +18,12 @@ pub mod build;
 mod contents;
 mod error;
 pub mod execute;
+mod external;
 pub mod labels;
 mod members;
 mod observe;
 mod request;
+pub mod watch;
 
 use std::path::Path;
 
@@ -32,8 +36,9 @@ use crate::model::{Project, Service};
 
 pub use contents::{Content, Contents};
 pub use error::StackError;
-pub use members::{Member, joined, members, projects};
-pub use observe::{observe, status};
+pub use external::{ExternalError, ExternalKind, Externals};
+pub use members::{Member, external_links, joined, members, projects};
+pub use observe::{observe, observe_without_images, status};
 pub use request::{Replica, container_request};
 
 pub(crate) type Result<T, E = StackError> = std::result::Result<T, E>;

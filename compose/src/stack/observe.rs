@@ -15,12 +15,22 @@ use crate::reconcile::{Health, ObservedContainer, ObservedObject, ObservedState,
 
 /// What there is of the project, and what it uses.
 pub fn observe(host: &Host, project: &Project, contents: &Contents) -> Result<ObservedState> {
+    let images = images(host, project)?;
+    Ok(ObservedState { images, ..observe_without_images(host, project, contents)? })
+}
+
+/// The same for those who make nothing of images. It writes nothing, and so works on a disk that is full.
+pub fn observe_without_images(
+    host: &Host,
+    project: &Project,
+    contents: &Contents,
+) -> Result<ObservedState> {
     let digests = |contents: &BTreeMap<String, Content>| {
         contents.iter().map(|(key, content)| (key.clone(), content.digest())).collect()
     };
     let containers = members(host, &project.name)?;
     Ok(ObservedState {
-        images: images(host, project)?,
+        images: BTreeMap::new(),
         configs: digests(&contents.configs),
         secrets: digests(&contents.secrets),
         networks: networks(host)?,
@@ -54,8 +64,13 @@ fn volumes(host: &Host) -> Result<BTreeMap<String, ObservedObject>> {
 
 fn images(host: &Host, project: &Project) -> Result<BTreeMap<String, String>> {
     let mut images = BTreeMap::new();
-    for (name, service) in project.services.iter().chain(&project.disabled_services) {
-        let image = service.image_name(&project.name, name);
+    let services = project.services.iter().chain(&project.disabled_services);
+    let names = services.flat_map(|(name, service)| {
+        let mounted = service.volumes.iter().filter(|mount| mount.kind == "image");
+        let mounted = mounted.map(|mount| mount.source.clone());
+        mounted.chain([service.image_name(&project.name, name)])
+    });
+    for image in names {
         if images.contains_key(&image) {
             continue;
         }

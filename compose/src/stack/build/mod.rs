@@ -1,20 +1,21 @@
 //! What `build` of a service says, as a request for the builder.
 
+mod context;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
-use builder::BuildRequest;
-use builder::fetch::{Git, HttpSettings, is_archive_file};
+use builder::fetch::{Git, GitRef, HttpSettings, is_archive_file};
 use builder::request::{
-    ContextSource, Entitlement, ExtraHost, NamedContext, NetworkMode, NoCache, PullPolicy, Secret,
-    SecretSource, SourceText, Ulimit,
+    Entitlement, ExtraHost, NamedContext, NetworkMode, NoCache, PullPolicy, Secret, SecretSource,
+    Ulimit,
 };
+use builder::{BuildRequest, Cancel};
 use runtime::Emulators;
 use store::registry::Registries;
+use store::{Platform, Store};
 
 use super::{Result, StackError};
 use crate::model::{Build, Project};
@@ -32,7 +33,20 @@ pub struct Surroundings {
     pub no_cache: bool,
     /// As for [`BuildRequest`].
     pub private_network: bool,
+    /// `build --pull`
+    pub pull: bool,
+    /// What runs needs one platform; `build` makes all that are asked for.
+    pub platforms: Platforms,
     pub now: SystemTime,
+    /// Where contexts that are not directories of this machine are put.
+    pub store: Store,
+    pub cancel: Cancel,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platforms {
+    All,
+    One,
 }
 
 struct About<'a> {
@@ -50,19 +64,20 @@ pub fn build_request(
     surroundings: &Surroundings,
 ) -> Result<BuildRequest> {
     let about = About { project, key, build };
-    let context = about.directory()?;
-    let (dockerfile, dockerignore) = about.dockerfile(&context)?;
+    let secrets = about.secrets()?;
+    let ssh = about.ssh()?;
+    let inputs = about.inputs(surroundings, &secrets, &ssh)?;
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let mut tags = vec![image.to_owned()];
     tags.extend(build.tags.0.iter().cloned());
     Ok(BuildRequest {
-        dockerfile,
-        context: ContextSource::Dir(context),
-        dockerignore,
+        dockerfile: inputs.dockerfile,
+        context: inputs.context,
+        dockerignore: inputs.dockerignore,
         target: text(&build.target),
         build_args: about.build_args(surroundings),
         labels: build.labels.0.clone(),
-        platforms: about.platforms()?,
+        platforms: about.platforms(surroundings.platforms),
         tags,
         no_cache: match (
             build.no_cache || surroundings.no_cache,
@@ -72,8 +87,8 @@ pub fn build_request(
             (false, []) => NoCache::None,
             (false, stages) => NoCache::Stages(stages.to_vec()),
         },
-        secrets: about.secrets()?,
-        ssh: about.ssh()?,
+        secrets,
+        ssh,
         add_hosts: about.hosts()?,
         network: about.network()?,
         private_network: surroundings.private_network,
@@ -84,7 +99,10 @@ pub fn build_request(
         named_contexts: about.named_contexts()?,
         http: surroundings.http.clone(),
         registries: surroundings.registries.clone(),
-        pull: if build.pull { PullPolicy::Always } else { PullPolicy::Missing },
+        pull: match build.pull || surroundings.pull {
+            true => PullPolicy::Always,
+            false => PullPolicy::Missing,
+        },
         cache_from: Vec::new(),
         cache_to: Vec::new(),
         git: surroundings.git.clone(),
@@ -114,50 +132,6 @@ impl About<'_> {
         move |source| StackError::Attribute { service, attribute, source: Box::new(source) }
     }
 
-    fn directory(&self) -> Result<PathBuf> {
-        let text = &self.build.context;
-        if text.contains("://") || text.starts_with("git@") {
-            let why = "contexts that are elsewhere are not fetched yet; clone it first";
-            return Err(self.unsupported("context", why));
-        }
-        let path = PathBuf::from(text);
-        match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => Ok(path),
-            Ok(_) => Err(self.unsupported("context", format!("`{text}` is no directory"))),
-            Err(error) => Err(self.wrong(format!("cannot read `build.context` `{text}`"))(error)),
-        }
-    }
-
-    fn dockerfile(&self, context: &Path) -> Result<(SourceText, Option<SourceText>)> {
-        let ignored = || self.read_if_present(&context.join(".dockerignore"));
-        if !self.build.dockerfile_inline.is_empty() {
-            let text = self.build.dockerfile_inline.clone().into_bytes();
-            return Ok((SourceText { name: "dockerfile_inline".to_owned(), text }, ignored()?));
-        }
-        let path = match self.build.dockerfile.as_str() {
-            "" => default_dockerfile(context),
-            file => context.join(file),
-        };
-        let about = || format!("cannot read `{}`", path.display());
-        let text = fs::read(&path).map_err(self.wrong(about()))?;
-        let mut own = path.clone().into_os_string();
-        own.push(".dockerignore");
-        let own = self.read_if_present(Path::new(&own))?;
-        let dockerignore = match own {
-            Some(own) => Some(own),
-            None => ignored()?,
-        };
-        Ok((SourceText { name: file_name(&path), text }, dockerignore))
-    }
-
-    fn read_if_present(&self, path: &Path) -> Result<Option<SourceText>> {
-        match fs::read(path) {
-            Ok(text) => Ok(Some(SourceText { name: file_name(path), text })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.wrong(format!("cannot read `{}`", path.display()))(error)),
-        }
-    }
-
     /// A name without a value has been given the environment's when the project was loaded.
     fn build_args(&self, surroundings: &Surroundings) -> BTreeMap<String, String> {
         const EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -167,17 +141,25 @@ impl About<'_> {
         epoch.into_iter().chain(own).chain(surroundings.build_args.clone()).collect()
     }
 
-    fn platforms(&self) -> Result<Vec<String>> {
-        let wanted = self.project.service(self.key).map(|service| service.platform.as_str());
-        match (self.build.platforms.0.as_slice(), wanted) {
-            ([], None | Some("")) => Ok(Vec::new()),
-            ([], Some(platform)) => Ok(vec![platform.to_owned()]),
-            ([platform], _) => Ok(vec![platform.clone()]),
-            _ => {
-                Err(self
-                    .unsupported("platforms", "images of several platforms cannot be built yet"))
-            }
+    /// What `up` runs is for the service's platform, else the default one, else this machine's if that is among those
+    /// that are built.
+    fn platforms(&self, which: Platforms) -> Vec<String> {
+        const DEFAULT: &str = "DOCKER_DEFAULT_PLATFORM";
+        let listed = &self.build.platforms.0;
+        if which == Platforms::All && !listed.is_empty() {
+            return listed.clone();
         }
+        let wanted = self.project.service(self.key).map(|service| service.platform.as_str());
+        let default = self.project.environment.get(DEFAULT).map(String::as_str);
+        let named = [wanted, default].into_iter().flatten().find(|text| !text.is_empty());
+        if let Some(platform) = named {
+            return vec![platform.to_owned()];
+        }
+        let host = Platform::host();
+        let is_host =
+            |text: &String| text.parse::<Platform>().is_ok_and(|platform| platform == host);
+        let own = listed.iter().find(|text| is_host(text)).or(listed.first());
+        own.into_iter().cloned().collect()
     }
 
     fn secrets(&self) -> Result<Vec<Secret>> {
@@ -288,27 +270,21 @@ impl About<'_> {
             let digest = Some(digest.to_owned()).filter(|digest| !digest.is_empty());
             return Ok(NamedContext::OciLayout { path: PathBuf::from(path), tag: None, digest });
         }
+        let about = || format!("`build.additional_contexts`: `{source}`");
+        let path = PathBuf::from(source);
+        if !path.exists()
+            && let Some(git) = GitRef::parse(source).map_err(self.wrong(about()))?
+        {
+            return Ok(NamedContext::Git(git));
+        }
         if source.starts_with("http://") || source.starts_with("https://") {
             return Ok(NamedContext::Url(source.to_owned()));
         }
-        let path = PathBuf::from(source);
-        let about = || format!("`build.additional_contexts`: `{source}`");
         match path.is_file() && is_archive_file(&path).map_err(self.wrong(about()))? {
             true => Ok(NamedContext::Archive(path)),
             false => Ok(NamedContext::Dir(path)),
         }
     }
-}
-
-fn file_name(path: &Path) -> String {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "Dockerfile".to_owned())
-}
-
-/// `Dockerfile`, or `dockerfile` where only that exists.
-fn default_dockerfile(context: &Path) -> PathBuf {
-    let [usual, lower_case] = ["Dockerfile", "dockerfile"].map(|name| context.join(name));
-    if !usual.exists() && lower_case.exists() { lower_case } else { usual }
 }
 
 /// Services that have to be built for these, each after those whose images it takes files from.

@@ -4,6 +4,7 @@
 //! When one fails, no more are begun, those under way are finished, and the first failure is told. Wherever it is
 //! interrupted, the next plan starts from what it finds.
 
+mod hooks;
 mod pool;
 mod resources;
 mod steps;
@@ -11,11 +12,14 @@ mod wait;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use runtime::shim::AttachStreams;
+
 use super::contents::Contents;
 use super::{Host, Result, StackError};
 use crate::model::Project;
 use crate::reconcile::{Action, ObservedState, Plan};
 
+pub use hooks::run as run_hook;
 pub use pool::run;
 pub use wait::{Waited, wait_for_service};
 
@@ -45,6 +49,11 @@ pub struct ExecuteOptions {
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     Begun(&'a Action),
+    /// A hook wrote a line.
+    Wrote {
+        container: &'a str,
+        line: &'a str,
+    },
     Done(&'a Action, Outcome<'a>),
 }
 
@@ -59,6 +68,17 @@ pub enum Outcome<'a> {
 /// Whoever shows what happens; called by any thread.
 pub trait Observer: Sync {
     fn event(&self, event: Event<'_>);
+
+    /// Whether it wants to have what containers of a service write that keep no log.
+    fn wants_output(&self, service: &str) -> bool {
+        let _ = service;
+        false
+    }
+
+    /// What such a container writes from its start on.
+    fn output(&self, container: &str, streams: AttachStreams) {
+        let _ = (container, streams);
+    }
 }
 
 impl Order<'_> {

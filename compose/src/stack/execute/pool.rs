@@ -62,7 +62,7 @@ fn next(ready: &mut VecDeque<usize>, plan: &Plan, room: bool) -> Option<usize> {
 fn carry_out(action: &Action, order: Order<'_>, observer: &dyn Observer) -> Result<()> {
     order.check_interrupted()?;
     observer.event(Event::Begun(action));
-    let done = steps::carry_out(action, order);
+    let done = steps::carry_out(action, order, observer);
     let outcome = match (&done, action) {
         (Ok(()), _) => Outcome::Done,
         (Err(error), Action::Wait { required: false, .. }) => Outcome::GoneOnWithout(error),

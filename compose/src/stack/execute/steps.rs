@@ -2,27 +2,29 @@
 
 use engine::names;
 use runtime::ProcessView;
-use runtime::containers::{Container, ContainerError};
+use runtime::containers::{Container, ContainerError, LogDriver};
 use runtime::shim::Connection;
 
 use super::wait::wait_for_service;
-use super::{Order, Waited, resources};
+use super::{Observer, Order, Waited, hooks, resources};
 use crate::model::Service;
 use crate::reconcile::{Action, Condition, Record};
-use crate::stack::{Replica, Result, StackError, container_request, joined, labels};
+use crate::stack::{
+    Replica, Result, StackError, container_request, external_links, joined, labels,
+};
 
-pub(super) fn carry_out(action: &Action, order: Order<'_>) -> Result<()> {
+pub(super) fn carry_out(action: &Action, order: Order<'_>, observer: &dyn Observer) -> Result<()> {
     match action {
         Action::Create { service, number, name } => {
             create(order, service, *number, name, (None, false)).map(drop)
         }
         Action::Recreate { service, number, name, id, renew_volumes } => {
-            recreate(order, service, *number, name, (id, *renew_volumes))
+            recreate(order, observer, service, *number, name, (id, *renew_volumes))
         }
         Action::Rename { id, name, .. } => rename(order, id, name),
-        Action::Stop { id, .. } => stop(order, id),
+        Action::Stop { service, id, .. } => stop(order, observer, service, id),
         Action::Remove { id, .. } => remove(order, id, order.options.remove_volumes),
-        Action::Start { name, .. } => start(order, name),
+        Action::Start { service, name } => start(order, observer, service, name),
         Action::Wait { service, condition, .. } => wait(order, service, *condition),
         Action::RemoveImage { image } => {
             order.host.store.untag(image, false)?;
@@ -62,9 +64,11 @@ fn create(
         number,
         name: name.to_owned(),
         one_off: false,
+        has_names: true,
         record: Record::of_service(project, service, order.observed),
         contents: order.contents,
         joins: joined(host, project, service)?,
+        links: external_links(host, project, key, service)?,
         inherited: match replaces.filter(|_| inherits) {
             Some(old) => &old.definition.volumes,
             None => &[],
@@ -83,6 +87,7 @@ fn create(
 /// when this is cut short, the next plan decides.
 fn recreate(
     order: Order<'_>,
+    observer: &dyn Observer,
     key: &str,
     number: u32,
     name: &str,
@@ -93,7 +98,7 @@ fn recreate(
     };
     let provisional = format!("{}_{name}", old.short_id());
     let new = create(order, key, number, &provisional, (Some(&old), !renew))?;
-    stop(order, id)?;
+    stop(order, observer, key, id)?;
     remove(order, id, renew)?;
     rename(order, &new, name)
 }
@@ -113,8 +118,9 @@ fn rename(order: Order<'_>, id: &str, name: &str) -> Result<()> {
     Ok(containers.rename(&containers.lock()?, &container, name)?)
 }
 
-fn stop(order: Order<'_>, id: &str) -> Result<()> {
+fn stop(order: Order<'_>, observer: &dyn Observer, service: &str, id: &str) -> Result<()> {
     let Some(container) = find(order, id)? else { return Ok(()) };
+    hooks::before_stop(order, observer, service, &container)?;
     Ok(engine::stop(&container, None, order.options.stop_timeout)?)
 }
 
@@ -138,15 +144,22 @@ fn unpause(order: Order<'_>, id: &str) -> Result<()> {
     Ok(connection.unpause().map_err(engine::EngineError::from)?)
 }
 
-fn start(order: Order<'_>, name: &str) -> Result<()> {
+fn start(order: Order<'_>, observer: &dyn Observer, service: &str, name: &str) -> Result<()> {
     let container = order.host.containers.find(name)?;
     if container.state.status.is_alive() {
         return Ok(());
     }
     let view = ProcessView::needed_by(&container.definition.spec);
     let shim = order.host.shim(container.id(), view)?;
+    let definition = &container.definition;
+    let attached = definition.log.driver == LogDriver::None && observer.wants_output(service);
+    let streams = attached.then(|| shim.attach(false, true, !definition.terminal));
+    let streams = streams.transpose().map_err(engine::EngineError::from)?;
     shim.begin((0, 0)).map_err(engine::EngineError::from)?;
-    Ok(())
+    if let Some(streams) = streams {
+        observer.output(name, streams);
+    }
+    hooks::after_start(order, observer, service, container.id())
 }
 
 fn wait(order: Order<'_>, service: &str, condition: Condition) -> Result<()> {

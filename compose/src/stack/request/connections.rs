@@ -15,10 +15,6 @@ impl About<'_> {
     /// How its containers are connected. Ports mean nothing where the network is the host's, or none.
     pub(super) fn connections(&self) -> Result<(NetworkMode, NetworkSettings)> {
         let service = self.service;
-        if let Some(link) = service.external_links.first() {
-            let why = "put both on one network, where they find each other by name";
-            return Err(self.unsupported(format!("`external_links`: `{link}`"), why));
-        }
         let mut settings = NetworkSettings::default();
         match service.network_mode.as_str() {
             "host" => return Ok((NetworkMode::Host, settings)),
@@ -45,6 +41,10 @@ impl About<'_> {
                 settings.extra_hosts.push((name.clone(), HostAddress::Gateway));
             }
         }
+        let links = self.replica.links.iter();
+        settings.extra_hosts.extend(
+            links.map(|(name, address)| (name.clone(), HostAddress::Address((*address).into()))),
+        );
         Ok((NetworkMode::Sandbox, settings))
     }
 
@@ -84,7 +84,7 @@ impl About<'_> {
         }
         let network = self.replica.project.networks.get(key);
         let mut wanted = Attachment::to(network.map_or(key, |network| &network.name));
-        if !self.replica.one_off {
+        if self.replica.has_names {
             wanted.aliases = self.names_for_others();
             wanted.aliases.extend(terms.aliases.iter().cloned());
         }

@@ -33,10 +33,14 @@ pub struct Replica<'a> {
     pub number: u32,
     pub name: String,
     pub one_off: bool,
+    /// Others find it by the names of the service.
+    pub has_names: bool,
     pub record: Record,
     pub contents: &'a Contents,
     /// IDs of containers whose namespaces or volumes this one uses: one of each service, and those named `container:…`.
     pub joins: BTreeMap<String, String>,
+    /// Addresses of containers that no project of ours has, by the names it knows them by.
+    pub links: Vec<(String, Ipv4Addr)>,
     /// Volumes of the container whose place this one takes.
     pub inherited: &'a [VolumeUse],
 }
