@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod containers;
+pub mod copy;
 pub mod environment;
+pub mod events;
 pub mod exit;
 pub mod format;
 pub mod http;
@@ -13,11 +15,13 @@ pub mod networks;
 pub mod output;
 pub mod ports;
 pub mod progress;
+pub mod refused;
 pub mod registries;
 pub mod report;
 pub mod session;
 pub mod shim;
 pub mod snapshots;
+pub mod stats;
 pub mod terminal_text;
 pub mod times;
 pub mod top;

@@ -1,46 +1,7 @@
 //! A disk that is full, of every size up to the one that suffices: the command says so, leaves nothing half-made and no
 //! damage, and succeeds when there is room.
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use crate::support::{Sandbox, privileged};
-
-/// A small file system in memory on which the store lies.
-struct SmallDisk {
-    mounted: PathBuf,
-}
-
-impl SmallDisk {
-    fn new(sandbox: &Sandbox) -> SmallDisk {
-        let mounted = sandbox.root();
-        std::fs::create_dir_all(&mounted).unwrap();
-        let disk = SmallDisk { mounted };
-        disk.mount("size=64m");
-        disk
-    }
-
-    fn resize(&self, kilobytes: u64) {
-        self.mount(&format!("remount,size={kilobytes}k"));
-    }
-
-    fn used(&self) -> u64 {
-        let disk = rustix::fs::statvfs(&self.mounted).unwrap();
-        (disk.f_blocks - disk.f_bfree) * disk.f_frsize / 1024
-    }
-
-    fn mount(&self, options: &str) {
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&self.mounted);
-        assert!(command.status().unwrap().success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ended = Command::new("umount").arg("-l").arg(&self.mounted).status();
-    }
-}
+use crate::support::{Sandbox, SmallDisk, privileged};
 
 const ENOUGH: u64 = 64 << 10;
 const STEPS: u64 = 12;

@@ -4,6 +4,7 @@ mod board;
 mod explain;
 mod frame;
 mod plain;
+mod several;
 mod tty;
 
 use std::io::{self, IsTerminal, Stderr};
@@ -17,6 +18,7 @@ use board::Board;
 pub use board::FailedStep;
 use explain::Explanations;
 use plain::Plain;
+pub use several::{Part, Several};
 use tty::Tty;
 
 use crate::environment::Environment;

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::stack::Stack;
+use crate::support::{Sandbox, SmallDisk, busybox_rootfs, privileged};
 
 const COMPOSE: &str = "
 services:
@@ -92,5 +93,74 @@ fn a_port_that_is_taken_is_named_with_its_holder() {
     drop(holder);
     stack.rcompose("up -d").success();
     assert_eq!(stack.ask("port a 80"), format!("127.0.0.1:{port}"));
+    stack.assert_goes();
+}
+
+/// Between the plan and the moment when its container starts.
+#[test]
+fn a_port_that_is_taken_meanwhile_is_named_and_the_next_up_goes_on() {
+    let compose = |port: u16| {
+        format!(
+            "services:
+  db:
+    image: busybox
+    command: sleep 1000
+    stop_grace_period: 0s
+    healthcheck: {{test: test -f /ready, interval: 50ms}}
+  web: {{image: busybox, command: sleep 1000, ports: ['127.0.0.1:{port}:80'], depends_on: {{db: {{condition: service_healthy}}}}}}
+"
+        )
+    };
+    let listen = |port| std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let port = listen(0).local_addr().unwrap().port();
+    let Some(stack) = Stack::new(&compose(port)) else { return };
+    let up = stack.command("up -d").stderr(std::process::Stdio::piped()).spawn().unwrap();
+    stack.until("ps --format {{.Name}}", "shop-db-1");
+    let holder = listen(port);
+    stack.rcompose("exec -T db touch /ready").success();
+    let up = up.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&up.stderr);
+    assert_eq!(up.status.code(), Some(1), "{text}");
+    assert!(text.contains(&format!("port {port}/tcp of 127.0.0.1 is in use")), "{text}");
+    drop(holder);
+    stack.rcompose("up -d").success();
+    assert_eq!(stack.ask("port web 80"), format!("127.0.0.1:{port}"));
+    stack.assert_goes();
+}
+
+/// A service that writes until nothing fits does not take others along.
+#[test]
+fn a_disk_that_its_logs_have_filled_keeps_the_stack_in_hand() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let disk = SmallDisk::new(&sandbox);
+    let rootfs = busybox_rootfs();
+    sandbox.rbuild(["import".as_ref(), rootfs.as_os_str(), "busybox".as_ref()]).success();
+    let stack = Stack::within(
+        sandbox,
+        "services:
+  loud: {image: busybox, command: sh -c 'while :; do head -c 4000 /dev/zero | tr \\\\0 x; echo; done', stop_grace_period: 0s}
+  calm: {image: busybox, command: sh -c 'echo kept > /data/note; exec sleep 1000', volumes: [data:/data], stop_grace_period: 0s}
+volumes: {data: {}}
+",
+    );
+    stack.rcompose("up -d calm").success();
+    stack.until("exec -T calm cat /data/note", "kept");
+    disk.resize(disk.used() + 8192);
+    stack.rcompose("up -d").success();
+    let began = std::time::Instant::now();
+    while disk.free() > 64 {
+        assert!(began.elapsed() < Duration::from_secs(60), "{} KiB are left", disk.free());
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(stack.ask("exec -T calm cat /data/note"), "kept");
+    assert!(stack.ask("ps --format {{.Service}}:{{.State}}").contains("calm:running"));
+    assert!(stack.ask("logs -n 1 --no-log-prefix loud").starts_with("xxx"));
+    stack.rcompose("down -t 0").success();
+    disk.resize(64 << 10);
+    stack.rcompose("up -d calm").success();
+    assert_eq!(stack.ask("exec -T calm cat /data/note"), "kept");
     stack.assert_goes();
 }

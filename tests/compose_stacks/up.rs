@@ -188,7 +188,6 @@ services:
 fn what_cannot_be_honoured_is_refused_by_name() {
     for (service, says) in [
         ("uts: 'service:b'", "`uts: service:b` is not supported"),
-        ("external_links: [other]", "`external_links`"),
         ("logging: {driver: syslog}", "the log driver `syslog` is not supported"),
         ("volumes: [{type: npipe, source: x, target: /x}]", "there are no mounts of type `npipe`"),
         ("security_opt: ['apparmor=strict']", "AppArmor"),
@@ -253,4 +252,91 @@ fn flags_that_would_change_nothing_are_refused() {
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("hello\n", ""));
     stack.rcompose("down").success();
     stack.assert_goes();
+}
+
+#[test]
+fn output_of_a_service_without_a_log_is_shown_while_attached() {
+    let compose = "services: {a: {image: busybox, command: sh -c 'echo out; echo err >&2', logging: {driver: none}}}";
+    let Some(stack) = Stack::new(compose) else { return };
+    let up = stack.rcompose("up").success();
+    assert!(up.stdout.contains("a-1  | out\n") && up.stderr.contains("a-1  | err\n"), "{up}");
+    stack.rcompose("logs").exits(1).says("keeps no log");
+    stack.assert_goes();
+}
+
+#[test]
+fn configs_and_secrets_that_no_project_owns_are_kept_and_used() {
+    let compose = "
+services:
+  a: {image: busybox, command: sleep 1000, stop_grace_period: 0s, secrets: [{source: key, uid: '1000', mode: 0400}], configs: [{source: page, target: /page}]}
+secrets: {key: {external: true, name: shop.key}}
+configs: {page: {external: true}}
+";
+    let Some(stack) = Stack::new(compose) else { return };
+    let up = stack.rcompose("up -d").exits(1);
+    up.says("config \"page\" not found").says("rcompose external create config page FILE");
+    stack.sandbox.write("shop/page", "hello");
+    stack.rcompose("external create config page page").success();
+    let mut create = stack.command("external create secret shop.key -");
+    crate::support::run(create.stdin(Stdio::piped()), "sesame").success();
+    stack.rcompose("external create config page page").exits(1).says("already");
+    assert_eq!(stack.ask("external ls"), "config  page\nsecret  shop.key");
+    stack.rcompose("up -d").success();
+    assert_eq!(stack.ask("exec -T a cat /page"), "hello");
+    let secret = "exec -T a stat -c %a:%u /run/secrets/key";
+    assert_eq!(
+        (stack.ask(secret), stack.ask("exec -T a cat /run/secrets/key")),
+        ("400:1000".into(), "sesame".into())
+    );
+    // Another content is another container.
+    stack.rcompose("external rm config page").success();
+    stack.sandbox.write("shop/page", "bye");
+    stack.rcompose("external create config page page").success();
+    stack.rcompose("up -d").success().says("content of configs.page");
+    assert_eq!(stack.ask("exec -T a cat /page"), "bye");
+    stack.assert_goes();
+}
+
+#[test]
+fn the_list_is_shown_again_when_it_changes() {
+    let Some(stack) =
+        Stack::new("services: {a: {image: busybox, command: sleep 1000, stop_grace_period: 0s}}")
+    else {
+        return;
+    };
+    let mut follow = stack.command("ps -a --follow --format {{.Name}}:{{.State}}");
+    let mut child = follow.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut hear = |expected: &str| {
+        let heard = lines.find(|line| line.as_ref().unwrap() == expected);
+        assert!(heard.is_some(), "{expected}");
+    };
+    stack.rcompose("up -d").success();
+    hear("shop-a-1:running");
+    stack.rcompose("kill").success();
+    hear("shop-a-1:exited");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    stack.assert_goes();
+}
+
+#[test]
+fn a_container_of_another_project_is_found_by_the_name_of_the_link() {
+    let Some(stack) = Stack::new(
+        "services: {a: {image: busybox, command: sleep 1000, networks: [shared], external_links: ['other-db-1:database']}}\nnetworks: {shared: {external: true}}",
+    ) else {
+        return;
+    };
+    stack.sandbox.write(
+        "other/compose.yaml",
+        "services: {db: {image: busybox, command: sleep 1000, networks: [shared]}}\nnetworks: {shared: {external: true}}",
+    );
+    stack.sandbox.rbuild(["network", "create", "shared"]).success();
+    stack.rcompose("up -d").exits(1).says("other-db-1");
+    stack.rcompose("-f ../other/compose.yaml up -d").success();
+    stack.rcompose("up -d").success();
+    stack.rcompose("exec -T a ping -c1 -W5 database").success();
+    stack.rcompose("down -t 0").success();
+    stack.rcompose("-f ../other/compose.yaml down -t 0").success();
+    stack.sandbox.rbuild(["network", "rm", "shared"]).success();
 }

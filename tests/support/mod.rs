@@ -4,25 +4,29 @@ mod archive;
 mod base_image;
 mod git_repository;
 mod http_server;
+mod leftovers;
 mod output;
 mod recorded;
 mod registry;
 mod repository;
 mod sandbox;
+mod small_disk;
 mod ssh_agent;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use archive::{Archive, Layer};
-pub(crate) use base_image::busybox_rootfs;
+pub(crate) use base_image::{busybox_rootfs, debian_rootfs};
 pub(crate) use git_repository::{COMMIT_TIME, GitRepository};
 pub(crate) use http_server::{HttpServer, response};
+pub(crate) use leftovers::leftovers;
 pub(crate) use output::Output;
 pub(crate) use recorded::{Base, Case, copy_tree, recorded_cases};
 pub(crate) use registry::{Registry, certify, online, online_with};
 pub(crate) use repository::Repository;
 pub(crate) use sandbox::{Sandbox, run, run_bytes, run_script};
+pub(crate) use small_disk::SmallDisk;
 pub(crate) use ssh_agent::SshAgent;
 
 /// Whether containers can be started here. Says why not; `RBUILD_TEST_ROOT=1` (set by `.ci/run`)

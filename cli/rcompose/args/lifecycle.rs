@@ -64,6 +64,9 @@ pub(crate) struct RmArgs {
     /// Remove anonymous volumes too
     #[arg(short, long)]
     pub(crate) volumes: bool,
+    /// Has no effect: containers of `run` are left alone
+    #[arg(short, long, hide = true)]
+    pub(crate) all: bool,
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
 }

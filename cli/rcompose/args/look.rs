@@ -9,6 +9,9 @@ pub(crate) struct PsArgs {
     /// Also those that do not run, and those of `run`
     #[arg(short, long)]
     pub(crate) all: bool,
+    /// Show the list again whenever it changes
+    #[arg(long)]
+    pub(crate) follow: bool,
     /// IDs only
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -165,9 +168,24 @@ pub(crate) struct BuildArgs {
     /// Set a build argument
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub(crate) build_args: Vec<String>,
+    /// Say what BuildKit's rules find in the Dockerfiles, and build nothing
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Use no cached step
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Ask registries for newer base images
+    #[arg(long)]
+    pub(crate) pull: bool,
+    /// Send the images to their registries
+    #[arg(long)]
+    pub(crate) push: bool,
+    /// Agent for steps that ask for one: `ID[=SOCKET]`
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) ssh: Vec<String>,
+    /// Has no effect: images are built at once anyway
+    #[arg(long, hide = true)]
+    pub(crate) parallel: bool,
     /// Say nothing
     #[arg(short, long)]
     pub(crate) quiet: bool,

@@ -2,21 +2,29 @@
 
 mod check;
 mod config;
+mod external;
 mod graph;
 mod lifecycle;
+mod live;
 mod look;
+mod refused;
 mod up;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
 use cli::manual::{CompletionArgs, ManualArgs};
+use cli::refused::RefusedFlag;
 
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use config::{ConfigArgs, DocumentFormat, Listing};
+pub(crate) use external::{ExternalArgs, ExternalCommand, Kind};
 pub(crate) use graph::{GraphArgs, GraphFormat};
 pub(crate) use lifecycle::{
     AttachArgs, ExecArgs, KillArgs, RestartArgs, RmArgs, ScaleArgs, ServicesArgs, StartArgs,
     StopArgs, WaitArgs,
 };
+pub(crate) use live::{CpArgs, EventsArgs, StatsArgs, VersionArgs, WatchArgs};
 pub(crate) use look::{
     BuildArgs, CommitArgs, ExportArgs, ImagesArgs, LogsArgs, LsArgs, PortArgs, PsArgs, VolumesArgs,
 };
@@ -26,14 +34,34 @@ pub(crate) use up::{
 
 /// Runs stacks of containers as compose files describe them.
 #[derive(Debug, Parser)]
-#[command(name = "rcompose", version, disable_help_subcommand = true, args_override_self = true)]
+#[command(
+    name = "rcompose",
+    version,
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    args_override_self = true
+)]
 pub(crate) struct Args {
+    /// Print the version
+    #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
     #[command(flatten)]
     pub(crate) manner: MannerArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Reads the command line. A flag that cannot be honoured comes back by its name.
+    pub(crate) fn read() -> Result<Result<Args, RefusedFlag>, clap::Error> {
+        let matches = refused::declare(Args::command()).try_get_matches()?;
+        if let Some(flag) = refused::find(&matches) {
+            return Ok(Err(flag));
+        }
+        Args::from_arg_matches(&matches).map(Ok)
+    }
 }
 
 /// How commands that change something go about it.
@@ -51,6 +79,9 @@ pub(crate) struct MannerArgs {
     /// When to use colours and to rewrite lines
     #[arg(long, value_name = "WHEN")]
     pub(crate) ansi: Option<AnsiMode>,
+    /// As `--ansi never`
+    #[arg(long, hide = true)]
+    pub(crate) no_ansi: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -90,7 +121,7 @@ pub(crate) struct ProjectArgs {
     /// Keep networks, volumes and the like that no service uses
     #[arg(long)]
     pub(crate) all_resources: bool,
-    /// As the old docker-compose: implies `config --no-normalize`
+    /// As the old docker-compose: `_` in the names of containers; implies `config --no-normalize`
     #[arg(long)]
     pub(crate) compatibility: bool,
 }
@@ -141,6 +172,14 @@ pub(crate) enum Command {
     Port(PortArgs),
     /// List volumes
     Volumes(VolumesArgs),
+    /// Show what happens to containers
+    Events(EventsArgs),
+    /// Show what containers use of the machine
+    Stats(StatsArgs),
+    /// Copy files between containers and here
+    Cp(CpArgs),
+    /// Bring what changes in the files here into the containers
+    Watch(WatchArgs),
     /// Build images of services
     Build(BuildArgs),
     /// Bring images of services from their registries
@@ -151,6 +190,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Make an image of a container
     Commit(CommitArgs),
+    /// Configs and secrets that no project owns
+    External(ExternalArgs),
     /// Show the project as it was understood
     #[command(alias = "convert")]
     Config(Box<ConfigArgs>),
@@ -159,7 +200,7 @@ pub(crate) enum Command {
     /// Draw services, what they depend on, networks, volumes and ports
     Graph(GraphArgs),
     /// Show the version
-    Version,
+    Version(VersionArgs),
     /// Print a script that completes commands and flags in a shell
     Completion(CompletionArgs),
     /// Write the manual pages, one for each command

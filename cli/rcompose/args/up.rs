@@ -35,7 +35,7 @@ pub(crate) struct UpArgs {
     /// Stop all when a container fails
     #[arg(long, conflicts_with = "detach")]
     pub(crate) abort_on_container_failure: bool,
-    /// Stop all when a container of this service ends, and end with its exit code
+    /// Stop all when a container ends, and end with the exit code of this service's
     #[arg(long, value_name = "SERVICE", conflicts_with = "detach")]
     pub(crate) exit_code_from: Option<String>,
     /// Show output of these services only
@@ -56,6 +56,12 @@ pub(crate) struct UpArgs {
     /// Output with times
     #[arg(long)]
     pub(crate) timestamps: bool,
+    /// Say nothing of builds
+    #[arg(long)]
+    pub(crate) quiet_build: bool,
+    /// Bring what changes in the files here into the containers
+    #[arg(short, long, conflicts_with = "detach")]
+    pub(crate) watch: bool,
     /// Has no effect: nothing is asked
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -199,8 +205,17 @@ pub(crate) struct RunArgs {
     /// Remove containers of services that the project does not have
     #[arg(long)]
     pub(crate) remove_orphans: bool,
-    /// Say nothing of what is done before
+    /// When to pull images: `always`, `missing` or `never`
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) pull: Option<String>,
+    /// Say nothing of builds
     #[arg(long)]
+    pub(crate) quiet_build: bool,
+    /// Do not say what is pulled
+    #[arg(long)]
+    pub(crate) quiet_pull: bool,
+    /// Say nothing of what is done before
+    #[arg(short, long)]
     pub(crate) quiet: bool,
     #[arg(value_name = "SERVICE")]
     pub(crate) service: String,
@@ -222,6 +237,9 @@ pub(crate) struct PullArgs {
     /// `missing` or `always`
     #[arg(long, value_name = "POLICY", value_parser = ["missing", "always"])]
     pub(crate) policy: Option<String>,
+    /// Do not say what is pulled
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
 }
@@ -234,6 +252,9 @@ pub(crate) struct PushArgs {
     /// Those of what the services depend on as well
     #[arg(long)]
     pub(crate) include_deps: bool,
+    /// Do not say what is pushed
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use compose::reconcile::{Action, Condition};
 use compose::stack::execute::{Event, Observer, Outcome};
+use runtime::shim::AttachStreams;
 use serde_json::json;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,8 @@ fn draw(state: &mut State, title: &str) {
 impl Observer for Display {
     fn event(&self, event: Event<'_>) {
         match event {
+            // Whoever is attached shows it.
+            Event::Wrote { .. } => {}
             Event::Begun(action) => self.note(action, Progress::UnderWay, words(action).0),
             Event::Done(action, Outcome::Done) => {
                 self.note(action, Progress::Done, words(action).1);
@@ -155,6 +158,31 @@ impl Observer for Display {
                 self.note(action, Progress::Done, "Skipped");
             }
             Event::Done(action, Outcome::Failed(_)) => self.note(action, Progress::Failed, "Error"),
+        }
+    }
+}
+
+/// A display, and somebody else who hears of everything.
+pub(super) struct Shared<'a> {
+    pub(super) display: &'a Display,
+    pub(super) other: Option<&'a dyn Observer>,
+}
+
+impl Observer for Shared<'_> {
+    fn event(&self, event: Event<'_>) {
+        self.display.event(event);
+        if let Some(other) = self.other {
+            other.event(event);
+        }
+    }
+
+    fn wants_output(&self, service: &str) -> bool {
+        self.other.is_some_and(|other| other.wants_output(service))
+    }
+
+    fn output(&self, container: &str, streams: AttachStreams) {
+        if let Some(other) = self.other {
+            other.output(container, streams);
         }
     }
 }

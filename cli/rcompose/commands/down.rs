@@ -7,7 +7,7 @@ use cli::Exit;
 use cli::report::Report;
 use compose::reconcile::{self, DownOptions, Images};
 use compose::stack::execute::ExecuteOptions;
-use compose::stack::{Contents, observe};
+use compose::stack::{Contents, observe, observe_without_images};
 
 use super::stack::{Call, Work};
 use super::{interrupt, lock};
@@ -18,7 +18,10 @@ pub(super) fn run(args: &DownArgs, call: Call<'_>) -> Result<Exit> {
     let project = call.project_or_remains(&host)?;
     let _lock = lock::project(&host, &project.name)?;
     let contents = Contents::default();
-    let observed = observe(&host, &project, &contents)?;
+    let observed = match args.rmi {
+        Some(_) => observe(&host, &project, &contents)?,
+        None => observe_without_images(&host, &project, &contents)?,
+    };
     let options = DownOptions {
         services: args.services.clone(),
         remove_orphans: args.remove_orphans || call.flag_variable("COMPOSE_REMOVE_ORPHANS"),

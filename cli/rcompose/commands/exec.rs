@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal};
 
 use anyhow::{Result, bail};
 use cli::Exit;
-use cli::environment::Environment;
 use cli::session::{self, Bond, Manner, Session};
 use engine::Variable;
 use engine::exec::ExecRequest;
@@ -32,7 +31,7 @@ fn exec(args: &ExecArgs, call: Call<'_>) -> Result<Exit> {
         !args.no_tty && !args.detach && io::stdin().is_terminal() && io::stdout().is_terminal();
     let request = ExecRequest {
         command: args.command.iter().map(Into::into).collect(),
-        env: variables(&args.env, call.environment)?,
+        env: variables(&args.env, &call.own_variables())?,
         user: args.user.clone(),
         working_directory: args.workdir.as_ref().map(Into::into),
         terminal,
@@ -57,14 +56,17 @@ fn exec(args: &ExecArgs, call: Call<'_>) -> Result<Exit> {
     session::follow_program(session, execution, true)
 }
 
-/// A name alone takes our own variable over.
-pub(super) fn variables(texts: &[String], environment: &Environment) -> Result<Vec<Variable>> {
+/// A name alone takes over what `known` says of it.
+pub(super) fn variables(
+    texts: &[String],
+    known: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<Variable>> {
     let mut variables = Vec::new();
     for text in texts {
         if text.is_empty() || text.starts_with('=') {
             bail!("`--env {text}`: the variable has no name");
         }
-        variables.push(match (text.contains('='), environment.text(text)) {
+        variables.push(match (text.contains('='), known(text)) {
             (true, _) => Variable::Set(text.clone()),
             (false, Some(value)) => Variable::Set(format!("{text}={value}")),
             (false, None) => Variable::Removed(text.clone()),

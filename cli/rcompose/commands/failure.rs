@@ -12,6 +12,12 @@ const LINES: usize = 10;
 
 /// Tells what is known of the container that an error names.
 pub(super) fn explain(host: &Host, error: &Error) {
+    if let Some(StackError::Hook { container, output, .. }) = error.downcast_ref()
+        && !output.is_empty()
+    {
+        report::print(&format!("the last lines of the hook in {container}"));
+        output.iter().for_each(|line| report::print(&format!("  {line}")));
+    }
     let name = match error.downcast_ref::<StackError>() {
         Some(StackError::Unhealthy { container } | StackError::Exited { container, .. }) => {
             container

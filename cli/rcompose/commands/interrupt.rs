@@ -9,6 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use signal_hook::low_level;
 
+use builder::Cancel;
 use cli::Exit;
 
 /// Dropping it ends the listening.
@@ -19,6 +20,15 @@ pub(super) struct Interrupts {
 }
 
 impl Interrupts {
+    /// The first time cancels builds, which then clean up; the second ends us at once.
+    pub(super) fn cancelling(cancel: &Cancel) -> Result<Interrupts> {
+        let cancel = cancel.clone();
+        Interrupts::watch(Arc::default(), move |count| match count {
+            1 => cancel.cancel(),
+            _ => low_level::exit(Exit::Interrupted.status().into()),
+        })
+    }
+
     pub(super) fn watch(
         flag: Arc<AtomicBool>,
         tell: impl Fn(usize) + Send + 'static,

@@ -10,7 +10,7 @@ use cli::{Exit, report};
 use compose::Project;
 use compose::reconcile::{self, Action, ObservedState, Plan, Reason, Step};
 use compose::stack::execute::ExecuteOptions;
-use compose::stack::{Contents, Host, Member, observe};
+use compose::stack::{Contents, Host, Member, observe_without_images};
 use engine::values::signal;
 
 use super::stack::{Call, Work, check_services, of_services};
@@ -38,7 +38,7 @@ impl Stack {
         }
         let lock = lock::project(&host, &project.name)?;
         let contents = Contents::default();
-        let observed = observe(&host, &project, &contents)?;
+        let observed = observe_without_images(&host, &project, &contents)?;
         Ok(Stack { host, project, observed, contents, _lock: lock })
     }
 
@@ -116,7 +116,7 @@ pub(super) fn rm(args: &RmArgs, call: Call<'_>) -> Result<Exit> {
     if args.stop {
         let plan = reconcile::stop(&stack.project, &stack.observed, &args.services)?;
         stack.carry_out(call, &plan, "stop", ExecuteOptions::default())?;
-        stack.observed = observe(&stack.host, &stack.project, &stack.contents)?;
+        stack.observed = observe_without_images(&stack.host, &stack.project, &stack.contents)?;
     }
     let plan = removal(&stack, &args.services);
     if plan.is_empty() {

@@ -4,11 +4,14 @@ mod build;
 mod check;
 mod commit;
 mod config;
+mod cp;
 mod digests;
 mod display;
 mod down;
+mod events;
 mod exec;
 mod export;
+mod external;
 mod facts;
 mod failure;
 mod graph;
@@ -24,18 +27,22 @@ mod pause;
 mod port;
 mod printer;
 mod ps;
+mod pulls;
 mod run;
 mod stack;
+mod stats;
 mod top;
 mod transfer;
 mod up;
 mod variables;
 mod volumes;
 mod wait;
+mod watch;
 
 use std::error::Error;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use builder::BuildError;
 use cli::environment::Environment;
 use cli::format::TemplateError;
 use cli::registries::RulesError;
@@ -47,11 +54,12 @@ use compose::load::LoadOptions;
 use compose::model::SelectionError;
 use compose::reconcile::ReconcileError;
 use compose::stack::StackError;
+use compose::stack::watch::WatchError;
 use engine::EngineError;
 use store::StoreError;
 use store::registry::RegistryError;
 
-use crate::args::{Args, Command, ProjectArgs};
+use crate::args::{Args, Command, ProjectArgs, VersionArgs};
 use crate::disk::Disk;
 use stack::Call;
 
@@ -89,23 +97,35 @@ pub(crate) fn run(args: Args) -> Exit {
         Command::Top(args) => top::run(args, call),
         Command::Port(args) => port::run(args, call),
         Command::Volumes(args) => volumes::run(args, call),
+        Command::Events(args) => events::run(args, call),
+        Command::Stats(args) => stats::run(args, call),
+        Command::Cp(args) => cp::run(args, call),
+        Command::Watch(args) => watch::run(args, call),
         Command::Build(args) => build::run(args, call),
         Command::Pull(args) => transfer::pull(args, call),
         Command::Push(args) => transfer::push(args, call),
         Command::Export(args) => export::run(args, call),
         Command::Commit(args) => commit::run(args, call),
+        Command::External(args) => external::run(args, call),
         Command::Config(config) => config::run(config, &args.project, &environment),
         Command::Check(check) => check::run(check, &args.project, &environment),
         Command::Graph(graph) => graph::run(graph, &args.project, &environment),
-        Command::Version => version(),
+        Command::Version(args) => version(args),
         Command::Completion(args) => manual::completion(args),
         Command::Man(args) => manual::pages(args),
         Command::Other(words) => Ok(refuse(words)),
     };
-    result.unwrap_or_else(|error| {
-        show(error.as_ref());
-        Exit::Failure
-    })
+    result.unwrap_or_else(|error| failed(&error))
+}
+
+/// Shows an error; the status says whether it was asked for.
+fn failed(error: &anyhow::Error) -> Exit {
+    show(error.as_ref());
+    let interrupted = |cause: &(dyn Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(StackError::Interrupted))
+            || matches!(cause.downcast_ref(), Some(BuildError::Cancelled))
+    };
+    if error.chain().any(interrupted) { Exit::Interrupted } else { Exit::Failure }
 }
 
 /// Commands that do something which no plan says before.
@@ -117,20 +137,37 @@ fn without_plan(command: &Command) -> Option<&'static str> {
         Command::Wait(_) => "wait",
         Command::Export(_) => "export",
         Command::Commit(_) => "commit",
+        Command::Cp(_) => "cp",
+        Command::External(_) => "external",
+        Command::Watch(_) => "watch",
         _ => return None,
     })
 }
 
-fn version() -> Result<Exit> {
-    output::line(&format!("rcompose {}", env!("CARGO_PKG_VERSION")))?;
+fn version(args: &VersionArgs) -> Result<Exit> {
+    let number = env!("CARGO_PKG_VERSION");
+    output::line(&match (args.short, args.format.as_str()) {
+        (true, _) => number.to_owned(),
+        (false, "" | "pretty") => format!("rcompose {number}"),
+        (false, "json") => serde_json::json!({ "version": number }).to_string(),
+        (false, other) => bail!("`--format {other}`: known are pretty and json"),
+    })?;
     Ok(Exit::Success)
 }
 
 fn refuse(words: &[String]) -> Exit {
     let name = words.first().map_or("", String::as_str);
-    Report::error(format!("`rcompose {name}` is not supported yet"))
-        .hint("`rcompose --help` lists what is")
-        .print();
+    let hint = match name {
+        "publish" => "send the compose file as it is; `rcompose push` sends the images",
+        "bridge" => {
+            "there is no converter for other systems; `rcompose config` prints the whole project"
+        }
+        "alpha" => {
+            "experiments of docker compose: `viz` is `rcompose graph`, the rest is not there"
+        }
+        _ => "`rcompose --help` lists what is",
+    };
+    Report::error(format!("`rcompose {name}` is not supported")).hint(hint).print();
     Exit::Failure
 }
 
@@ -174,11 +211,17 @@ fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     let chain = std::iter::successors(Some(error), |error| (*error).source());
     let mut hints = chain.filter_map(|cause| {
         let of_stack = || cause.downcast_ref::<StackError>()?.hint();
+        let of_watch = || cause.downcast_ref::<WatchError>()?.hint();
         let of_plan = || cause.downcast_ref::<ReconcileError>()?.hint();
         let of_engine = || cause.downcast_ref::<EngineError>()?.hint();
         let of_store = || cause.downcast_ref::<StoreError>()?.hint();
         let of_registry = || cause.downcast_ref::<RegistryError>()?.hint();
-        of_stack().or_else(of_registry).or_else(of_plan).or_else(of_engine).or_else(of_store)
+        of_stack()
+            .or_else(of_watch)
+            .or_else(of_registry)
+            .or_else(of_plan)
+            .or_else(of_engine)
+            .or_else(of_store)
     });
     hints.next()
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::Mutex;
 
 use cli::times::nine_digits;
+use compose::stack::execute::{Event, Observer};
 use engine::logs::{Line, LogStream};
 
 /// Docker compose's, in its order: cyan, yellow, green, magenta, blue, then the bright ones.
@@ -49,7 +50,8 @@ impl Printer {
 
     /// The name without the project's.
     pub(super) fn short<'a>(&self, name: &'a str) -> &'a str {
-        let rest = name.strip_prefix(self.project.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        let rest = name.strip_prefix(self.project.as_str());
+        let rest = rest.and_then(|rest| rest.strip_prefix(['-', '_']));
         rest.unwrap_or(name)
     }
 
@@ -75,6 +77,14 @@ impl Printer {
         }
     }
 
+    /// What is told of the stack, between the lines of its containers.
+    pub(super) fn note(&self, text: &str) {
+        let _one = self.lock.lock();
+        let mut stdout = io::stdout().lock();
+        // Who does not read it any more does not want to know.
+        let _unread = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    }
+
     fn before(&self, name: &str) -> String {
         if !self.prefix {
             return String::new();
@@ -85,6 +95,17 @@ impl Printer {
             Some(colour) => format!("\x1b[{colour}m{short:width$}  | \x1b[0m"),
             None => format!("{short:width$}  | "),
         }
+    }
+}
+
+/// What hooks write.
+impl Observer for Printer {
+    fn event(&self, event: Event<'_>) {
+        let Event::Wrote { container, line } = event else { return };
+        self.note(&match self.prefix {
+            true => format!("{} ->  | {line}", self.short(container)),
+            false => line.to_owned(),
+        });
     }
 }
 

@@ -2,22 +2,23 @@
 
 use std::io::{self, IsTerminal};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use cli::session::{self, Bond, Manner, Session};
 use cli::{Exit, output};
 use compose::Project;
-use compose::model::{Command, Service};
+use compose::canonical::{parse_mount, parse_port};
+use compose::model::{Command, Mount, Service};
 use compose::reconcile::{BuildWhen, Record, UpOptions};
-use compose::stack::{Replica, container_request, joined};
+use compose::stack::{Replica, container_request, external_links, joined};
 use engine::{EngineError, names};
 use runtime::RuntimeError;
 use runtime::shim::{AttachStreams, Connection, NewShim};
 
 use super::exec::variables;
 use super::stack::{Call, warn_of_unsupported};
-use super::up::Up;
+use super::up::{Up, checked_policy};
 use super::{failure, show};
-use crate::args::{MakeArgs, MannerArgs, ProgressMode, RunArgs};
+use crate::args::{MakeArgs, RunArgs};
 
 /// Docker's statuses when a program cannot be started: 126 and 127 when it is the program's fault.
 pub(super) fn not_started(error: &anyhow::Error) -> Exit {
@@ -39,13 +40,12 @@ pub(super) fn run(args: &RunArgs, call: Call<'_>) -> Exit {
 }
 
 fn start(args: &RunArgs, call: Call<'_>) -> Result<Exit> {
-    refuse(args)?;
     let mut project = call.project()?;
     project.select(std::slice::from_ref(&args.service))?;
     warn_of_unsupported(&project);
     let mut service = project.services[&args.service].clone();
-    change(args, call, &mut service)?;
-    let manner = MannerArgs { progress: Some(ProgressMode::Quiet), ..call.manner.clone() };
+    change(args, call, &project, &mut service)?;
+    let manner = call.quiet_manner();
     let quietly = Call { manner: &manner, ..call };
     let mut up = dependencies(args, if args.quiet { quietly } else { call }, project)?;
     let name = match &args.name {
@@ -62,22 +62,8 @@ fn start(args: &RunArgs, call: Call<'_>) -> Result<Exit> {
     one_off(args, &mut up, &service, &name)
 }
 
-/// What the flags ask for that cannot be done.
-fn refuse(args: &RunArgs) -> Result<()> {
-    for (given, flag) in [
-        (!args.publish.is_empty(), "--publish"),
-        (args.use_aliases, "--use-aliases"),
-        (!args.volumes.is_empty(), "--volume"),
-    ] {
-        if given {
-            bail!("`{flag}` of `rcompose run` is not supported yet");
-        }
-    }
-    Ok(())
-}
-
 /// The service as the flags change it.
-fn change(args: &RunArgs, call: Call<'_>, service: &mut Service) -> Result<()> {
+fn change(args: &RunArgs, call: Call<'_>, project: &Project, service: &mut Service) -> Result<()> {
     if !args.command.is_empty() {
         service.command = Command(Some(args.command.clone()));
     }
@@ -96,7 +82,7 @@ fn change(args: &RunArgs, call: Call<'_>, service: &mut Service) -> Result<()> {
         given.extend(lines.map(str::to_owned));
     }
     given.extend(args.env.iter().cloned());
-    for variable in variables(&given, call.environment)? {
+    for variable in variables(&given, &|name| project.environment.get(name).cloned())? {
         match variable {
             engine::Variable::Set(text) => {
                 let (name, value) = text.split_once('=').unwrap_or((&text, ""));
@@ -123,8 +109,31 @@ fn change(args: &RunArgs, call: Call<'_>, service: &mut Service) -> Result<()> {
     if !args.service_ports {
         service.ports.clear();
     }
+    for text in &args.publish {
+        let ports = parse_port(text).with_context(|| format!("`--publish {text}`"))?;
+        service.ports.extend(ports);
+    }
+    for text in &args.volumes {
+        service.volumes.push(volume(text, call)?);
+    }
     service.container_name.clear();
     Ok(())
+}
+
+/// `--volume`: paths start from here, and names are those of volumes as they are.
+fn volume(text: &str, call: Call<'_>) -> Result<Mount> {
+    let mut mount = parse_mount(text).with_context(|| format!("`--volume {text}`"))?;
+    if mount.kind == "bind" {
+        let home = || call.environment.text("HOME").context("HOME is not set");
+        let path = match mount.source.strip_prefix('~') {
+            Some(rest) => format!("{}{rest}", home()?),
+            None => mount.source.clone(),
+        };
+        let path = std::path::absolute(path);
+        let path = path.with_context(|| format!("`--volume {text}`"))?;
+        mount.source = path.to_string_lossy().into_owned();
+    }
+    Ok(mount)
 }
 
 /// Brings up what the service depends on.
@@ -137,20 +146,24 @@ fn dependencies<'a>(args: &RunArgs, call: Call<'a>, project: Project) -> Result<
     }
     let make = MakeArgs {
         remove_orphans: args.remove_orphans,
-        quiet_pull: args.quiet,
+        quiet_pull: args.quiet || args.quiet_pull,
+        pull: args.pull.clone(),
         ..MakeArgs::default()
     };
     let options = UpOptions {
         services: if others.is_empty() { vec![args.service.clone()] } else { others.clone() },
         with_dependencies: !args.no_deps,
         remove_orphans: args.remove_orphans,
+        pull: checked_policy(make.pull.as_deref())?,
         ..UpOptions::plain()
     };
     let mut up = Up::open(call, project, options, &make)?;
+    up.quiet_build = args.quiet_build;
     up.bring_in(&UpOptions {
         services: vec![args.service.clone()],
         with_dependencies: false,
         build: if args.build { BuildWhen::Always } else { BuildWhen::Absent },
+        pull: checked_policy(make.pull.as_deref())?,
         ..UpOptions::plain()
     })?;
     if others.is_empty() {
@@ -176,9 +189,11 @@ fn one_off(args: &RunArgs, up: &mut Up<'_>, service: &Service, name: &str) -> Re
         number: 1,
         name: name.to_owned(),
         one_off: true,
+        has_names: args.use_aliases,
         record: Record::of_service(project, service, &up.observed),
         contents: &up.contents,
         joins: joined(host, project, service)?,
+        links: external_links(host, project, &args.service, service)?,
         inherited: &[],
     };
     let mut request = container_request(&replica, service, &image)?;

@@ -37,7 +37,8 @@ impl Call<'_> {
         // The process may end soon: freeing a large tree value by value takes long.
         std::mem::forget(loaded.tree);
         report::compose::warnings(&loaded.warnings);
-        Ok(loaded.project)
+        let old_names = self.project.compatibility || self.flag_variable("COMPOSE_COMPATIBILITY");
+        Ok(Project { old_names, ..loaded.project })
     }
 
     /// The project, or what its containers say of it where there is a name but no file.
@@ -81,6 +82,12 @@ impl Call<'_> {
         }
     }
 
+    /// What our own environment says of a variable.
+    pub(super) fn own_variables(&self) -> impl Fn(&str) -> Option<String> {
+        let environment = self.environment;
+        move |name| environment.text(name).map(str::to_owned)
+    }
+
     pub(super) fn flag_variable(&self, name: &str) -> bool {
         let text = self.environment.text(name).unwrap_or_default().to_lowercase();
         ["1", "true", "yes", "y"].contains(&text.as_str())
@@ -109,6 +116,11 @@ impl Call<'_> {
         })
     }
 
+    /// The same, but that nothing is said of progress.
+    pub(super) fn quiet_manner(&self) -> MannerArgs {
+        MannerArgs { progress: Some(ProgressMode::Quiet), ..self.manner.clone() }
+    }
+
     /// Whether a stream takes colours.
     pub(super) fn colours(&self, stream: &impl IsTerminal) -> bool {
         let variable = match self.environment.text("COMPOSE_ANSI") {
@@ -116,7 +128,8 @@ impl Call<'_> {
             Some("always") => Some(AnsiMode::Always),
             _ => None,
         };
-        match self.manner.ansi.or(variable) {
+        let given = self.manner.ansi.or(self.manner.no_ansi.then_some(AnsiMode::Never));
+        match given.or(variable) {
             Some(AnsiMode::Never) => false,
             Some(AnsiMode::Always) => true,
             _ => stream.is_terminal() && self.environment.colour_wanted(),
@@ -229,16 +242,25 @@ pub(super) fn check_services(project: &Project, services: &[String]) -> Result<(
     }
 }
 
-/// The container of a service that is meant: the one with the number, else the first.
+/// The container of a service that is meant: the one with the number, else the first, else one of `run`.
 pub(super) fn container_of(
     host: &Host,
     project: &Project,
     service: &str,
     index: Option<u32>,
 ) -> Result<Member> {
-    let mut found = of_services(host, project, &[service.to_owned()])?;
-    found.retain(|member| index.is_none_or(|index| member.identity.number == index));
-    match (found.into_iter().next(), index) {
+    check_services(project, &[service.to_owned()])?;
+    let found = members(host, &project.name)?.into_iter();
+    // Those of the service come before those of `run`.
+    let mut meant = found.filter(|member| {
+        let identity = &member.identity;
+        member.service() == service
+            && match index {
+                Some(index) => identity.number == index && !identity.one_off,
+                None => !identity.one_off || member.is_alive(),
+            }
+    });
+    match (meant.next(), index) {
         (Some(member), _) => Ok(member),
         (None, Some(index)) => {
             bail!("service \"{service}\" has no container with index {index}")

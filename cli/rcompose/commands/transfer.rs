@@ -13,6 +13,7 @@ use store::registry::{PullOptions, PushOptions, Silent};
 use store::{FormOptions, LayerForm, Platform, Reference};
 
 use super::display::Look;
+use super::pulls;
 use super::stack::Call;
 use crate::args::{PullArgs, PushArgs};
 
@@ -29,6 +30,7 @@ pub(super) fn bring(call: Call<'_>, host: &Host, image: &str, platform: &str) ->
     tell(call, image, "Pulling")?;
     let pulled = registries(call.environment, true)?.pull(&host.store, &name, &options, &Silent);
     pulled.with_context(|| format!("cannot bring in the image `{image}`"))?;
+    pulls::note(host, image);
     tell(call, image, "Pulled")
 }
 
@@ -48,6 +50,8 @@ fn images(project: &Project, built: bool) -> BTreeMap<String, &Service> {
 }
 
 pub(super) fn pull(args: &PullArgs, call: Call<'_>) -> Result<Exit> {
+    let quiet = call.quiet_manner();
+    let call = if args.quiet { Call { manner: &quiet, ..call } } else { call };
     let mut project = call.project()?;
     project.select(&args.services)?;
     if !args.include_deps && !args.services.is_empty() {
@@ -80,6 +84,8 @@ pub(super) fn pull(args: &PullArgs, call: Call<'_>) -> Result<Exit> {
 
 /// Those that have a build and a name.
 pub(super) fn push(args: &PushArgs, call: Call<'_>) -> Result<Exit> {
+    let quiet = call.quiet_manner();
+    let call = if args.quiet { Call { manner: &quiet, ..call } } else { call };
     let mut project = call.project()?;
     project.select(&args.services)?;
     if !args.include_deps && !args.services.is_empty() {

@@ -1,25 +1,30 @@
 //! `up` without `--detach`: shows what the containers write until they end or we are asked to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, PipeReader};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use anyhow::Result;
 use cli::report::{self, Report};
 use cli::{Exit, output};
 use compose::reconcile::{self, Action, Plan};
 use compose::stack::execute::{self, Event, ExecuteOptions, Observer, Order, Outcome};
+use compose::stack::watch::Rule;
 use compose::stack::{Host, observe};
-use engine::logs::LogQuery;
+use engine::logs::{Line, LogQuery, LogStream};
 use engine::time::instant;
 use runtime::containers::Containers;
+use runtime::shim::AttachStreams;
 
-use super::super::display::Display;
+use super::super::display::{Display, Shared};
 use super::super::failure;
 use super::super::interrupt::Interrupts;
 use super::super::printer::Printer;
 use super::super::stack::{tell_reasons, warn};
+use super::super::watch::Watching;
 use super::Up;
 use crate::args::UpArgs;
 
@@ -35,7 +40,12 @@ enum Happening {
     Interrupted(usize),
 }
 
-pub(super) fn run(args: &UpArgs, up: &mut Up<'_>, plan: &Plan) -> Result<Exit> {
+pub(super) fn run(
+    args: &UpArgs,
+    up: &mut Up<'_>,
+    plan: &Plan,
+    rules: Option<Vec<Rule>>,
+) -> Result<Exit> {
     warn(plan);
     let (tell, hear) = channel();
     let interrupts = {
@@ -59,6 +69,7 @@ pub(super) fn run(args: &UpArgs, up: &mut Up<'_>, plan: &Plan) -> Result<Exit> {
         tell,
         attached,
         followed: Mutex::default(),
+        readers: Mutex::default(),
     };
     let now = runtime::clock::now();
     for container in &up.observed.containers {
@@ -68,22 +79,51 @@ pub(super) fn run(args: &UpArgs, up: &mut Up<'_>, plan: &Plan) -> Result<Exit> {
     }
     tell_reasons(plan, up.call.look()?);
     let display = Display::start(up.call.look()?, "up");
-    let observer = Both { display: &display, followers: &followers };
+    let observer = Shared { display: &display, other: Some(&followers) };
     let done = execute::run(plan, up.work(up.call).order(), &observer);
     display.finish();
     up.let_go();
     if let Err(error) = done {
         let error = error.into();
-        if up.interrupted.load(std::sync::atomic::Ordering::SeqCst) {
+        if up.interrupted.load(SeqCst) {
             drop(interrupts);
-            return stop(up, None).map(|()| Exit::Interrupted);
+            return stop(up, &followers.printer, None).map(|()| Exit::Interrupted);
         }
         failure::explain(&up.host, &error);
         return Err(error);
     }
-    let exit = wait(args, up, &followers, &hear);
+    let exit = match rules {
+        Some(rules) => watch_and_wait(args, up, &followers, &hear, rules),
+        None => wait(args, up, &followers, &hear),
+    };
     drop(interrupts);
     exit
+}
+
+/// `--watch`: nothing is over because containers have ended, they may be made anew.
+fn watch_and_wait(
+    args: &UpArgs,
+    up: &Up<'_>,
+    followers: &Followers,
+    hear: &Receiver<Happening>,
+    rules: Vec<Rule>,
+) -> Result<Exit> {
+    let enough = AtomicBool::new(false);
+    let watching = Watching {
+        up,
+        rules,
+        prune: true,
+        quiet: args.quiet_build,
+        observer: Some(followers),
+        log: &|text| followers.printer.note(text),
+    };
+    thread::scope(|scope| {
+        let watched = scope.spawn(|| watching.run(&enough));
+        let exit = wait(args, up, followers, hear);
+        enough.store(true, SeqCst);
+        watched.join().unwrap_or(Ok(()))?;
+        exit
+    })
 }
 
 /// The services whose output is shown.
@@ -128,20 +168,6 @@ fn names(up: &Up<'_>, plan: &Plan, attached: &BTreeSet<String>) -> Vec<String> {
     names
 }
 
-struct Both<'a> {
-    display: &'a Display,
-    followers: &'a Followers,
-}
-
-impl Observer for Both<'_> {
-    fn event(&self, event: Event<'_>) {
-        self.display.event(event);
-        if let Event::Done(Action::Start { service, name }, Outcome::Done) = event {
-            self.followers.follow(service, name, "");
-        }
-    }
-}
-
 /// A thread for each container, which shows what it writes.
 struct Followers {
     containers: Containers,
@@ -149,6 +175,40 @@ struct Followers {
     tell: Sender<Happening>,
     attached: BTreeSet<String>,
     followed: Mutex<BTreeSet<String>>,
+    /// Threads that show what a container writes that keeps no log.
+    readers: Mutex<BTreeMap<String, Vec<JoinHandle<()>>>>,
+}
+
+impl Observer for Followers {
+    fn event(&self, event: Event<'_>) {
+        self.printer.event(event);
+        if let Event::Done(Action::Start { service, name }, Outcome::Done) = event {
+            self.follow(service, name, "");
+        }
+    }
+
+    fn wants_output(&self, service: &str) -> bool {
+        self.attached.contains(service)
+    }
+
+    fn output(&self, container: &str, streams: AttachStreams) {
+        let of = |reader: Option<PipeReader>, stream| reader.map(|reader| (reader, stream));
+        let ends = [of(streams.output, LogStream::Stdout), of(streams.errors, LogStream::Stderr)];
+        let read = |(reader, stream)| {
+            let (printer, name) = (Arc::clone(&self.printer), container.to_owned());
+            thread::spawn(move || {
+                for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+                    let text = String::from_utf8_lossy(&line).into_owned();
+                    let (attributes, time) = (BTreeMap::new(), runtime::clock::now());
+                    let line = Line { text, stream, attributes, time };
+                    // Who does not read it any more does not want to know.
+                    let _unread = printer.print(&name, &line);
+                }
+            })
+        };
+        let readers = ends.into_iter().flatten().map(read).collect();
+        lock(&self.readers).insert(container.to_owned(), readers);
+    }
 }
 
 impl Followers {
@@ -157,7 +217,7 @@ impl Followers {
         if !self.attached.contains(service) {
             return;
         }
-        self.lock().insert(name.to_owned());
+        lock(&self.followed).insert(name.to_owned());
         let Ok(container) = self.containers.find(name) else { return };
         let since = match since {
             "" => container.state.started.clone(),
@@ -167,6 +227,7 @@ impl Followers {
             LogQuery { since: Some(instant(Some(&since))), follow: true, ..LogQuery::default() };
         let (containers, printer) = (self.containers.clone(), Arc::clone(&self.printer));
         let (tell, service, name) = (self.tell.clone(), service.to_owned(), name.to_owned());
+        let readers = lock(&self.readers).remove(&name).unwrap_or_default();
         thread::spawn(move || {
             // Without a log there is nothing to show; its end is waited for all the same.
             let read =
@@ -176,13 +237,16 @@ impl Followers {
                 Err(_) => engine::wait(&containers, &container).ok(),
             };
             let code = waited.unwrap_or(0);
+            readers.into_iter().for_each(|reader| {
+                let _ended = reader.join();
+            });
             let _over = tell.send(Happening::Ended { service, name, code });
         });
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Until all have ended, or one whose end is that of all.
@@ -192,29 +256,24 @@ fn wait(
     followers: &Followers,
     hear: &Receiver<Happening>,
 ) -> Result<Exit> {
-    let aborts = |service: &str, code: i32| {
-        let failed = args.abort_on_container_failure && code != 0;
-        match &args.exit_code_from {
-            Some(wanted) => wanted == service || args.abort_on_container_exit || failed,
-            None => args.abort_on_container_exit || failed,
-        }
-    };
+    let any = args.abort_on_container_exit || args.exit_code_from.is_some();
+    let aborts = |code: i32| any || args.abort_on_container_failure && code != 0;
     let mut exit = Exit::Success;
     let mut stopping = false;
-    while !followers.lock().is_empty() {
+    while args.watch || !lock(&followers.followed).is_empty() {
         let Ok(happening) = hear.recv() else { break };
         match happening {
             Happening::Ended { service, name, code } => {
-                followers.lock().remove(&name);
+                lock(&followers.followed).remove(&name);
                 output::line(&format!(
                     "{} exited with code {code}",
                     followers.printer.short(&name)
                 ))?;
                 let counts = args.exit_code_from.as_ref().is_none_or(|wanted| *wanted == service);
-                if !stopping && aborts(&service, code) {
+                if !stopping && aborts(code) {
                     stopping = true;
                     report::print("Aborting on container exit...");
-                    stop(up, None)?;
+                    stop(up, &followers.printer, None)?;
                 }
                 if stopping && counts && exit == Exit::Success {
                     exit = Exit::of_code(code);
@@ -223,17 +282,19 @@ fn wait(
             Happening::Interrupted(1) => {
                 report::print("Gracefully Stopping... press Ctrl+C again to force");
                 let again = thread::scope(|scope| {
-                    let stopped = scope.spawn(|| stop(up, None));
+                    let stopped = scope.spawn(|| stop(up, &followers.printer, None));
                     let again = wait_for_another(hear, &stopped);
                     if again {
-                        stop(up, Some(0))?;
+                        stop(up, &followers.printer, Some(0))?;
                     }
                     stopped.join().unwrap_or(Ok(()))
                 });
                 again?;
                 return Ok(Exit::Interrupted);
             }
-            Happening::Interrupted(_) => return stop(up, Some(0)).map(|()| Exit::Interrupted),
+            Happening::Interrupted(_) => {
+                return stop(up, &followers.printer, Some(0)).map(|()| Exit::Interrupted);
+            }
         }
     }
     Ok(exit)
@@ -254,14 +315,14 @@ fn wait_for_another(
 }
 
 /// Stops what is meant; `timeout` in place of what containers say.
-fn stop(up: &Up<'_>, timeout: Option<i64>) -> Result<()> {
+fn stop(up: &Up<'_>, printer: &Printer, timeout: Option<i64>) -> Result<()> {
     let host: &Host = &up.host;
     let observed = observe(host, &up.project, &up.contents)?;
     let services: Vec<String> = up.scope.iter().cloned().collect();
     let plan = reconcile::stop(&up.project, &observed, &services)?;
     let options =
         ExecuteOptions { stop_timeout: timeout.or(up.execute.stop_timeout), ..up.execute.clone() };
-    let go_on = std::sync::atomic::AtomicBool::new(false);
+    let go_on = AtomicBool::new(false);
     let order = Order {
         host,
         project: &up.project,
@@ -271,7 +332,7 @@ fn stop(up: &Up<'_>, timeout: Option<i64>) -> Result<()> {
         interrupted: &go_on,
     };
     let display = Display::start(up.call.look()?, "stop");
-    let done = execute::run(&plan, order, &display);
+    let done = execute::run(&plan, order, &Shared { display: &display, other: Some(printer) });
     display.finish();
     if let Err(error) = done {
         Report::error(error.to_string()).print();

@@ -16,10 +16,11 @@ use compose::reconcile::{
     self, Action, BuildWhen, ImageSteps, ObservedState, Plan, PullWhen, Recreate, UpOptions,
 };
 use compose::stack::execute::{ExecuteOptions, Waited, wait_for_service};
-use compose::stack::{Contents, Host, StackError, observe};
+use compose::stack::{Contents, Externals, Host, StackError, observe};
 
+use super::build::{self, Builder};
 use super::stack::{Call, Work, check_services, scales, warn_of_unsupported};
-use super::{build, failure, interrupt};
+use super::{failure, interrupt, pulls, watch};
 use crate::args::{CreateArgs, MakeArgs, ScaleArgs, UpArgs};
 use crate::disk::Disk;
 
@@ -27,8 +28,15 @@ pub(super) fn run(args: &UpArgs, call: Call<'_>) -> Result<Exit> {
     if args.menu == Some(true) {
         bail!("`--menu`: there is no menu while attached");
     }
-    let project = prepared(call, &args.make, &args.services)?;
+    let mut project = prepared(call, &args.make, &args.services)?;
     check_attached(args, &project)?;
+    let rules = match args.watch {
+        true if args.make.no_build => {
+            bail!("`--no-build` is incompatible with `--watch`: what changes is built")
+        }
+        true => Some(watch::prepare(&mut project, &args.services)?),
+        false => None,
+    };
     let options = UpOptions {
         with_dependencies: !args.no_deps,
         recreate_dependencies: match args.always_recreate_deps {
@@ -41,9 +49,13 @@ pub(super) fn run(args: &UpArgs, call: Call<'_>) -> Result<Exit> {
     };
     let attached = !(args.detach || args.wait || args.no_start || call.manner.dry_run);
     let mut stack = Up::open(call, project, options, &args.make)?;
+    stack.quiet_build = args.quiet_build;
+    if args.watch {
+        stack.be_ready_to_build()?;
+    }
     let plan = stack.plan()?;
     if attached {
-        return attached::run(args, &mut stack, &plan);
+        return attached::run(args, &mut stack, &plan, rules);
     }
     let interrupted = Arc::clone(&stack.interrupted);
     interrupt::watch(&interrupted)?;
@@ -84,7 +96,7 @@ pub(super) fn scale(args: &ScaleArgs, call: Call<'_>) -> Result<Exit> {
 }
 
 /// The project with the services that are meant and their numbers of containers.
-fn prepared(call: Call<'_>, make: &MakeArgs, services: &[String]) -> Result<Project> {
+pub(super) fn prepared(call: Call<'_>, make: &MakeArgs, services: &[String]) -> Result<Project> {
     let mut project = call.project()?;
     project.select(services)?;
     for (name, number) in scales(&make.scale)? {
@@ -108,11 +120,6 @@ fn dependencies(make: &MakeArgs) -> Recreate {
 }
 
 fn options(call: Call<'_>, make: &MakeArgs, services: &[String]) -> Result<UpOptions> {
-    if let Some(policy) = &make.pull
-        && !["always", "missing", "never", "build"].contains(&policy.as_str())
-    {
-        bail!("`--pull {policy}`: known are always, missing and never");
-    }
     Ok(UpOptions {
         services: services.to_vec(),
         recreate: match (make.force_recreate, make.no_recreate) {
@@ -127,15 +134,25 @@ fn options(call: Call<'_>, make: &MakeArgs, services: &[String]) -> Result<UpOpt
             (false, true) => BuildWhen::Never,
             (false, false) => BuildWhen::Absent,
         },
-        pull: make.pull.clone(),
+        pull: checked_policy(make.pull.as_deref())?,
+        all_resources: call.project.all_resources,
         ..UpOptions::plain()
     })
+}
+
+/// `--pull`; `policy` is what the services say.
+pub(super) fn checked_policy(policy: Option<&str>) -> Result<Option<String>> {
+    match policy {
+        None | Some("policy" | "") => Ok(None),
+        Some(known @ ("always" | "missing" | "never" | "build")) => Ok(Some(known.to_owned())),
+        Some(other) => bail!("`--pull {other}`: known are always, missing, never and policy"),
+    }
 }
 
 /// A project on its way up.
 #[derive(Debug)]
 pub(super) struct Up<'a> {
-    call: Call<'a>,
+    pub(super) call: Call<'a>,
     pub(super) host: Host,
     pub(super) project: Project,
     /// Keys of the services that are meant.
@@ -143,9 +160,12 @@ pub(super) struct Up<'a> {
     pub(super) contents: Contents,
     pub(super) observed: ObservedState,
     options: UpOptions,
-    execute: ExecuteOptions,
+    pub(super) execute: ExecuteOptions,
     pub(super) interrupted: Arc<AtomicBool>,
     quiet_pull: bool,
+    pub(super) quiet_build: bool,
+    /// Once something has been built, or may have to be when there are threads.
+    pub(super) builder: Option<Builder<'a>>,
     /// Nobody else brings this project up or down meanwhile.
     lock: Option<std::fs::File>,
 }
@@ -163,7 +183,7 @@ impl<'a> Up<'a> {
             (true, _) | (_, true) => project.services.keys().cloned().collect(),
             (false, false) => options.services.iter().cloned().collect(),
         };
-        let contents = Contents::read(&project, &scope, &Disk)?;
+        let contents = Contents::read(&project, &scope, &Disk, &Externals::of(host.store.root()))?;
         let observed = observe(&host, &project, &contents)?;
         let execute = ExecuteOptions {
             stop_timeout: make.timeout,
@@ -182,6 +202,8 @@ impl<'a> Up<'a> {
             execute,
             interrupted,
             quiet_pull: make.quiet_pull,
+            quiet_build: false,
+            builder: None,
             lock: Some(lock),
         })
     }
@@ -189,6 +211,15 @@ impl<'a> Up<'a> {
     /// What was to be changed has been: others may change the project while we look on.
     pub(super) fn let_go(&mut self) {
         self.lock = None;
+    }
+
+    /// Before any thread exists.
+    pub(super) fn be_ready_to_build(&mut self) -> Result<&Builder<'a>> {
+        let builder = match self.builder.take() {
+            Some(builder) => builder,
+            None => Builder::start(self.call)?,
+        };
+        Ok(self.builder.insert(builder))
     }
 
     /// Builds the images that are to be built, and pulls those that are to be pulled.
@@ -206,25 +237,18 @@ impl<'a> Up<'a> {
                 {
                     return Err(StackError::Pull { image: image.clone() }.into());
                 }
-                // How old an image may be is not known: what is there is as new as that.
-                Action::Pull { image, when }
-                    if !offline
-                        && (*when == PullWhen::Now
-                            || !self.observed.images.contains_key(image)) =>
-                {
+                Action::Pull { image, when } if !offline && self.is_due(image, when) => {
                     pulled.insert(image.clone());
                 }
                 _ => {}
             }
         }
         if !wanted.is_empty() {
-            build::services(
-                self.call,
-                &self.host,
-                &self.project,
-                &wanted,
-                &build::Extra::default(),
-            )?;
+            let extra = build::Extra { quiet: self.quiet_build, ..build::Extra::default() };
+            self.be_ready_to_build()?;
+            if let Some(builder) = &self.builder {
+                builder.build(&self.host, &self.project, &wanted, &extra)?;
+            }
         }
         for image in &pulled {
             find_image(
@@ -234,11 +258,22 @@ impl<'a> Up<'a> {
                 self.quiet_pull,
                 self.call.environment,
             )?;
+            pulls::note(&self.host, image);
         }
         if !wanted.is_empty() || !pulled.is_empty() {
             self.observed = observe(&self.host, &self.project, &self.contents)?;
         }
         Ok(())
+    }
+
+    /// Whether an image is to be pulled now.
+    fn is_due(&self, image: &str, when: &PullWhen) -> bool {
+        match when {
+            PullWhen::IfOlder(most) if self.observed.images.contains_key(image) => {
+                pulls::age(&self.host, image).is_none_or(|age| age >= *most)
+            }
+            PullWhen::Now | PullWhen::IfOlder(_) => true,
+        }
     }
 
     /// Makes the networks and volumes that a service needs, and no container.
@@ -339,10 +374,9 @@ pub(super) fn wait(
         (waited, late)
     });
     match waited {
-        (Err(error), true) => {
+        (Err(_), true) => {
             let seconds = limit.unwrap_or_default().as_secs();
-            Err(error
-                .context(format!("services were not healthy or running within {seconds} seconds")))
+            bail!("services were not healthy or running within {seconds} seconds")
         }
         (Err(error), false) => {
             failure::explain(host, &error);
