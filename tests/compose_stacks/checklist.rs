@@ -75,7 +75,7 @@ services:
     let mut run = stack.command("run --rm -T bad sh -c true");
     let mut up = stack.command("up --abort-on-container-exit bad long").spawn().unwrap();
     run.output().unwrap();
-    assert_eq!(up.wait().unwrap().code(), Some(0));
+    assert_eq!(up.wait().unwrap().code(), Some(111));
     stack.assert_goes();
 }
 
@@ -235,6 +235,7 @@ fn networks_addresses_and_names() {
         .exits(1)
         .says("network absent declared as external, but could not be found");
     stack.rcompose("up -d a").success();
+    stack.rcompose("down -t 0").success();
     stack.write(&compose("10.211.2.0/24", "blue"));
     stack.assert_goes();
 }

@@ -57,7 +57,7 @@ fn run_takes_the_names_of_its_service_if_it_is_told_to() {
 
 const BUILT: &str = "
 services:
-  base: {build: {context: ., dockerfile_inline: \"FROM busybox\\nRUN echo base > /who\\n\"}}
+  base: {build: {context: ., dockerfile_inline: \"FROM busybox\\nRUN echo base > /who\\n\"}, command: 'true'}
   app: {build: {context: ., dockerfile_inline: \"FROM base\\nRUN echo app >> /who\\n\", additional_contexts: {base: 'service:base'}}, command: cat /who}
   user: {image: shop-app, command: cat /who}
 ";
