@@ -56,10 +56,11 @@ mod tests {
     const DOCKERS: &[(&str, &str)] = &[
         (
             "up",
-            "abort-on-container-exit abort-on-container-failure always-recreate-deps attach attach- \
-            dependencies build d/detach exit-code-from force-recreate menu no-attach no-build no-color no- \
-            deps no-log-prefix no-recreate no-start pull quiet-build quiet-pull remove-orphans V/renew-anon- \
-            volumes scale t/timeout timestamps wait wait-timeout w/watch y/yes",
+            "abort-on-container-exit abort-on-container-failure always-recreate-deps attach \
+            attach-dependencies build d/detach exit-code-from force-recreate menu no-attach no-build \
+            no-color no-deps no-log-prefix no-recreate no-start pull quiet-build quiet-pull \
+            remove-orphans V/renew-anon-volumes scale t/timeout timestamps wait wait-timeout w/watch \
+            y/yes",
         ),
         ("down", "remove-orphans rmi t/timeout v/volumes"),
         (
@@ -77,9 +78,9 @@ mod tests {
         ("exec", "d/detach e/env index T/no-tty privileged u/user w/workdir i/interactive t/tty"),
         (
             "run",
-            "build cap-add cap-drop d/detach entrypoint e/env env-from-file i/interactive l/label name no- \
-            deps T/no-TTY p/publish pull q/quiet quiet-build quiet-pull remove-orphans rm P/service-ports \
-            use-aliases u/user v/volume w/workdir t/tty",
+            "build cap-add cap-drop d/detach entrypoint e/env env-from-file i/interactive l/label name \
+            no-deps T/no-TTY p/publish pull q/quiet quiet-build quiet-pull remove-orphans rm \
+            P/service-ports use-aliases u/user v/volume w/workdir t/tty",
         ),
         ("attach", "detach-keys index no-stdin sig-proxy"),
         ("wait", "down-project"),
@@ -92,8 +93,8 @@ mod tests {
         ("volumes", "format q/quiet"),
         (
             "build",
-            "build-arg builder check m/memory no-cache print provenance pull push q/quiet sbom ssh with- \
-            dependencies compress force-rm no-rm parallel progress",
+            "build-arg builder check m/memory no-cache print provenance pull push q/quiet sbom ssh \
+            with-dependencies compress force-rm no-rm parallel progress",
         ),
         (
             "pull",
@@ -104,9 +105,9 @@ mod tests {
         ("commit", "a/author c/change index m/message p/pause"),
         (
             "config",
-            "environment format hash images lock-image-digests models networks no-consistency no-env- \
-            resolution no-interpolate no-normalize no-path-resolution o/output profiles q/quiet resolve- \
-            image-digests services variables volumes",
+            "environment format hash images lock-image-digests models networks no-consistency \
+            no-env-resolution no-interpolate no-normalize no-path-resolution o/output profiles q/quiet \
+            resolve-image-digests services variables volumes",
         ),
         ("version", "f/format short"),
         ("watch", "no-up prune quiet"),

@@ -292,6 +292,8 @@ impl Containers {
         let path = place.state_file();
         match place.write_state(state) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            // On a full disk whoever looks next finds it out again; what takes containers away must not fail for that.
+            Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
             other => other.map_err(file_error("write", &path)),
         }
     }
