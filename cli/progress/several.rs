@@ -69,7 +69,8 @@ impl<P: Progress> Progress for Part<'_, P> {
                 *name = self.named(std::mem::take(name));
             }
             BuildEvent::StepLog { id, .. }
-            | BuildEvent::StepProgress { id, .. }
+            | BuildEvent::LayerMoved { id, .. }
+            | BuildEvent::LayerUnpacked { id, .. }
             | BuildEvent::Miss { id, .. }
             | BuildEvent::SameResult { id }
             | BuildEvent::StepCached { id, .. }

@@ -101,7 +101,7 @@ fn check(
     wanted: &BTreeSet<String>,
     extra: &Extra,
 ) -> Result<Exit> {
-    let surroundings = surroundings(call, host, extra, &Cancel::default());
+    let surroundings = surroundings(call, host, extra, &Cancel::default())?;
     let mut exit = Exit::Success;
     for job in jobs(project, wanted, &surroundings)? {
         let checked = builder::check(&job.request, Some(&host.store));
@@ -172,7 +172,7 @@ impl<'a> Builder<'a> {
         extra: &Extra,
     ) -> Result<()> {
         let cancel = Cancel::default();
-        let jobs = jobs(project, wanted, &surroundings(self.call, host, extra, &cancel))?;
+        let jobs = jobs(project, wanted, &surroundings(self.call, host, extra, &cancel)?)?;
         let mode = match self.call.look()? {
             _ if extra.quiet => Mode::Quiet,
             Look::Live => Mode::Tty,
@@ -293,9 +293,14 @@ fn steps_of(job: &Job, builds: usize, failed: &[FailedStep]) -> Vec<FailedStep> 
     failed.iter().filter(is_own).cloned().collect()
 }
 
-fn surroundings(call: Call<'_>, host: &Host, extra: &Extra, cancel: &Cancel) -> Surroundings {
+fn surroundings(
+    call: Call<'_>,
+    host: &Host,
+    extra: &Extra,
+    cancel: &Cancel,
+) -> Result<Surroundings> {
     let environment = call.environment;
-    Surroundings {
+    Ok(Surroundings {
         http: cli::http::settings(environment),
         registries: Some(cli::registries::registries(environment, true)?),
         git: Git::new(&GitSettings {
@@ -311,7 +316,7 @@ fn surroundings(call: Call<'_>, host: &Host, extra: &Extra, cancel: &Cancel) -> 
         now: SystemTime::now(),
         store: host.store.clone(),
         cancel: cancel.clone(),
-    }
+    })
 }
 
 fn jobs(
