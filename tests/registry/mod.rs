@@ -92,7 +92,11 @@ fn builds_pull_what_they_start_from_and_push_what_they_make() {
     };
     let offline = other.build(&dockerfile, &[]).exits(1);
     offline.says(&format!("{base}: failed to resolve source metadata"));
-    build(&["-t", &made, "--push"]).success().says(&format!("pull {base}"));
+    let built = build(&["-t", &made, "--push"]).success().says(&format!("pull {base}"));
+    // Each layer, on its way and unpacked, as BuildKit tells of them.
+    let layers = built.stderr.lines().filter(|line| line.contains(" sha256:"));
+    assert!(layers.clone().any(|line| line.ends_with("s done")), "{built}");
+    assert!(layers.clone().any(|line| line.contains(" extracting sha256:")), "{built}");
     build(&["--pull"]).success().says(&format!("pull {base}"));
     let quiet = build(&["-o", &format!("type=registry,name={}", registry.name("named:2"))]);
     assert!(!quiet.success().stderr.contains(&format!("pull {base}")), "it is in the store");
@@ -163,7 +167,29 @@ fn credentials_and_certificates_are_where_docker_has_them() {
     assert!(config.contains(&format!("\"{}\"", registry.address)), "{config}");
     secure(&["push", &name], "").success();
     secure(&["pull", &name], "").success();
+    // The same by podman's file, and by a program that docker's file names.
+    sandbox.write("auth.json", &config);
     secure(&["logout", &registry.address], "").success();
+    let path = std::env::vars_os().find(|(name, _)| name == "PATH").unwrap().1;
+    let path = format!("{}:{}", sandbox.path("bin").display(), path.to_string_lossy());
+    let known_by = |variable: &str, value: &str| {
+        let mut command = sandbox.rbuild_command(["pull", &name]);
+        command.env_remove("RBUILD_OFFLINE").env("HOME", sandbox.path("home"));
+        command.env("RBUILD_CERTS", &certs).env(variable, value);
+        run(&mut command, "")
+    };
+    known_by("REGISTRY_AUTH_FILE", &sandbox.path("auth.json").display().to_string()).success();
+    known_by("REGISTRY_AUTH_FILE", "/nowhere/auth.json").exits(1).says("access is denied");
+    let helper = "#!/bin/sh\nread key\ntest \"$1 $key\" = \"get $EXPECTED\" || exit 1\n\
+        echo '{\"Username\":\"me\",\"Secret\":\"secret\"}'\n";
+    sandbox.write("bin/docker-credential-own", &helper.replace("$EXPECTED", &registry.address));
+    run(sandbox.command("chmod").args(["+x", "bin/docker-credential-own"]), "").success();
+    let named = format!("{{\"credHelpers\": {{\"{}\": \"own\"}}}}", registry.address);
+    sandbox.write("docker/config.json", &named);
+    let docker = sandbox.path("docker").display().to_string();
+    let mut command = sandbox.rbuild_command(["pull", &name]);
+    command.env_remove("RBUILD_OFFLINE").env("PATH", path).env("DOCKER_CONFIG", docker);
+    run(command.env("RBUILD_CERTS", &certs), "").success();
     secure(&["pull", &name], "").exits(1).says(&format!("`rbuild login {}`", registry.address));
     secure(&["logout", &registry.address], "")
         .success()
