@@ -13,7 +13,7 @@ pub(crate) struct VolumeArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum VolumeCommand {
     /// Make a volume and print its name
-    Create(VolumeCreateArgs),
+    Create(Box<VolumeCreateArgs>),
     /// Write the files of a volume as a tar archive
     Export(VolumeExportArgs),
     /// Unpack a tar archive into a volume
