@@ -27,7 +27,7 @@ MUTATIONS = [
     ("cve_2024_21626_leaked_descriptors", "descriptors stay open, in the zygote and in the container",
      [("runtime/src/zygote/child.rs", 'close_all_except(&[socket, owner.lock.as_fd()]).step("close descriptors")?;',
        "let _ = close_all_except;"),
-      (PROCESS + "program.rs", "sys::clone::close_others_on_exec().step(step)?;", "")]),
+      (PROCESS + "program.rs", "sys::clone::close_others_on_exec(launch.first_own()).step(step)?;", "")]),
     ("cve_2024_21626_working_directories", "nobody looks where the working directory is, before or after",
      [(PROCESS + "mod.rs", "    root.create_dir_all(&spec.cwd, 0o755).step(format!(\"create `{}`\", spec.cwd.display()))?;\n", ""),
       (PROCESS + "mod.rs", 'if current.to_bytes().starts_with(b"/") {', "if !current.to_bytes().is_empty() {")]),
