@@ -16,9 +16,15 @@ fn versions_and_help_go_to_stdout() {
 #[test]
 fn commands_of_rcompose_that_are_not_there_are_refused_by_name() {
     let sandbox = Sandbox::new();
-    let mut command = sandbox.command(env!("CARGO_BIN_EXE_rcompose"));
-    let output = crate::support::run(command.args(["watch"]), "");
-    output.exits(1).says("error: `rcompose watch` is not supported yet");
+    for (name, hint) in [
+        ("publish", "`rcompose push` sends the images"),
+        ("bridge", "`rcompose config` prints the whole project"),
+        ("alpha", "`viz` is `rcompose graph`"),
+    ] {
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_rcompose"));
+        let output = crate::support::run(command.args([name, "x"]), "").exits(1);
+        output.says(&format!("error: `rcompose {name}` is not supported")).says(hint);
+    }
 }
 
 #[test]
