@@ -22,12 +22,16 @@ pub fn run(arguments: &[OsString]) -> Exit {
     };
     let withdrawn = withdraw_if_asked(&finished, root, state);
     finished.tell();
-    let removed = withdrawn.and_then(|withdrawn| match withdrawn {
-        Some((store, withdrawn)) => Ok(withdrawn.discard(&store)?),
-        None => Ok(()),
-    });
+    let removed = match withdrawn {
+        Ok(Some((store, withdrawn))) => withdrawn.discard(&store).is_ok(),
+        Ok(None) => true,
+        // Half of it may be done; the rest is what crashes leave, too.
+        Err(_) => {
+            Store::open(root, state).is_ok_and(|store| engine::recovered_containers(&store).is_ok())
+        }
+    };
     finished.linger();
-    if removed.is_ok() { Exit::Success } else { Exit::Failure }
+    if removed { Exit::Success } else { Exit::Failure }
 }
 
 fn withdraw_if_asked(
