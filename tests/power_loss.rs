@@ -139,10 +139,23 @@ fn a_build_that_the_power_cut_short_does_no_harm() {
         std::thread::sleep(std::time::Duration::from_millis(10));
         let after = disk.after_power_loss();
         child.wait().unwrap();
+        mend_records(&sandbox, &after);
         assert_whole(&sandbox, &after, &["busybox"], &format!("moment {moment}"));
         let again = after.rbuild(&sandbox, &["build", "-t", "app", "context"]);
         assert_eq!(again.status, Some(0), "moment {moment}: {again}");
         assert_whole(&sandbox, &after, &["busybox", "app"], &format!("moment {moment}"));
+    }
+}
+
+/// A record of a step whose name reached the disk before its text did is as good as none; nothing else may be damaged.
+#[track_caller]
+fn mend_records(sandbox: &Sandbox, disk: &Disk) {
+    let check = disk.rbuild(sandbox, &["store", "check"]);
+    let is_record =
+        |line: &str| line.starts_with("cache/steps/") && line.ends_with("the record is damaged");
+    assert!(check.stdout.lines().all(is_record), "{check}");
+    if check.status != Some(0) {
+        disk.rbuild(sandbox, &["store", "check", "--repair"]);
     }
 }
 
