@@ -28,7 +28,7 @@ pub fn observe_without_images(
     let digests = |contents: &BTreeMap<String, Content>| {
         contents.iter().map(|(key, content)| (key.clone(), content.digest())).collect()
     };
-    let containers = members(host, &project.name)?;
+    let containers = settled(host, members(host, &project.name)?)?;
     Ok(ObservedState {
         images: BTreeMap::new(),
         configs: digests(&contents.configs),
@@ -37,6 +37,17 @@ pub fn observe_without_images(
         volumes: volumes(host)?,
         containers: containers.iter().map(observed).collect(),
     })
+}
+
+/// What a command that was killed has begun with them is done first.
+fn settled(host: &Host, members: Vec<Member>) -> Result<Vec<Member>> {
+    let mut settled = Vec::with_capacity(members.len());
+    for member in members {
+        if let Some(container) = host.containers.settled(member.container)? {
+            settled.push(Member { container, ..member });
+        }
+    }
+    Ok(settled)
 }
 
 /// All there are: one that a project only uses may be anybody's.

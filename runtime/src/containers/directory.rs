@@ -3,7 +3,8 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use super::definition::{Definition, SCHEMA};
 use super::error::{ContainerError, file_error};
@@ -17,6 +18,9 @@ type Result<T> = std::result::Result<T, ContainerError>;
 const ID_LENGTH: usize = 64;
 /// As long as a dying shim is waited for.
 const DYING: Duration = Duration::from_secs(10);
+/// As long as one that is at work is, and how often it is looked at.
+const SETTLES: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(5);
 /// Of a container whose shim was killed, and of one that a reboot ended.
 const KILLED: i32 = 137;
 const REBOOTED: i32 = 255;
@@ -426,6 +430,23 @@ impl Containers {
         let place = &container.place;
         let lock = shim_lock(place).map_err(file_error("lock", &place.lock_file()))?;
         Ok(lock.map(|lock| Still { runtime: place.runtime.clone(), _lock: lock }))
+    }
+
+    /// Waits while a shim starts or ends the container: whoever asked it to may have been killed meanwhile. Then what it
+    /// is; none if it has gone.
+    pub fn settled(&self, mut container: Container) -> Result<Option<Container>> {
+        let deadline = Instant::now() + SETTLES;
+        while !container.state.status.is_alive()
+            && self.is_held(&container)
+            && Instant::now() < deadline
+        {
+            sleep(PAUSE);
+            container = match self.read(container.id()) {
+                Err(ContainerError::NotFound { .. }) => return Ok(None),
+                read => read?,
+            };
+        }
+        Ok(Some(container))
     }
 
     /// Whether a shim is at work, or finishing it.

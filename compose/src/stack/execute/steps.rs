@@ -145,7 +145,8 @@ fn unpause(order: Order<'_>, id: &str) -> Result<()> {
 }
 
 fn start(order: Order<'_>, observer: &dyn Observer, service: &str, name: &str) -> Result<()> {
-    let container = order.host.containers.find(name)?;
+    let containers = &order.host.containers;
+    let container = containers.find(name)?;
     if container.state.status.is_alive() {
         return Ok(());
     }
@@ -155,7 +156,13 @@ fn start(order: Order<'_>, observer: &dyn Observer, service: &str, name: &str) -
     let attached = definition.log.driver == LogDriver::None && observer.wants_output(service);
     let streams = attached.then(|| shim.attach(false, true, !definition.terminal));
     let streams = streams.transpose().map_err(engine::EngineError::from)?;
-    shim.begin((0, 0)).map_err(engine::EngineError::from)?;
+    if let Err(error) = shim.begin((0, 0)) {
+        // The shim of a command that was killed may have come first.
+        let now = containers.settled(containers.find(name)?)?;
+        if !now.is_some_and(|container| container.state.status.is_alive()) {
+            return Err(engine::EngineError::from(error).into());
+        }
+    }
     if let Some(streams) = streams {
         observer.output(name, streams);
     }
