@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use sys::mount::{Setting, new_mount_of};
 
-use crate::spec::MountedFilesystem;
+use crate::spec::{MountAttributes, MountedFilesystem};
 
 pub(super) fn mount(wanted: &MountedFilesystem) -> sys::Result<OwnedFd> {
     let (attributes, settings) = split(&wanted.options);
@@ -14,10 +14,10 @@ pub(super) fn mount(wanted: &MountedFilesystem) -> sys::Result<OwnedFd> {
 
 /// `MOUNT_ATTR_*` bits, and what is left for the file system itself. Of contrary options the last counts.
 fn split(options: &[String]) -> (u64, Vec<Setting<'_>>) {
-    let (mut attributes, mut settings) = (libc::MOUNT_ATTR_RELATIME, Vec::new());
-    for option in options {
-        match attribute(option) {
-            Some((clear, set)) => attributes = attributes & !clear | set,
+    let (mut attributes, mut settings) = (MountAttributes::default(), Vec::new());
+    for option in options.iter().filter(|option| *option != "defaults") {
+        match MountAttributes::of_option(option) {
+            Some(change) => attributes.add(change),
             None => settings.push(match option.split_once('=') {
                 Some((name, value)) => Setting::Text(name, value),
                 None => Setting::Flag(option),
@@ -28,34 +28,7 @@ fn split(options: &[String]) -> (u64, Vec<Setting<'_>>) {
             settings.push(Setting::Flag("ro"));
         }
     }
-    (attributes, settings)
-}
-
-/// Which bits an option clears, and which it sets.
-fn attribute(option: &str) -> Option<(u64, u64)> {
-    use libc::{
-        MOUNT_ATTR__ATIME as TIMES, MOUNT_ATTR_NOATIME as NO_TIME, MOUNT_ATTR_NODEV as NO_DEVICES,
-        MOUNT_ATTR_NODIRATIME as NO_DIRECTORY_TIME, MOUNT_ATTR_NOEXEC as NO_PROGRAMS,
-        MOUNT_ATTR_NOSUID as NO_SET_USER_ID, MOUNT_ATTR_RDONLY as READ_ONLY,
-        MOUNT_ATTR_RELATIME as RELATIVE, MOUNT_ATTR_STRICTATIME as STRICT,
-    };
-    Some(match option {
-        "defaults" => (0, 0),
-        "ro" => (0, READ_ONLY),
-        "rw" => (READ_ONLY, 0),
-        "nosuid" => (0, NO_SET_USER_ID),
-        "suid" => (NO_SET_USER_ID, 0),
-        "nodev" => (0, NO_DEVICES),
-        "dev" => (NO_DEVICES, 0),
-        "noexec" => (0, NO_PROGRAMS),
-        "exec" => (NO_PROGRAMS, 0),
-        "noatime" => (TIMES, NO_TIME),
-        "relatime" => (TIMES, RELATIVE),
-        "strictatime" => (TIMES, STRICT),
-        "nodiratime" => (0, NO_DIRECTORY_TIME),
-        "diratime" => (NO_DIRECTORY_TIME, 0),
-        _ => return None,
-    })
+    (attributes.set, settings)
 }
 
 #[cfg(test)]

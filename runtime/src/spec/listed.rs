@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CapabilitySet, Propagation};
+use super::{CapabilitySet, MountAttributes, Propagation};
 use crate::bytes;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,13 +59,6 @@ pub enum ListedSource {
     },
     /// The container's own control groups, whichever version they are.
     Cgroups,
-}
-
-/// `MOUNT_ATTR_*` bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MountAttributes {
-    pub set: u64,
-    pub clear: u64,
 }
 
 /// The kernel's five sets.

@@ -3,6 +3,7 @@ mod device;
 mod limits;
 mod listed;
 mod mount;
+mod mount_attributes;
 mod namespaces;
 mod sysctl;
 mod ulimit;
@@ -19,13 +20,12 @@ use crate::seccomp::Profile;
 
 pub use device::{Device, DeviceAccess, DeviceKind, DeviceRule, DeviceRuleError};
 pub use limits::{Amount, CpuTime, DeviceRate, LimitError, Limits, RateKind};
-pub use listed::{
-    ExactCapabilities, Hook, HookState, Listed, ListedMount, ListedSource, MountAttributes,
-};
+pub use listed::{ExactCapabilities, Hook, HookState, Listed, ListedMount, ListedSource};
 pub use mount::{
     AccessTimes, BindOptions, Mount, MountSource, MountedFilesystem, Propagation, PropagationKind,
     Submounts, Tmpfs, TmpfsUse,
 };
+pub use mount_attributes::MountAttributes;
 pub use namespaces::{NamespaceMode, Namespaces};
 pub use sysctl::{Sysctl, SysctlError};
 pub use ulimit::{Ulimit, UlimitError};

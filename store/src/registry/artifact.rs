@@ -39,12 +39,7 @@ impl Registries {
         watch: &dyn Watch,
     ) -> Result<Digest, RegistryError> {
         let pushed = self.send_artifact(store, name, (kind, document), layers, form, watch);
-        pushed.map_err(|source| RegistryError::Push {
-            registry: name.domain().to_owned(),
-            repository: name.repository().to_owned(),
-            suffix: name.suffix(),
-            source: Box::new(source),
-        })
+        pushed.map_err(RegistryError::of_push(name))
     }
 
     fn send_artifact(

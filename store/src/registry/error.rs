@@ -7,6 +7,7 @@ use super::settings::CredentialsError;
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::http::HttpError;
+use crate::reference::Reference;
 
 /// What was being done with which repository.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +94,16 @@ impl RegistryError {
                 Failure::Nowhere { source, .. } => source,
                 failure => failure,
             },
+        }
+    }
+
+    /// Of a push to `name`.
+    pub(super) fn of_push(name: &Reference) -> impl FnOnce(Failure) -> RegistryError + use<'_> {
+        |source| RegistryError::Push {
+            registry: name.domain().to_owned(),
+            repository: name.repository().to_owned(),
+            suffix: name.suffix(),
+            source: Box::new(source),
         }
     }
 

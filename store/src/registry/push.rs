@@ -48,13 +48,8 @@ impl Registries {
         options: &PushOptions,
         watch: &dyn Watch,
     ) -> Result<Pushed, RegistryError> {
-        let failed = |source| RegistryError::Push {
-            registry: name.domain().to_owned(),
-            repository: name.repository().to_owned(),
-            suffix: name.suffix(),
-            source: Box::new(source),
-        };
-        self.push_image(store, target, name, options, watch).map_err(failed)
+        let pushed = self.push_image(store, target, name, options, watch);
+        pushed.map_err(RegistryError::of_push(name))
     }
 
     fn push_image(

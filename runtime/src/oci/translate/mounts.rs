@@ -1,7 +1,7 @@
 //! `mounts`
 use std::path::{Path, PathBuf};
 
-use super::options::{Meaning, add, meaning};
+use super::options::{Meaning, meaning};
 use crate::oci::document::MountDocument;
 use crate::oci::error::DocumentError;
 use crate::spec::{ListedMount, ListedSource, MountAttributes};
@@ -39,8 +39,8 @@ fn one(
         match meaning(option) {
             Meaning::Nothing => {}
             Meaning::Bind { recursive } => bind = Some(recursive || bind == Some(true)),
-            Meaning::Attribute { change, below: false } => add(&mut listed.attributes, change),
-            Meaning::Attribute { change, below: true } => add(&mut listed.below, change),
+            Meaning::Attribute { change, below: false } => listed.attributes.add(change),
+            Meaning::Attribute { change, below: true } => listed.below.add(change),
             Meaning::Propagation(propagation) => listed.propagation = Some(propagation),
             Meaning::CopyUp if kind == "tmpfs" => listed.copy_up = true,
             // Every devpts is one of its own.

@@ -38,12 +38,7 @@ impl Registries {
         watch: &dyn Watch,
     ) -> Result<PushedList, RegistryError> {
         let pushed = self.push_all(store, list, to, kind, form, watch);
-        pushed.map_err(|source| RegistryError::Push {
-            registry: to.domain().to_owned(),
-            repository: to.repository().to_owned(),
-            suffix: to.suffix(),
-            source: Box::new(source),
-        })
+        pushed.map_err(RegistryError::of_push(to))
     }
 
     fn push_all(
