@@ -1,7 +1,7 @@
 //! A disk that is full, of every size up to the one that suffices: the command says so, leaves nothing half-made and no
 //! damage, and succeeds when there is room.
 
-use crate::support::{Sandbox, SmallDisk, privileged};
+use crate::support::{Sandbox, SmallDisk, privileged, until};
 
 const ENOUGH: u64 = 64 << 10;
 const STEPS: u64 = 12;
@@ -46,7 +46,7 @@ fn every_command_survives_a_disk_of_every_size() {
                 assert!(full || by_program, "step {step}: {output}");
                 assert!(!full || output.stderr.contains("rbuild system prune"), "{output}");
             }
-            assert!(files_in(&sandbox, "store/temp").is_empty(), "{args:?} at step {step}");
+            deleted(&sandbox);
             let tmp = files_in(&sandbox, "store").into_iter().find(|name| name.ends_with(".tmp"));
             assert!(tmp.is_none(), "{args:?} at step {step}: {tmp:?}");
             disk.resize(ENOUGH);
@@ -112,10 +112,16 @@ fn it_says_what_needed_how_much() {
 
 /// Only the base image.
 fn start_over(sandbox: &Sandbox) {
+    deleted(sandbox);
     sandbox.rbuild(["rmi", "-f", "app"]).success();
     sandbox.rbuild(["system", "prune", "-f"]).success();
     sandbox.rbuild(["builder", "prune", "-a", "-f"]).success();
     let _absent = std::fs::remove_file(sandbox.path("store/out.tar"));
+}
+
+/// The files of a container that goes are deleted when its command has ended.
+fn deleted(sandbox: &Sandbox) {
+    until("nothing is in `temp`", || files_in(sandbox, "store/temp").is_empty());
 }
 
 fn files_in(sandbox: &Sandbox, dir: &str) -> Vec<String> {

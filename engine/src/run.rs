@@ -1,5 +1,7 @@
 //! Starting and ending containers, and waiting for their end.
 
+use std::time::Duration;
+
 use runtime::containers::{Container, Containers};
 use runtime::shim::{Connection, NewShim};
 use runtime::{ProcessView, RuntimeError};
@@ -7,6 +9,9 @@ use runtime::{ProcessView, RuntimeError};
 use crate::Result;
 
 const KILL: i32 = 9;
+
+/// Longer than the kernel takes to end what was killed, unless a disk or a server of files does not answer.
+const KILL_TAKES: Duration = Duration::from_secs(10);
 
 /// Starts a container that does not run. Before any thread exists.
 pub fn start(containers: &Containers, container: &Container) -> Result<()> {
@@ -38,9 +43,20 @@ pub fn stop(container: &Container, signal: Option<i32>, timeout: Option<i64>) ->
     }
 }
 
-/// Sends a signal to its first process.
+/// Sends a signal to its first process. SIGKILL ends it, so this returns when it has ended, as docker's does; after ten
+/// seconds at the latest.
 pub fn kill(container: &Container, signal: i32) -> Result<()> {
-    Ok(Connection::open(container)?.kill(signal)?)
+    let connection = Connection::open(container)?;
+    if signal != KILL {
+        return Ok(connection.kill(signal)?);
+    }
+    connection.watch()?;
+    connection.kill(signal)?;
+    if connection.says_something_within(KILL_TAKES) {
+        // The shim has gone, if not this.
+        let _told = connection.ended();
+    }
+    Ok(())
 }
 
 /// Kills it and waits until its shim has gone.

@@ -1,14 +1,15 @@
 //! The disk is full, broken or over quota at every system call that changes something; descriptors run out at every one
 //! that makes some.
 
-use std::fs;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use nix::errno::Errno;
 
 use super::operations::{Operation, World, operation};
 use super::points as some_of;
 use super::tracer::{self, Fault, Points, Traced};
-use crate::support::{all_faults, privileged};
+use crate::support::{PATIENCE, all_faults, privileged};
 
 const OF_THE_DISK: &[Errno] = &[Errno::ENOSPC, Errno::EIO, Errno::EDQUOT];
 const OF_DESCRIPTORS: &[Errno] = &[Errno::EMFILE, Errno::ENFILE];
@@ -216,11 +217,23 @@ fn same_path(one: &str, other: &str) -> bool {
     one.split_once(' ').map(|(_, path)| path) == other.split_once(' ').map(|(_, path)| path)
 }
 
-/// What a failed command has not taken away, although only one call failed and that was not the taking away.
+/// What a failed command has not taken away, although only one call failed and that was not the taking away. The files
+/// of a container that goes are deleted when its command has ended.
 fn left_behind(world: &World, call: &str) -> Option<String> {
     if call.starts_with("unlink") || call.starts_with("rmdir") {
         return None;
     }
+    let began = Instant::now();
+    loop {
+        let left = leftovers_of(world);
+        if left.is_none() || began.elapsed() > PATIENCE {
+            return left;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn leftovers_of(world: &World) -> Option<String> {
     let names = |dir: &str| -> Vec<String> {
         let Ok(entries) = fs::read_dir(world.sandbox.path(dir)) else { return Vec::new() };
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()

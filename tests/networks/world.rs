@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 
-use crate::support::{Output, Sandbox, installed, privileged, run};
+pub(super) use crate::support::until;
+use crate::support::{Output, PATIENCE, Sandbox, installed, privileged, run};
 
 pub(super) const HOST: &str = "10.99.0.1";
 pub(super) const OUTSIDE: &str = "10.99.0.2";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct World {
     pub(super) sandbox: Sandbox,
@@ -322,14 +322,5 @@ impl Drop for World {
         for id in all.lines() {
             let _removed = self.rbuild(&format!("rm -f {id}"));
         }
-    }
-}
-
-#[track_caller]
-pub(super) fn until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "it never happens that {what}");
-        thread::sleep(Duration::from_millis(20));
     }
 }

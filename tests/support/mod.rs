@@ -16,6 +16,8 @@ mod ssh_agent;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use std::time::{Duration, Instant};
+
 pub(crate) use archive::{Archive, Layer};
 pub(crate) use base_image::{busybox_rootfs, debian_rootfs};
 pub(crate) use git_repository::{COMMIT_TIME, GitRepository};
@@ -51,6 +53,18 @@ pub(crate) fn installed(program: &str) -> bool {
         println!("skipped: `{program}` is not installed");
     }
     found
+}
+
+/// How long what happens by itself may take on a machine that is busy.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+#[track_caller]
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "it never happens that {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Whether `RBUILD_TEST_FAULTS=all` asks for every point at which something can go wrong, and not only for some.

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use sys::clone::Child;
 
@@ -233,6 +234,13 @@ impl Connection {
                 None => return Err(RuntimeError::ShimEnded { id: self.id.clone() }),
             }
         }
+    }
+
+    /// Whether the shim says something, or goes, within this time.
+    pub fn says_something_within(&self, time: Duration) -> bool {
+        let mut socket = [PollFd::new(&self.socket, PollFlags::IN)];
+        let timeout = time.try_into().ok();
+        poll(&mut socket, timeout.as_ref()).is_ok_and(|count| count > 0)
     }
 
     /// Waits until the shim has gone.
