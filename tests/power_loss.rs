@@ -10,7 +10,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{Output, Sandbox, installed, privileged};
+use crate::support::{Output, Registry, Sandbox, installed, online, privileged};
 
 const SIZE: u64 = 256 << 20;
 /// The file system keeps everything in memory as long as it may, and orders nothing.
@@ -113,6 +113,28 @@ fn what_a_command_reported_is_there_after_a_power_loss() {
         let after = disk.after_power_loss();
         assert_whole(&sandbox, &after, images, &format!("after {args:?}"));
     }
+}
+
+/// A pull waits for the disk to have its blobs and no more: what it has unpacked is made again.
+#[test]
+fn what_was_pulled_is_there_after_a_power_loss() {
+    if !may_mount() {
+        return;
+    }
+    let (sandbox, disk) = (Sandbox::with_busybox(), Disk::new());
+    let Some(registry) = Registry::start(&sandbox, "") else { return };
+    let name = registry.name("app:1");
+    sandbox.rbuild(["tag", "busybox", &name]).success();
+    online(&sandbox, &["push", "-q", &name]).success();
+    let mut pull = sandbox.rbuild_command(["pull", &name]);
+    pull.env("RBUILD_ROOT", disk.store()).env_remove("RBUILD_OFFLINE");
+    crate::support::run(&mut pull, "").success();
+    let unsynced = fs::read_dir(disk.store().join("unsynced")).unwrap();
+    let unsynced: Vec<_> =
+        unsynced.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let snapshots = unsynced.iter().all(|marker| marker.contains(".snapshot."));
+    assert!(snapshots && !unsynced.is_empty(), "{unsynced:?}");
+    assert_whole(&sandbox, &disk.after_power_loss(), &[&name], "after the pull");
 }
 
 /// A moment in the middle of a build, some of which may have reached the disk.

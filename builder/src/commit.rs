@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use store::{ChainId, Descriptor, DiffId, History, Image, ImageConfig, NewImage, Reference, Store};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Record, inline};
 use crate::clamp::clamped;
 use crate::execute::StepError;
 use crate::history::rfc3339;
@@ -18,12 +18,14 @@ pub(crate) struct Parts {
     layers: Vec<Descriptor>,
 }
 
-/// Puts the parts together. With `clamp`, no file of ours is newer than SOURCE_DATE_EPOCH.
+/// Puts the parts together. With `clamp`, no file of ours is newer than SOURCE_DATE_EPOCH. The configuration tells of the
+/// steps that are `told`.
 pub(crate) fn parts(
     store: &Store,
     filesystem: &Filesystem,
     plan: &BuildPlan,
     clamp: bool,
+    told: Option<&[Record]>,
 ) -> Result<Parts, StepError> {
     let epoch = plan.source_date_epoch;
     let cache = Cache::open(store)?;
@@ -58,6 +60,9 @@ pub(crate) fn parts(
     config.rootfs.diff_ids = diff_ids;
     let inherited = base.map_or(0, |image| image.config.history.len());
     set_times(&mut config, inherited, &times, epoch);
+    if let Some(records) = told {
+        inline::tell(&mut config, records)?;
+    }
     Ok(Parts { config, layers })
 }
 

@@ -55,6 +55,8 @@ pub struct BuildRequest {
     pub cache_from: Vec<Reference>,
     /// `--cache-to`
     pub cache_to: Vec<CacheExport>,
+    /// `--cache-to type=inline`: the image itself says which steps made its layers.
+    pub inline_cache: bool,
     /// The one that fetched the context, so that a name is one commit everywhere.
     pub git: Git,
     pub outputs: Vec<Output>,
@@ -254,6 +256,8 @@ pub struct CacheExport {
 pub struct PushOutput {
     /// `name=`: the names, instead of the tags of the request.
     pub names: Vec<String>,
+    /// `push-by-digest=true`: no tag leads to it; the names have none.
+    pub by_digest: bool,
     pub compression: LayerCompression,
     /// Layers that came compressed in another way get this compression too.
     pub force_compression: bool,

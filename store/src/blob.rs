@@ -178,6 +178,11 @@ impl SealedBlob {
         &self.writer.path
     }
 
+    /// Waits until the disk has the bytes, so that who syncs the blob once it has its name waits for next to nothing.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.open()?.sync_data().map_err(io_error("sync", self.path()))
+    }
+
     pub(crate) fn publish(&self) -> Result<BlobInfo> {
         let BlobWriter { store, path: temp, .. } = &self.writer;
         let held = Held::Blob(self.info.digest);

@@ -3,7 +3,7 @@
 //! Renaming makes everything safe against a killed process, but a file renamed and not synced may be empty
 //! after a power failure. Syncing each file would cost a build more than the build; so each blob and snapshot
 //! gets a marker in `unsynced/` before it becomes visible, one `syncfs` before an image gets its names covers
-//! all of them, and the markers go. Markers found after a reboot name what cannot be trusted: it is removed.
+//! all of them, and the markers go. (A pull waits for its blobs alone.) Markers found after a reboot name what cannot be trusted: it is removed.
 use std::fs::{self, File};
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::error::{Result, io_error};
 use crate::lease::{self, Held};
 use crate::lock::LockName;
-use crate::open::{Store, remove_any};
+use crate::open::{Store, remove_any, sync_parent};
 use crate::snapshot::SnapshotId;
 
 /// The file that markers are names of.
@@ -31,22 +31,45 @@ const RECORDS: [&str; 6] = [
 impl Store {
     /// Makes everything stored so far survive a loss of power. Costs nothing if nothing is new. To be called without locks.
     pub fn sync(&self) -> Result<()> {
+        let markers = self.settled_markers()?;
+        if markers.is_empty() {
+            return Ok(());
+        }
+        let root = File::open(self.root()).map_err(io_error("open", self.root()))?;
+        rustix::fs::syncfs(&root).map_err(|errno| io_error("sync", self.root())(errno.into()))?;
+        self.remove_markers(&markers)
+    }
+
+    /// As [`Store::sync`] for blobs alone: snapshots can be made of them again, and are several times as large. To be
+    /// called without locks.
+    pub(crate) fn sync_blobs(&self) -> Result<()> {
+        let mut markers = self.settled_markers()?;
+        markers.retain(|marker| matches!(parse_marker(marker), Some(Held::Blob(_))));
+        for marker in &markers {
+            let Some(Held::Blob(digest)) = parse_marker(marker) else { continue };
+            sync_file(&self.blob_path(&digest))?;
+        }
+        if !markers.is_empty() {
+            sync_parent(&self.blob_path(&Digest::of(b"")))?;
+        }
+        self.remove_markers(&markers)
+    }
+
+    /// The markers of what is visible by now.
+    fn settled_markers(&self) -> Result<Vec<String>> {
         let dir = self.sub("unsynced");
         if markers(&dir)?.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         // Without the lock, some other thing might still be between its marker and its becoming visible: then its name
         // would not be synced, and the marker would go all the same.
-        let markers = {
-            let _sweep = self.lock_exclusive(LockName::Sweep)?;
-            markers(&dir)?
-        };
-        let root = File::open(self.root()).map_err(io_error("open", self.root()))?;
-        rustix::fs::syncfs(&root).map_err(|errno| io_error("sync", self.root())(errno.into()))?;
-        for marker in markers {
-            remove_any(&dir.join(marker))?;
-        }
-        Ok(())
+        let _sweep = self.lock_exclusive(LockName::Sweep)?;
+        markers(&dir)
+    }
+
+    fn remove_markers(&self, markers: &[String]) -> Result<()> {
+        let dir = self.sub("unsynced");
+        markers.iter().try_for_each(|marker| remove_any(&dir.join(marker)))
     }
 
     /// To be called before `held` becomes visible, with the `sweep` lock that covers both.
@@ -138,6 +161,15 @@ impl Store {
         self.remove_torn_records()?;
         markers.iter().try_for_each(|marker| remove_any(&dir.join(marker)))?;
         Ok(aside)
+    }
+}
+
+/// One that is not there any more was collected.
+fn sync_file(path: &Path) -> Result<()> {
+    match File::open(path) {
+        Ok(file) => file.sync_data().map_err(io_error("sync", path)),
+        Err(error) if error.kind() == NotFound => Ok(()),
+        Err(error) => Err(io_error("open", path)(error)),
     }
 }
 

@@ -91,6 +91,40 @@ fn a_command_that_ran_elsewhere_does_not_run_here() {
     second.validate();
 }
 
+/// `--cache-to type=inline`: the image says which steps made its layers, and who names it as a cache builds with them.
+#[test]
+fn an_image_may_be_its_own_cache() {
+    let sandbox = with_image();
+    let Some(registry) = Registry::start(&sandbox, "") else { return };
+    let (name, first, second) = (registry.name("app:1"), machine(DOCKERFILE), machine(DOCKERFILE));
+    build(&first, &["--cache-to", "type=inline", "-t", &name, "--push"]);
+    let built = build(&second, &["--cache-from", &name, "--cache-to", "type=inline", "-t", &name]);
+    // The stage that only gives files has run: its layers are in no image.
+    assert_eq!(cached(&built), 2, "{built}");
+    let id = |sandbox: &Sandbox| sandbox.rbuild(["images", "-q", "--no-trunc"]).success().stdout;
+    assert_eq!(id(&first), id(&second));
+    second.validate();
+    // As buildx had it before; and what is built on it does not say that these steps are its own.
+    let old = registry.name("old:1");
+    let third = machine(DOCKERFILE);
+    build(&third, &["--build-arg", "BUILDKIT_INLINE_CACHE=1", "-t", &old, "--push"]);
+    assert_eq!(cached(&build(&machine(DOCKERFILE), &["--cache-from", &old])), 2);
+    let above = registry.name("above:1");
+    third.write("context/Dockerfile", &format!("FROM {old}\nCOPY part /more\n"));
+    build(&third, &["-t", &above, "--push"]);
+    let other = machine(DOCKERFILE);
+    let built = build(&other, &["--cache-from", &above]);
+    assert!(built.stderr.contains("what is there is no cache of rbuild's"), "{built}");
+    // Of an image for several platforms, what it has for the one that is built.
+    let both = registry.name("both:1");
+    let platforms = ["--platform", "linux/amd64,linux/arm64"];
+    let args = ["--cache-to", "type=inline", "-t", both.as_str(), "--push"];
+    build(&machine(DOCKERFILE), &[platforms.as_slice(), args.as_slice()].concat());
+    let arm = machine(DOCKERFILE);
+    let built = build(&arm, &["--platform", "linux/arm64", "--cache-from", &both]);
+    assert_eq!(cached(&built), 2, "{built}");
+}
+
 #[test]
 fn a_cache_that_is_none_is_told_of_and_not_used() {
     let sandbox = with_image();

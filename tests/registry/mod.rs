@@ -113,6 +113,42 @@ fn builds_pull_what_they_start_from_and_push_what_they_make() {
         .says("`rbuild load` takes images from archives");
 }
 
+/// No tag leads to what is pushed by digest: `manifest create` puts such images under one name later.
+#[test]
+fn what_is_pushed_by_digest_has_no_tag() {
+    let sandbox = with_image();
+    let Some(registry) = Registry::start(&sandbox, "") else { return };
+    let name = registry.name("parts");
+    let build = |output: &str, more: &[&str]| {
+        let words = ["build", "-q", "--metadata-file", "told.json", "-o", output, "context"];
+        sandbox.write("context/Dockerfile", "FROM scratch\nCOPY file /\n");
+        online(&sandbox, &words.iter().chain(more).copied().collect::<Vec<_>>())
+    };
+    let mut images = Vec::new();
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let output = format!("type=image,push-by-digest=true,name={name},push=true");
+        build(&output, &["--platform", platform]).success();
+        let told: serde_json::Value = serde_json::from_str(&sandbox.read("told.json")).unwrap();
+        assert_eq!(told["image.name"].as_str(), Some(name.as_str()));
+        let digest = told["containerimage.digest"].as_str().unwrap();
+        images.push(format!("{name}@{digest}"));
+        online(&sandbox, &["pull", images.last().unwrap(), "--platform", platform]).success();
+    }
+    if installed("skopeo") {
+        let listed = ["list-tags", "--tls-verify=false", &format!("docker://{name}")];
+        assert!(!skopeo(&sandbox, &listed).stdout.contains("latest"));
+    }
+    let list = registry.name("parts:1");
+    online(&sandbox, &["manifest", "create", &list, &images[0], &images[1]]).success();
+    online(&sandbox, &["manifest", "push", &list]).success();
+    for platform in ["linux/amd64", "linux/arm64"] {
+        online(&sandbox, &["pull", &list, "--platform", platform]).success();
+    }
+    build("type=registry,push-by-digest=true", &["-t", &list])
+        .exits(1)
+        .says("no tag leads to what is pushed by digest");
+}
+
 #[test]
 fn containers_pull_their_image_when_it_is_wanted() {
     let sandbox = with_image();

@@ -30,6 +30,7 @@ mod check;
 mod explain;
 #[cfg(test)]
 mod explain_cases;
+pub(crate) mod inline;
 mod inputs;
 mod key;
 mod limit;
@@ -55,4 +56,4 @@ pub use explain::{Change, MissReason};
 pub(crate) use inputs::{Input, Inputs, Overrides};
 pub(crate) use key::{KeyBuilder, StepKey};
 pub(crate) use record::{Cache, Record, StepLock};
-pub(crate) use remote::{Imported, RemoteError, export};
+pub(crate) use remote::{Imported, RemoteError, Wanted, export};

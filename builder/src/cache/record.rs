@@ -19,7 +19,6 @@ use super::{Input, Inputs, StepKey};
 use crate::cancel::Cancel;
 use crate::execute::{StepError, io_error};
 
-const SCHEMA: u32 = 1;
 const STEPS: &str = "cache/steps";
 const PLACES: &str = "cache/places";
 const RESULTS: &str = "cache/results";
@@ -115,7 +114,7 @@ impl Cache {
         let bytes = fs::read(self.path(key, "json")).ok()?;
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         let whole = record.sum.as_ref().is_none_or(|sum| record.sum().is_ok_and(|s| s == *sum));
-        (record.schema == SCHEMA && record.key == key && whole).then_some(record)
+        (record.schema == Record::SCHEMA && record.key == key && whole).then_some(record)
     }
 
     /// Whether the step ran before, even if its record is damaged or gone.
@@ -243,7 +242,7 @@ impl Cache {
     ) -> impl FnOnce(i64, DiffId, Descriptor, Option<SnapshotId>) -> Record {
         let (key, parent, name) = (key.to_string(), parent.to_string(), name.to_owned());
         move |created, diff_id, descriptor, snapshot| Record {
-            schema: SCHEMA,
+            schema: Record::SCHEMA,
             key,
             parent,
             name,
@@ -325,6 +324,8 @@ fn is_recent(file: &File, now: SystemTime) -> bool {
 }
 
 impl Record {
+    pub(super) const SCHEMA: u32 = 1;
+
     fn sum(&self) -> Result<String, StepError> {
         let text = json("the record", &Record { sum: None, ..self.clone() })?;
         Ok(blake3::hash(&text).to_hex()[..16].to_owned())

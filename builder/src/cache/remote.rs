@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use store::layer::index_layer;
 use store::registry::{Registries, RegistryError, Watch};
 use store::tree::Tree;
-use store::{Descriptor, DiffId, FormOptions, Reference, Store};
+use store::{Descriptor, DiffId, FormOptions, Platform, Reference, Store};
 
-use super::{Cache, Inputs, Record, StepKey};
+use super::{Cache, Inputs, Record, StepKey, inline};
 use crate::execute::StepError;
 
 const KIND: &str = "application/vnd.rbuild.cache.v1+json";
@@ -38,6 +38,26 @@ struct Known {
     name: Reference,
     record: Record,
     layer: Descriptor,
+}
+
+/// A step that some cache has.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) key: StepKey,
+    pub(crate) parent: StepKey,
+    pub(crate) name: &'a str,
+    pub(crate) step: &'a serde_json::Value,
+    pub(crate) platform: String,
+}
+
+impl Wanted<'_> {
+    /// An image tells only what a step made. What it is, its key says: whoever has the key knows it.
+    fn describe(&self, record: &mut Record) {
+        record.parent = self.parent.to_string();
+        record.name = self.name.to_owned();
+        record.step = self.step.clone();
+        record.platform = Some(self.platform.clone());
+    }
 }
 
 /// Why a cache is not used, or not sent.
@@ -72,20 +92,55 @@ impl Imported {
         store: &Store,
         registries: &Registries,
         name: &Reference,
+        platforms: &[Platform],
     ) -> Result<(), RemoteError> {
-        let found = registries.artifact(store, name, KIND)?.ok_or(RemoteError::Kind)?;
+        let Some(found) = registries.artifact(store, name, KIND)? else {
+            return self.learn_of_images(store, registries, name, platforms);
+        };
         let document: Document = serde_json::from_slice(&found.document)
             .map_err(|source| RemoteError::Document { source })?;
         let (records, layers) = (document.records.len(), found.layers.len());
         if document.schema != SCHEMA || records != layers {
             return Err(RemoteError::Count { records, layers });
         }
+        self.add(name, document.records.into_iter().zip(found.layers));
+        Ok(())
+    }
+
+    /// What the configurations of images tell; see [`inline`].
+    fn learn_of_images(
+        &self,
+        store: &Store,
+        registries: &Registries,
+        name: &Reference,
+        platforms: &[Platform],
+    ) -> Result<(), RemoteError> {
+        let mut is_cache = false;
+        for (manifest, config) in registries.documents(store, name, platforms)? {
+            let lines = inline::told(&config);
+            let Some(lines) = lines.map_err(|source| RemoteError::Document { source })? else {
+                continue;
+            };
+            is_cache = true;
+            let layer = |line: &inline::Line| {
+                let mut layers = config.rootfs.diff_ids.iter().zip(&manifest.layers);
+                Some(layers.find(|(diff_id, _)| **diff_id == line.diff_id)?.1.clone())
+            };
+            let found = lines.into_iter().filter_map(|line| {
+                let layer = layer(&line)?;
+                Some((line.record(layer.clone()), layer))
+            });
+            self.add(name, found);
+        }
+        if is_cache { Ok(()) } else { Err(RemoteError::Kind) }
+    }
+
+    fn add(&self, name: &Reference, found: impl Iterator<Item = (Record, Descriptor)>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        for (record, layer) in document.records.into_iter().zip(found.layers) {
+        for (record, layer) in found {
             let name = name.clone();
             known.entry(record.key.clone()).or_insert(Known { name, record, layer });
         }
-        Ok(())
     }
 
     /// Whether some cache has the step.
@@ -99,21 +154,24 @@ impl Imported {
         &self,
         store: &Store,
         cache: &Cache,
-        key: StepKey,
+        wanted: &Wanted<'_>,
         below: &Tree,
         watch: &dyn Watch,
     ) -> Result<bool, RemoteError> {
         // Tried once, whatever comes of it.
         let taken = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.remove(&key.to_string())
+            known.remove(&wanted.key.to_string())
         };
         let (Some(known), Some(registries)) = (taken, &self.registries) else { return Ok(false) };
         let Known { name, record, layer } = known;
         let descriptor = registries.fetch_plain(store, &name, &layer, record.diff_id, watch)?;
         let plain = store.open_layer(&descriptor).map_err(StepError::from)?;
         let index = index_layer(plain, below).map_err(StepError::from)?;
-        let record = Record { descriptor, snapshot: None, ..record };
+        let mut record = Record { descriptor, snapshot: None, ..record };
+        if record.step.is_null() {
+            wanted.describe(&mut record);
+        }
         cache.write(&record, &index, &Inputs::default())?;
         Ok(true)
     }

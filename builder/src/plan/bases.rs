@@ -7,6 +7,7 @@ use parser::{Span, parse_trigger};
 use store::{ImageConfig, Platform, Reference};
 
 use super::{Context, PlanError, PlanErrorKind, ResultExt, warnings};
+use crate::cache::inline;
 use crate::image_config;
 use crate::progress::Warning;
 use crate::stage_graph::{self, GraphBase, StageGraph};
@@ -80,6 +81,7 @@ fn stage_base(
         }
     };
     config.created = None;
+    inline::forget(&mut config);
     let triggers = parse_triggers(&base_triggers, span(context, stage))?;
     Ok(StageBase { config: Some(config), triggers })
 }

@@ -32,6 +32,7 @@ pub(crate) fn request() -> BuildRequest {
         pull: crate::request::PullPolicy::Missing,
         cache_from: Vec::new(),
         cache_to: Vec::new(),
+        inline_cache: false,
         git: crate::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

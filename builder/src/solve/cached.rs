@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, PoisonError};
 
-use store::Store;
 use store::archive::FormOptions;
 use store::registry::Registries;
+use store::{Platform, Store};
 
 use super::filesystem::Filesystem;
 use super::seal::error_chain;
 use super::session::StepSlots;
 use super::transfer::Teller;
-use crate::cache::{self, Cache, Imported, StepKey};
+use crate::cache::{self, Cache, Imported, Record, StepKey};
 use crate::error::BuildError;
+use crate::execute::StepError;
 use crate::progress::{BuildEvent, Warning};
 use crate::request::{BuildRequest, CacheExport};
 
@@ -19,13 +20,14 @@ use crate::request::{BuildRequest, CacheExport};
 pub(super) fn import(
     store: &Store,
     request: &BuildRequest,
+    platforms: &[Platform],
     teller: Teller<'_>,
 ) -> Result<Imported, BuildError> {
     let imported = Imported::new(request.registries.clone());
     let Some(registries) = &request.registries else { return Ok(imported) };
     for name in &request.cache_from {
         let title = format!("[internal] import cache {name}");
-        let learned = teller.tell(title, |_| imported.learn(store, registries, name));
+        let learned = teller.tell(title, |_| imported.learn(store, registries, name, platforms));
         match learned {
             Ok(()) => {}
             Err(_) if teller.cancel.is_cancelled() => return Err(BuildError::Cancelled),
@@ -77,6 +79,17 @@ fn send(
         cache::export(store, &cache, registries, name, keys, form, watch)
     });
     Ok(sent?)
+}
+
+/// The records of the steps whose layers the image has.
+pub(super) fn of_image(
+    store: &Store,
+    slots: &StepSlots,
+    target: &Filesystem,
+) -> Result<Vec<Record>, StepError> {
+    let cache = Cache::open(store)?;
+    let keys = keys(slots, std::slice::from_ref(target), false);
+    keys.into_iter().filter_map(|key| cache.find(key).transpose()).collect()
 }
 
 /// Of all steps, or of those whose layers are in an image.

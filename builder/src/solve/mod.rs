@@ -54,7 +54,7 @@ pub(crate) fn build(
     warnings.extend(rewriting_nothing(request, plans.as_deref().unwrap_or_default()));
     announce(plans.as_deref().unwrap_or_default(), &warnings, progress);
     let plans = plans?;
-    let imported = cached::import(store, request, teller)?;
+    let imported = cached::import(store, request, &platforms(request)?, teller)?;
     let (mut parts, mut other_parts) = (Vec::new(), Vec::new());
     let mut targets = Vec::new();
     let mut cached = 0;
@@ -74,7 +74,13 @@ pub(crate) fn build(
         };
         let session = Session::new(request, plan, store, surroundings)?;
         let filesystem = solve(&session, cancel)?;
-        let built = |clamp| commit::parts(store, &filesystem, plan, clamp).map_err(commit_error);
+        let told = match request.inline_cache {
+            true => Some(cached::of_image(store, &slots, &filesystem).map_err(commit_error)?),
+            false => None,
+        };
+        let built = |clamp| {
+            commit::parts(store, &filesystem, plan, clamp, told.as_deref()).map_err(commit_error)
+        };
         parts.push(built(clamp)?);
         if wants_other {
             other_parts.push(built(!clamp)?);
@@ -99,7 +105,7 @@ pub(crate) fn build(
     cached::export(store, request, &slots, &targets, teller)?;
     Ok(BuiltImage {
         image_id: image_id(&committed),
-        metadata: metadata(&committed, exported, &names),
+        metadata: metadata(&committed, exported, &names_told(request, &names)),
         manifest: committed.descriptor,
         tags: names,
         steps: plans.iter().map(steps).sum(),
@@ -175,18 +181,33 @@ fn image_id(committed: &Committed) -> Digest {
     }
 }
 
+/// Those of the image here and those it was pushed under; one without a tag where it was pushed by digest.
+fn names_told(request: &BuildRequest, names: &[Reference]) -> Vec<String> {
+    let mut told: Vec<String> = names.iter().map(Reference::to_string).collect();
+    for output in &request.outputs {
+        let Output::Push(push) = output else { continue };
+        let parsed = push.names.iter().filter_map(|name| name.parse::<Reference>().ok());
+        for name in parsed {
+            let name = if push.by_digest { name.name() } else { name.to_string() };
+            if !told.contains(&name) {
+                told.push(name);
+            }
+        }
+    }
+    told
+}
+
 /// For `--metadata-file`, in docker's words.
 fn metadata(
     committed: &Committed,
     exported: Option<Descriptor>,
-    names: &[Reference],
+    names: &[String],
 ) -> serde_json::Value {
     let manifest = exported.unwrap_or_else(|| committed.descriptor.clone());
-    let texts: Vec<String> = names.iter().map(Reference::to_string).collect();
     let mut metadata = serde_json::json!({
         "containerimage.descriptor": manifest,
         "containerimage.digest": manifest.digest,
-        "image.name": texts.join(","),
+        "image.name": names.join(","),
     });
     if let [image] = committed.images.as_slice() {
         metadata["containerimage.config.digest"] = serde_json::json!(image.id());

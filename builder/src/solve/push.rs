@@ -28,8 +28,10 @@ pub(super) fn push(
     };
     let mut pushed = None;
     for name in &names {
-        let done = teller.tell(format!("[internal] push {name}"), |watch| {
-            registries.push(store, &target, name, &PushOptions { form }, watch)
+        let by_digest = options.by_digest;
+        let shown = if by_digest { name.name() } else { name.to_string() };
+        let done = teller.tell(format!("[internal] push {shown}"), |watch| {
+            registries.push(store, &target, name, &PushOptions { form, by_digest }, watch)
         });
         match done {
             Ok(done) => pushed = Some(done.manifest),

@@ -9,7 +9,7 @@ use super::mounts;
 use super::seal::error_chain;
 use super::session::Session;
 use crate::cache::{
-    Asked, Inputs, KeyBuilder, MissReason, Record, RemoteError, StepKey, explain, short,
+    Asked, Inputs, KeyBuilder, MissReason, Record, RemoteError, StepKey, Wanted, explain, short,
 };
 use crate::error::BuildError;
 use crate::execute::{StepError, copy};
@@ -102,11 +102,11 @@ impl OneStep<'_> {
         }
         let place = self.place(Some(&self.stage.platform.to_string()));
         // Builds at the same time make a step once, too.
-        let (found, lock) = match self.find(&keyed)? {
+        let (found, lock) = match self.find(&keyed, &description)? {
             Some(record) => (Some(record), None),
             None => {
                 let lock = self.session.cache.lock(keyed.key, &self.session.stop)?;
-                (self.find(&keyed)?, Some(lock))
+                (self.find(&keyed, &description)?, Some(lock))
             }
         };
         let (key, layer, outcome) = match found {
@@ -169,13 +169,13 @@ impl OneStep<'_> {
     }
 
     /// In this store, else in a cache that `--cache-from` names.
-    fn find(&self, keyed: &Keyed) -> Result<Option<Record>, StepError> {
+    fn find(&self, keyed: &Keyed, step: &serde_json::Value) -> Result<Option<Record>, StepError> {
         if self.stage.no_cache {
             return Ok(None);
         }
         let cache = &self.session.cache;
         match cache.find(keyed.key)? {
-            None if self.session.imported.has(keyed.key) && self.bring(keyed.key)? => {
+            None if self.session.imported.has(keyed.key) && self.bring(keyed.key, step)? => {
                 cache.find(keyed.key)
             }
             found => Ok(found),
@@ -183,12 +183,19 @@ impl OneStep<'_> {
     }
 
     /// A layer that cannot be had is as good as none: the step runs.
-    fn bring(&self, key: StepKey) -> Result<bool, StepError> {
+    fn bring(&self, key: StepKey, step: &serde_json::Value) -> Result<bool, StepError> {
         let session = self.session;
+        let wanted = Wanted {
+            key,
+            parent: self.below.key,
+            name: &self.planned.name,
+            step,
+            platform: self.stage.platform.to_string(),
+        };
         let below = self.below.tree(session.store)?;
         let name = format!("[internal] import the result of {}", self.planned.name);
         let brought = session.teller().tell(name, |watch| {
-            session.imported.bring(session.store, &session.cache, key, &below, watch)
+            session.imported.bring(session.store, &session.cache, &wanted, &below, watch)
         });
         match brought {
             Ok(brought) => Ok(brought),

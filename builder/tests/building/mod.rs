@@ -88,6 +88,7 @@ impl Bench {
             pull: builder::request::PullPolicy::Missing,
             cache_from: Vec::new(),
             cache_to: Vec::new(),
+            inline_cache: false,
             git: builder::fetch::Git::default(),
             outputs: Vec::new(),
             reproducible: false,

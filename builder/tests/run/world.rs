@@ -157,6 +157,7 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         pull: builder::request::PullPolicy::Missing,
         cache_from: Vec::new(),
         cache_to: Vec::new(),
+        inline_cache: false,
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

@@ -14,7 +14,7 @@ use crate::args::PushArgs;
 
 /// Layers that are plain in the store travel compressed; others go as they came.
 pub(super) const AS_DOCKER: PushOptions =
-    PushOptions { form: FormOptions { form: LayerForm::GZIP, force: false } };
+    PushOptions { form: FormOptions { form: LayerForm::GZIP, force: false }, by_digest: false };
 
 pub(crate) fn run(args: &PushArgs, environment: &Environment) -> Result<Exit> {
     let name: Reference = args.name.parse()?;

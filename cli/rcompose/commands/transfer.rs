@@ -19,7 +19,7 @@ use crate::args::{PullArgs, PushArgs};
 
 /// Layers that are plain in the store travel compressed; others go as they came.
 const AS_DOCKER: PushOptions =
-    PushOptions { form: FormOptions { form: LayerForm::GZIP, force: false } };
+    PushOptions { form: FormOptions { form: LayerForm::GZIP, force: false }, by_digest: false };
 
 /// Brings an image into the store, whether it is there or not.
 pub(super) fn bring(call: Call<'_>, host: &Host, image: &str, platform: &str) -> Result<()> {

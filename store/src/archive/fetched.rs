@@ -64,7 +64,7 @@ impl Store {
         check_platforms(std::slice::from_ref(&candidate), must)?;
         fetched.publish()?;
         self.commit_staged(staged)?;
-        self.sync()?;
+        self.sync_blobs()?;
         self.update_index(|index| {
             names::assign(index, &[(&candidate.target, &[name])]);
             Ok(())

@@ -4,14 +4,14 @@ use std::io::Read;
 
 use super::Registries;
 use super::error::{Failure, RegistryError};
-use super::pull::parse;
+use super::pull::{index_of, parse};
 use super::push::{Push, scopes};
-use super::watch::{Silent, Watch};
+use super::watch::Watch;
 use crate::archive::FormOptions;
 use crate::blob::copy_into;
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId, Digest};
-use crate::error::{StoreError, io_error};
+use crate::error::StoreError;
 use crate::image::ImageLayer;
 use crate::layer::decompressor;
 use crate::lease::Held;
@@ -80,7 +80,7 @@ impl Registries {
         kind: &str,
     ) -> Result<Option<Artifact>, RegistryError> {
         let found = self.read_artifact(store, name, kind);
-        found.map_err(|source| pull_error(name, source))
+        found.map_err(RegistryError::of_pull(name))
     }
 
     fn read_artifact(
@@ -91,19 +91,14 @@ impl Registries {
     ) -> Result<Option<Artifact>, Failure> {
         let client = self.reader(name)?;
         let top = client.top(name)?;
+        if index_of(&top)?.is_some() {
+            return Ok(None);
+        }
         let manifest: Manifest = parse("manifest", top.descriptor.digest, &top.bytes)?;
         if manifest.config.media_type != kind {
             return Ok(None);
         }
-        let limit = crate::blob::DOCUMENT_LIMIT;
-        if manifest.config.size > limit {
-            let what = format!("blob {}", manifest.config.digest);
-            return Err(Failure::TooLarge { what, limit });
-        }
-        let sealed = client.blob(store, &manifest.config, &Silent, None)?;
-        let mut document = Vec::new();
-        let read = sealed.open()?.read_to_end(&mut document);
-        read.map_err(io_error("read the new blob", sealed.path()))?;
+        let document = client.small_blob(store, &manifest.config)?;
         Ok(Some(Artifact { document, layers: manifest.layers }))
     }
 
@@ -117,7 +112,7 @@ impl Registries {
         watch: &dyn Watch,
     ) -> Result<Descriptor, RegistryError> {
         let found = self.bring_plain(store, name, layer, diff_id, watch);
-        found.map_err(|source| pull_error(name, source))
+        found.map_err(RegistryError::of_pull(name))
     }
 
     fn bring_plain(
@@ -155,14 +150,5 @@ impl Registries {
             return Err(StoreError::DiffId { digest, expected: diff_id, actual }.into());
         }
         Ok(plain(made.publish()?.size))
-    }
-}
-
-fn pull_error(name: &Reference, source: Failure) -> RegistryError {
-    RegistryError::Pull {
-        registry: name.domain().to_owned(),
-        repository: name.repository().to_owned(),
-        suffix: name.suffix(),
-        source: Box::new(source),
     }
 }

@@ -2,7 +2,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Deserialize;
 use ureq::http::header::{
@@ -23,8 +23,6 @@ use crate::http::{HttpError, certificates};
 /// How often something is tried.
 pub(super) const ATTEMPTS: u32 = 5;
 const MOST_REDIRECTS: u32 = 10;
-/// No longer than this, whatever a server asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What is read of an answer that says what went wrong.
 const MESSAGE_LIMIT: u64 = 64 << 10;
 
@@ -151,13 +149,10 @@ impl Client {
         }
     }
 
-    /// Longer from attempt to attempt, and never as long as others who were turned away at the same time.
+    /// Waits until the next attempt; the server may want it to be longer.
     pub(super) fn pause(&self, attempt: u32, wanted: Option<Duration>) {
-        let longest = self.settings.pause * (1 << attempt.min(8));
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let part = f64::from(now.subsec_nanos() % 1000) / 1000.0;
-        let pause = longest.mul_f64(0.5 + part / 2.0).max(wanted.unwrap_or_default());
-        std::thread::sleep(pause.min(LONGEST_PAUSE));
+        let RegistrySettings { pace, pause, .. } = &*self.settings;
+        pace.wait(super::pace::pause(*pause, attempt, pace.chance(), wanted));
     }
 
     pub(super) fn silence(&self) -> Duration {

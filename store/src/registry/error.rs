@@ -97,6 +97,16 @@ impl RegistryError {
         }
     }
 
+    /// Of a pull of `name`.
+    pub(super) fn of_pull(name: &Reference) -> impl FnOnce(Failure) -> RegistryError + use<'_> {
+        |source| RegistryError::Pull {
+            registry: name.domain().to_owned(),
+            repository: name.repository().to_owned(),
+            suffix: name.suffix(),
+            source: Box::new(source),
+        }
+    }
+
     /// Of a push to `name`.
     pub(super) fn of_push(name: &Reference) -> impl FnOnce(Failure) -> RegistryError + use<'_> {
         |source| RegistryError::Push {

@@ -87,6 +87,7 @@ impl Layers<'_> {
             Ok(Some(sealed)) => {
                 watch.event(digest, BlobEvent::Done);
                 layer.is_whole(sealed.path());
+                sealed.sync()?;
             }
             Err(_) => layer.is_gone(),
         }

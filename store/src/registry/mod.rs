@@ -9,10 +9,12 @@
 //! | `challenge.rs`   | what a registry wants to know of who asks                             |
 //! | `token.rs`       | the answer: a password, or a token from elsewhere                     |
 //! | `client.rs`      | one request: authorization, redirects, retries                        |
+//! | `pace.rs`        | how long to wait before it is tried again                             |
 //! | `download.rs`    | documents and blobs, with bounds and checks                           |
 //! | `coming.rs`      | a blob that is read while it comes                                    |
 //! | `layers.rs`      | layers: downloaded, and unpacked meanwhile                            |
 //! | `pull.rs`        | an image into the store                                               |
+//! | `documents.rs`   | what images say of themselves, without their layers                   |
 //! | `artifact.rs`    | what is no image but kept like one                                    |
 //! | `referrers.rs`   | what refers to an image                                               |
 //! | `list/`          | indexes that are put together by hand                                 |
@@ -26,12 +28,14 @@ mod artifact;
 mod challenge;
 mod client;
 mod coming;
+mod documents;
 mod download;
 mod error;
 mod host;
 mod layers;
 mod link;
 mod list;
+mod pace;
 mod pull;
 mod push;
 mod referrers;
@@ -46,6 +50,7 @@ use std::sync::Arc;
 pub use artifact::Artifact;
 pub use error::{Failure, RegistryError};
 pub use list::{List, ListEntry, ListKind, ListPlatform, PushedList, RemoteManifest};
+pub use pace::{Pace, RealPace};
 pub use pull::{PullOptions, Pulled};
 pub use push::{PushOptions, Pushed};
 pub use rules::{Mirror, MirrorOf, Place, Rule, Rules};

@@ -55,13 +55,8 @@ impl Registries {
         options: &PullOptions,
         watch: &dyn Watch,
     ) -> Result<Pulled, RegistryError> {
-        let failed = |source| RegistryError::Pull {
-            registry: name.domain().to_owned(),
-            repository: name.repository().to_owned(),
-            suffix: name.suffix(),
-            source: Box::new(source),
-        };
-        self.pull_from_any(store, name, options, watch).map_err(failed)
+        let pulled = self.pull_from_any(store, name, options, watch);
+        pulled.map_err(RegistryError::of_pull(name))
     }
 
     /// From mirrors first.

@@ -28,6 +28,8 @@ const MOST_ELSEWHERE: usize = 8;
 pub struct PushOptions {
     /// How layers that are kept uncompressed travel.
     pub form: FormOptions,
+    /// No tag is to lead to it: it is known by its digest alone.
+    pub by_digest: bool,
 }
 
 /// What the registry has under the name now.
@@ -79,7 +81,7 @@ impl Registries {
         let client = self.client(&to, scopes(&to, repositories))?;
         let push = Push { store, client: &client, watch, elsewhere, sources: HashMap::new() };
         push.blobs(outgoing.blobs.iter().filter(|blob| !is_document(&outgoing, blob)))?;
-        push.manifests(&outgoing, name)?;
+        push.manifests(&outgoing, name.tag().filter(|_| !options.by_digest))?;
         Ok(Pushed { manifest: outgoing.descriptor, only })
     }
 
@@ -176,8 +178,8 @@ impl Push<'_> {
         Upload { client, store, blob, elsewhere, source, watch }.run()
     }
 
-    /// What is referred to before what refers to it, the image's own last and under its name.
-    fn manifests(&self, outgoing: &Outgoing, name: &Reference) -> Result<(), Failure> {
+    /// What is referred to before what refers to it, the image's own last and under its tag if it is to have one.
+    fn manifests(&self, outgoing: &Outgoing, tag: Option<&str>) -> Result<(), Failure> {
         let mut seen = HashSet::from([outgoing.descriptor.digest]);
         for blob in outgoing.blobs.iter().filter(|blob| is_document(outgoing, blob)) {
             if seen.insert(blob.digest) {
@@ -185,7 +187,7 @@ impl Push<'_> {
             }
         }
         let digest = outgoing.descriptor.digest.to_string();
-        self.stored_manifest(&outgoing.descriptor, name.tag().unwrap_or(&digest))
+        self.stored_manifest(&outgoing.descriptor, tag.unwrap_or(&digest))
     }
 
     fn stored_manifest(&self, document: &Descriptor, tag: &str) -> Result<(), Failure> {

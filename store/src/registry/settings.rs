@@ -1,8 +1,10 @@
 //! What the front end says about registries.
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::pace::{Pace, RealPace};
 use super::rules::Rules;
 use crate::http::HttpSettings;
 
@@ -26,8 +28,10 @@ pub struct RegistrySettings {
     pub connect: Duration,
     /// Silence for so long, or next to nothing in that time, is a broken connection.
     pub silence: Duration,
-    /// Before the second attempt; then twice as long, and so on.
+    /// At least, before the second attempt; then twice as long, and so on.
     pub pause: Duration,
+    /// What waits, and what says by how much pauses differ.
+    pub pace: Arc<dyn Pace>,
 }
 
 impl Default for RegistrySettings {
@@ -43,6 +47,7 @@ impl Default for RegistrySettings {
             connect: Duration::from_secs(10),
             silence: Duration::from_secs(60),
             pause: Duration::from_millis(250),
+            pace: Arc::new(RealPace),
         }
     }
 }

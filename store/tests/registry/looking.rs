@@ -1,7 +1,7 @@
 //! What is only looked at in a registry: referrers; and who asks, by an identity token.
 
 use store::registry::{Anonymous, Credential, Credentials, CredentialsError, Silent};
-use store::{Descriptor, Index, media_type};
+use store::{Descriptor, DiffId, Index, media_type};
 
 use super::server::{Answer, Content, Request, Server, answer};
 use super::{TEXT, UNPACKED, impatient, story};
@@ -87,6 +87,23 @@ fn parts_without_end_and_links_that_lead_astray_are_not_followed() {
     });
     let error = impatient(Anonymous).referrers(&astray.name("app:1"), None).unwrap_err();
     assert!(story(&error).contains("is not followed"), "{}", story(&error));
+}
+
+/// A layer that a cache names is what its diff ID says, or it is not taken.
+#[test]
+fn a_layer_of_a_cache_is_checked() {
+    let content = Content::image(&[TEXT, "another"]);
+    let server = Server::start(move |request| content.reply(request));
+    let Sandbox { store, dir: _dir } = sandbox();
+    let (registries, name) = (impatient(Anonymous), server.name("app:1"));
+    let (documents, _) = registries.documents(&store, &name, &[]).unwrap().remove(0);
+    let [layer, other] = [0, 1].map(|number| documents.layers[number].clone());
+    let fetch = |diff_id| registries.fetch_plain(&store, &name, &layer, diff_id, &Silent);
+    let error = fetch(DiffId(other.digest)).unwrap_err();
+    assert!(story(&error).contains("has diff ID"), "{}", story(&error));
+    assert!(!store.has_blob(&layer.digest) && !store.has_blob(&other.digest));
+    assert_eq!(fetch(DiffId(layer.digest)).unwrap().digest, layer.digest);
+    assert!(store.has_blob(&layer.digest));
 }
 
 #[derive(Debug)]

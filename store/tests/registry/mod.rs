@@ -1,5 +1,6 @@
 //! Registries that do what they should, and those that do not: nothing bad is stored, and the error says who did what.
 
+mod at_once;
 mod looking;
 mod pushing;
 mod server;

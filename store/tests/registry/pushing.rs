@@ -12,7 +12,7 @@ use super::{TEXT, impatient, pull, story};
 use crate::support::{Sandbox, sandbox};
 
 const PLAIN: PushOptions =
-    PushOptions { form: FormOptions { form: LayerForm::Plain, force: false } };
+    PushOptions { form: FormOptions { form: LayerForm::Plain, force: false }, by_digest: false };
 
 /// What was uploaded so far.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! `--cache-from type=registry,ref=NAME` and `--cache-to type=registry,ref=NAME,mode=max`
+//! `--cache-from type=registry,ref=NAME`, `--cache-to type=registry,ref=NAME,mode=max` and `--cache-to type=inline`
 
 use anyhow::{Context, Result, anyhow, bail};
 use builder::request::CacheExport;
@@ -8,8 +8,7 @@ use super::fields::{self, boolean};
 use super::output::compression;
 
 /// Kinds of BuildKit's that are not here, with what to do instead.
-const OTHERS: [(&str, &str); 5] = [
-    ("inline", "`type=registry` keeps the cache beside the image, in an artifact of its own"),
+const OTHERS: [(&str, &str); 4] = [
     ("local", "the store keeps the cache; `type=registry` takes it to other machines"),
     ("gha", "`type=registry` works with every registry"),
     ("s3", "`type=registry` works with every registry"),
@@ -21,9 +20,23 @@ pub(super) fn sources(specs: &[String]) -> Result<Vec<Reference>> {
     specs.iter().map(source).collect()
 }
 
-pub(super) fn exports(specs: &[String]) -> Result<Vec<CacheExport>> {
-    let export = |text: &String| export(text).with_context(|| format!("`--cache-to {text}`"));
-    specs.iter().map(export).collect()
+/// Where a cache goes.
+#[derive(Debug, Default)]
+pub(super) struct Exports {
+    pub(super) registries: Vec<CacheExport>,
+    /// Into the image itself.
+    pub(super) inline: bool,
+}
+
+pub(super) fn exports(specs: &[String]) -> Result<Exports> {
+    let mut exports = Exports::default();
+    for text in specs {
+        match export(text).with_context(|| format!("`--cache-to {text}`"))? {
+            Some(registry) => exports.registries.push(registry),
+            None => exports.inline = true,
+        }
+    }
+    Ok(exports)
 }
 
 fn source(text: &str) -> Result<Reference> {
@@ -32,6 +45,9 @@ fn source(text: &str) -> Result<Reference> {
     if let [(name, None)] = fields.as_slice() {
         return Ok(name.parse()?);
     }
+    if kind(&fields) == Some("inline") {
+        bail!("an image with its cache in it is named as a cache is: `--cache-from IMAGE`");
+    }
     let settings = Settings::of(fields)?;
     if settings.mode.is_some() || settings.ignore_error || settings.compression.is_some() {
         bail!("`mode`, `ignore-error` and `compression` belong to `--cache-to`");
@@ -39,8 +55,12 @@ fn source(text: &str) -> Result<Reference> {
     settings.name()
 }
 
-fn export(text: &str) -> Result<CacheExport> {
+/// None for one in the image itself.
+fn export(text: &str) -> Result<Option<CacheExport>> {
     let fields = fields::parse(text)?;
+    if kind(&fields) == Some("inline") {
+        return inline(&fields).map(|()| None);
+    }
     let settings = match fields.as_slice() {
         // As for `--cache-from`; the kinds are words, too.
         [(word, None)] => match refused(word) {
@@ -59,7 +79,25 @@ fn export(text: &str) -> Result<CacheExport> {
         bail!("`{name}` has a digest: a cache is sent under a name");
     }
     let compression = compression(settings.compression.as_deref(), settings.level)?;
-    Ok(CacheExport { name, all, compression, ignore_error: settings.ignore_error })
+    Ok(Some(CacheExport { name, all, compression, ignore_error: settings.ignore_error }))
+}
+
+/// The layers are those of the image, as it is written; so there is nothing to say about them.
+fn inline(fields: &[(String, Option<String>)]) -> Result<()> {
+    for (name, value) in fields {
+        match (name.as_str(), value.as_deref()) {
+            ("type", _) | ("mode", Some("min")) => {}
+            ("mode", Some("max")) => {
+                bail!("an image has no layers of other stages: `mode=max` needs `type=registry`")
+            }
+            _ => bail!("`type=inline` has no setting `{name}`"),
+        }
+    }
+    Ok(())
+}
+
+fn kind(fields: &[(String, Option<String>)]) -> Option<&str> {
+    fields.iter().find(|(name, _)| name == "type")?.1.as_deref()
 }
 
 /// The settings as typed.
@@ -74,6 +112,11 @@ struct Settings {
 
 /// A kind of cache that there is elsewhere.
 fn refused(kind: &str) -> Option<anyhow::Error> {
+    if kind == "inline" {
+        return Some(anyhow!(
+            "a word alone is the name of a cache; for one in the image give `type=inline`"
+        ));
+    }
     let (_, instead) = OTHERS.iter().find(|(other, _)| *other == kind)?;
     Some(anyhow!("`type={kind}` is not supported: {instead}"))
 }
@@ -88,7 +131,7 @@ impl Settings {
             return Err(error);
         }
         if kind != "registry" {
-            bail!("unknown type `{kind}`; known is `registry`");
+            bail!("unknown type `{kind}`; known are `registry` and, for `--cache-to`, `inline`");
         }
         let mut settings = Settings::default();
         for (name, value) in fields {
@@ -131,7 +174,8 @@ mod tests {
     fn caches_of_registries_are_understood() {
         let from = |text: &str| sources(&[text.to_owned()]);
         assert_eq!(from("a.example/c").unwrap(), from("type=registry,ref=a.example/c").unwrap());
-        let to = |text: &str| exports(&[text.to_owned()]).map(|all| all[0].clone());
+        let to =
+            |text: &str| exports(&[text.to_owned()]).map(|exports| exports.registries[0].clone());
         let export = to("type=registry,ref=a.example/c:x,mode=max,ignore-error=true").unwrap();
         assert_eq!(export.name.to_string(), "a.example/c:x");
         assert!(export.all && export.ignore_error);
@@ -139,13 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn a_cache_in_the_image_is_one_more() {
+        let texts = ["type=registry,ref=a.example/c", "type=inline,mode=min"].map(str::to_owned);
+        let exports = exports(&texts).unwrap();
+        assert_eq!((exports.registries.len(), exports.inline), (1, true));
+    }
+
+    #[test]
     fn other_caches_are_refused_by_name() {
         let from = |text: &str| told(sources(&[text.to_owned()]));
         let to = |text: &str| told(exports(&[text.to_owned()]));
-        assert!(
-            to("type=inline").contains("`--cache-to type=inline`: `type=inline` is not supported")
-        );
-        assert!(to("inline").contains("`type=inline` is not supported"));
+        assert!(to("inline").contains("give `type=inline`"));
+        assert!(to("type=inline,mode=max").contains("`mode=max` needs `type=registry`"));
+        assert!(to("type=inline,ref=x").contains("`type=inline` has no setting `ref`"));
+        assert!(from("type=inline,ref=x").contains("`--cache-from IMAGE`"));
         assert!(from("type=gha").contains("`type=gha` is not supported"));
         assert!(from("type=tape,ref=x").contains("unknown type `tape`"));
         assert!(from("type=registry").contains("`ref` is missing"));

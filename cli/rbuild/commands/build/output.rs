@@ -20,6 +20,7 @@ struct Settings {
     force_compression: bool,
     rewrite_timestamp: Option<bool>,
     push: bool,
+    by_digest: bool,
 }
 
 /// What an `--output` asks for.
@@ -62,7 +63,7 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
         "oci-mediatypes" | "unpack" | "store" if flag(value.clone())? => {}
         "force-compression" => settings.force_compression = flag(value)?,
         "push" => settings.push = flag(value)?,
-        "push-by-digest" if !flag(value.clone())? => {}
+        "push-by-digest" => settings.by_digest = flag(value)?,
         "type" => settings.kind = value,
         "dest" => settings.dest = value,
         "name" => {
@@ -82,6 +83,9 @@ fn resolve(settings: Settings) -> Result<Asked> {
     let kind = settings.kind.clone().context("`type` is missing")?;
     if settings.push && !matches!(kind.as_str(), "image" | "registry") {
         bail!("`push` belongs to `type=image`");
+    }
+    if settings.by_digest && kind != "registry" && !settings.push {
+        bail!("`push-by-digest` needs `type=image,push=true` or `type=registry`");
     }
     Ok(Asked::Output(match kind.as_str() {
         "oci" => Output::Oci(image(settings)?),
@@ -104,6 +108,7 @@ fn resolve(settings: Settings) -> Result<Asked> {
 pub(super) fn registry() -> Output {
     Output::Push(PushOutput {
         names: Vec::new(),
+        by_digest: false,
         compression: LayerCompression::Gzip { level: None },
         force_compression: false,
         rewrite_timestamp: None,
@@ -119,13 +124,22 @@ fn pushed(settings: Settings) -> Result<Output> {
         if reference.digest().is_some() {
             bail!("`name={name}`: a name cannot have a digest before the image is built");
         }
+        if settings.by_digest && is_tagged(name) {
+            bail!("`name={name}` has a tag, but no tag leads to what is pushed by digest");
+        }
     }
     Ok(Output::Push(PushOutput {
         names: settings.names,
+        by_digest: settings.by_digest,
         compression: compression(settings.compression.as_deref(), settings.level)?,
         force_compression: settings.force_compression,
         rewrite_timestamp: settings.rewrite_timestamp,
     }))
+}
+
+/// A tag that is only the usual one is none.
+pub(super) fn is_tagged(name: &str) -> bool {
+    name.rsplit('/').next().is_some_and(|last| last.contains(':'))
 }
 
 fn stored(settings: Settings) -> Result<Asked> {
@@ -245,6 +259,13 @@ mod tests {
         assert_eq!(push.names, ["a", "b:1"]);
         assert_eq!(push.compression, LayerCompression::Zstd { level: None });
         for text in ["type=registry,dest=x", "type=oci,dest=x,push=true", "type=registry,name=A"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        let text = "type=image,push-by-digest=true,name=r.example:5000/app,push=true";
+        let Asked::Output(Output::Push(push)) = parse(text).unwrap() else { panic!("pushed") };
+        assert!(push.by_digest);
+        let tagged = text.replace("/app", "/app:1");
+        for text in [&tagged, "type=image,push-by-digest=true", "type=oci,push-by-digest=true"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

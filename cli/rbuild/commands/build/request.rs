@@ -18,8 +18,8 @@ use cli::registries::registries;
 use store::Reference;
 
 use super::context::Inputs;
-use super::output::{self, Asked};
-use super::{cache, git, secret, ssh};
+use super::output::{self, Asked, is_tagged};
+use super::{cache, fields, git, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
 
@@ -37,19 +37,26 @@ pub(super) fn resolve(
     if outputs.pushes_tags() && args.tag.is_empty() && outputs.names.is_empty() {
         bail!("an image without a name cannot be pushed: give it one with `--tag`");
     }
+    let mut tags_of_build = args.tag.iter().chain(&outputs.names);
+    if let Some(tag) = tags_of_build.find(|tag| outputs.pushes_by_digest() && is_tagged(tag)) {
+        bail!("no tag leads to what is pushed by digest: give `name=` without a tag, not `{tag}`");
+    }
     let (network, of_builds) = network(args.network.as_deref(), environment)?;
     let asks_for_gateway = args.add_hosts.iter().any(|text| text.ends_with("host-gateway"));
     let gateway = match asks_for_gateway {
         true => networks::gateway(of_builds, &environment.locations())?,
         false => None,
     };
+    let exports = cache::exports(&args.cache_to)?;
+    let build_args = build_args(&args.build_args, environment);
+    let inline_cache = exports.inline || asks_for_inline_cache(&build_args);
     let platforms = args.platform.iter().flat_map(|list| list.split(','));
     Ok(BuildRequest {
         dockerfile: inputs.dockerfile,
         context: inputs.context,
         dockerignore: inputs.dockerignore,
         target: args.target.clone().filter(|target| !target.is_empty()),
-        build_args: build_args(&args.build_args, environment),
+        build_args,
         labels: labels(&args.labels)?,
         platforms: platforms.map(|platform| platform.trim().to_owned()).collect(),
         tags: tags("--tag", &args.tag)?.chain(tags("name", &outputs.names)?).collect(),
@@ -72,7 +79,8 @@ pub(super) fn resolve(
         registries: Some(registries(environment, args.tls_verify != Some(false))?),
         pull: if args.pull == Some(true) { PullPolicy::Always } else { PullPolicy::Missing },
         cache_from: cache::sources(&args.cache_from)?,
-        cache_to: cache::exports(&args.cache_to)?,
+        cache_to: exports.registries,
+        inline_cache,
         git,
         outputs: outputs.written,
         reproducible: args.reproducible,
@@ -93,6 +101,13 @@ fn build_args(args: &[String], environment: &Environment) -> BTreeMap<String, St
         None => Some((arg.clone(), environment.os(arg)?.to_str()?.to_owned())),
     });
     epoch.into_iter().chain(given).collect()
+}
+
+/// As buildx has it from before there was `--cache-to`.
+fn asks_for_inline_cache(build_args: &BTreeMap<String, String>) -> bool {
+    let value = build_args.get("BUILDKIT_INLINE_CACHE");
+    value
+        .is_some_and(|value| fields::boolean("BUILDKIT_INLINE_CACHE", Some(value)).unwrap_or(false))
 }
 
 fn labels(labels: &[String]) -> Result<BTreeMap<String, String>> {
@@ -129,6 +144,12 @@ struct Outputs {
 impl Outputs {
     fn pushes(&self) -> bool {
         self.written.iter().any(|output| matches!(output, Output::Push(_)))
+    }
+
+    /// Whether something is pushed as the names of `--tag`, but by digest.
+    fn pushes_by_digest(&self) -> bool {
+        let by_digest = |output: &Output| matches!(output, Output::Push(push) if push.by_digest && push.names.is_empty());
+        self.written.iter().any(by_digest)
     }
 
     /// Whether something is pushed under the names of `--tag`.

@@ -105,6 +105,7 @@ pub fn build_request(
         },
         cache_from: Vec::new(),
         cache_to: Vec::new(),
+        inline_cache: false,
         git: surroundings.git.clone(),
         outputs: Vec::new(),
         reproducible: false,

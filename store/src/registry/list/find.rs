@@ -1,6 +1,4 @@
 //! The images that are put into a list: those of the store, else those of a registry, of which only the documents are read.
-use std::io::Read;
-
 use super::{ListEntry, ListPlatform};
 use crate::archive::FormOptions;
 use crate::config::ImageConfig;
@@ -16,7 +14,6 @@ use crate::registry::client::Client;
 use crate::registry::download::Document;
 use crate::registry::error::{Failure, RegistryError};
 use crate::registry::pull::{index_of, parse};
-use crate::registry::watch::Silent;
 
 /// A manifest or an index as a registry has it.
 #[derive(Clone, Debug)]
@@ -176,16 +173,7 @@ impl Finder<'_> {
     fn image(&self, document: Document) -> Result<ListEntry, Failure> {
         let digest = document.descriptor.digest;
         let manifest: Manifest = parse("manifest", digest, &document.bytes)?;
-        let limit = crate::blob::DOCUMENT_LIMIT;
-        if manifest.config.size > limit {
-            let what = format!("blob {}", manifest.config.digest);
-            return Err(Failure::TooLarge { what, limit });
-        }
-        let sealed = self.client.blob(self.store, &manifest.config, &Silent, None)?;
-        let mut config = Vec::new();
-        let read = sealed.open()?.read_to_end(&mut config);
-        read.map_err(crate::error::io_error("read the new blob", sealed.path()))?;
-        let config: ImageConfig = parse("image configuration", manifest.config.digest, &config)?;
+        let config = self.client.config(self.store, &manifest.config)?;
         Ok(entry(self.name, &document.descriptor, document.bytes, &config)?)
     }
 }
