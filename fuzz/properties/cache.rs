@@ -120,6 +120,7 @@ fn request(dir: &Path) -> BuildRequest {
         pull: builder::request::PullPolicy::Missing,
         cache_from: Vec::new(),
         cache_to: Vec::new(),
+        inline_cache: false,
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

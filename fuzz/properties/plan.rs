@@ -93,6 +93,7 @@ fn request(dockerfile: &[u8]) -> BuildRequest {
         pull: builder::request::PullPolicy::Missing,
         cache_from: Vec::new(),
         cache_to: Vec::new(),
+        inline_cache: false,
         git: builder::fetch::Git::default(),
         outputs: Vec::new(),
         reproducible: false,

@@ -56,7 +56,7 @@ pub(crate) fn installed(program: &str) -> bool {
 }
 
 /// How long what happens by itself may take on a machine that is busy.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[track_caller]
 pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {

@@ -71,7 +71,7 @@ fn line(record: &Record) -> Line {
 
 /// None if it tells of no steps.
 pub(super) fn told(config: &ImageConfig) -> Result<Option<Vec<Line>>, serde_json::Error> {
-    config.extra.get(FIELD).map(|lines| Vec::deserialize(lines)).transpose()
+    config.extra.get(FIELD).map(Vec::deserialize).transpose()
 }
 
 /// For an image that is built on this one.

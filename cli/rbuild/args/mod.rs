@@ -252,10 +252,10 @@ pub(crate) struct BuildArgs {
     /// Do not use the cache for these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub(crate) no_cache_filter: Vec<String>,
-    /// Ask a cache in a registry for what this store does not have: `type=registry,ref=NAME`, or `NAME`
+    /// Ask a cache in a registry, or an image with its cache in it, for what this store does not have: `type=registry,ref=NAME`, or `NAME`
     #[arg(long, value_name = "SPEC")]
     pub(crate) cache_from: Vec<String>,
-    /// Send the cache of this build to a registry: `type=registry,ref=NAME[,mode=min|max]`
+    /// Send the cache of this build to a registry: `type=registry,ref=NAME[,mode=min|max]`; or put it into the image: `type=inline`
     #[arg(long, value_name = "SPEC")]
     pub(crate) cache_to: Vec<String>,
     /// Tell for every step whether the cache had it, and why or why not
