@@ -11,6 +11,7 @@ import tempfile
 import time
 import zlib
 
+import limits
 from tools import installed_tools
 from workloads import WORKLOADS
 
@@ -73,6 +74,9 @@ def measure(workload, tools, options, contexts):
             if number == 0 and not options.no_check and not workload.slow:
                 check(workload, tool, archive, output)
     report(workload, tools, figures, archive)
+    ours = statistics.median(row[0] for row in figures["rbuild"])
+    if limit := limits.line(workload, context, tools, options, contexts.scratch, ours):
+        print(f"  {limit}", flush=True)
 
 
 def timed(tool, commands, archive, builds=1):

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::error::{Result, StoreError, io_error};
-use crate::hashed_file::HashedFile;
+use crate::hashed_file::{Hashed, HashedFile};
 use crate::lease::Held;
 use crate::lock::LockName;
+use crate::midstates::{Marks, Midstate};
 use crate::open::{Store, remove_any};
 
 /// No document (manifest, index, configuration) may be larger: they are read into memory.
@@ -133,8 +134,23 @@ impl BlobWriter {
     /// Ends the writing without making the blob visible yet.
     pub(crate) fn seal(mut self) -> Result<SealedBlob> {
         let file = self.file.take().expect("a blob is sealed once");
-        let (digest, size) = file.finish().map_err(io_error("write", &self.path))?;
-        Ok(SealedBlob { writer: self, info: BlobInfo { digest, size }, replaces: false })
+        let hashed = file.finish().map_err(io_error("write", &self.path))?;
+        let Hashed { digest, size, midstates } = hashed;
+        let info = BlobInfo { digest, size };
+        Ok(SealedBlob { writer: self, info, midstates, replaces: false })
+    }
+
+    /// Where who writes a layer sets marks (`LayerWriter::marking`), so that the next one like it is made quicker.
+    pub fn marks(&self) -> Option<Marks> {
+        self.file.as_ref().map(HashedFile::marks)
+    }
+
+    /// What is written may begin as `former` does. To be called before anything is written.
+    pub fn follow(&mut self, former: &Digest) {
+        let midstates = self.store.midstates(former);
+        if let Some(file) = &mut self.file {
+            file.follow(midstates);
+        }
     }
 
     /// The file, which grows.
@@ -153,6 +169,7 @@ impl BlobWriter {
 pub(crate) struct SealedBlob {
     writer: BlobWriter,
     pub(crate) info: BlobInfo,
+    midstates: Vec<Midstate>,
     /// The one that is there is known to be damaged.
     replaces: bool,
 }
@@ -202,6 +219,7 @@ impl SealedBlob {
         session.confirm(held);
         if own {
             store.note_own(self.info.digest);
+            store.remember_midstates(&self.info.digest, &self.midstates)?;
         }
         Ok(self.info)
     }

@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
+use sha2::digest::common::hazmat::SerializableState as _;
+
+/// Bytes of what [`Hasher::midstate`] gives.
+pub(crate) const MIDSTATE: usize = 104;
 
 /// SHA-256 of the bytes as stored: for a layer, the form it is kept in (plain or compressed).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -194,6 +198,16 @@ impl Hasher {
 
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
+    }
+
+    /// Where it stands, to go on from there some other time.
+    pub(crate) fn midstate(&self) -> [u8; MIDSTATE] {
+        self.0.serialize().into()
+    }
+
+    /// None if that is no such state.
+    pub(crate) fn from_midstate(state: &[u8; MIDSTATE]) -> Option<Hasher> {
+        sha2::Sha256::deserialize(&(*state).into()).ok().map(Hasher)
     }
 }
 

@@ -6,7 +6,7 @@
 //! | leases of living processes, named ones | the blobs and snapshots they list                           |
 //! | cache records (asked of the caller)   | the blobs and snapshots they list                            |
 //! | a kept layer of an image              | its other forms (`cache/forms`), its index                   |
-//! | a kept blob                           | the list of its pieces (`cache/pieces`)                      |
+//! | a kept blob                           | its lists (`cache/pieces`, `cache/midstates`, `cache/sizes`)  |
 //! | kept snapshots                        | a merged snapshot that stands for a stack of them            |
 //!
 //! Why nothing can vanish under someone's hands: whoever makes or finds something writes it into their lease
@@ -21,13 +21,16 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
+use crate::archive::pieces::PIECES;
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId, Digest};
 use crate::error::{Result, StoreError, io_error};
 use crate::image::select::MAX_NESTING;
+use crate::image::sizes::SIZES;
 use crate::lease::{self, Held};
 use crate::lock::LockName;
 use crate::manifest::Index;
+use crate::midstates::MIDSTATES;
 use crate::open::{Store, remove_any};
 use crate::snapshot::SnapshotId;
 
@@ -68,7 +71,9 @@ impl Store {
             self.mark_chains(&mut live)?;
             self.mark_merged(&mut live)?;
             self.sweep_forms(&mut live)?;
-            self.sweep_pieces(&|blob| live.blobs.contains(blob))?;
+            self.sweep_lists(PIECES, &live)?;
+            self.sweep_lists(MIDSTATES, &live)?;
+            self.sweep_lists(SIZES, &live)?;
             self.sweep_indexes(&live)?;
             pruned.blobs = blobs.into_iter().filter(|b| !live.blobs.contains(b)).collect();
             pruned.snapshots =
@@ -199,6 +204,20 @@ impl Store {
             match serde_json::from_slice::<Descriptor>(&bytes) {
                 Ok(form) if wanted => drop(live.blobs.insert(form.digest)),
                 _ => remove_any(&path)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what is known of blobs that are not to be kept.
+    fn sweep_lists(&self, dir: &str, live: &Live) -> Result<()> {
+        if !self.sub(dir).exists() {
+            return Ok(());
+        }
+        for name in self.file_names(dir)? {
+            let blob = name.split('.').next().and_then(|hex| Digest::from_hex(hex).ok());
+            if !blob.is_some_and(|blob| live.blobs.contains(&blob)) {
+                remove_any(&self.sub(dir).join(name))?;
             }
         }
         Ok(())

@@ -1,9 +1,10 @@
 //! A file that is hashed while it is written: who fills the pieces, who hashes and who writes work at the same time.
 //!
 //! What fits in a few pieces is done by the caller alone: starting threads would take longer. Pieces go round, so
-//! memory is bounded.
+//! memory is bounded. What is known to begin as an earlier file did is not hashed as far as that goes (`midstates`).
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -11,9 +12,12 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::digest::{Digest, Hasher};
 use crate::layer::holes::HoleWriter;
+use crate::midstates::{APART, Mark, Marks, Midstate};
 
 const PIECE: usize = 256 << 10;
 const PIECES: usize = 8;
+/// Kept until the next mark shows whether they have to be hashed: what is between two, and some more.
+const KEPT: usize = APART as usize / PIECE + 4;
 /// Without threads up to here.
 const ALONE: u64 = 1 << 20;
 
@@ -21,7 +25,18 @@ const ALONE: u64 = 1 << 20;
 pub(crate) struct HashedFile {
     piece: Vec<u8>,
     size: u64,
+    marks: Marks,
+    /// Of a file that this one may begin like.
+    former: Vec<Midstate>,
     work: Work,
+}
+
+/// What a file turned out to be.
+#[derive(Debug)]
+pub(crate) struct Hashed {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) midstates: Vec<Midstate>,
 }
 
 #[derive(Debug)]
@@ -33,10 +48,10 @@ enum Work {
 
 #[derive(Debug)]
 struct Threads {
-    to_hasher: SyncSender<Arc<Vec<u8>>>,
+    to_hasher: SyncSender<(Arc<Vec<u8>>, Vec<Mark>)>,
     to_writer: SyncSender<Arc<Vec<u8>>>,
     spare: Receiver<Vec<u8>>,
-    hashing: JoinHandle<Hasher>,
+    hashing: JoinHandle<(Hasher, Vec<Midstate>)>,
     writing: JoinHandle<io::Result<HoleWriter<File>>>,
     /// Set when writing fails, so that nobody reads ten gigabytes for nothing.
     failed: Arc<AtomicBool>,
@@ -45,7 +60,18 @@ struct Threads {
 impl HashedFile {
     pub(crate) fn new(file: File) -> HashedFile {
         let work = Work::Alone { file: HoleWriter::new(file), hasher: Hasher::default() };
-        HashedFile { piece: Vec::new(), size: 0, work }
+        let (marks, former) = (Marks::default(), Vec::new());
+        HashedFile { piece: Vec::new(), size: 0, marks, former, work }
+    }
+
+    /// Where marks are to be set.
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks.clone()
+    }
+
+    /// To be called before anything is written.
+    pub(crate) fn follow(&mut self, former: Vec<Midstate>) {
+        self.former = former;
     }
 
     /// Bytes written so far.
@@ -54,19 +80,19 @@ impl HashedFile {
     }
 
     /// Everything is in the file then.
-    pub(crate) fn finish(mut self) -> io::Result<(Digest, u64)> {
+    pub(crate) fn finish(mut self) -> io::Result<Hashed> {
         self.pass_on()?;
-        let (file, hasher) = match self.work {
-            Work::Alone { file, hasher } => (file, hasher),
+        let (file, (hasher, midstates)) = match self.work {
+            Work::Alone { file, hasher } => (file, (hasher, Vec::new())),
             Work::Shared(threads) => {
                 drop((threads.to_hasher, threads.to_writer, threads.spare));
-                let hasher = threads.hashing.join().map_err(|_| panicked())?;
-                (threads.writing.join().map_err(|_| panicked())??, hasher)
+                let hashed = threads.hashing.join().map_err(|_| panicked())?;
+                (threads.writing.join().map_err(|_| panicked())??, hashed)
             }
             Work::Failed => return Err(panicked()),
         };
         file.finish()?;
-        Ok((hasher.finish(), self.size))
+        Ok(Hashed { digest: hasher.finish(), size: self.size, midstates })
     }
 
     /// The piece at hand is complete.
@@ -86,7 +112,8 @@ impl HashedFile {
         let Work::Shared(threads) = &self.work else { return Err(panicked()) };
         let next = threads.spare.recv().ok();
         let full = Arc::new(std::mem::replace(&mut self.piece, next.unwrap_or_default()));
-        let sent = threads.to_hasher.send(full.clone()).is_ok()
+        let marks = self.marks.take(self.size);
+        let sent = threads.to_hasher.send((full.clone(), marks)).is_ok()
             && threads.to_writer.send(full).is_ok()
             && !threads.failed.load(Ordering::Relaxed);
         if sent { Ok(()) } else { Err(self.failure()) }
@@ -99,12 +126,14 @@ impl HashedFile {
         let (to_hasher, hash_queue) = sync_channel(PIECES);
         let (to_writer, write_queue) = sync_channel(PIECES);
         let (give_back, spare) = channel();
-        (1..PIECES).for_each(|_| drop(give_back.send(Vec::with_capacity(PIECE))));
-        let (done, failed) = (give_back.clone(), Arc::new(AtomicBool::new(false)));
+        let former = std::mem::take(&mut self.former);
+        let pieces = PIECES + if former.is_empty() { 0 } else { KEPT };
+        (1..pieces).for_each(|_| drop(give_back.send(Vec::with_capacity(PIECE))));
+        let (spare_of_hasher, failed) = (give_back.clone(), Arc::new(AtomicBool::new(false)));
         let noticed = failed.clone();
-        let hashing = Builder::new()
-            .name("hash".to_owned())
-            .spawn(move || hash_all(hasher, &hash_queue, &done))?;
+        let hashing = Hashing::new(hasher, self.size, former, spare_of_hasher);
+        let hashing =
+            Builder::new().name("hash".to_owned()).spawn(move || hashing.all(&hash_queue))?;
         let writing = Builder::new()
             .name("write".to_owned())
             .spawn(move || write_all(file, &write_queue, &give_back, &noticed))?;
@@ -151,12 +180,80 @@ fn give(piece: Arc<Vec<u8>>, spare: &Sender<Vec<u8>>) {
     }
 }
 
-fn hash_all(mut hasher: Hasher, queue: &Receiver<Arc<Vec<u8>>>, spare: &Sender<Vec<u8>>) -> Hasher {
-    for piece in queue {
-        hasher.update(&piece);
-        give(piece, spare);
+/// Hashes what differs from the former file, from the last mark on that both have.
+struct Hashing {
+    hasher: Hasher,
+    /// Bytes that are hashed, kept, or known.
+    position: u64,
+    /// The former file's states that are to come, while both are the same so far.
+    former: Option<std::vec::IntoIter<Midstate>>,
+    /// What came since the last mark, if it is not hashed yet.
+    kept: Vec<(Arc<Vec<u8>>, Range<usize>)>,
+    midstates: Vec<Midstate>,
+    spare: Sender<Vec<u8>>,
+}
+
+impl Hashing {
+    fn new(
+        hasher: Hasher,
+        position: u64,
+        former: Vec<Midstate>,
+        spare: Sender<Vec<u8>>,
+    ) -> Hashing {
+        let former = (!former.is_empty()).then(|| former.into_iter());
+        Hashing { hasher, position, former, kept: Vec::new(), midstates: Vec::new(), spare }
     }
-    hasher
+
+    fn all(mut self, queue: &Receiver<(Arc<Vec<u8>>, Vec<Mark>)>) -> (Hasher, Vec<Midstate>) {
+        for (piece, marks) in queue {
+            let (begin, mut done) = (self.position, 0);
+            for mark in marks {
+                // A mark stands in the piece it comes with.
+                let end = (mark.at - begin) as usize;
+                self.take(&piece, done..end);
+                self.pass(mark);
+                done = end;
+            }
+            self.take(&piece, done..piece.len());
+            self.position = begin + piece.len() as u64;
+            give(piece, &self.spare);
+        }
+        self.hash_kept();
+        (self.hasher, self.midstates)
+    }
+
+    fn take(&mut self, piece: &Arc<Vec<u8>>, range: Range<usize>) {
+        if self.former.is_none() {
+            self.hasher.update(&piece[range]);
+        } else if self.kept.len() == KEPT {
+            // So much without a mark: this file is none that has them.
+            self.hash_kept();
+            self.hasher.update(&piece[range]);
+        } else if !range.is_empty() {
+            self.kept.push((piece.clone(), range));
+        }
+    }
+
+    fn pass(&mut self, mark: Mark) {
+        let known = self.former.as_mut().and_then(Iterator::next);
+        match known.and_then(|known| known.at(&mark)) {
+            Some(hasher) => {
+                self.hasher = hasher;
+                self.kept.drain(..).for_each(|(piece, _)| give(piece, &self.spare));
+            }
+            None => self.hash_kept(),
+        }
+        self.midstates.push(Midstate::new(mark, &self.hasher));
+    }
+
+    /// From here on the files differ.
+    fn hash_kept(&mut self) {
+        self.former = None;
+        for (piece, range) in self.kept.drain(..) {
+            self.hasher.update(&piece[range]);
+            give(piece, &self.spare);
+        }
+    }
 }
 
 /// Takes all pieces even if it fails: whoever waits for one to come back must not wait for ever.
@@ -197,13 +294,64 @@ mod tests {
                 let mut writer = HashedFile::new(file.try_clone().unwrap());
                 bytes.chunks(step).for_each(|part| writer.write_all(part).unwrap());
                 assert_eq!(writer.size(), size as u64);
-                assert_eq!(writer.finish().unwrap(), (Digest::of(&bytes), size as u64));
+                let hashed = writer.finish().unwrap();
+                assert_eq!((hashed.digest, hashed.size), (Digest::of(&bytes), size as u64));
                 let mut read = Vec::new();
                 file.rewind().unwrap();
                 file.read_to_end(&mut read).unwrap();
                 assert!(read == bytes, "{size} {step}");
             }
         }
+    }
+
+    /// Writes 9 MiB with a mark every two, which say what `seen` says.
+    fn marked(former: Vec<Midstate>, seen: [&[u8]; 4]) -> (Hashed, Vec<u8>) {
+        let bytes: Vec<u8> = (0..9 << 20).map(|n: u32| (n / 3) as u8).collect();
+        let mut file = HashedFile::new(tempfile::tempfile().unwrap());
+        file.follow(former);
+        let marks = file.marks();
+        for (number, part) in bytes.chunks(APART as usize).enumerate() {
+            file.write_all(part).unwrap();
+            if let Some(seen) = seen.get(number) {
+                let seen = crate::layer::ContentDigest::of(seen);
+                marks.set(Mark { at: file.size(), seen });
+            }
+        }
+        (file.finish().unwrap(), bytes)
+    }
+
+    #[test]
+    fn what_begins_as_before_is_not_hashed_again_and_everything_else_is() {
+        let seen: [&[u8]; 4] = [b"1", b"2", b"3", b"4"];
+        let (first, bytes) = marked(Vec::new(), seen);
+        assert_eq!(first.digest, Digest::of(&bytes));
+        assert_eq!(first.midstates.len(), 4);
+        let former = &first.midstates;
+        for seen in [seen, [b"1", b"2", b"x", b"4"], [b"x", b"2", b"3", b"4"]] {
+            let (again, _) = marked(former.clone(), seen);
+            assert_eq!(again.digest, first.digest, "{seen:?}");
+            let same = seen.iter().zip([b"1", b"2", b"3", b"4"]).take_while(|(a, b)| *a == b);
+            let same = same.count();
+            assert_eq!(again.midstates[..same], former[..same]);
+            assert_eq!(again.midstates.len(), 4);
+        }
+        // No marks at all, and more pieces than are kept.
+        let mut file = HashedFile::new(tempfile::tempfile().unwrap());
+        file.follow(former.clone());
+        file.write_all(&bytes).unwrap();
+        assert_eq!(file.finish().unwrap().digest, first.digest);
+
+        // A state that is none of these bytes shows which of them were not hashed.
+        let mut other = Hasher::default();
+        other.update(&[7; 64]);
+        let mark = Mark { at: 4 << 20, seen: crate::layer::ContentDigest::of(b"2") };
+        let mut wrong = former.clone();
+        wrong[1] = Midstate::new(mark, &other);
+        other.update(&bytes[4 << 20..]);
+        let (taken, _) = marked(wrong[..2].to_vec(), seen);
+        assert_eq!(taken.digest, other.finish());
+        let (not_taken, _) = marked(wrong, [b"x", b"2", b"3", b"4"]);
+        assert_eq!(not_taken.digest, first.digest);
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod lease;
 mod lock;
 pub mod manifest;
 pub mod media_type;
+mod midstates;
 mod open;
 pub mod platform;
 pub mod reference;
@@ -52,6 +53,7 @@ pub use image::{HistoryEntry, Image, ImageLayer, ImageSummary, ListedImage, NewI
 pub use layers::StoredLayer;
 pub use lease::Held;
 pub use manifest::{Index, Manifest};
+pub use midstates::Marks;
 pub use open::Store;
 pub use platform::Platform;
 pub use reference::Reference;

@@ -13,6 +13,7 @@ mod flat;
 mod images;
 mod large_layers;
 mod leftovers;
+mod midstates;
 mod platforms;
 mod registry;
 mod repair;

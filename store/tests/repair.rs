@@ -76,8 +76,10 @@ impl World {
         let name = path.file_name().unwrap().to_str().unwrap();
         match path.components().next().unwrap().as_os_str().to_str().unwrap() {
             "schema.json" | "locks" => None,
-            // These lists carry a sum of their own: a damaged one counts as none (`archive::pieces`).
+            // These lists carry a sum of their own: a damaged one counts as none (`archive::pieces`, `midstates`, `image::sizes`).
             "cache" if path.starts_with("cache/pieces") => None,
+            "cache" if path.starts_with("cache/midstates") => None,
+            "cache" if path.starts_with("cache/sizes") => None,
             "images" if self.documents.iter().any(|document| document == name) => Some(End::Lost),
             _ => Some(End::Mended),
         }

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::ErrorKind::NotFound;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +28,8 @@ const LOCKS: &str = "cache/locks";
 const LOCK: &str = "steps";
 /// Letters of a key in hexadecimal.
 const KEY_LENGTH: usize = 64;
+/// Bytes that most records do not have.
+const SHORT: usize = 4096;
 /// How often a build that waits for another looks whether it was cancelled.
 const PATIENCE: Duration = Duration::from_millis(10);
 /// A command that finds everything cached need not write to say so each time.
@@ -111,7 +114,7 @@ impl Cache {
 
     /// The record as it stands, whether or not its layer is there.
     pub(crate) fn read(&self, key: &str) -> Option<Record> {
-        let bytes = fs::read(self.path(key, "json")).ok()?;
+        let bytes = read_short(&self.path(key, "json")).ok()?;
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         let whole = record.sum.as_ref().is_none_or(|sum| record.sum().is_ok_and(|s| s == *sum));
         (record.schema == Record::SCHEMA && record.key == key && whole).then_some(record)
@@ -191,15 +194,15 @@ impl Cache {
         let (path, key) = (self.places.join(place.to_string()), key.to_string());
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = file.map_err(io_error("open", &path))?;
-        let mut last = String::new();
-        let same = file.read_to_string(&mut last).is_ok() && last == key;
+        let file = file.map_err(io_error("open", &path))?;
+        // One byte more than a key has.
+        let mut last = [0; KEY_LENGTH + 1];
+        let same = file.read_at(&mut last, 0).is_ok_and(|count| last[..count] == *key.as_bytes());
         let now = SystemTime::now();
         if same && (is_recent(&file, now) || file.set_modified(now).is_ok()) {
             return Ok(());
         }
-        let written = file.rewind().and_then(|()| file.write_all(key.as_bytes()));
-        written.map_err(io_error("write", &path))
+        file.write_all_at(key.as_bytes(), 0).map_err(io_error("write", &path))
     }
 
     /// Whether some step on this state has a recorded result.
@@ -273,11 +276,28 @@ impl Cache {
     }
 }
 
+/// A file of a few hundred bytes, mostly: then by one call, without asking for its size.
+fn read_short(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut bytes = vec![0; SHORT];
+    let count = file.read(&mut bytes)?;
+    bytes.truncate(count);
+    if count == SHORT {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
 fn is_whole_index(path: &Path) -> bool {
     let whole = || {
-        let file = File::open(path)?;
+        let mut file = File::open(path)?;
+        let mut start = [0; SHORT];
+        let count = file.read(&mut start)?;
+        if count < SHORT {
+            return LayerIndex::is_whole(&start[..count], count as u64);
+        }
         let length = file.metadata()?.len();
-        LayerIndex::is_whole(file, length)
+        LayerIndex::is_whole(start.chain(file), length)
     };
     whole().unwrap_or(false)
 }

@@ -12,13 +12,14 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use store::layer::{Entries, Entry, EntryKind, LayerIndex, compare_paths, holes};
-use store::{Descriptor, Store, media_type};
+use store::{Descriptor, Digest, Store, media_type};
 
 /// Read at a time. Files that are larger are read by themselves.
 const PORTION: usize = 256 << 10;
 
 #[derive(Debug)]
 pub(crate) struct FormerLayer {
+    digest: Digest,
     blob: Arc<File>,
     index: LayerIndex,
 }
@@ -37,7 +38,11 @@ impl FormerLayer {
     pub(crate) fn open(store: &Store, descriptor: &Descriptor, index: LayerIndex) -> Option<Self> {
         let plain = descriptor.media_type == media_type::LAYER_TAR;
         let blob = plain.then(|| store.open_blob(&descriptor.digest).ok())??;
-        Some(FormerLayer { blob: Arc::new(blob), index })
+        Some(FormerLayer { digest: descriptor.digest, blob: Arc::new(blob), index })
+    }
+
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.digest
     }
 
     pub(crate) fn files(&self) -> FormerFiles<'_> {

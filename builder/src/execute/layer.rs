@@ -22,8 +22,14 @@ pub(crate) fn write(
     setting: &Setting<'_>,
     former: Option<&FormerLayer>,
 ) -> Result<NewLayer, StepError> {
-    let attempt = |former| {
-        let mut writer = LayerWriter::new(setting.store.blob_writer()?);
+    let attempt = |former: Option<&FormerLayer>| {
+        let mut blob = setting.store.blob_writer()?;
+        former.inspect(|former| blob.follow(former.digest()));
+        let marks = blob.marks();
+        let mut writer = LayerWriter::new(blob);
+        if let Some(marks) = marks {
+            writer = writer.marking(marks);
+        }
         append(&mut writer, arranged, setting, former).and_then(|()| seal(writer))
     };
     let written = match attempt(former) {

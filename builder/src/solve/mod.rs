@@ -15,7 +15,7 @@ mod step;
 mod transfer;
 
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use runtime::Zygote;
 use runtime::network::{Networks, SpacePool};
@@ -34,7 +34,7 @@ use crate::step::{PlannedStep, StageId, Step};
 use filesystem::Filesystem;
 use images::Images;
 use remotes::Remotes;
-use session::{Permits, Session, StepSlots, Surroundings};
+use session::{Session, StepSlots, Surroundings};
 use transfer::Teller;
 
 pub(crate) fn build(
@@ -266,30 +266,44 @@ impl Drop for StageGuard<'_, '_> {
     }
 }
 
-/// Stages that run or wait at once. A stage needs only stages before it, so however few threads there
-/// are, one of them can go on.
+/// Threads for stages at most. A stage needs only stages before it, and they are begun in their order; so however few
+/// threads there are, one of them can go on.
 const MOST_THREADS: usize = 128;
 
 /// Runs all stages of a plan and gives the target's last state.
 fn solve(session: &Session<'_>, cancel: &Cancel) -> Result<Filesystem, BuildError> {
     let stop = session.stop.clone();
     let watching = cancel.on_cancel(move || stop.cancel());
-    let threads = Permits::new(MOST_THREADS);
+    let (stages, next) = (session.plan.stages.len(), AtomicUsize::new(0));
+    let more = || next.load(Ordering::Relaxed) < stages;
+    let work = || {
+        loop {
+            let id = StageId(next.fetch_add(1, Ordering::Relaxed));
+            if id.0 >= stages {
+                break;
+            }
+            let _guard = StageGuard(session, id);
+            stage::run_stage(session, id);
+        }
+    };
     std::thread::scope(|scope| {
-        let run = move |id| {
-            let _guard = StageGuard(session, StageId(id));
-            stage::run_stage(session, StageId(id));
-        };
-        // The last one on this thread: a build of one stage starts none.
-        let last = session.plan.stages.len().saturating_sub(1);
-        for id in 0..last {
-            let permit = threads.take();
+        if stages <= session.crew {
+            // One of them is this one: a build of one stage starts none.
+            (1..stages).for_each(|_| drop(scope.spawn(work)));
+            work();
+            return;
+        }
+        // As many as can do something; of those that wait for a stage, each lends its place to another.
+        for _ in 0..MOST_THREADS {
+            let permit = session.threads.take();
+            if !more() {
+                break;
+            }
             scope.spawn(move || {
                 let _permit = permit;
-                run(id);
+                work();
             });
         }
-        run(last);
     });
     drop(watching);
     let sealing =

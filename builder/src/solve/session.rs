@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use runtime::Zygote;
 use runtime::network::SpacePool;
@@ -30,6 +30,8 @@ use crate::step::{Source, StageId};
 
 /// RUN mostly waits, so a small machine does some at once too.
 const LEAST_JOBS: usize = 4;
+/// Who waits longer for a stage lets another thread begin one.
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 pub(super) struct Session<'a> {
     pub(super) request: &'a BuildRequest,
@@ -54,6 +56,10 @@ pub(super) struct Session<'a> {
     stages: Vec<StageCell>,
     /// For steps: as many at once as `--jobs` says.
     permits: Permits,
+    /// Stages that are worked on at once, by a thread each.
+    pub(super) crew: usize,
+    /// For these threads.
+    pub(super) threads: Permits,
     failure: Mutex<Option<BuildError>>,
     pub(super) sealing: Mutex<Vec<JoinHandle<()>>>,
     pub(super) steps: &'a StepSlots,
@@ -81,32 +87,55 @@ struct StageCell {
 /// As many things at once as there are permits.
 #[derive(Debug)]
 pub(super) struct Permits {
-    free: Mutex<usize>,
+    /// Less than none while more are lent than are left.
+    free: Mutex<isize>,
     changed: Condvar,
 }
 
 pub(super) struct Permit<'a>(&'a Permits);
 
+/// A permit that somebody else may have for as long as this lives.
+struct Lent<'a>(&'a Permits);
+
 impl Permits {
     pub(super) fn new(number: usize) -> Permits {
+        let number = isize::try_from(number).unwrap_or(isize::MAX);
         Permits { free: Mutex::new(number), changed: Condvar::new() }
     }
 
     /// Waits until there is one.
     pub(super) fn take(&self) -> Permit<'_> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
+        while *free <= 0 {
             free = self.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
         }
         *free -= 1;
         Permit(self)
     }
+
+    /// For a permit's owner who has to wait. Taking it back waits for nobody.
+    fn lend(&self) -> Lent<'_> {
+        self.add(1);
+        Lent(self)
+    }
+
+    fn add(&self, number: isize) {
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += number;
+        if number > 0 {
+            self.changed.notify_one();
+        }
+    }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.changed.notify_one();
+        self.0.add(1);
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.0.add(-1);
     }
 }
 
@@ -153,6 +182,8 @@ impl<'a> Session<'a> {
             contexts: Mutex::default(),
             stages: plan.stages.iter().map(|_| StageCell::default()).collect(),
             permits: Permits::new(jobs),
+            crew: jobs.saturating_mul(2),
+            threads: Permits::new(jobs.saturating_mul(2)),
             failure: Mutex::default(),
             sealing: Mutex::default(),
             steps: surroundings.steps,
@@ -205,9 +236,14 @@ impl<'a> Session<'a> {
     /// Waits for a stage.
     pub(super) fn stage(&self, id: StageId) -> Result<Filesystem, StepError> {
         let cell = &self.stages[id.0];
-        let mut done = cell.done.lock().unwrap_or_else(PoisonError::into_inner);
-        while done.is_none() {
-            done = cell.changed.wait(done).unwrap_or_else(PoisonError::into_inner);
+        let done = cell.done.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where all is cached it comes sooner than another thread does.
+        let waited = cell.changed.wait_timeout_while(done, A_MOMENT, |done| done.is_none());
+        let (mut done, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if done.is_none() {
+            let _lent = self.threads.lend();
+            let waited = cell.changed.wait_while(done, |done| done.is_none());
+            done = waited.unwrap_or_else(PoisonError::into_inner);
         }
         done.clone().flatten().ok_or(StepError::Cancelled)
     }

@@ -15,7 +15,7 @@ use crate::error::{Result, io_error};
 use crate::layer::ContentDigest;
 use crate::layer::parallel::{KnownPieces, Memory, PieceRecord};
 use crate::lease::Held;
-use crate::open::{Store, remove_any};
+use crate::open::Store;
 
 pub(crate) const PIECES: &str = "cache/pieces";
 const MAGIC: &[u8; 8] = b"rbpiece1";
@@ -62,20 +62,6 @@ impl Store {
         }
         let path = self.directory(PIECES)?.join(format!("{}.{form}", blob.hex()));
         self.replace_file(&path, &encode(pieces))
-    }
-
-    /// Forgets the lists of blobs that are not to be kept.
-    pub(crate) fn sweep_pieces(&self, keep: &dyn Fn(&Digest) -> bool) -> Result<()> {
-        if !self.sub(PIECES).exists() {
-            return Ok(());
-        }
-        for name in self.file_names(PIECES)? {
-            let digest = name.split('.').next().and_then(|hex| Digest::from_hex(hex).ok());
-            if !digest.is_some_and(|digest| keep(&digest)) {
-                remove_any(&self.sub(PIECES).join(name))?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -5,7 +5,6 @@ use super::{Image, names};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::layer::{EntryKind, LayerIndex};
 use crate::open::Store;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -68,16 +67,15 @@ impl Store {
     /// Bytes of the files in all layers: what the image takes where it is unpacked. Layers that came in by an
     /// archive are read through for it, once.
     pub fn unpacked_size(&self, image: &Image) -> Result<u64> {
-        Ok(self.layer_indexes(image)?.iter().map(|index| files_size(index)).sum())
+        Ok(self.layer_sizes(image)?.into_iter().sum())
     }
 
     /// How the image came about, the newest step first.
     pub fn history(&self, image: &Image) -> Result<Vec<HistoryEntry>> {
-        let mut layers = self.layer_indexes(image)?.into_iter();
+        let mut layers = self.layer_sizes(image)?.into_iter();
         let mut entries = Vec::new();
         for line in &image.config.history {
-            let layer = if line.empty_layer { None } else { layers.next() };
-            let size = layer.map(|index| files_size(&index));
+            let size = if line.empty_layer { None } else { layers.next() };
             entries.push(HistoryEntry {
                 created: line.created.clone(),
                 created_by: line.created_by.clone(),
@@ -86,25 +84,13 @@ impl Store {
             });
         }
         // Layers that the history does not mention.
-        for layer in layers {
-            let size = Some(files_size(&layer));
+        for size in layers.map(Some) {
             let (created_by, comment) = ("<missing>".to_owned(), String::new());
             entries.push(HistoryEntry { created: None, created_by, comment, size });
         }
         entries.reverse();
         Ok(entries)
     }
-}
-
-/// What the files take, counted as docker does: a symbolic link is as long as its target, a further name of
-/// a file is nothing.
-fn files_size(index: &LayerIndex) -> u64 {
-    let size = |kind: &EntryKind| match kind {
-        EntryKind::File { size, .. } => *size,
-        EntryKind::Symlink { target } => target.len() as u64,
-        _ => 0,
-    };
-    index.iter().map(|entry| size(&entry.kind)).sum()
 }
 
 fn summary(image: &Image, manifest: Digest, name: Option<Reference>) -> ImageSummary {

@@ -15,6 +15,7 @@ pub(crate) mod names;
 mod put;
 mod resolve;
 pub(crate) mod select;
+pub(crate) mod sizes;
 mod untag;
 mod used;
 

@@ -16,10 +16,10 @@ use sys::RootDir;
 use sys::root_dir::{FileKind, Metadata, Timestamp};
 
 use super::collect::ancestors;
-use super::diff::{Found, as_path, entry_of, kind_on_disk, link_names, root_entry};
+use super::diff::{Found, Names, as_path, entry_of, kind_on_disk, root_entry};
 use super::entry::{Entry, EntryKind, join, split_parent};
 use super::error::show;
-use super::{ContentDigest, LayerError, LayerIndex, holes};
+use super::{ContentDigest, LayerError, LayerIndex, compare_paths, holes};
 use crate::id_map::IdMap;
 use crate::tree::{Tree, TreeEntry};
 
@@ -105,7 +105,9 @@ pub fn changes(
     let listed = comparison.candidates.into_iter().filter(|candidate| candidate.listed);
     let mut found: Vec<Found> = listed.map(|candidate| candidate.found).collect();
     found.extend(root_entry(dir, parents, id_map)?);
-    Ok(LayerIndex::new(link_names(found)))
+    found.sort_by(|a, b| compare_paths(&a.entry.path, &b.entry.path));
+    let mut names = Names::default();
+    Ok(LayerIndex::sorted(found.into_iter().map(|found| names.link(found))))
 }
 
 struct Comparison<'a> {

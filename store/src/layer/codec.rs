@@ -59,7 +59,7 @@ impl LayerIndex {
         }
         reader.read_exact(&mut magic)?;
         hasher.update(&magic);
-        let mut piece = vec![0; PIECE];
+        let mut piece = vec![0; PIECE.min(usize::try_from(body).unwrap_or(PIECE))];
         let mut rest = reader.by_ref().take(body - magic.len() as u64);
         loop {
             let count = rest.read(&mut piece)?;

@@ -2,22 +2,22 @@
 //!
 //! - A parent that is a symbolic link, in this layer or below, is followed inside the tree, so
 //!   every path of the index leads through real directories only.
+//! - Nothing is kept for each member but its entry in the index (`gathered.rs`).
 //! - Of several members with one path the last stays.
 //! - A whiteout deletes from the layers below and never from its own, wherever it stands in the
 //!   archive. A directory that is both deleted and made again is opaque. What deletes nothing is dropped.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
-use std::ops::Bound;
 use std::os::unix::ffi::OsStringExt;
 
 use super::content::ContentDigest;
 use super::entry::{Entry, EntryKind, join, split_parent};
 use super::error::show;
+use super::gathered::{Gathered, Key};
 use super::index::is_below;
 use super::read::{Member, Whiteouts, read_layer};
-use super::{LayerError, LayerIndex, compare_paths};
+use super::{LayerError, LayerIndex};
 use crate::tree::{Tree, TreeEntry, resolve_with};
 
 /// The index of an uncompressed layer archive on top of `parents`, unpacking nothing.
@@ -44,29 +44,13 @@ pub fn index_layer(reader: impl Read, parents: &Tree) -> Result<LayerIndex, Laye
 
 pub(crate) struct Collector<'a> {
     parents: &'a Tree,
-    entries: BTreeMap<Key, Entry>,
+    entries: Gathered,
     /// The other names of a file, by its first.
     links: HashMap<Vec<u8>, Vec<Vec<u8>>>,
     whiteouts: BTreeSet<Key>,
     opaques: BTreeSet<Key>,
     /// The parent resolved last: members of a directory come together.
     resolved: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-/// A path in the order of [`compare_paths`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Key(Vec<u8>);
-
-impl Ord for Key {
-    fn cmp(&self, other: &Key) -> Ordering {
-        compare_paths(&self.0, &other.0)
-    }
-}
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Key) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 /// An entry under the path it really has.
@@ -80,7 +64,7 @@ impl<'a> Collector<'a> {
     pub(crate) fn new(parents: &'a Tree) -> Collector<'a> {
         Collector {
             parents,
-            entries: BTreeMap::new(),
+            entries: Gathered::default(),
             links: HashMap::new(),
             whiteouts: BTreeSet::new(),
             opaques: BTreeSet::new(),
@@ -115,7 +99,7 @@ impl<'a> Collector<'a> {
                 return Err(problem("which is inside of what it replaces"));
             }
             // All names of a file have one set of attributes: those of the first.
-            let mut linked = self.own(&first).unwrap_or(own).clone();
+            let mut linked = self.own(&first).unwrap_or(own);
             linked.path = entry.path;
             linked.kind = EntryKind::Hardlink { target: first };
             return Ok(Some(Placed { entry: linked, copy_of: None }));
@@ -136,7 +120,7 @@ impl<'a> Collector<'a> {
 
     /// Takes an entry that was placed.
     pub(crate) fn add(&mut self, entry: Entry) {
-        let both_dirs = entry.is_dir() && self.own(&entry.path).is_none_or(Entry::is_dir);
+        let both_dirs = entry.is_dir() && self.own(&entry.path).is_none_or(|own| own.is_dir());
         if !both_dirs {
             self.remove_below(&entry.path);
             self.remove(&entry.path);
@@ -151,7 +135,7 @@ impl<'a> Collector<'a> {
         if let EntryKind::Hardlink { target } = &entry.kind {
             self.links.entry(target.clone()).or_default().push(entry.path.clone());
         }
-        self.entries.insert(Key(entry.path.clone()), entry);
+        self.entries.insert(entry);
     }
 
     pub(crate) fn whiteout(&mut self, path: &[u8]) -> Result<(), LayerError> {
@@ -169,8 +153,8 @@ impl<'a> Collector<'a> {
     }
 
     /// What this layer says so far about a path.
-    pub(crate) fn own(&self, path: &[u8]) -> Option<&Entry> {
-        self.entries.get(&Key(path.to_vec()))
+    pub(crate) fn own(&self, path: &[u8]) -> Option<Entry> {
+        self.entries.get(path)
     }
 
     /// The attributes of a directory that the layer does not list: those it has below.
@@ -200,7 +184,7 @@ impl<'a> Collector<'a> {
             if self.own(&path).is_none() {
                 let dir = self.inherited_dir(&path);
                 let dir = dir.unwrap_or_else(|| Entry::default_dir(path.clone()));
-                self.entries.insert(Key(path.clone()), dir);
+                self.entries.insert(dir);
             }
             self.make_opaque(&path);
         }
@@ -213,28 +197,29 @@ impl<'a> Collector<'a> {
             if self.own(&path).is_some() {
                 self.make_opaque(&path);
             } else if self.is_implied(&path) {
-                self.entries.insert(Key(path.clone()), Entry::default_dir(path.clone()));
+                self.entries.insert(Entry::default_dir(path.clone()));
                 self.make_opaque(&path);
             } else {
                 if self.parents.lookup_bytes(&path).is_none() {
                     of_nothing.push(path.clone());
                 }
-                self.entries.insert(Key(path.clone()), Entry::whiteout(path));
+                self.entries.insert(Entry::whiteout(path));
             }
         }
         // Overlayfs would list the marks of deletions that delete nothing.
         for path in of_nothing {
-            self.entries.remove(&Key(path.clone()));
+            self.entries.remove(&path);
             self.keep_dir(split_parent(&path).unwrap_or_default().0);
         }
-        LayerIndex::sorted(self.entries.into_values())
+        self.entries.into_index()
     }
 
     fn make_opaque(&mut self, path: &[u8]) {
-        if let Some(entry) = self.entries.get_mut(&Key(path.to_vec()))
+        if let Some(mut entry) = self.own(path)
             && let EntryKind::Dir { opaque } = &mut entry.kind
         {
             *opaque = true;
+            self.entries.insert(entry);
         }
     }
 
@@ -242,22 +227,20 @@ impl<'a> Collector<'a> {
     fn keep_dir(&mut self, path: &[u8]) {
         let there = path.is_empty() || self.own(path).is_some() || self.is_implied(path);
         if !there && self.inherited_dir(path).is_none() {
-            self.entries.insert(Key(path.to_vec()), Entry::default_dir(path));
+            self.entries.insert(Entry::default_dir(path));
         }
     }
 
     /// Whether an entry above `path` hides what the layers below have there.
     fn lower_is_gone(&self, path: &[u8]) -> bool {
-        ancestors(path).any(|ancestor| match self.own(ancestor).map(|entry| &entry.kind) {
+        ancestors(path).any(|ancestor| match self.own(ancestor).map(|entry| entry.kind) {
             None | Some(EntryKind::Dir { opaque: false }) => false,
             Some(_) => true,
         })
     }
 
     fn is_implied(&self, path: &[u8]) -> bool {
-        let key = Key(path.to_vec());
-        let after = self.entries.range((Bound::Excluded(key), Bound::Unbounded)).next();
-        after.is_some_and(|(next, _)| is_below(&next.0, path))
+        self.entries.first_below(path).is_some()
     }
 
     /// Whether this layer deletes what the layers below have at `path`.
@@ -301,9 +284,9 @@ impl<'a> Collector<'a> {
 
     fn read_link(&self, path: &[u8]) -> Option<Vec<u8>> {
         let kind = match self.own(path) {
-            Some(entry) => match &entry.kind {
-                EntryKind::Hardlink { target } => self.own(target)?.kind.clone(),
-                kind => kind.clone(),
+            Some(entry) => match entry.kind {
+                EntryKind::Hardlink { target } => self.own(&target)?.kind,
+                kind => kind,
             },
             None if self.is_implied(path) || self.hidden(path) => return None,
             None => self.parents.lookup_bytes(path)?.entry.kind,
@@ -315,17 +298,14 @@ impl<'a> Collector<'a> {
     }
 
     fn remove_below(&mut self, path: &[u8]) {
-        let from = (Bound::Excluded(Key(path.to_vec())), Bound::Unbounded);
-        let below = self.entries.range(from).map(|(key, _)| key);
-        let below: Vec<Key> = below.take_while(|key| is_below(&key.0, path)).cloned().collect();
-        for key in below {
-            self.remove(&key.0);
+        for path in self.entries.below(path) {
+            self.remove(&path);
         }
     }
 
     /// Removes one name. When it was the first of several, the next becomes the first.
     fn remove(&mut self, path: &[u8]) {
-        let Some(old) = self.entries.remove(&Key(path.to_vec())) else { return };
+        let Some(old) = self.entries.remove(path) else { return };
         if let EntryKind::Hardlink { target } = &old.kind
             && let Some(names) = self.links.get_mut(target)
         {
@@ -335,11 +315,12 @@ impl<'a> Collector<'a> {
         let Some(first) = names.next() else { return };
         let rest: Vec<Vec<u8>> = names.collect();
         for name in &rest {
-            if let Some(entry) = self.entries.get_mut(&Key(name.clone())) {
+            if let Some(mut entry) = self.own(name) {
                 entry.kind = EntryKind::Hardlink { target: first.clone() };
+                self.entries.insert(entry);
             }
         }
-        self.entries.insert(Key(first.clone()), Entry { path: first.clone(), ..old });
+        self.entries.insert(Entry { path: first.clone(), ..old });
         self.links.insert(first, rest);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -11,7 +12,7 @@ use sys::{RootDir, SysError};
 
 use super::entry::{Entry, EntryKind, Xattrs, join, split_parent};
 use super::error::show;
-use super::{LayerError, LayerIndex, LayerWriter, compare_paths, holes, xattr};
+use super::{LayerError, LayerIndex, LayerWriter, holes, xattr};
 use crate::id_map::{IdMap, Owner};
 use crate::tree::Tree;
 
@@ -22,13 +23,17 @@ use crate::tree::Tree;
 /// of what the parents do not have are dropped: overlayfs marks every new directory opaque.
 /// Content digests are still unknown; [`write_layer`] computes them.
 pub fn scan(upper: &RootDir, parents: &Tree, id_map: IdMap) -> Result<LayerIndex, LayerError> {
-    let mut scan = Scan { upper, parents, id_map, found: Vec::new() };
-    scan.found.extend(root_entry(upper, parents, id_map)?);
-    let mut directories = vec![Vec::new()];
-    while let Some(path) = directories.pop() {
-        scan.directory(&path, &mut directories)?;
+    let mut scan =
+        Scan { upper, parents, id_map, index: LayerIndex::default(), names: Names::default() };
+    root_entry(upper, parents, id_map)?.into_iter().for_each(|root| scan.add(root));
+    let mut levels = vec![scan.level(Vec::new())?];
+    while let Some(level) = levels.last_mut() {
+        match scan.next_directory(level)? {
+            Some(path) => levels.push(scan.level(path)?),
+            None => drop(levels.pop()),
+        }
     }
-    Ok(LayerIndex::new(link_names(scan.found)))
+    Ok(scan.index)
 }
 
 /// Writes the entries of an index with the files' bytes from the directory they were found in.
@@ -44,12 +49,12 @@ pub fn write_layer<W: Write>(
             continue;
         }
         let (parent, _) = split_parent(&entry.path).unwrap_or_default();
-        let scan_error = |source| LayerError::Scan { path: show(&entry.path), source };
+        let failed = |source| scan_error(&entry.path, source);
         let handle = match open.take() {
             Some((path, handle)) if path == parent => handle,
-            _ => dir.subdir_nofollow(as_path(parent)).map_err(scan_error)?,
+            _ => dir.subdir_nofollow(as_path(parent)).map_err(failed)?,
         };
-        let file = handle.open_file_nofollow(as_path(entry.name())).map_err(scan_error)?;
+        let file = handle.open_file_nofollow(as_path(entry.name())).map_err(failed)?;
         writer.append(&entry, Some(&mut *holes::reader(file)))?;
         open = Some((parent.to_vec(), handle));
     }
@@ -70,11 +75,21 @@ pub fn entry_on_disk(dir: &RootDir, name: &Path) -> Result<Option<Entry>, LayerE
     Ok(Some(entry_of(path.to_vec(), kind, &metadata, xattrs, IdMap::Identity)))
 }
 
+/// Goes through the directories in the order of an index, so that nothing is kept of a file but its entry there.
 struct Scan<'a> {
     upper: &'a RootDir,
     parents: &'a Tree,
     id_map: IdMap,
-    found: Vec<Found>,
+    index: LayerIndex,
+    names: Names,
+}
+
+/// A directory, and what of it is still to be looked at.
+struct Level {
+    path: Vec<u8>,
+    /// Open while it is the one that is looked through: the depth of a tree costs neither descriptors nor stack.
+    dir: Option<RootDir>,
+    names: std::vec::IntoIter<OsString>,
 }
 
 /// Something for a layer.
@@ -85,30 +100,48 @@ pub(super) struct Found {
 }
 
 impl Scan<'_> {
-    /// One directory; those in it are left to the caller. Each is opened by its path, so that the
-    /// depth of a tree costs neither descriptors nor stack.
-    fn directory(&mut self, path: &[u8], deeper: &mut Vec<Vec<u8>>) -> Result<(), LayerError> {
-        let failed = |source| LayerError::Scan { path: show(path), source };
-        let dir = self.upper.subdir_nofollow(as_path(path)).map_err(failed)?;
-        for child in dir.read_dir("").map_err(failed)? {
-            let child_path = join(path, child.name.as_bytes());
-            let failed = |source| LayerError::Scan { path: show(&child_path), source };
-            let metadata = dir.metadata(&child.name).map_err(failed)?;
-            let xattrs = dir.xattrs(&child.name).map_err(failed)?;
-            refuse_redirects(&child_path, &xattrs)?;
-            let kind = self.kind(&dir, &child_path, &metadata, &xattrs).map_err(failed)?;
+    fn level(&self, path: Vec<u8>) -> Result<Level, LayerError> {
+        let dir = self.open(&path)?;
+        let listed = dir.read_dir("").map_err(|source| scan_error(&path, source))?;
+        let mut names: Vec<OsString> = listed.into_iter().map(|child| child.name).collect();
+        names.sort_unstable();
+        Ok(Level { path, dir: Some(dir), names: names.into_iter() })
+    }
+
+    fn open(&self, path: &[u8]) -> Result<RootDir, LayerError> {
+        self.upper.subdir_nofollow(as_path(path)).map_err(|source| scan_error(path, source))
+    }
+
+    /// Adds what comes up to the next directory in it, and that.
+    fn next_directory(&mut self, level: &mut Level) -> Result<Option<Vec<u8>>, LayerError> {
+        let dir = match level.dir.take() {
+            Some(dir) => dir,
+            None if level.names.as_slice().is_empty() => return Ok(None),
+            None => self.open(&level.path)?,
+        };
+        for name in level.names.by_ref() {
+            let path = join(&level.path, name.as_bytes());
+            let failed = |source| scan_error(&path, source);
+            let metadata = dir.metadata(&name).map_err(failed)?;
+            let xattrs = dir.xattrs(&name).map_err(failed)?;
+            refuse_redirects(&path, &xattrs)?;
+            let kind = self.kind(&dir, &path, &metadata, &xattrs).map_err(failed)?;
             let Some(kind) = kind else { continue };
-            if metadata.kind == FileKind::Dir {
-                deeper.push(child_path.clone());
-            }
             // Overlayfs makes all its whiteouts names of one device.
             let single = matches!(kind, EntryKind::Dir { .. } | EntryKind::Whiteout);
             let several = !single && metadata.nlink > 1;
             let inode = several.then_some((metadata.dev, metadata.ino));
-            let entry = entry_of(child_path.clone(), kind, &metadata, xattrs, self.id_map);
-            self.found.push(Found { entry, inode });
+            let entry = entry_of(path.clone(), kind, &metadata, xattrs, self.id_map);
+            self.add(Found { entry, inode });
+            if metadata.kind == FileKind::Dir {
+                return Ok(Some(path));
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn add(&mut self, found: Found) {
+        self.index.push(&self.names.link(found));
     }
 
     /// What is on disk, other names of a file not yet recognised. `None`: nothing for a layer.
@@ -196,23 +229,28 @@ pub(super) fn entry_of(
     }
 }
 
-/// Makes all names of a file but the first, in the order of the index, hard links to that one.
-pub(super) fn link_names(mut found: Vec<Found>) -> Vec<Entry> {
-    found.sort_by(|a, b| compare_paths(&a.entry.path, &b.entry.path));
-    let mut first_names = HashMap::new();
-    let mut entries = Vec::with_capacity(found.len());
-    for Found { mut entry, inode } in found {
+/// The first names of files that have several.
+#[derive(Default)]
+pub(super) struct Names(HashMap<(u64, u64), Vec<u8>>);
+
+impl Names {
+    /// Makes all names of a file but the first, in the order of the index, hard links to that one. To be asked in that order.
+    pub(super) fn link(&mut self, found: Found) -> Entry {
+        let Found { mut entry, inode } = found;
         if let Some(inode) = inode {
-            match first_names.entry(inode) {
+            match self.0.entry(inode) {
                 Slot::Vacant(slot) => drop(slot.insert(entry.path.clone())),
                 Slot::Occupied(first) => {
                     entry.kind = EntryKind::Hardlink { target: first.get().clone() };
                 }
             }
         }
-        entries.push(entry);
+        entry
     }
-    entries
+}
+
+fn scan_error(path: &[u8], source: SysError) -> LayerError {
+    LayerError::Scan { path: show(path), source }
 }
 
 /// Our mounts never make these; a layer made from one would silently lack the data.

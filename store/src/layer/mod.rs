@@ -32,6 +32,7 @@ pub mod diff;
 pub(crate) mod disk;
 pub mod entry;
 pub mod error;
+mod gathered;
 pub mod holes;
 pub mod index;
 mod member;

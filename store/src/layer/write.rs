@@ -13,6 +13,7 @@ use super::error::show;
 use super::tar_format::header::{Fields, flag, pax_header};
 use super::tar_format::{BLOCK, padding};
 use super::{LayerError, LayerIndex, compare_paths, xattr};
+use crate::midstates::{APART, Mark, Marks};
 
 /// Writes one layer and keeps its index, with content digests and offsets.
 #[derive(Debug)]
@@ -22,6 +23,18 @@ pub struct LayerWriter<W> {
     written: LayerIndex,
     last_digest: Option<ContentDigest>,
     buffer: Vec<u8>,
+    marking: Option<Marking>,
+}
+
+/// Sets marks (`crate::midstates`).
+#[derive(Debug)]
+struct Marking {
+    marks: Marks,
+    last: u64,
+    /// Of all headers, and of the digest of each content.
+    seen: ContentHasher,
+    /// What is to be hashed next. All at once is quicker.
+    fresh: Vec<u8>,
 }
 
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
@@ -30,7 +43,15 @@ const BUFFER: usize = 256 << 10;
 impl<W: Write> LayerWriter<W> {
     pub fn new(sink: W) -> LayerWriter<W> {
         let written = LayerIndex::default();
-        LayerWriter { sink, position: 0, written, last_digest: None, buffer: Vec::new() }
+        let (last_digest, buffer, marking) = (None, Vec::new(), None);
+        LayerWriter { sink, position: 0, written, last_digest, buffer, marking }
+    }
+
+    /// Sets marks, of a blob that has just been begun.
+    pub fn marking(mut self, marks: Marks) -> LayerWriter<W> {
+        let (seen, fresh) = (ContentHasher::default(), Vec::new());
+        self.marking = Some(Marking { marks, last: 0, seen, fresh });
+        self
     }
 
     /// Appends an entry; a file comes with a reader of exactly its size. Entries must come in the
@@ -201,14 +222,42 @@ impl<W: Write> LayerWriter<W> {
             }
             left = left.checked_sub(count as u64).ok_or_else(changed)?;
             hasher.update(&buffer[..count]);
-            self.put(&buffer[..count])?;
+            self.put_content(&buffer[..count])?;
+            if left > 0 {
+                self.mark(Some(&hasher));
+            }
         }
         self.buffer = buffer;
         if left > 0 {
             return Err(changed());
         }
+        let digest = hasher.finish();
+        if let Some(marking) = &mut self.marking
+            && size > 0
+        {
+            marking.fresh.extend(digest.as_bytes());
+        }
         self.pad(size)?;
-        Ok(hasher.finish())
+        self.mark(None);
+        Ok(digest)
+    }
+
+    /// Sets a mark if it is time to: between entries, or in a file of which `begun` has seen what is written. What stands
+    /// before it must end with a block of the hash.
+    fn mark(&mut self, begun: Option<&ContentHasher>) {
+        let at = self.position;
+        let Some(marking) = &mut self.marking else { return };
+        if at - marking.last < APART || !at.is_multiple_of(BLOCK as u64) {
+            return;
+        }
+        marking.seen.update(&marking.fresh);
+        marking.fresh.clear();
+        let mut seen = marking.seen.clone();
+        if let Some(begun) = begun {
+            seen.update(begun.finish().as_bytes());
+        }
+        marking.last = at;
+        marking.marks.set(Mark { at, seen: seen.finish() });
     }
 
     fn pad(&mut self, size: u64) -> Result<(), LayerError> {
@@ -216,7 +265,15 @@ impl<W: Write> LayerWriter<W> {
         self.put(&ZEROS[..length])
     }
 
+    /// A header, or what fills up a block.
     fn put(&mut self, bytes: &[u8]) -> Result<(), LayerError> {
+        if let Some(marking) = &mut self.marking {
+            marking.fresh.extend(bytes);
+        }
+        self.put_content(bytes)
+    }
+
+    fn put_content(&mut self, bytes: &[u8]) -> Result<(), LayerError> {
         self.sink.write_all(bytes).map_err(|source| LayerError::Write { source })?;
         self.position += bytes.len() as u64;
         Ok(())
