@@ -74,8 +74,8 @@ def measure(workload, tools, options, contexts):
             if number == 0 and not options.no_check and not workload.slow:
                 check(workload, tool, archive, output)
     report(workload, tools, figures, archive)
-    ours = statistics.median(row[0] for row in figures["rbuild"])
-    if limit := limits.line(workload, context, tools, options, contexts.scratch, ours):
+    medians = {name: statistics.median(row[0] for row in rows) for name, rows in figures.items()}
+    if limit := limits.line(workload, context, tools, options, contexts.scratch, medians):
         print(f"  {limit}", flush=True)
 
 

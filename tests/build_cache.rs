@@ -41,6 +41,12 @@ fn an_archive_depends_neither_on_threads_nor_on_what_was_compressed_before() {
         }
         let layers = Archive::open(&sandbox.path("out.tar")).layers();
         assert!(!layers.is_empty());
+        // Compressed when the layer is there already, not while it is written.
+        let later = format!("later{number}");
+        let mut command = sandbox.rbuild_command(["build", "-q", "-t", "a", "context"]);
+        command.env("RBUILD_ROOT", sandbox.path(&later)).env("SOURCE_DATE_EPOCH", "1700000000");
+        run(&mut command, "").success();
+        assert!(archive(&sandbox, &later, "2", setting) == one, "{setting}");
         sandbox.write("context/src/f300", &format!("changed for {number}"));
         let known = archive(&sandbox, &format!("one{number}"), "2", setting);
         assert!(known != one);
@@ -271,6 +277,28 @@ fn no_build_waits_for_a_step_it_does_not_need() {
     assert!(waiting.try_wait().unwrap().is_none(), "it waits for what no other build has made");
     sandbox.build(&format!("FROM busybox\nRUN {mount} touch /c/go\n"), &[]).success();
     assert!(waiting.wait().unwrap().success());
+}
+
+/// More stages wait than there are threads for stages; the one they wait for waits for the last.
+#[test]
+fn stages_that_wait_leave_their_threads_to_others() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let mount = "--mount=type=cache,id=gate,target=/c";
+    let wait =
+        "i=0; while [ ! -e /c/go ]; do i=$((i+1)); [ $i -lt 3000 ] || exit 1; sleep 0.02; done";
+    let mut text = format!("FROM busybox AS slow\nRUN {mount} {wait}\n");
+    for number in 0..20 {
+        text += &format!("FROM scratch AS s{number}\nCOPY --from=slow /etc/passwd /p{number}\n");
+    }
+    text +=
+        &format!("FROM busybox AS opens\nRUN {mount} touch /c/go; echo 1 > /done\nFROM scratch\n");
+    (0..20).for_each(|number| text += &format!("COPY --from=s{number} /p{number} /\n"));
+    text += "COPY --from=opens /done /\n";
+    sandbox.build(&text, &[]).success();
+    sandbox.validate();
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use store::Store;
-use store::layer::{Entry, LayerIndex, LayerWriter};
+use store::layer::{Entry, LayerIndex};
 use store::tree::{Tree, TreeContent, TreeLayer};
 
 use crate::cache::{Cache, Inputs, KeyBuilder};
@@ -46,7 +46,7 @@ fn rewrite(
 ) -> Result<crate::execute::NewLayer, StepError> {
     let content = TreeContent::Blob(sealed.open(store)?);
     let files = Tree::new(vec![TreeLayer::new(index.clone(), content)]);
-    let mut archive = LayerWriter::new(store.blob_writer()?);
+    let mut archive = layer::new_layer(store, None, None)?;
     for entry in index.iter() {
         let entry = Entry { mtime: entry.mtime.min(epoch), ..entry };
         if entry.is_file() {

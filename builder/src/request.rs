@@ -274,6 +274,15 @@ impl Output {
             Output::Tar(_) | Output::Local(_) => store,
         }
     }
+
+    /// Of an image; files have no layers.
+    pub fn layer_form(&self) -> Option<LayerForm> {
+        match self {
+            Output::Oci(image) | Output::Docker(image) => Some(image.compression.form()),
+            Output::Push(push) => Some(push.compression.form()),
+            Output::Tar(_) | Output::Local(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::sync::Arc;
 
+use store::archive::Packing;
 use store::id_map::IdMap;
 use store::layer::{EntryKind, LayerError, LayerWriter, WhiteoutForm, apply};
 use store::tree::Tree;
-use store::{BlobWriter, Descriptor, media_type};
+use store::{BlobWriter, Descriptor, LayerForm, Store, media_type};
 use sys::RootDir;
 
 use super::arranged::Arranged;
@@ -23,13 +24,7 @@ pub(crate) fn write(
     former: Option<&FormerLayer>,
 ) -> Result<NewLayer, StepError> {
     let attempt = |former: Option<&FormerLayer>| {
-        let mut blob = setting.store.blob_writer()?;
-        former.inspect(|former| blob.follow(former.digest()));
-        let marks = blob.marks();
-        let mut writer = LayerWriter::new(blob);
-        if let Some(marks) = marks {
-            writer = writer.marking(marks);
-        }
+        let mut writer = new_layer(setting.store, setting.pack, former)?;
         append(&mut writer, arranged, setting, former).and_then(|()| seal(writer))
     };
     let written = match attempt(former) {
@@ -97,12 +92,54 @@ fn append<W: Write>(
     Ok(())
 }
 
+/// A layer that is to become a blob; `pack` is a form in which it will be asked for.
+pub(crate) fn new_layer(
+    store: &Store,
+    pack: Option<LayerForm>,
+    former: Option<&FormerLayer>,
+) -> Result<LayerWriter<LayerSink>, StepError> {
+    let mut blob = store.blob_writer()?;
+    former.inspect(|former| blob.follow(former.digest()));
+    let marks = blob.marks();
+    let packing = pack.map(|form| store.packing(form)).transpose()?.flatten();
+    let writer = LayerWriter::new(LayerSink { blob, packing });
+    Ok(match marks {
+        Some(marks) => writer.marking(marks),
+        None => writer,
+    })
+}
+
 /// Ends a layer and makes its blob visible.
-pub(crate) fn seal(writer: LayerWriter<BlobWriter>) -> Result<NewLayer, StepError> {
-    let (mut blob, index) = writer.finish()?;
-    let flush = |source: io::Error| LayerError::Write { source };
-    blob.flush().map_err(flush)?;
+pub(crate) fn seal(writer: LayerWriter<LayerSink>) -> Result<NewLayer, StepError> {
+    let (LayerSink { blob, packing }, index) = writer.finish()?;
     let info = blob.finish()?;
     let descriptor = Descriptor::new(media_type::LAYER_TAR, info.digest, info.size);
+    if let Some(packing) = packing {
+        // What fails here is tried again when that form is asked for.
+        let _ = packing.finish(&descriptor);
+    }
     Ok(NewLayer { descriptor, index: Arc::new(index) })
+}
+
+/// The blob of a layer, and beside it the compressed one.
+#[derive(Debug)]
+pub(crate) struct LayerSink {
+    blob: BlobWriter,
+    packing: Option<Packing>,
+}
+
+impl Write for LayerSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.blob.write(bytes)?;
+        if let Some(packing) = &mut self.packing
+            && packing.write_all(&bytes[..count]).is_err()
+        {
+            self.packing = None;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.blob.flush()
+    }
 }

@@ -24,7 +24,8 @@ impl OneStep<'_> {
         lock: Option<StepLock>,
     ) -> Result<(StepKey, Arc<Layer>), StepError> {
         let session = self.session;
-        let (store, setting) = (session.store, session.copy_setting());
+        let store = session.store;
+        let setting = copy::Setting { pack: session.pack(self.stage), ..session.copy_setting() };
         let created = session.plan.source_date_epoch.unwrap_or(session.now);
         let report = Report {
             cache: session.cache.clone(),
@@ -147,8 +148,9 @@ impl OneStep<'_> {
         let session = self.session;
         let key = report.leads_to;
         let (created, below, store) = (report.created, self.below.clone(), session.store.clone());
+        let pack = session.pack(self.stage);
         if !self.stage.no_cache && session.cache.has_results_on(self.below.key) {
-            let layer = seal_snapshot(&store, &below, &snapshot)?;
+            let layer = seal_snapshot(&store, &below, &snapshot, pack)?;
             let result = report.result(&layer.index, &store, &below)?;
             if let Some(known) = self.second_chance(keyed, &report, &layer.index, result)? {
                 session.event(BuildEvent::SameResult { id });
@@ -167,7 +169,7 @@ impl OneStep<'_> {
             if stop.is_cancelled() {
                 return;
             }
-            let sealed = seal_snapshot(&store, &below, &snapshot).and_then(|layer| {
+            let sealed = seal_snapshot(&store, &below, &snapshot, pack).and_then(|layer| {
                 let result = report.result(&layer.index, &store, &below)?;
                 report.write(&layer, Some(snapshot.clone()), result)?;
                 Ok(Sealed::new(layer))

@@ -1,8 +1,8 @@
 //! Sealing: from the snapshot a RUN left to a layer, and what a layer's content is known by.
 
-use store::layer::{Entry, EntryKind, LayerIndex, LayerWriter, write_layer};
+use store::layer::{Entry, EntryKind, LayerIndex, write_layer};
 use store::tree::Tree;
-use store::{SnapshotId, Store};
+use store::{LayerForm, SnapshotId, Store};
 
 use super::filesystem::Filesystem;
 use crate::cache::{KeyBuilder, StepKey};
@@ -13,10 +13,11 @@ pub(super) fn seal_snapshot(
     store: &Store,
     below: &Filesystem,
     snapshot: &SnapshotId,
+    pack: Option<LayerForm>,
 ) -> Result<NewLayer, StepError> {
     let snapshotter = store.snapshotter();
     let index = snapshotter.changes(snapshot, &below.tree(store)?)?;
-    let (dir, mut writer) = (snapshotter.dir(snapshot)?, LayerWriter::new(store.blob_writer()?));
+    let (dir, mut writer) = (snapshotter.dir(snapshot)?, layer::new_layer(store, pack, None)?);
     let written = write_layer(&index, &dir, &mut writer).map_err(StepError::from);
     written.and_then(|()| layer::seal(writer)).map_err(space_for(|| &index))
 }

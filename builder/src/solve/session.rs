@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use runtime::Zygote;
 use runtime::network::SpacePool;
-use store::{ActiveSnapshot, Platform, Snapshotter, Store};
+use store::{ActiveSnapshot, LayerForm, Platform, Snapshotter, Store};
 
 use super::filesystem::{Filesystem, Layer};
 use super::images::Images;
@@ -23,9 +23,9 @@ use crate::context::ignore::Ignore;
 use crate::error::BuildError;
 use crate::execute::source::{InlineFile, Source as Files, StageSource};
 use crate::execute::{StepError, copy};
-use crate::plan::{Base, BuildPlan};
+use crate::plan::{Base, BuildPlan, PlannedStage};
 use crate::progress::{BuildEvent, Progress, ProgressId};
-use crate::request::{BuildRequest, ContextSource, NamedContext};
+use crate::request::{BuildRequest, ContextSource, NamedContext, Output};
 use crate::step::{Source, StageId};
 
 /// RUN mostly waits, so a small machine does some at once too.
@@ -204,7 +204,22 @@ impl<'a> Session<'a> {
             git: &self.remotes.git,
             secrets: &self.request.secrets,
             ssh: &self.request.ssh,
+            pack: None,
         }
+    }
+
+    /// The form in which an output asks for the layers of a stage, if it is another one than they have in the store, and
+    /// they go out as they were made.
+    pub(super) fn pack(&self, stage: &PlannedStage) -> Option<LayerForm> {
+        let (plan, clamp) = (self.plan, self.request.rewrite_timestamps);
+        let mut exported = &plan.stages[plan.target.0];
+        while !std::ptr::eq(exported, stage) {
+            let Base::Stage(below) = &exported.base else { return None };
+            exported = &plan.stages[below.0];
+        }
+        let as_made = |output: &&Output| plan.source_date_epoch.is_none() || !output.clamps(clamp);
+        let outputs = self.request.outputs.iter().filter(as_made);
+        outputs.filter_map(Output::layer_form).find(|form| *form != LayerForm::Plain)
     }
 
     /// For transfers of this build.

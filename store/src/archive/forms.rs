@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use crate::ahead;
+use crate::blob::BlobWriter;
 use crate::descriptor::Descriptor;
 use crate::digest::DiffId;
 use crate::error::{Result, StoreError, io_error};
 use crate::image::{Image, ImageLayer};
+use crate::layer::compress::Compressor;
 use crate::layer::{Compression, compressor_with};
 use crate::lease::Held;
 use crate::manifest::Manifest;
@@ -124,11 +126,9 @@ impl Store {
         if let Some(known) = self.known_form_of(layer, options)? {
             return Ok(known);
         }
-        let form = options.form;
-        let made = self.make_form(layer, form, form.media_type(&layer.descriptor.media_type))?;
-        let record = serde_json::to_vec(&made).expect("a descriptor serialises");
-        self.replace_file(&self.form_path(layer.diff_id, form), &record)?;
-        Ok(made)
+        let mut encoder = self.encoder(options.form)?;
+        self.copy_plain(layer, &mut encoder)?;
+        self.keep_form(&layer.descriptor, layer.diff_id, options.form, encoder)
     }
 
     /// The layer as it is or was made, if nothing has to be done for it.
@@ -164,25 +164,36 @@ impl Store {
         Ok(self.hold(Held::Blob(known.digest))?.then_some(known))
     }
 
-    fn make_form(
-        &self,
-        layer: &ImageLayer,
-        form: LayerForm,
-        media_type: &str,
-    ) -> Result<Descriptor> {
-        let diff_id = layer.diff_id;
-        let failed = |source| StoreError::Compress { diff_id, source };
+    pub(super) fn encoder(&self, form: LayerForm) -> Result<Compressor<BlobWriter>> {
         let (suffix, known) = (form.cache_suffix(), form != LayerForm::Plain);
         let memory = known.then(|| self.known_pieces(&suffix)).transpose()?;
-        let (writer, compression) = (self.blob_writer()?, form.compression());
-        let encoder = compressor_with(writer, compression, self.workers(), memory);
-        let mut encoder = encoder.map_err(failed)?;
-        self.copy_plain(layer, &mut encoder)?;
-        let (writer, pieces) = encoder.finish_with_pieces().map_err(failed)?;
+        let writer = self.blob_writer()?;
+        let encoder = compressor_with(writer, form.compression(), self.workers(), memory);
+        encoder.map_err(|source| StoreError::Io {
+            act: "compress into",
+            path: self.sub("temp"),
+            source,
+        })
+    }
+
+    /// Records what `encoder` has made of the layer.
+    pub(super) fn keep_form(
+        &self,
+        layer: &Descriptor,
+        diff_id: DiffId,
+        form: LayerForm,
+        encoder: Compressor<BlobWriter>,
+    ) -> Result<Descriptor> {
+        let finished = encoder.finish_with_pieces();
+        let (writer, pieces) =
+            finished.map_err(|source| StoreError::Compress { diff_id, source })?;
         let info = writer.finish()?;
-        self.remember_pieces(&info.digest, &suffix, &pieces)?;
-        let made = Descriptor::new(media_type, info.digest, info.size);
-        Ok(Descriptor { annotations: layer.descriptor.annotations.clone(), ..made })
+        self.remember_pieces(&info.digest, &form.cache_suffix(), &pieces)?;
+        let made = Descriptor::new(form.media_type(&layer.media_type), info.digest, info.size);
+        let made = Descriptor { annotations: layer.annotations.clone(), ..made };
+        let record = serde_json::to_vec(&made).expect("a descriptor serialises");
+        self.replace_file(&self.form_path(diff_id, form), &record)?;
+        Ok(made)
     }
 
     /// The plain bytes of a layer, checked, unless this process wrote and hashed them itself just now.

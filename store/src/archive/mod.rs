@@ -32,6 +32,7 @@ mod load_oci;
 mod new_directory;
 mod new_file;
 mod outgoing;
+mod packing;
 pub(crate) mod pieces;
 mod save;
 mod scratch;
@@ -52,6 +53,7 @@ pub use import::ImportOptions;
 pub use load::LoadOptions;
 pub use new_file::NewFile;
 pub(crate) use outgoing::Outgoing;
+pub use packing::Packing;
 pub use save::ArchiveKind;
 pub use scratch::Scratch;
 

@@ -7,8 +7,8 @@ mod unpack;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use store::Store;
 use store::tree::Tree;
+use store::{LayerForm, Store};
 use sys::RootDir;
 
 use super::arranged::Arranged;
@@ -41,6 +41,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) git: &'a Git,
     pub(crate) secrets: &'a [Secret],
     pub(crate) ssh: &'a [SshAgent],
+    /// The form in which the layer will be asked for: it is made along with it.
+    pub(crate) pack: Option<LayerForm>,
 }
 
 impl Setting<'_> {
