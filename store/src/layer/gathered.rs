@@ -31,7 +31,12 @@ pub(super) struct Gathered {
     sorted: LayerIndex,
     /// Counts instead of what `sorted` has by that path; none for what was removed.
     over: BTreeMap<Key, Option<Entry>>,
+    /// How many of these are none.
+    gone: usize,
 }
+
+/// With more than that, all is sorted anew: an archive could make every question go past a million of them.
+const MOST_GONE: usize = 2048;
 
 impl Gathered {
     pub(super) fn get(&self, path: &[u8]) -> Option<Entry> {
@@ -51,13 +56,24 @@ impl Gathered {
             }
             self.sorted.push(&entry);
         } else {
-            self.over.insert(Key(entry.path.clone()), Some(entry));
+            let before = self.over.insert(Key(entry.path.clone()), Some(entry));
+            self.gone -= usize::from(before.is_some_and(|before| before.is_none()));
         }
     }
 
     pub(super) fn remove(&mut self, path: &[u8]) -> Option<Entry> {
         let old = self.get(path)?;
-        self.over.insert(Key(path.to_vec()), None);
+        let key = Key(path.to_vec());
+        if self.is_behind(path) || self.sorted.get(path).is_none() {
+            self.over.remove(&key);
+            return Some(old);
+        }
+        self.over.insert(key, None);
+        self.gone += 1;
+        if self.gone > MOST_GONE {
+            let sorted = std::mem::take(self).into_index();
+            *self = Gathered { sorted, ..Gathered::default() };
+        }
         Some(old)
     }
 
@@ -90,7 +106,7 @@ impl Gathered {
     }
 
     pub(super) fn into_index(self) -> LayerIndex {
-        let Gathered { sorted, over } = self;
+        let Gathered { sorted, over, gone: _ } = self;
         if over.is_empty() {
             return sorted;
         }
@@ -168,5 +184,21 @@ mod tests {
             let index: Vec<Entry> = gathered.into_index().into_entries();
             assert_eq!(index, map.into_values().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn what_is_removed_does_not_pile_up() {
+        let path = |number: u32| format!("d/{number:05}").into_bytes();
+        let mut gathered = Gathered::default();
+        (0..9000).for_each(|number| gathered.insert(Entry::new(path(number), EntryKind::Fifo, 0)));
+        for number in 0..8999 {
+            assert!(gathered.remove(&path(number)).is_some());
+            assert!(gathered.remove(&path(number)).is_none());
+            assert!(gathered.over.len() <= MOST_GONE);
+        }
+        assert_eq!(gathered.first_below(b"d"), Some(path(8999)));
+        gathered.insert(Entry::new(path(3), EntryKind::Fifo, 7));
+        assert_eq!(gathered.below(b"d").len(), 2);
+        assert_eq!(gathered.into_index().len(), 2);
     }
 }

@@ -89,6 +89,7 @@ impl<W: Write> LayerWriter<W> {
             _ => self.header(&entry.path, &written, 0)?,
         }
         self.written.push(&written);
+        self.mark(None);
         Ok(())
     }
 
@@ -238,7 +239,6 @@ impl<W: Write> LayerWriter<W> {
             marking.fresh.extend(digest.as_bytes());
         }
         self.pad(size)?;
-        self.mark(None);
         Ok(digest)
     }
 
