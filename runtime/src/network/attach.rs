@@ -152,15 +152,16 @@ impl Networks {
 
     /// Lets through what may pass.
     fn admit(&self, network: &NetworkDefinition, bridge: &str, endpoint: &Endpoint) -> Result<()> {
-        let mut firewall = Firewall::open(self.names.table())?;
         let mut elements: Vec<Element> = firewall::of_network(network, bridge);
         elements.extend(firewall::of_endpoint(endpoint));
-        if firewall.add(&elements)? == Changed::Stale {
-            self.make_tables(&mut firewall)?;
-        }
-        pass("the firewall lets it through")?;
-        forget_connections(&mut firewall, &endpoint.ports)?;
-        pass("old connections are forgotten")
+        self.firewall(|firewall| {
+            if firewall.add(&elements)? == Changed::Stale {
+                self.make_tables(firewall)?;
+            }
+            pass("the firewall lets it through")?;
+            forget_connections(firewall, &endpoint.ports)?;
+            pass("old connections are forgotten")
+        })
     }
 
     /// The default route goes by this endpoint.
@@ -180,35 +181,36 @@ impl Networks {
         endpoint: &mut Endpoint,
         ports: Vec<BoundPort>,
     ) -> Result<()> {
-        let mut firewall = Firewall::open(self.names.table())?;
         let before = endpoint.clone();
         endpoint.ports = ports;
         self.write_endpoint(endpoint)?;
         pass("the endpoint has other ports")?;
-        let taken = firewall.take(&firewall::of_endpoint(&before))?;
-        pass("the old ports lead nowhere")?;
-        let added = firewall.add(&firewall::of_endpoint(endpoint))?;
-        if taken == Changed::Stale || added == Changed::Stale {
-            self.make_tables(&mut firewall)?;
-        }
-        pass("the new ports lead to it")?;
-        forget_connections(&mut firewall, &before.ports)?;
-        forget_connections(&mut firewall, &endpoint.ports)
+        self.firewall(|firewall| {
+            let taken = firewall.take(&firewall::of_endpoint(&before))?;
+            pass("the old ports lead nowhere")?;
+            let added = firewall.add(&firewall::of_endpoint(endpoint))?;
+            if taken == Changed::Stale || added == Changed::Stale {
+                self.make_tables(firewall)?;
+            }
+            pass("the new ports lead to it")?;
+            forget_connections(firewall, &before.ports)?;
+            forget_connections(firewall, &endpoint.ports)
+        })
     }
 
     /// The way back. With `here` the pair is removed too; else it goes with the namespace.
     pub(super) fn detach(&self, _guard: &Guard, endpoint: &Endpoint, here: bool) -> Result<()> {
-        let mut firewall = Firewall::open(self.names.table())?;
-        let elements = firewall::of_endpoint(endpoint);
-        let taken = firewall.take(&elements)?;
-        pass("the firewall has forgotten it")?;
-        self.remove_endpoint(endpoint)?;
-        pass("the endpoint is gone")?;
-        if taken == Changed::Stale && !self.is_idle()? {
-            self.make_tables(&mut firewall)?;
-        }
-        forget_connections(&mut firewall, &endpoint.ports)?;
-        pass("its connections are forgotten")?;
+        self.firewall(|firewall| {
+            let taken = firewall.take(&firewall::of_endpoint(endpoint))?;
+            pass("the firewall has forgotten it")?;
+            self.remove_endpoint(endpoint)?;
+            pass("the endpoint is gone")?;
+            if taken == Changed::Stale && !self.is_idle()? {
+                self.make_tables(firewall)?;
+            }
+            forget_connections(firewall, &endpoint.ports)?;
+            pass("its connections are forgotten")
+        })?;
         if here {
             let mut socket = Socket::route().act("reach the kernel's interfaces")?;
             let name = &endpoint.host_interface;

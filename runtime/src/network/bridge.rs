@@ -11,7 +11,7 @@ use super::definition::NetworkDefinition;
 use super::directory::{Guard, Networks, Result, make_directory};
 use super::error::{Act, NetworkError};
 use super::failpoint::pass;
-use super::firewall::{self, Firewall, foreign};
+use super::firewall::{self, foreign};
 use super::mac::MacAddress;
 use super::netlink::Socket;
 use super::netlink::link::{
@@ -129,16 +129,16 @@ impl Networks {
         pass("the bridge is gone")?;
         foreign::dismiss(&self.names.table(), &name)?;
         pass("other firewalls have forgotten the bridge")?;
-        let mut firewall = Firewall::open(self.names.table())?;
-        match self.is_idle()? {
-            true => firewall.remove()?,
-            false => {
-                let elements = firewall::of_network(network, &name);
-                if firewall.take(&elements)? == firewall::Changed::Stale {
-                    self.make_tables(&mut firewall)?;
-                }
+        self.firewall(|firewall| {
+            if self.is_idle()? {
+                return firewall.remove();
             }
-        }
+            match firewall.take(&firewall::of_network(network, &name))? {
+                firewall::Changed::Stale => self.make_tables(firewall),
+                firewall::Changed::Done => Ok(()),
+            }
+        })?;
+        self.forget_keeper(&network.id)?;
         // Where it is not empty somebody is on the network, where it is not there nobody was.
         let _not_removed = fs::remove_dir(self.endpoints_directory(&network.id));
         Ok(())

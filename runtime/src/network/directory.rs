@@ -3,6 +3,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +14,7 @@ use super::definition::{
 };
 use super::endpoint::Endpoint;
 use super::error::{NetworkError, file_error};
+use super::firewall::Firewall;
 use super::lease::Leases;
 use super::names::KernelNames;
 use super::subnet::Subnet;
@@ -33,6 +35,9 @@ pub struct Networks {
     pub(super) names: KernelNames,
     pub(super) containers: Containers,
     pub(super) boot: String,
+    /// Kept when it was used: closing one makes the kernel free what was taken from a table, and wait for whoever may
+    /// still read it, some ten milliseconds.
+    firewall: Arc<Mutex<Option<Firewall>>>,
 }
 
 /// The right to make, change and remove networks and what is on them.
@@ -60,7 +65,20 @@ impl Networks {
             names: KernelNames::of(&engine),
             containers: Containers::open(root, state),
             boot: boot_id(state),
+            firewall: Arc::default(),
         })
+    }
+
+    /// Does something with the tables of nf_tables. Not from within itself.
+    pub(super) fn firewall<T>(&self, act: impl FnOnce(&mut Firewall) -> Result<T>) -> Result<T> {
+        let mut kept = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut firewall = match kept.take() {
+            Some(firewall) => firewall,
+            None => Firewall::open(self.names.table())?,
+        };
+        let done = act(&mut firewall)?;
+        *kept = Some(firewall);
+        Ok(done)
     }
 
     fn directory(&self) -> PathBuf {
@@ -355,7 +373,7 @@ impl Networks {
 
     pub(super) fn remove_endpoint(&self, endpoint: &Endpoint) -> Result<()> {
         let path = self.endpoints_directory(&endpoint.network).join(&endpoint.container);
-        remove_if_there(fs::remove_file(&path), &path)
+        remove_file(&path)
     }
 
     /// Made by a shim that lives.
@@ -370,6 +388,10 @@ pub(super) fn make_directory(path: &Path) -> Result<()> {
     }
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(file_error("create", path))
+}
+
+pub(super) fn remove_file(path: &Path) -> Result<()> {
+    remove_if_there(fs::remove_file(path), path)
 }
 
 fn remove_if_there(result: std::io::Result<()>, path: &Path) -> Result<()> {
@@ -401,14 +423,14 @@ fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let Some(bytes) = read_optional(path)? else { return Ok(None) };
     let document = serde_json::from_slice(&bytes);
     document.map(Some).map_err(|source| NetworkError::Document { path: path.to_owned(), source })
 }
 
 /// So that a reader sees the old document or the new one.
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let failed = |source| NetworkError::Document { path: path.to_owned(), source };
     let bytes = serde_json::to_vec(value).map_err(failed)?;
     let temp = path.with_extension("writing");

@@ -12,6 +12,7 @@
 //! | `server/`       | the process that answers names and copies what NAT cannot redirect |
 //! | `firewall/`     | NAT, forwarding and isolation                                |
 //! | `files.rs`      | /etc/hosts and /etc/resolv.conf                              |
+//! | `kept.rs`       | bridges stay for a moment                                    |
 //! | `recover.rs`    | what was left, and what somebody else has removed            |
 //! | `rules/`        | the firewall in words; `picture/` everything as it is, to be drawn |
 //! | `failpoint.rs`  | where tests make things fail; `trials/` these tests           |
@@ -27,6 +28,7 @@ mod failpoint;
 mod files;
 mod firewall;
 mod holder;
+mod kept;
 mod lease;
 mod mac;
 mod names;

@@ -47,7 +47,7 @@ impl Networks {
         firewall.make(&elements.into_iter().collect::<Vec<_>>())
     }
 
-    /// Removes the endpoints of shims that are no more, and bridges that nobody is on. Costs nothing where no network
+    /// Removes the endpoints of shims that are no more, and bridges that nobody is on or keeps. Costs nothing where no network
     /// was used since the boot.
     pub fn recover(&self) -> Result<()> {
         if !self.runtime_directory().is_dir() {
@@ -60,9 +60,10 @@ impl Networks {
             let endpoints = self.endpoints(&network.id)?;
             let (living, dead): (Vec<_>, Vec<_>) =
                 endpoints.into_iter().partition(|endpoint| self.is_living(endpoint));
-            in_use |= !living.is_empty();
+            let needed = !living.is_empty() || self.keeper(&network.id).is_some();
+            in_use |= needed;
             let may_have_a_bridge = self.endpoints_directory(&network.id).is_dir();
-            self.remove_dead(&guard, &network, &dead, may_have_a_bridge && living.is_empty())?;
+            self.remove_dead(&guard, &network, &dead, may_have_a_bridge && !needed)?;
         }
         if in_use {
             return self.mend_tables();
@@ -95,10 +96,10 @@ impl Networks {
 
     /// Somebody may have flushed the ruleset, or docker may have come later than we.
     fn mend_tables(&self) -> Result<()> {
-        let mut firewall = Firewall::open(self.names.table())?;
-        if !firewall.exists()? {
-            self.make_tables(&mut firewall)?;
-        }
+        self.firewall(|firewall| match firewall.exists()? {
+            true => Ok(()),
+            false => self.make_tables(firewall),
+        })?;
         let others = foreign::others(&self.names.table())?;
         if !others.has_place {
             return Ok(());
@@ -125,7 +126,7 @@ impl Networks {
                 foreign::dismiss(&self.names.table(), &link.name)?;
             }
         }
-        Firewall::open(self.names.table())?.remove()
+        self.firewall(Firewall::remove)
     }
 
     /// Removes the bridges of networks that nobody is on.
@@ -177,7 +178,7 @@ impl Networks {
         if self.is_idle()? {
             return Ok(());
         }
-        self.make_tables(&mut Firewall::open(self.names.table())?)
+        self.firewall(|firewall| self.make_tables(firewall))
     }
 
     /// Takes a network away that nobody is on.

@@ -45,6 +45,7 @@ pub(crate) struct Files {
 pub(crate) struct Remains {
     networks: Networks,
     left: Vec<NetworkDefinition>,
+    shim: ProcessName,
 }
 
 impl Sandbox {
@@ -231,10 +232,13 @@ impl Sandbox {
         for endpoint in self.endpoints.drain(..).rev() {
             self.networks.detach(guard, &endpoint, false)?;
             // Now, because the store may be removed before its bridges are.
-            left.extend(self.networks.find(&endpoint.network).ok());
+            if let Ok(network) = self.networks.find(&endpoint.network) {
+                let _removed_at_once = self.networks.keep_bridge(&network, self.shim);
+                left.push(network);
+            }
         }
         self.held.clear();
-        Ok(Remains { networks: self.networks.clone(), left })
+        Ok(Remains { networks: self.networks.clone(), left, shim: self.shim })
     }
 }
 
@@ -258,6 +262,10 @@ impl Remains {
     pub(crate) fn remove(self) -> Result<()> {
         let guard = self.networks.lock_what_is_left()?;
         for network in &self.left {
+            // Somebody has come and gone meanwhile.
+            if self.networks.keeper(&network.id).is_some_and(|keeper| keeper != self.shim) {
+                continue;
+            }
             match self.networks.find(&network.id) {
                 // Removed meanwhile, with its bridge.
                 Err(NetworkError::NotFound { .. }) if !self.networks.store_is_gone() => {}

@@ -38,7 +38,7 @@ const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
 const NOT_STARTED: i32 = 128;
 /// How long a bridge stays when the last container has gone.
-const LINGER: Duration = Duration::from_millis(200);
+const LINGER: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Supervisor {

@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 use super::error::Act;
 use super::firewall::foreign::{self, Others};
 use super::firewall::kernel::{ChainState, Held, HeldChain, HeldRule};
-use super::firewall::{self, Element, Family, Firewall, SetName};
+use super::firewall::{self, Element, Family, SetName};
 use super::netlink::Socket;
 use super::netlink::link::{Link, list_links};
 use speaker::Speaker;
@@ -64,8 +64,9 @@ impl Networks {
         }
         in_use.retain(|(_, endpoints)| !endpoints.is_empty());
         let table = self.names.table();
-        let mut firewall = Firewall::open(table.clone())?;
-        let held = [firewall.read(Family::Ip)?, firewall.read(Family::Bridge)?];
+        let held = self.firewall(|firewall| {
+            Ok([firewall.read(Family::Ip)?, firewall.read(Family::Bridge)?])
+        })?;
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
         let all = self.list()?.into_iter();
         Ok(Look {
