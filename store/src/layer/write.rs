@@ -210,7 +210,11 @@ impl<W: Write> LayerWriter<W> {
         let mut empty = io::empty();
         let content = content.unwrap_or(&mut empty);
         let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(BUFFER, 0);
+        // A small layer touches little memory; one byte more shows whether a file has grown.
+        let wanted = usize::try_from(size).unwrap_or(BUFFER).saturating_add(1).min(BUFFER);
+        if buffer.len() < wanted {
+            buffer.resize(wanted, 0);
+        }
         let mut left = size;
         loop {
             let count = match content.read(&mut buffer) {

@@ -184,13 +184,13 @@ fn follow(
     // An error would mean that it has ended.
     let _watching = cancel.on_cancel(move || drop(watched.kill_all()));
     std::thread::scope(|scope| {
-        let pumps = [(stdout, LogStream::Stdout), (stderr, LogStream::Stderr)];
-        let pumps = pumps.map(|(pipe, stream)| {
-            scope.spawn(move || pipe.map_or(Ok(()), |pipe| output.pump(stream, pipe)))
-        });
+        let errors =
+            scope.spawn(|| stderr.map_or(Ok(()), |pipe| output.pump(LogStream::Stderr, pipe)));
+        // Ends when nobody has the pipe any more, with the container at the latest.
+        let output = stdout.map_or(Ok(()), |pipe| output.pump(LogStream::Stdout, pipe));
         let status = container.wait().map_err(RunError::Runtime);
-        for pump in pumps {
-            if let Ok(Err(source)) = pump.join() {
+        for pumped in [Ok(output), errors.join()] {
+            if let Ok(Err(source)) = pumped {
                 return Err(RunError::Output { source });
             }
         }

@@ -1,13 +1,15 @@
 //! The output of a process: handed on in whole lines, its end kept for the error.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 
 use crate::progress::LogStream;
 
 /// A line longer than this is handed on in pieces.
 const LONGEST: usize = 64 << 10;
+/// Read at a time.
+const PORTION: usize = 16 << 10;
 /// What an error shows of the output.
 const TAIL_LINES: usize = 20;
 const TAIL_BYTES: usize = 16 << 10;
@@ -58,17 +60,17 @@ impl<'a> Output<'a> {
 }
 
 /// As many whole lines as there are at a time, each with its newline; the last may have none.
-fn whole_lines(mut pipe: impl Read, mut hand_on: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut buffer = [0; 16 << 10];
+fn whole_lines(pipe: impl Read, mut hand_on: impl FnMut(&[u8])) -> io::Result<()> {
+    // Touches no more memory than is read.
+    let mut pipe = BufReader::with_capacity(PORTION, pipe);
     let mut pending = Vec::new();
     loop {
-        let count = match pipe.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
+        let read = match pipe.fill_buf() {
+            Ok([]) => break,
+            Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        let read = &buffer[..count];
         let whole = read.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
         pending.extend_from_slice(&read[..whole]);
         if whole > 0 {
@@ -76,6 +78,8 @@ fn whole_lines(mut pipe: impl Read, mut hand_on: impl FnMut(&[u8])) -> io::Resul
             pending.clear();
         }
         pending.extend_from_slice(&read[whole..]);
+        let count = read.len();
+        pipe.consume(count);
         if pending.len() >= LONGEST {
             hand_on(&pending);
             pending.clear();
