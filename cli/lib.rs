@@ -2,11 +2,13 @@
 //! statuses. The only crate that prints.
 #![forbid(unsafe_code)]
 
+pub mod caches;
 pub mod containers;
 pub mod copy;
 pub mod environment;
 pub mod events;
 pub mod exit;
+pub mod fields;
 pub mod format;
 pub mod http;
 mod log_query;

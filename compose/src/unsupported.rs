@@ -41,8 +41,6 @@ pub const UNSUPPORTED: &[(&str, Reason)] = &[
     ("services.*.credential_spec", Reason::Windows),
     ("services.*.isolation", Reason::Windows),
     ("services.*.build.isolation", Reason::Windows),
-    ("services.*.build.cache_from", Reason::Later),
-    ("services.*.build.cache_to", Reason::Later),
     ("services.*.build.provenance", Reason::Later),
     ("services.*.build.sbom", Reason::Later),
     ("services.*.deploy.restart_policy.delay", Reason::Later),

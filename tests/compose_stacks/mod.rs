@@ -1,5 +1,6 @@
 //! Stacks with the binaries: brought up, changed, looked at, taken down, and cut short.
 
+mod caches;
 mod checklist;
 mod faults;
 mod files;

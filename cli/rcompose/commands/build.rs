@@ -12,8 +12,9 @@ use cli::networks::{OfBuilds, of_builds};
 use cli::progress::{Display, FailedStep, Mode, Several};
 use cli::report::{self, Report, checks};
 use cli::zygote::Engine;
-use cli::{Exit, output};
+use cli::{Exit, caches, output};
 use compose::Project;
+use compose::model::Build;
 use compose::stack::Host;
 use compose::stack::build::{Platforms, Surroundings, build_order, build_request};
 use engine::Variable;
@@ -329,11 +330,20 @@ fn jobs(
         let Some(service) = project.service(name) else { continue };
         let Some(build) = &service.build else { continue };
         let image = service.image_name(&project.name, name);
-        let request = build_request(project, name, build, &image, surroundings)?;
+        let mut request = build_request(project, name, build, &image, surroundings)?;
+        take_caches(build, &mut request).with_context(|| format!("service `{name}`"))?;
         let contexts = build.additional_contexts.0.values();
         let after = contexts.filter_map(|source| source.strip_prefix("service:"));
         let after = after.map(str::to_owned).collect();
         jobs.push(Job { service: name.clone(), image, request, after });
     }
     Ok(jobs)
+}
+
+/// What is named in a registry is asked and told as by the flags of `rbuild build`.
+fn take_caches(build: &Build, request: &mut BuildRequest) -> Result<()> {
+    request.cache_from = caches::sources(&build.cache_from.0, "build.cache_from:")?;
+    let exports = caches::exports(&build.cache_to.0, "build.cache_to:")?;
+    (request.cache_to, request.inline_cache) = (exports.registries, exports.inline);
+    Ok(())
 }

@@ -4,10 +4,10 @@ use anyhow::{Context, Result, bail};
 use builder::BuildRequest;
 use cli::environment::Environment;
 use cli::report::{checks, outline};
-use cli::{Exit, output};
+use cli::{Exit, fields, output};
 use store::Store;
 
-use super::{check, failure, fields, look_at, source};
+use super::{check, failure, look_at, source};
 use crate::args::{BuildArgs, CheckFormat};
 
 /// What is asked, and how the answer is printed.

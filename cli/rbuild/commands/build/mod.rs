@@ -1,11 +1,9 @@
 //! `rbuild build`: resolve the arguments, build, show what was built.
 
-mod cache;
 mod call;
 pub(super) mod check;
 mod context;
 mod fetch;
-mod fields;
 mod git;
 mod interrupt;
 pub(super) mod output;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use builder::request::{Destination, ImageOutput, LayerCompression, Output, PushOutput};
-
-use super::fields::{self, boolean};
+use cli::caches::compression;
+use cli::fields::{self, boolean};
 
 /// The settings as typed.
 #[derive(Debug, Default)]
@@ -191,27 +191,6 @@ fn image(settings: Settings) -> Result<ImageOutput> {
         force_compression: settings.force_compression,
         rewrite_timestamp: settings.rewrite_timestamp,
     })
-}
-
-pub(in crate::commands) fn compression(
-    name: Option<&str>,
-    level: Option<i32>,
-) -> Result<LayerCompression> {
-    match name.unwrap_or("gzip") {
-        "gzip" => match level.map(u32::try_from).transpose() {
-            Ok(level) if level.is_none_or(|level| level <= 9) => {
-                Ok(LayerCompression::Gzip { level })
-            }
-            _ => bail!("gzip has levels 0 to 9"),
-        },
-        "zstd" if level.is_some_and(|level| !(1..=22).contains(&level)) => {
-            bail!("zstd has levels 1 to 22")
-        }
-        "zstd" => Ok(LayerCompression::Zstd { level }),
-        "uncompressed" if level.is_some() => bail!("what is not compressed has no level"),
-        "uncompressed" => Ok(LayerCompression::Uncompressed),
-        other => bail!("compression `{other}` is not supported; use gzip, zstd or uncompressed"),
-    }
 }
 
 /// Without `dest` the output goes to stdout, but never to a terminal.

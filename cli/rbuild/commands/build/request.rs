@@ -12,14 +12,14 @@ use builder::request::{
     Entitlement, NamedContext, NetworkMode, NoCache, Output, PullPolicy, Ulimit,
 };
 use cli::environment::Environment;
-use cli::http;
 use cli::networks::{self, OfBuilds};
 use cli::registries::registries;
+use cli::{caches, fields, http};
 use store::Reference;
 
 use super::context::Inputs;
 use super::output::{self, Asked, is_tagged};
-use super::{cache, fields, git, secret, ssh};
+use super::{git, secret, ssh};
 use crate::args::BuildArgs;
 use crate::commands::settings;
 
@@ -47,7 +47,7 @@ pub(super) fn resolve(
         true => networks::gateway(of_builds, &environment.locations())?,
         false => None,
     };
-    let exports = cache::exports(&args.cache_to)?;
+    let exports = caches::exports(&args.cache_to, "--cache-to")?;
     let build_args = build_args(&args.build_args, environment);
     let inline_cache = exports.inline || asks_for_inline_cache(&build_args);
     let platforms = args.platform.iter().flat_map(|list| list.split(','));
@@ -78,7 +78,7 @@ pub(super) fn resolve(
         http: http::settings(environment),
         registries: Some(registries(environment, args.tls_verify != Some(false))?),
         pull: if args.pull == Some(true) { PullPolicy::Always } else { PullPolicy::Missing },
-        cache_from: cache::sources(&args.cache_from)?,
+        cache_from: caches::sources(&args.cache_from, "--cache-from")?,
         cache_to: exports.registries,
         inline_cache,
         git,

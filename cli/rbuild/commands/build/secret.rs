@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use builder::request::{Secret, SecretSource};
 use cli::environment::Environment;
 
-use super::fields;
+use cli::fields;
 
 pub(super) fn parse(text: &str, environment: &Environment) -> Result<Secret> {
     let about = || format!("`--secret {text}`");

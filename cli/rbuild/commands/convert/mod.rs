@@ -15,9 +15,9 @@ use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm, Scratch};
 use store::{Descriptor, LoadOptions, Platform, Reference, Store};
 
 use self::transport::{FileOrPipe, Kind, Place};
-use super::build::output::compression;
 use super::{open_store, save};
 use crate::args::ConvertArgs;
+use cli::caches::compression;
 
 pub(crate) fn run(args: &ConvertArgs, environment: &Environment) -> Result<Exit> {
     let (from, to) = (Place::parse(&args.source)?, Place::parse(&args.destination)?);

@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 
 /// The settings in their order. A field without `=` has no value.
-pub(super) fn parse(text: &str) -> Result<Vec<(String, Option<String>)>> {
+pub fn parse(text: &str) -> Result<Vec<(String, Option<String>)>> {
     let fields = split(text)?.into_iter().map(|field| match field.split_once('=') {
         Some((name, value)) => (name.trim().to_ascii_lowercase(), Some(value.to_owned())),
         None => (field, None),
@@ -35,7 +35,7 @@ fn split(text: &str) -> Result<Vec<String>> {
 }
 
 /// `true`, `false` and their kin, as Go reads them.
-pub(super) fn boolean(name: &str, value: Option<&str>) -> Result<bool> {
+pub fn boolean(name: &str, value: Option<&str>) -> Result<bool> {
     match value {
         None => Ok(true),
         Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),

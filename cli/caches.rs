@@ -1,11 +1,11 @@
-//! `--cache-from type=registry,ref=NAME`, `--cache-to type=registry,ref=NAME,mode=max` and `--cache-to type=inline`
+//! Where caches of builds come from and go to, as in `type=registry,ref=NAME`, `type=registry,ref=NAME,mode=max` and
+//! `type=inline`: flags of `rbuild build`, attributes of compose files.
 
 use anyhow::{Context, Result, anyhow, bail};
-use builder::request::CacheExport;
+use builder::request::{CacheExport, LayerCompression};
 use store::Reference;
 
-use super::fields::{self, boolean};
-use super::output::compression;
+use crate::fields::{self, boolean};
 
 /// Kinds of BuildKit's that are not here, with what to do instead.
 const OTHERS: [(&str, &str); 4] = [
@@ -15,23 +15,25 @@ const OTHERS: [(&str, &str); 4] = [
     ("azblob", "`type=registry` works with every registry"),
 ];
 
-pub(super) fn sources(specs: &[String]) -> Result<Vec<Reference>> {
-    let source = |text: &String| source(text).with_context(|| format!("`--cache-from {text}`"));
+/// `about`: the flag or attribute, for errors.
+pub fn sources(specs: &[String], about: &str) -> Result<Vec<Reference>> {
+    let source = |text: &String| source(text).with_context(|| format!("`{about} {text}`"));
     specs.iter().map(source).collect()
 }
 
 /// Where a cache goes.
 #[derive(Debug, Default)]
-pub(super) struct Exports {
-    pub(super) registries: Vec<CacheExport>,
+pub struct Exports {
+    pub registries: Vec<CacheExport>,
     /// Into the image itself.
-    pub(super) inline: bool,
+    pub inline: bool,
 }
 
-pub(super) fn exports(specs: &[String]) -> Result<Exports> {
+/// `about`: the flag or attribute, for errors.
+pub fn exports(specs: &[String], about: &str) -> Result<Exports> {
     let mut exports = Exports::default();
     for text in specs {
-        match export(text).with_context(|| format!("`--cache-to {text}`"))? {
+        match export(text).with_context(|| format!("`{about} {text}`"))? {
             Some(registry) => exports.registries.push(registry),
             None => exports.inline = true,
         }
@@ -98,6 +100,25 @@ fn inline(fields: &[(String, Option<String>)]) -> Result<()> {
 
 fn kind(fields: &[(String, Option<String>)]) -> Option<&str> {
     fields.iter().find(|(name, _)| name == "type")?.1.as_deref()
+}
+
+/// How the layers of an image or a cache are written.
+pub fn compression(name: Option<&str>, level: Option<i32>) -> Result<LayerCompression> {
+    match name.unwrap_or("gzip") {
+        "gzip" => match level.map(u32::try_from).transpose() {
+            Ok(level) if level.is_none_or(|level| level <= 9) => {
+                Ok(LayerCompression::Gzip { level })
+            }
+            _ => bail!("gzip has levels 0 to 9"),
+        },
+        "zstd" if level.is_some_and(|level| !(1..=22).contains(&level)) => {
+            bail!("zstd has levels 1 to 22")
+        }
+        "zstd" => Ok(LayerCompression::Zstd { level }),
+        "uncompressed" if level.is_some() => bail!("what is not compressed has no level"),
+        "uncompressed" => Ok(LayerCompression::Uncompressed),
+        other => bail!("compression `{other}` is not supported; use gzip, zstd or uncompressed"),
+    }
 }
 
 /// The settings as typed.
@@ -172,10 +193,11 @@ mod tests {
 
     #[test]
     fn caches_of_registries_are_understood() {
-        let from = |text: &str| sources(&[text.to_owned()]);
+        let from = |text: &str| sources(&[text.to_owned()], "--cache-from");
         assert_eq!(from("a.example/c").unwrap(), from("type=registry,ref=a.example/c").unwrap());
-        let to =
-            |text: &str| exports(&[text.to_owned()]).map(|exports| exports.registries[0].clone());
+        let to = |text: &str| {
+            exports(&[text.to_owned()], "--cache-to").map(|exports| exports.registries[0].clone())
+        };
         let export = to("type=registry,ref=a.example/c:x,mode=max,ignore-error=true").unwrap();
         assert_eq!(export.name.to_string(), "a.example/c:x");
         assert!(export.all && export.ignore_error);
@@ -185,14 +207,14 @@ mod tests {
     #[test]
     fn a_cache_in_the_image_is_one_more() {
         let texts = ["type=registry,ref=a.example/c", "type=inline,mode=min"].map(str::to_owned);
-        let exports = exports(&texts).unwrap();
+        let exports = exports(&texts, "--cache-to").unwrap();
         assert_eq!((exports.registries.len(), exports.inline), (1, true));
     }
 
     #[test]
     fn other_caches_are_refused_by_name() {
-        let from = |text: &str| told(sources(&[text.to_owned()]));
-        let to = |text: &str| told(exports(&[text.to_owned()]));
+        let from = |text: &str| told(sources(&[text.to_owned()], "--cache-from"));
+        let to = |text: &str| told(exports(&[text.to_owned()], "--cache-to"));
         assert!(to("inline").contains("give `type=inline`"));
         assert!(to("type=inline,mode=max").contains("`mode=max` needs `type=registry`"));
         assert!(to("type=inline,ref=x").contains("`type=inline` has no setting `ref`"));
