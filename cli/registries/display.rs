@@ -43,10 +43,13 @@ struct State {
 #[derive(Debug)]
 struct Line {
     digest: Digest,
+    /// When what it says began, and how far it was then.
     begun: Instant,
+    from: u64,
     text: String,
     /// It is here; what is told now is how far it is unpacked.
     has_come: bool,
+    is_unpacked_now: bool,
     has_ended: bool,
     /// Above the lines that are rewritten, for good.
     is_past: bool,
@@ -124,13 +127,16 @@ impl State {
                 line.has_ended = direction == Direction::Push || *event == BlobEvent::Exists;
             }
             BlobEvent::Unpacked => line.has_ended = true,
+            // It may have waited long for the layers below.
+            BlobEvent::Unpacking { done, .. } if !line.is_unpacked_now => {
+                (line.begun, line.from, line.is_unpacked_now) = (now, *done, true);
+            }
+            BlobEvent::Moved { done, .. } if line.text.is_empty() || line.text == AWAITED => {
+                (line.begun, line.from) = (now, *done);
+            }
             _ => {}
         }
-        line.text = text(direction, event, now.saturating_duration_since(line.begun));
-        if *event == BlobEvent::Done {
-            // From here on it is unpacked.
-            line.begun = now;
-        }
+        line.text = line.words(direction, event, now);
         (true, at)
     }
 
@@ -161,43 +167,63 @@ impl State {
     }
 }
 
-/// The words of docker.
-fn text(direction: Direction, event: &BlobEvent, elapsed: Duration) -> String {
-    let pull = direction == Direction::Pull;
-    match event {
-        BlobEvent::Exists if pull => "Already exists".to_owned(),
-        BlobEvent::Exists => "Layer already exists".to_owned(),
-        BlobEvent::Mounted { from } => format!("Mounted from {from}"),
-        BlobEvent::Moved { done, total } => {
-            amount(if pull { "Downloading" } else { "Pushing" }, *done, *total, elapsed)
-        }
-        BlobEvent::Unpacking { done, total } => amount("Extracting", *done, *total, elapsed),
-        BlobEvent::Retried { attempt } => format!("Retrying (attempt {attempt})"),
-        BlobEvent::Done if pull => "Download complete".to_owned(),
-        BlobEvent::Unpacked => "Pull complete".to_owned(),
-        BlobEvent::Done => "Pushed".to_owned(),
-    }
-}
-
-fn amount(verb: &str, done: u64, total: u64, elapsed: Duration) -> String {
-    let part = if total == 0 { 1.0 } else { done.min(total) as f64 / total as f64 };
-    let full = (part * BAR as f64) as usize;
-    let bar = match full {
-        BAR => "=".repeat(BAR),
-        full => format!("{}>{}", "=".repeat(full), " ".repeat(BAR - full - 1)),
-    };
-    let rate = output::size((done as f64 / elapsed.as_secs_f64().max(0.001)) as u64);
-    format!("{verb} [{bar}] {}/{}  {rate}/s", output::size(done), output::size(total))
-}
+const AWAITED: &str = "Pulling fs layer";
 
 impl Line {
     fn new(digest: Digest, begun: Instant) -> Line {
-        let text = String::new();
-        Line { digest, begun, text, has_come: false, has_ended: false, is_past: false }
+        Line {
+            digest,
+            begun,
+            from: 0,
+            text: String::new(),
+            has_come: false,
+            is_unpacked_now: false,
+            has_ended: false,
+            is_past: false,
+        }
     }
 
     fn shown(&self) -> String {
         format!("{}: {}", self.digest.short(), self.text)
+    }
+
+    /// Those of docker.
+    fn words(&self, direction: Direction, event: &BlobEvent, now: Instant) -> String {
+        let pull = direction == Direction::Pull;
+        let amount = |verb, done, total| self.amount(verb, done, total, now);
+        match event {
+            BlobEvent::Awaited => AWAITED.to_owned(),
+            BlobEvent::Exists if pull => "Already exists".to_owned(),
+            BlobEvent::Exists => "Layer already exists".to_owned(),
+            BlobEvent::Mounted { from } => format!("Mounted from {from}"),
+            BlobEvent::Moved { done, total } => {
+                amount(if pull { "Downloading" } else { "Pushing" }, *done, *total)
+            }
+            BlobEvent::Unpacking { done, total } => amount("Extracting", *done, *total),
+            BlobEvent::Retried { attempt } => format!("Retrying (attempt {attempt})"),
+            BlobEvent::Done if pull => "Download complete".to_owned(),
+            BlobEvent::Unpacked => "Pull complete".to_owned(),
+            BlobEvent::Done => "Pushed".to_owned(),
+        }
+    }
+
+    /// With a rate as soon as there is one.
+    fn amount(&self, verb: &str, done: u64, total: u64, now: Instant) -> String {
+        let part = if total == 0 { 1.0 } else { done.min(total) as f64 / total as f64 };
+        let full = (part * BAR as f64) as usize;
+        let bar = match full {
+            BAR => "=".repeat(BAR),
+            full => format!("{}>{}", "=".repeat(full), " ".repeat(BAR - full - 1)),
+        };
+        let (moved, elapsed) =
+            (done.saturating_sub(self.from), now.saturating_duration_since(self.begun));
+        let rate = match elapsed.is_zero() {
+            true => String::new(),
+            false => {
+                format!("  {}/s", output::size((moved as f64 / elapsed.as_secs_f64()) as u64))
+            }
+        };
+        format!("{verb} [{bar}] {}/{}{rate}", output::size(done), output::size(total))
     }
 }
 
@@ -219,15 +245,20 @@ mod tests {
             changed.then(|| state.lines[at].text.clone())
         };
         let (done, total) = (0, 30_000_000);
-        tell(BlobEvent::Moved { done, total }, 0).unwrap();
-        let half = tell(BlobEvent::Moved { done: 15_000_000, total }, 3).unwrap();
+        assert_eq!(tell(BlobEvent::Awaited, 0).unwrap(), "Pulling fs layer");
+        let first = tell(BlobEvent::Moved { done, total }, 1).unwrap();
+        assert!(first.ends_with("] 0B/30MB"), "{first}");
+        let half = tell(BlobEvent::Moved { done: 15_000_000, total }, 4).unwrap();
         assert_eq!(half, "Downloading [===============>              ] 15MB/30MB  5MB/s");
         // It is unpacked while it comes; what is told is what takes longer.
         assert_eq!(tell(BlobEvent::Unpacking { done: 10, total }, 3), None);
-        assert_eq!(tell(BlobEvent::Done, 4).unwrap(), "Download complete");
-        let rest = tell(BlobEvent::Unpacking { done: total, total }, 6).unwrap();
-        assert_eq!(rest, "Extracting [==============================] 30MB/30MB  15MB/s");
-        assert_eq!(tell(BlobEvent::Unpacked, 6).unwrap(), "Pull complete");
+        assert_eq!(tell(BlobEvent::Done, 5).unwrap(), "Download complete");
+        // It waits for the layers below; then the rate is that of unpacking alone.
+        let begun = tell(BlobEvent::Unpacking { done: 6_000_000, total }, 60).unwrap();
+        assert!(begun.ends_with("] 6MB/30MB"), "{begun}");
+        let rest = tell(BlobEvent::Unpacking { done: total, total }, 62).unwrap();
+        assert_eq!(rest, "Extracting [==============================] 30MB/30MB  12MB/s");
+        assert_eq!(tell(BlobEvent::Unpacked, 62).unwrap(), "Pull complete");
     }
 
     #[test]

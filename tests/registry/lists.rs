@@ -107,7 +107,7 @@ fn images_of_registries_are_listed_without_being_pulled() {
     for target in [first.name("app:all"), second.name("app:all")] {
         online(&other, &["manifest", "create", &target, &amd, &arm]).success();
         let pushed = online(&other, &["manifest", "push", &target]).success();
-        let mounted = pushed.stdout.contains(": Mounted from amd64/app\n");
+        let mounted = pushed.stdout.contains(": Mounted from a");
         assert_eq!(mounted, target == first.name("app:all"), "{pushed}");
         let index = raw(&sandbox, &target);
         assert_eq!(architectures(&index), PLATFORMS);

@@ -8,7 +8,10 @@ mod transport;
 
 use std::process::Stdio;
 
-use crate::support::{Output, Registry, Sandbox, certify, installed, online, run};
+use crate::support::{
+    HttpServer, Output, PATIENCE, Registry, Sandbox, certify, installed, online, online_with,
+    response, run, until,
+};
 
 fn skopeo(sandbox: &Sandbox, args: &[&str]) -> Output {
     run(sandbox.command("skopeo").args(args), "")
@@ -149,6 +152,30 @@ fn what_is_pushed_by_digest_has_no_tag() {
         .says("no tag leads to what is pushed by digest");
 }
 
+/// Who is asked to come again later need not be waited for once the build is not wanted any more.
+#[test]
+fn a_build_that_waits_for_a_registry_can_be_interrupted() {
+    let later = |_: &str| response("503 Later", &["Retry-After: 30"], b"");
+    let (sandbox, server) = (Sandbox::new(), HttpServer::start(later));
+    let from = format!("FROM {}/app:1\n", server.url("").trim_start_matches("http://"));
+    sandbox.write("context/Dockerfile", &from);
+    let mut command = sandbox.rbuild_command(["build", "--progress", "plain", "context"]);
+    command.env_remove("RBUILD_OFFLINE").stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    until("the registry is asked", || !server.requests().is_empty());
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::SIGINT).unwrap();
+    // Four pauses of half a minute would be longer than anyone's patience.
+    let mut status = None;
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while status.is_none() && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        status = child.try_wait().unwrap();
+    }
+    let _ended = child.kill();
+    assert_eq!(status.and_then(|status| status.code()), Some(130));
+}
+
 #[test]
 fn containers_pull_their_image_when_it_is_wanted() {
     let sandbox = with_image();
@@ -230,6 +257,40 @@ fn credentials_and_certificates_are_where_docker_has_them() {
     secure(&["logout", &registry.address], "")
         .success()
         .prints(&format!("Not logged in to {}\n", registry.address));
+}
+
+/// What `login` gives to the helper that `credsStore` names, pushing and pulling get from there, and `logout` takes away.
+#[test]
+fn credentials_live_in_a_store_of_their_own() {
+    let sandbox = with_image();
+    sandbox.write("htpasswd", "me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n");
+    let path = sandbox.path("htpasswd").display().to_string();
+    let auth = format!("}}\nauth: {{htpasswd: {{realm: r, path: {path}}}");
+    let Some(registry) = Registry::start(&sandbox, &auth) else { return };
+    let helper = "#!/bin/sh\ncd $(dirname $0)\ncase $1 in\n\
+        store) cat > kept;;\n\
+        get) read key; test -e kept || { echo credentials not found in native keychain; exit 1; }; cat kept;;\n\
+        erase) rm kept;;\nesac\n";
+    sandbox.write("bin/docker-credential-box", helper);
+    run(sandbox.command("chmod").args(["+x", "bin/docker-credential-box"]), "").success();
+    sandbox.write("home/.docker/config.json", "{\"credsStore\": \"box\", \"other\": 1}");
+    let path = std::env::vars_os().find(|(name, _)| name == "PATH").unwrap().1;
+    let path = format!("{}:{}", sandbox.path("bin").display(), path.to_string_lossy());
+    let asked = |args: &[&str]| online_with(&sandbox, &[("PATH", &path)], args);
+    let name = registry.name("app:1");
+    sandbox.rbuild(["tag", "small:1", &name]).success();
+    asked(&["push", "-q", &name]).exits(1).says("access is denied");
+    asked(&["login", "-u", "me", "-p", "secret", &registry.address]).success();
+    let kept: serde_json::Value = serde_json::from_str(&sandbox.read("bin/kept")).unwrap();
+    assert_eq!(kept["Username"], "me");
+    assert_eq!(kept["Secret"], "secret");
+    let config = sandbox.read("home/.docker/config.json");
+    assert!(config.contains("\"other\"") && !config.contains("secret"), "{config}");
+    asked(&["push", "-q", &name]).success();
+    asked(&["pull", "-q", &name]).success();
+    asked(&["logout", &registry.address]).success();
+    assert!(!sandbox.path("bin/kept").exists());
+    asked(&["pull", "-q", &name]).exits(1).says("access is denied");
 }
 
 /// One that is asked by its name, as docker asks it.

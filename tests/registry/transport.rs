@@ -177,6 +177,12 @@ fn proxies_of_the_environment_lead_to_registries() {
     let name = "plain.invalid:80/app:1";
     push(name, &[("HTTP_PROXY", &proxy.url), ("HTTPS_PROXY", &proxy.url)]).success();
     assert!(!proxy.asked().is_empty());
+    // It is there, and is not spoken to without TLS unless somebody says so.
+    let env = [("HTTP_PROXY", proxy.url.as_str()), ("HTTPS_PROXY", &proxy.url)];
+    online_with(&sandbox, &env, &["push", "-q", name]).exits(1);
+    assert!(!proxy.asked().is_empty());
+    online_with(&sandbox, &env, &["push", "-q", "--tls-verify=false", name]).success();
+    assert!(!proxy.asked().is_empty());
     // This machine needs no help.
     push(&plain.name("app:2"), &[("HTTP_PROXY", &proxy.url), ("HTTPS_PROXY", &proxy.url)])
         .success();

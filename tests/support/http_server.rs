@@ -41,6 +41,11 @@ fn serve(
     answer: &impl Fn(&str) -> Vec<u8>,
     log: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
+    let mut first = [0];
+    // The beginning of TLS, which is not spoken here.
+    if stream.peek(&mut first)? == 1 && first == [0x16] {
+        return Ok(());
+    }
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut head = read_head(&mut reader)?;
     if head.starts_with("CONNECT ") {

@@ -40,6 +40,7 @@ impl Layers<'_> {
         let each = self.layers.iter().map(|layer| &layer.descriptor);
         let coming: Vec<Coming> =
             each.filter(|layer| seen.insert(layer.digest)).map(Coming::new).collect();
+        coming.iter().for_each(|layer| self.watch.event(layer.blob.digest, BlobEvent::Awaited));
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let done: Mutex<Vec<Result<SealedBlob, Failure>>> = Mutex::default();
         let watch = UntilFailed { inner: self.watch, failed: &failed };

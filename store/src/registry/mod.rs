@@ -76,6 +76,12 @@ impl Registries {
         Registries { settings: Arc::new(settings), credentials }
     }
 
+    /// Waits by another pace.
+    pub fn with_pace(self, pace: Arc<dyn Pace>) -> Registries {
+        let settings = RegistrySettings { pace, ..(*self.settings).clone() };
+        Registries { settings: Arc::new(settings), ..self }
+    }
+
     /// Whether no registry is asked at all.
     pub fn is_offline(&self) -> bool {
         self.settings.offline

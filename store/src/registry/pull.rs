@@ -110,6 +110,7 @@ impl Registries {
             client: &client,
             watch,
             unpack: options.unpack,
+            must: options.platform.as_ref(),
             most: self.settings.largest_layer,
             fetched: Fetched::default(),
             staged: Staged::default(),
@@ -158,6 +159,8 @@ struct Pull<'a> {
     client: &'a Client,
     watch: &'a dyn Watch,
     unpack: bool,
+    /// Nothing else will do.
+    must: Option<&'a Platform>,
     most: u64,
     fetched: Fetched,
     staged: Staged,
@@ -198,6 +201,10 @@ impl Pull<'_> {
         }
         let descriptor = document.descriptor.clone();
         let image = Image { reference: None, descriptor, manifest, config };
+        if let Some(wanted) = self.must.filter(|wanted| !image.platform().runs_on(wanted)) {
+            let (wanted, offered) = (Box::new(wanted.clone()), vec![image.platform()]);
+            return Err(StoreError::NoPlatform { digest, wanted, offered }.into());
+        }
         let all = image.layers();
         let layers = Layers {
             store: self.store,

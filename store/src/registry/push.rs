@@ -10,7 +10,7 @@ use super::client::{Call, Client, Content, refused};
 use super::error::{Failure, RegistryError};
 use super::rules::Endpoint;
 use super::upload::Upload;
-use super::watch::{UntilFailed, Watch};
+use super::watch::{UntilFailed, Untold, Watch};
 use super::{AT_ONCE, Registries};
 use crate::archive::{FormOptions, Outgoing};
 use crate::descriptor::Descriptor;
@@ -172,6 +172,8 @@ impl Push<'_> {
     }
 
     fn upload(&self, blob: &Descriptor, watch: &dyn Watch) -> Result<(), Failure> {
+        let untold = Untold(watch);
+        let watch = if media_type::is_layer(&blob.media_type) { watch } else { &untold };
         let elsewhere = self.elsewhere.get(&blob.digest).map(String::as_str);
         let (client, store) = (self.client, self.store);
         let source = self.sources.get(&blob.digest).copied();

@@ -6,6 +6,8 @@ use crate::digest::Digest;
 /// What became of a blob of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlobEvent {
+    /// It is one of those that the image needs; they are told of in the order of the image.
+    Awaited,
     /// The other side has it already.
     Exists,
     /// The registry took it from another repository of its own.
@@ -46,6 +48,17 @@ pub struct Silent;
 
 impl Watch for Silent {
     fn event(&self, _digest: Digest, _event: BlobEvent) {}
+}
+
+/// For what is no layer: nobody waits for a configuration.
+pub(super) struct Untold<'a>(pub(super) &'a dyn Watch);
+
+impl Watch for Untold<'_> {
+    fn event(&self, _digest: Digest, _event: BlobEvent) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
 }
 
 /// Ends everything that is on its way once something has failed.

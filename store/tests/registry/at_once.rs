@@ -1,6 +1,7 @@
 //! What goes on at the same time, and what waits for how long.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::sync::{Condvar, Mutex};
 
 use store::archive::{FormOptions, LayerForm};
@@ -139,6 +140,37 @@ fn a_registry_that_says_when_to_come_again_is_believed_within_bounds() {
     assert_eq!(told("Retry-After: 7"), [Duration::from_secs(7)]);
     assert_eq!(told("Retry-After: 86400"), [Duration::from_secs(30)]);
     assert_eq!(told("Retry-After: soon"), [Duration::from_millis(250)]);
+}
+
+/// One line of a head after the other and never the end of it.
+#[test]
+fn a_head_without_end_is_given_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                let mut first = [0];
+                if stream.peek(&mut first).unwrap() == 0 || first == [0x16] {
+                    return;
+                }
+                let _until_it_hangs_up = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+                while stream.write_all(b"X: y\r\n").is_ok() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            });
+        }
+    });
+    let noted = Arc::new(Noted { chance: 0.0, waits: Mutex::default() });
+    let silence = Duration::from_millis(100);
+    let settings = RegistrySettings { pace: noted.clone(), silence, ..hasty() };
+    let Sandbox { store, dir: _dir } = sandbox();
+    let name: Reference = format!("127.0.0.1:{port}/app:1").parse().unwrap();
+    let registries = Registries::new(settings, Arc::new(Anonymous));
+    let error = registries.pull(&store, &name, &UNPACKED, &Silent).unwrap_err();
+    assert!(story(&error).contains(&format!("`app:1` from the registry `127.0.0.1:{port}`")));
+    assert_eq!(noted.waits.lock().unwrap().len(), 4);
 }
 
 /// Connections that break within a blob are waited for like answers that are none.

@@ -198,3 +198,17 @@ fn images_for_other_machines_are_not_unpacked() {
     impatient(Anonymous).pull(&store, &server.name("app:1"), &options, &Silent).unwrap();
     assert!(store.snapshots().unwrap().is_empty());
 }
+
+/// Nothing is fetched in vain of an image that is for another machine than was asked for.
+#[test]
+fn layers_of_the_wrong_platform_are_not_asked_for() {
+    let Sandbox { store, dir: _dir } = sandbox();
+    let content = Content::image(&[TEXT]);
+    let server = Server::start(move |request| content.reply(request));
+    let options = PullOptions { platform: Some("linux/s390x".parse().unwrap()), unpack: true };
+    let pulled = impatient(Anonymous).pull(&store, &server.name("app:1"), &options, &Silent);
+    let told = story(&pulled.unwrap_err());
+    assert!(told.contains("not for linux/s390x"), "{told}");
+    let layer = format!("/v2/app/blobs/{}", Content::layer(TEXT));
+    assert!(server.requests().iter().all(|request| request.path != layer));
+}

@@ -13,6 +13,8 @@ mod secret;
 mod space;
 mod ssh;
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use builder::progress::{BuildEvent, Progress};
 use builder::{BuildRequest, Cancel};
@@ -106,7 +108,11 @@ fn request(
     cancel: &Cancel,
 ) -> Result<BuildRequest> {
     let fetcher = Fetcher::new(store, args, environment, cancel)?;
-    request::resolve(args, context::read(args, &fetcher)?, fetcher.git(), environment)
+    let inputs = context::read(args, &fetcher)?;
+    let mut request = request::resolve(args, inputs, fetcher.git(), environment)?;
+    let pausing = Arc::new(interrupt::Pausing::new(cancel));
+    request.registries = request.registries.map(|registries| registries.with_pace(pausing));
+    Ok(request)
 }
 
 /// For those who only look at a request.

@@ -1,4 +1,6 @@
 //! The images that are put into a list: those of the store, else those of a registry, of which only the documents are read.
+use std::collections::BTreeMap;
+
 use super::{ListEntry, ListPlatform};
 use crate::archive::FormOptions;
 use crate::config::ImageConfig;
@@ -96,7 +98,8 @@ pub(super) fn of_store(
     form: FormOptions,
 ) -> Result<Option<Vec<ListEntry>>, StoreError> {
     let mut target = match store.listed(&name.to_string()) {
-        Ok((_, target)) => target,
+        // What the store's own list says of it is for nobody else.
+        Ok((_, target)) => Descriptor { annotations: BTreeMap::new(), ..target },
         Err(StoreError::ImageNotFound { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
