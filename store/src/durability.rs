@@ -50,7 +50,8 @@ impl Store {
             sync_file(&self.blob_path(&digest))?;
         }
         if !markers.is_empty() {
-            sync_parent(&self.blob_path(&Digest::of(b"")))?;
+            // Their names.
+            sync_parent(&self.sub("images/blobs/sha256").join("any"))?;
         }
         self.remove_markers(&markers)
     }

@@ -122,12 +122,10 @@ impl Imported {
                 continue;
             };
             is_cache = true;
-            let layer = |line: &inline::Line| {
-                let mut layers = config.rootfs.diff_ids.iter().zip(&manifest.layers);
-                Some(layers.find(|(diff_id, _)| **diff_id == line.diff_id)?.1.clone())
-            };
+            let layers: HashMap<&DiffId, &Descriptor> =
+                config.rootfs.diff_ids.iter().zip(&manifest.layers).collect();
             let found = lines.into_iter().filter_map(|line| {
-                let layer = layer(&line)?;
+                let layer = (*layers.get(&line.diff_id)?).clone();
                 Some((line.record(layer.clone()), layer))
             });
             self.add(name, found);

@@ -31,8 +31,10 @@ pub(crate) enum ManifestCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManifestCreateArgs {
+    /// Name of the list, as it is to be in the registry
     #[arg(value_name = "LIST")]
     pub(crate) list: String,
+    /// Of the store, else of a registry
     #[arg(value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
     /// Go on with a list that is there
@@ -47,8 +49,10 @@ pub(crate) struct ManifestCreateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManifestAddArgs {
+    /// Name of the list, as it is to be in the registry
     #[arg(value_name = "LIST")]
     pub(crate) list: String,
+    /// Of the store, else of a registry
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
     /// Of an image for several platforms all of them, not only that of this machine
@@ -62,6 +66,7 @@ pub(crate) struct ManifestAddArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManifestAnnotateArgs {
+    /// Name of the list, as it is to be in the registry
     #[arg(value_name = "LIST")]
     pub(crate) list: String,
     /// The name it was put in by, or its digest
@@ -111,6 +116,7 @@ pub(crate) struct ManifestInspectArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManifestPushArgs {
+    /// Name of the list, as it is to be in the registry
     #[arg(value_name = "LIST")]
     pub(crate) list: String,
     /// Under another name than its own (`docker://` before it may be there)
@@ -134,6 +140,7 @@ pub(crate) struct ManifestPushArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManifestRemoveArgs {
+    /// Name of the list, as it is to be in the registry
     #[arg(value_name = "LIST")]
     pub(crate) list: String,
     /// The name it was put in by, or its digest
@@ -143,12 +150,14 @@ pub(crate) struct ManifestRemoveArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManifestRmArgs {
+    /// Name of the list, as it is to be in the registry
     #[arg(required = true, value_name = "LIST")]
     pub(crate) lists: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ManifestExistsArgs {
+    /// Name of the list, as it is to be in the registry
     #[arg(value_name = "LIST")]
     pub(crate) list: String,
 }

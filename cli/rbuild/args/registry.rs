@@ -15,6 +15,7 @@ pub(crate) enum PullPolicy {
 
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
+    /// Images, each by a tag (`latest` where there is none) or by its digest
     #[arg(required = true, value_name = "NAME[:TAG|@DIGEST]")]
     pub(crate) names: Vec<String>,
     /// The image for this platform (default: this machine's)
@@ -29,6 +30,7 @@ pub(crate) struct PullArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PushArgs {
+    /// An image of the store, named as it is to be in the registry (see `rbuild tag`)
     #[arg(value_name = "NAME[:TAG]")]
     pub(crate) name: String,
     /// Only the image for this platform, where a name stands for several
@@ -57,6 +59,7 @@ pub(crate) struct LoginArgs {
     /// Registry (default: docker's)
     #[arg(value_name = "SERVER")]
     pub(crate) server: Option<String>,
+    /// Who logs in (asked for on a terminal)
     #[arg(short, long, value_name = "NAME")]
     pub(crate) username: Option<String>,
     /// Password, which other users of this machine can see; better is `--password-stdin`
