@@ -200,6 +200,8 @@ def row_idle(tools, options):
             names = [f"idle{number}" for number in range(count)]
             for name in names:
                 quietly(tool, tool.detached(name))
+            # What has just started something is not idle yet.
+            time.sleep(1)
             found = [pss(pid) for pid in monitors() - before]
             for name in names:
                 quietly(tool, tool.remove(name))
