@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
-use engine::copy::{Destination, Owner, RootDir, Source, extract_archive};
+use engine::copy::{Destination, IdMap, Owner, RootDir, Source, extract_archive};
+use runtime::UserIds;
 use runtime::containers::{Container, Containers};
 
 use crate::Exit;
@@ -23,6 +24,13 @@ pub enum Side {
     Stream,
 }
 
+/// The files of a container, and whose they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Inside<'a> {
+    root: &'a RootDir,
+    ids: IdMap,
+}
+
 /// How files are copied.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Manner {
@@ -36,37 +44,49 @@ pub fn with_root(
     containers: &Containers,
     container: &Container,
     tell: &dyn Fn(&Error),
-    act: &dyn Fn(&RootDir) -> Result<()>,
+    act: &dyn Fn(&Inside<'_>) -> Result<()>,
 ) -> Result<Exit> {
     if container.state.process.is_some_and(|process| process.is_alive()) {
-        act(&runtime::root_of(container)?)?;
+        let ids = container.definition.spec.user_namespace.as_ref().map_or(IdMap::Identity, map_of);
+        runtime::with_root_of(container, |root| act(&Inside { root, ids }))??;
         return Ok(Exit::Success);
     }
     let Some(_still) = containers.hold(container)? else {
         bail!("container `{}` is being started or ended; try again", container.definition.name);
     };
     // In a process of its own, which has the mounts.
-    let code = runtime::with_files_of(containers, container, |root| match act(root) {
-        Ok(()) => Exit::Success.status(),
-        Err(error) => {
-            tell(&error);
-            Exit::Failure.status()
+    let code = runtime::with_files_of(containers, container, |root| {
+        // On the disk its files belong to whom they belong to inside.
+        match act(&Inside { root, ids: IdMap::Identity }) {
+            Ok(()) => Exit::Success.status(),
+            Err(error) => {
+                tell(&error);
+                Exit::Failure.status()
+            }
         }
     })?;
     Ok(if code == 0 { Exit::Success } else { Exit::Failure })
 }
 
+/// Ours have one range, from root on.
+fn map_of(ids: &UserIds) -> IdMap {
+    ids.users
+        .first()
+        .map_or(IdMap::Identity, |range| IdMap::Range { first: range.outside, count: range.count })
+}
+
 /// How many bytes of files were copied, if that is known.
 pub fn between(
     manner: Manner,
-    inside: &RootDir,
+    inside: &Inside<'_>,
     source: &Side,
     destination: &Side,
 ) -> Result<Option<u64>> {
     let here = || RootDir::open("/").context("cannot open `/`");
+    let Inside { root: inside, ids } = *inside;
     match (source, destination) {
         (Side::Container { path, .. }, Side::Here(to)) => {
-            let source = Source::find(inside, path, manner.follow_link)?;
+            let source = Source::find(inside, path, manner.follow_link)?.with_ids(ids);
             let destination = Destination::find(&here()?, to, &source)?;
             let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
             let own = Owner::Of { uid: uid.as_raw(), gid: gid.as_raw() };
@@ -75,17 +95,17 @@ pub fn between(
         }
         (Side::Here(from), Side::Container { path, .. }) => {
             let source = Source::find(&here()?, from, manner.follow_link)?;
-            let destination = Destination::find(inside, path, &source)?;
+            let destination = Destination::find(inside, path, &source)?.with_ids(ids);
             let owner = if manner.archive { Owner::Kept } else { Owner::Of { uid: 0, gid: 0 } };
             Ok(Some(source.copy_to(&destination, owner)?))
         }
         (Side::Container { path, .. }, Side::Stream) => {
-            let source = Source::find(inside, path, manner.follow_link)?;
+            let source = Source::find(inside, path, manner.follow_link)?.with_ids(ids);
             source.write_archive(&mut io::stdout().lock())?;
             Ok(None)
         }
         (Side::Stream, Side::Container { path, .. }) => {
-            let destination = Destination::directory(inside, path)?;
+            let destination = Destination::directory(inside, path)?.with_ids(ids);
             extract_archive(io::stdin(), &destination, Owner::Kept)?;
             Ok(None)
         }

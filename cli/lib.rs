@@ -11,6 +11,7 @@ pub mod exit;
 pub mod fields;
 pub mod format;
 pub mod http;
+pub mod image_events;
 mod log_query;
 pub mod manual;
 pub mod networks;

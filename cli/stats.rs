@@ -6,19 +6,27 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use clap::Args;
 use runtime::containers::Container;
 use runtime::{EngineId, Usage};
 
 use crate::format::{self, ListFormat, Row, Shape, Table};
 use crate::{Exit, output};
 
-/// How they are shown.
-#[derive(Clone, Debug, Default)]
-pub struct StatsRequest {
-    /// A table, JSON or a template.
+/// Which of them are shown, and how: the flags that both programs have.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StatsFlags {
+    /// Also containers that do not run
+    #[arg(short, long)]
+    pub all: bool,
+    /// `table`, `table TEMPLATE`, `json` (an object a line) or a template for each line
+    #[arg(long)]
     pub format: Option<String>,
-    /// Once instead of again and again.
+    /// Once, instead of until it is interrupted
+    #[arg(long)]
     pub no_stream: bool,
+    /// Whole IDs
+    #[arg(long)]
     pub no_trunc: bool,
 }
 
@@ -58,7 +66,7 @@ const UNKNOWN: &str = "--";
 
 /// Shows them until somebody has enough. `chosen` is asked each time which containers are meant now.
 pub fn run(
-    request: &StatsRequest,
+    request: &StatsFlags,
     engine: &EngineId,
     chosen: &dyn Fn() -> Result<Vec<Named>>,
 ) -> Result<Exit> {
@@ -113,7 +121,7 @@ fn share(before: Option<&(u64, Instant)>, now: &Option<Usage>) -> Option<f64> {
 }
 
 fn row(
-    request: &StatsRequest,
+    request: &StatsFlags,
     text: &str,
     container: &Container,
     usage: &Option<Usage>,

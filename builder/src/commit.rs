@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use store::{ChainId, Descriptor, DiffId, History, Image, ImageConfig, NewImage, Reference, Store};
+use runtime::events::Event;
+use store::{
+    ChainId, Descriptor, DiffId, Digest, History, Image, ImageConfig, NewImage, Reference, Store,
+};
 
 use crate::cache::{Cache, Record, inline};
 use crate::clamp::clamped;
@@ -91,12 +94,23 @@ pub(crate) fn commit(
     let annotations = BTreeMap::new();
     if let [parts] = parts {
         let image = store.put_image(&new_image(parts, &annotations, names))?;
+        note(store, image.id(), parts, names);
         return Ok(Committed { descriptor: image.descriptor.clone(), images: vec![image] });
     }
     let all: Vec<NewImage<'_>> =
         parts.iter().map(|parts| new_image(parts, &annotations, names)).collect();
     let (descriptor, images) = store.put_images(&all, names)?;
+    note(store, descriptor.digest, &parts[0], names);
     Ok(Committed { images, descriptor })
+}
+
+/// As docker tells of builds: that there is an image, and each of its names.
+fn note(store: &Store, id: Digest, parts: &Parts, names: &[Reference]) {
+    let labels = &parts.config.config.labels;
+    Event::of_image(id, id, labels, "create").note(store.state());
+    for name in names {
+        Event::of_image(id, name.familiar(), labels, "tag").note(store.state());
+    }
 }
 
 fn new_image<'a>(

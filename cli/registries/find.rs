@@ -6,7 +6,7 @@ use store::{Image, Reference, Store, StoreError};
 
 use super::{Direction, Transfer, is_offline, registries};
 use crate::environment::Environment;
-use crate::report;
+use crate::{image_events, report};
 
 /// When a registry is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub fn find_image(
     let watch: &dyn Watch = if quiet { &Silent } else { &transfer };
     let options = PullOptions { platform: None, unpack: true };
     let pulled = registries(environment, true)?.pull(store, &name, &options, watch)?;
+    image_events::transferred(store, &name, "pull");
     if !quiet {
         report::print(&format!("Digest: {}", pulled.digest));
         let status = match pulled.was_current {

@@ -59,7 +59,6 @@ pub const UNSUPPORTED: &[(&str, Reason)] = &[
     ("secrets.*.driver", Reason::Swarm),
     ("secrets.*.driver_opts", Reason::Swarm),
     ("services.*.use_api_socket", Reason::Daemon),
-    ("services.*.userns_mode", Reason::Daemon),
     ("services.*.annotations", Reason::OtherProgram),
     ("services.*.runtime", Reason::OtherProgram),
     ("services.*.models", Reason::OtherProgram),

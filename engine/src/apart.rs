@@ -122,7 +122,6 @@ fn carry_out(order: &Order) -> Result<Answer> {
     let containers = Containers::open(store.root(), store.state());
     let container = containers.read(&order.id)?;
     let spec = exec::program(&order.request, &container)?;
-    let engine = runtime::EngineId::of_root(store.root())?;
     let apart = |source| EngineError::Apart { name: container.definition.name.clone(), source };
     let (reader, writer) = io::pipe().map_err(apart)?;
     let null = std::fs::File::open("/dev/null").map_err(apart)?;
@@ -131,7 +130,7 @@ fn carry_out(order: &Order) -> Result<Answer> {
         stdout: writer.try_clone().map_err(apart)?.into(),
         stderr: writer.into(),
     };
-    let execution = exec::start(&engine, &container, &spec, stdio)?;
+    let execution = exec::start(&store, &container, &spec, stdio)?;
     let code = follow(execution, reader).map_err(apart)?;
     Ok(Answer::Ended { code })
 }

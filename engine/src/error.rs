@@ -61,6 +61,8 @@ pub enum EngineError {
     RelativeDirectory { path: PathBuf },
     #[error("the IPC namespace of container `{name}` is its own alone")]
     PrivateIpc { name: String },
+    #[error("all ranges of user IDs for containers are in use")]
+    NoUsers,
     #[error("container {id} has no layer of its own")]
     ReadOnly { id: String },
     #[error("cannot open `{}`", path.display())]

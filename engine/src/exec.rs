@@ -5,9 +5,12 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use runtime::containers::{Container, Status};
+use runtime::events::Event;
 use runtime::{CapabilitySet, ContainerSpec, EngineId, Execution, Seccomp, Stdio};
 use serde::{Deserialize, Serialize};
+use store::Store;
 
+use crate::names;
 use crate::request::{Variable, set_variable};
 use crate::{EngineError, Result};
 
@@ -53,9 +56,9 @@ pub fn program(request: &ExecRequest, container: &Container) -> Result<Container
     Ok(spec)
 }
 
-/// Starts it. Before any thread exists.
+/// Starts it. Before any thread exists. Who waits for its end notes that too.
 pub fn start(
-    engine: &EngineId,
+    store: &Store,
     container: &Container,
     spec: &ContainerSpec,
     stdio: Stdio,
@@ -66,12 +69,21 @@ pub fn start(
     if container.state.status != Status::Running {
         return Err(EngineError::NotRunning { name: container.definition.name.clone() });
     }
-    Ok(runtime::exec(engine, container, spec, stdio)?)
+    let id = names::random_id()?;
+    let event =
+        |action: String| Event::of_container(&container.definition, action).with("execID", &id);
+    let words: Vec<_> = spec.args.iter().map(|word| word.to_string_lossy()).collect();
+    let words = words.join(" ");
+    event(format!("exec_create: {words}")).note(store.state());
+    let engine = EngineId::of_root(store.root())?;
+    let execution = runtime::exec(&engine, container, spec, stdio)?;
+    event(format!("exec_start: {words}")).note(store.state());
+    Ok(execution.noting_its_end(event("exec_die".to_owned()), store.state()))
 }
 
 /// Nobody is attached: it reads nothing, and what it writes is lost.
 pub fn start_detached(
-    engine: &EngineId,
+    store: &Store,
     container: &Container,
     spec: &ContainerSpec,
 ) -> Result<Execution> {
@@ -82,5 +94,5 @@ pub fn start_detached(
         file.map(Into::into)
     };
     let stdio = Stdio::Fds { stdin: null()?, stdout: null()?, stderr: null()? };
-    start(engine, container, spec, stdio)
+    start(store, container, spec, stdio)
 }

@@ -39,6 +39,7 @@ mod request;
 mod run;
 mod stillness;
 pub mod time;
+mod users;
 pub mod values;
 pub mod volumes;
 

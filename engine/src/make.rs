@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use runtime::Rootfs;
 use runtime::containers::{Containers, Definition, check_name};
 use runtime::events::Event;
+use runtime::{Rootfs, SpecError};
 use store::{Held, Image, RootfsMount, SnapshotId, Store};
 
 use crate::define::definition;
 use crate::request::ContainerRequest;
-use crate::{EngineError, Result, lease_name, mounts, names, namespaces, networks, recover};
+use crate::{EngineError, Result, lease_name, mounts, names, namespaces, networks, recover, users};
 
 /// Makes the container `id` of an image.
 pub fn make(
@@ -65,12 +65,20 @@ fn publish(
     (request, definition): (&ContainerRequest, &mut Definition),
 ) -> Result<()> {
     let given = given_name(request);
+    if request.confinement.own_users {
+        if definition.network.joined.is_some() {
+            let what = "the network of another container";
+            return Err(SpecError::UserNamespace { what }.into());
+        }
+        definition.spec.check_user_namespace()?;
+    }
     for attempt in 0.. {
         definition.name = match given {
             Some(name) => name.to_owned(),
             None => names::random_name(attempt)?,
         };
-        match publish_as(containers, store, directory, held, definition) {
+        let users = request.confinement.own_users;
+        match publish_as(containers, store, directory, held, (definition, users)) {
             Err(error) if error.is_name_in_use() && (given.is_none() || attempt == 0) => {}
             other => return other,
         }
@@ -88,9 +96,12 @@ fn publish_as(
     store: &Store,
     directory: &Path,
     held: &[Held],
-    definition: &Definition,
+    (definition, own_users): (&mut Definition, bool),
 ) -> Result<()> {
     let guard = containers.lock()?;
+    if own_users {
+        definition.spec.user_namespace = Some(users::free_range(containers)?);
+    }
     let lease = lease_name(&definition.id);
     match definition.auto_remove {
         true => store.keep_until_reboot(&lease, held)?,

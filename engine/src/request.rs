@@ -131,6 +131,8 @@ pub struct Confinement {
     pub ulimits: Vec<Ulimit>,
     pub sysctls: Vec<Sysctl>,
     pub namespaces: Namespaces,
+    /// Its root is nobody of this machine's.
+    pub own_users: bool,
     pub devices: Vec<Device>,
     pub device_rules: Vec<DeviceRule>,
     pub security: Security,

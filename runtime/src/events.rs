@@ -1,4 +1,5 @@
-//! What happened to containers and volumes, a line of JSON for each event, in the state directory.
+//! What happened to containers, images, networks and volumes, a line of JSON for each event, in the state directory: of
+//! what was before the machine was started nothing is known, as docker knows nothing of what was before its daemon.
 //!
 //! There is no process that everything goes through, so whoever does something appends its line: one write, which nothing
 //! comes between. A file of some size becomes the old one; of older events nothing is known. Nothing fails because an
@@ -22,11 +23,12 @@ const LARGEST: u64 = 4 << 20;
 pub struct Event {
     /// RFC 3339, with nanoseconds.
     pub time: String,
-    /// `container` or `volume`.
+    /// `container`, `image`, `network` or `volume`, in the singular; `builder` for what is pruned of the build cache.
     pub kind: String,
     /// `start`, `die`, …
     pub action: String,
-    /// The ID of the container, or the name of the volume.
+    /// The ID of the container or the network, the name of the volume, the ID of the image, or the name by which it was
+    /// pulled or pushed.
     pub id: String,
     pub attributes: BTreeMap<String, String>,
 }
@@ -34,26 +36,50 @@ pub struct Event {
 impl Event {
     /// With what docker says of every container: its image, its name and its labels.
     pub fn of_container(definition: &Definition, action: impl Into<String>) -> Event {
-        let mut attributes = definition.labels.clone();
-        attributes.insert("image".to_owned(), definition.image.name.clone());
-        attributes.insert("name".to_owned(), definition.name.clone());
-        Event {
-            time: clock::now(),
-            kind: "container".to_owned(),
-            action: action.into(),
-            id: definition.id.clone(),
-            attributes,
-        }
+        let mut event = Event::new("container", &definition.id, action);
+        event.attributes = definition.labels.clone();
+        event.with("image", &definition.image.name).with("name", &definition.name)
+    }
+
+    /// Of an image with these labels. `name`: what it was called when this happened to it, or its ID.
+    pub fn of_image(
+        id: impl ToString,
+        name: impl ToString,
+        labels: &BTreeMap<String, String>,
+        action: &str,
+    ) -> Event {
+        let mut event = Event::new("image", id, action);
+        event.attributes = labels.clone();
+        event.with("name", name)
+    }
+
+    pub fn of_network(id: &str, name: &str, action: &str) -> Event {
+        Event::new("network", id, action).with("name", name).with("type", "bridge")
     }
 
     pub fn of_volume(name: &str, action: &str) -> Event {
+        Event::new("volume", name, action).with("driver", "local")
+    }
+
+    /// That everything of a kind that nobody used was removed, and how many bytes that gave back.
+    pub fn of_prune(kind: &str, reclaimed: u64) -> Event {
+        Event::new(kind, "", "prune").with("reclaimed", reclaimed)
+    }
+
+    fn new(kind: &str, id: impl ToString, action: impl Into<String>) -> Event {
         Event {
             time: clock::now(),
-            kind: "volume".to_owned(),
-            action: action.to_owned(),
-            id: name.to_owned(),
-            attributes: BTreeMap::from([("driver".to_owned(), "local".to_owned())]),
+            kind: kind.to_owned(),
+            action: action.into(),
+            id: id.to_string(),
+            attributes: BTreeMap::new(),
         }
+    }
+
+    /// With the time as it is now.
+    #[must_use]
+    pub fn at_once(self) -> Event {
+        Event { time: clock::now(), ..self }
     }
 
     #[must_use]

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
@@ -21,6 +21,7 @@ use crate::container::{ExitStatus, Stdio};
 use crate::containers::Container;
 use crate::engine::EngineId;
 use crate::error::{RuntimeError, StartFailure};
+use crate::events::Event;
 use crate::process::{self, ChildStdio, Launch, Stubs};
 use crate::seccomp;
 use crate::spec::{ContainerSpec, Seccomp};
@@ -37,6 +38,8 @@ pub struct Execution {
     pub stdout: Option<File>,
     pub stderr: Option<File>,
     pub terminal: Option<File>,
+    /// What is noted when it has ended, and where.
+    farewell: Option<(Event, PathBuf)>,
 }
 
 /// What a new program in a container needs to know of it.
@@ -129,6 +132,8 @@ pub(crate) fn start(
         others: &[],
         pause: None,
         preserved: room.preserved,
+        prepared: None,
+        filesystems: None,
     };
     let child = in_namespace_of(room, || process::run_in_container(&launch, room.first.as_fd()))?;
     // Ours must be closed, or the end of the program's would not be noticed.
@@ -155,7 +160,8 @@ pub(crate) fn start(
         }
     };
     let Streams { stdin, stdout, stderr, .. } = streams;
-    Ok(Execution { child, stdin, stdout, stderr, terminal: terminal.map(File::from) })
+    let terminal = terminal.map(File::from);
+    Ok(Execution { child, stdin, stdout, stderr, terminal, farewell: None })
 }
 
 /// A child in the PID namespace of the container, whereas we stay in ours, as our later children do.
@@ -171,7 +177,13 @@ fn in_namespace_of(room: &Room, body: impl FnOnce() -> u8) -> Result<Child, Step
 impl Execution {
     /// A process that was made otherwise.
     pub(crate) fn of_child(child: Child, terminal: Option<File>) -> Execution {
-        Execution { child, stdin: None, stdout: None, stderr: None, terminal }
+        Execution { child, stdin: None, stdout: None, stderr: None, terminal, farewell: None }
+    }
+
+    /// Who waits for its end notes this event then, with the exit code.
+    #[must_use]
+    pub fn noting_its_end(self, event: Event, state: &Path) -> Execution {
+        Execution { farewell: Some((event, state.to_owned())), ..self }
     }
 
     /// As this process numbers it.
@@ -186,7 +198,11 @@ impl Execution {
 
     /// Waits for its end.
     pub fn wait(&self) -> io::Result<ExitStatus> {
-        Ok(ExitStatus { outcome: reap(self.child.pidfd.as_fd())?, oom_killed: false })
+        let status = ExitStatus { outcome: reap(self.child.pidfd.as_fd())?, oom_killed: false };
+        if let Some((event, state)) = &self.farewell {
+            event.clone().at_once().with("exitCode", status.code()).note(state);
+        }
+        Ok(status)
     }
 
     /// Sends a signal, by number. Nothing happens after its end.

@@ -63,6 +63,8 @@ fn prepare_and_run(
         others: &[],
         pause: None,
         preserved: 0,
+        prepared: None,
+        filesystems: None,
     };
     let (mut stubs_near, mut stubs_far) = io::pipe().step("make a pipe")?;
     let (mut error_near, mut error_far) = io::pipe().step("make a pipe")?;

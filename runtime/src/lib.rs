@@ -33,6 +33,7 @@ mod spare;
 mod spec;
 mod starter;
 pub mod user;
+mod user_namespace;
 mod zygote;
 
 pub use capabilities::{Capability, CapabilitySet, UnknownCapability};
@@ -44,14 +45,14 @@ pub use error::{RuntimeError, StartFailure};
 pub use exec::{Execution, exec};
 pub use files::with_files_of;
 pub use floor::start_floor;
-pub use inside::{processes_of, root_of, usage_of};
+pub use inside::{processes_of, usage_of, with_root_of};
 pub use seccomp::{Profile, ProfileError};
 pub use spec::{
     AccessTimes, Amount, BindOptions, ContainerSpec, CpuTime, Device, DeviceAccess, DeviceKind,
-    DeviceRate, DeviceRule, DeviceRuleError, EtcFiles, ExactCapabilities, Hook, HookState,
+    DeviceRate, DeviceRule, DeviceRuleError, EtcFiles, ExactCapabilities, Hook, HookState, IdRange,
     LimitError, Limits, Listed, ListedMount, ListedSource, MachineAccess, Mount, MountAttributes,
-    MountSource, MountedFilesystem, NamespaceMode, Namespaces, NetworkMode, Propagation,
+    MountSource, MountedFilesystem, NamespaceMode, Namespaces, NetworkMode, Owners, Propagation,
     PropagationKind, RateKind, Rootfs, Seccomp, SpecError, Submounts, Sysctl, SysctlError, Tmpfs,
-    TmpfsUse, Ulimit, UlimitError,
+    TmpfsUse, Ulimit, UlimitError, UserIds,
 };
 pub use zygote::{ProcessView, Zygote};

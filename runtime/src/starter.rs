@@ -17,9 +17,13 @@ use crate::cgroup::{Cgroups, DeviceRules, Leaf};
 use crate::container::{ExitStatus, Outcome};
 use crate::error::StartFailure;
 use crate::joined::Joined;
-use crate::process::{self, ChildStdio, Launch, Pause, Stubs, program, remove_stubs};
+use crate::process::filesystem::mount_all;
+use crate::process::{
+    self, ChildStdio, Filesystems, Launch, Pause, Prepared, Stubs, program, remove_stubs,
+};
 use crate::seccomp;
 use crate::spec::{ContainerSpec, MachineAccess, NetworkMode, Rootfs, Seccomp};
+use crate::user_namespace::UserNamespace;
 use crate::zygote::channel::receive_with_descriptors;
 use crate::zygote::message::{Step, StepError};
 
@@ -39,6 +43,8 @@ pub(crate) struct Starter {
     pub(crate) pipes: Option<PausePipes>,
     /// So many descriptors from 3 on are its program's.
     pub(crate) preserved: u32,
+    /// Made before the first container that has one, and kept for the next start.
+    pub(crate) user: Option<UserNamespace>,
 }
 
 /// See [`process::Pause`].
@@ -124,17 +130,29 @@ impl Starter {
         let (status, far_status) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .step("make a status socket")?;
+        let filesystems = match spec.user_namespace {
+            // They are prepared with all the rest.
+            Some(_) => Filesystems::new(),
+            None => mount_all(&spec)?,
+        };
         let leaf = self.create_leaf(group, &spec)?;
-        let launch =
-            Launch { stdio, network, ..self.launch(&spec, &leaf, filter, far_status.as_fd()) };
+        let launch = Launch {
+            stdio,
+            network,
+            filesystems: Some(&filesystems),
+            ..self.launch(&spec, &leaf, filter, far_status.as_fd())
+        };
         if self.joined.is_watched() {
             // While it is set up it has what is the host's.
             process::conceal()?;
         }
         let flags = process::clone_flags(&spec);
-        let spawned = self.joined.in_pid_namespace(|| {
-            spawn_child(flags, leaf.v2(), || process::run(&launch)).step("make namespaces")
-        });
+        let spawned = match self.user.as_ref().filter(|_| spec.user_namespace.is_some()) {
+            Some(user) => self.joined.in_pid_namespace(|| spawn_mapped(&launch, user, flags)),
+            None => self.joined.in_pid_namespace(|| {
+                spawn_child(flags, leaf.v2(), || process::run(&launch)).step("make namespaces")
+            }),
+        };
         let child = match spawned {
             Ok(child) => child,
             Err(error) => {
@@ -196,6 +214,8 @@ impl Starter {
                 .as_ref()
                 .map(|pipes| Pause { begin: pipes.begin.as_fd(), report: pipes.report.as_fd() }),
             preserved: self.preserved,
+            prepared: None,
+            filesystems: None,
         }
     }
 
@@ -203,6 +223,17 @@ impl Starter {
     pub(crate) fn group_name(&self, id: &str) -> String {
         format!("{}.{id}", self.owner)
     }
+}
+
+/// In the user namespace, with what only we can mount.
+fn spawn_mapped(launch: &Launch<'_>, user: &UserNamespace, flags: i32) -> Result<Child, StepError> {
+    let prepared = match &launch.spec.listed {
+        Some(listed) => Prepared::of_listed(launch.spec, listed)?,
+        None => Prepared::of(launch, user)?,
+    };
+    let launch = Launch { prepared: Some(&prepared), ..*launch };
+    let before = || process::before_entering(&launch, user.root());
+    user.spawn(flags, launch.leaf.v2(), before, || process::run(&launch))
 }
 
 impl Running {
@@ -360,7 +391,7 @@ fn next_length(status: &OwnedFd) -> io::Result<usize> {
     }
 }
 
-fn died() -> StepError {
+pub(crate) fn died() -> StepError {
     StepError::new("set up", "its process died", StartFailure::Setup)
 }
 

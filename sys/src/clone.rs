@@ -31,6 +31,26 @@ pub fn spawn_child(
     cgroup: Option<BorrowedFd<'_>>,
     body: impl FnOnce() -> u8,
 ) -> Result<Child> {
+    spawn(flags, libc::SIGCHLD, cgroup, body)
+}
+
+/// As [`spawn_child`], of a process that is the child of our own parent: who has entered another namespace on the way can
+/// hand it to the one who cannot.
+pub fn spawn_sibling(
+    flags: i32,
+    cgroup: Option<BorrowedFd<'_>>,
+    body: impl FnOnce() -> u8,
+) -> Result<Child> {
+    // It ends with the signal that we end with.
+    spawn(flags | libc::CLONE_PARENT, 0, cgroup, body)
+}
+
+fn spawn(
+    flags: i32,
+    exit_signal: i32,
+    cgroup: Option<BorrowedFd<'_>>,
+    body: impl FnOnce() -> u8,
+) -> Result<Child> {
     let call = || Call::new("clone3").text(format_args!("{flags:#x}"));
     if thread_count()? != 1 {
         return Err(SysError::new(call(), rustix::io::Errno::BUSY));
@@ -40,7 +60,7 @@ pub fn spawn_child(
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = flags as u64 | libc::CLONE_PIDFD as u64;
     args.pidfd = (&raw mut pidfd) as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    args.exit_signal = exit_signal as u64;
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;

@@ -29,8 +29,35 @@ pub fn change_mount(mount: impl AsFd, change: MountChange) -> Result<()> {
         propagation: change.propagation,
         userns_fd: 0,
     };
+    set_attributes(&mount, &attributes, change.recursive)
+        .map_err(|error| SysError::new(call_of(&mount).text(format_args!("{change:?}")), error))
+}
+
+/// Files whose owner is 0 on the disk belong to root of this user namespace, and so on. The mount must be mounted nowhere.
+pub fn map_owners(mount: impl AsFd, user_namespace: impl AsFd, recursive: bool) -> Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: user_namespace.as_fd().as_raw_fd() as u64,
+    };
+    set_attributes(&mount, &attributes, recursive).map_err(|error| {
+        // What the file system, or the kernel, does not know.
+        SysError::new(call_of(&mount).text("MOUNT_ATTR_IDMAP"), error)
+    })
+}
+
+fn call_of(mount: &impl AsFd) -> Call {
+    Call::new("mount_setattr").fd(mount)
+}
+
+fn set_attributes(
+    mount: &impl AsFd,
+    attributes: &libc::mount_attr,
+    recursive: bool,
+) -> std::io::Result<()> {
     let mut flags = libc::AT_EMPTY_PATH;
-    if change.recursive {
+    if recursive {
         flags |= libc::AT_RECURSIVE;
     }
     // SAFETY: the path is a NUL-terminated constant; the attributes outlive the call and their size
@@ -41,15 +68,11 @@ pub fn change_mount(mount: impl AsFd, change: MountChange) -> Result<()> {
             mount.as_fd().as_raw_fd(),
             c"".as_ptr(),
             flags,
-            &raw const attributes,
+            std::ptr::from_ref(attributes),
             std::mem::size_of::<libc::mount_attr>(),
         )
     };
-    if result == 0 {
-        return Ok(());
-    }
-    let error = std::io::Error::last_os_error();
-    Err(SysError::new(Call::new("mount_setattr").fd(mount).text(format_args!("{change:?}")), error))
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// One setting of a file system that is to be mounted.

@@ -188,6 +188,7 @@ services:
 fn what_cannot_be_honoured_is_refused_by_name() {
     for (service, says) in [
         ("uts: 'service:b'", "`uts: service:b` is not supported"),
+        ("userns_mode: keep-id", "`userns_mode: keep-id` is not supported"),
         ("logging: {driver: syslog}", "the log driver `syslog` is not supported"),
         ("volumes: [{type: npipe, source: x, target: /x}]", "there are no mounts of type `npipe`"),
         ("security_opt: ['apparmor=strict']", "AppArmor"),
@@ -200,6 +201,24 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         stack.rcompose("up -d").exits(1).says(says);
         stack.assert_goes();
     }
+}
+
+#[test]
+fn services_may_have_users_of_their_own() {
+    let compose = "services: {a: {image: busybox, command: sleep 1000, userns_mode: auto, volumes: ['data:/d']}}\n\
+        volumes: {data: {}}";
+    let Some(stack) = Stack::new(compose) else { return };
+    stack.rcompose("up -d").success();
+    let map = stack.ask("exec -T a cat /proc/self/uid_map");
+    let map: Vec<u32> = map.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    assert!(map[0] == 0 && map[1] >= 0x7000_0000 && map[2] == 65_536, "{map:?}");
+    stack.rcompose("exec -T a touch /d/x").success();
+    stack.rcompose("cp a:/d/x out").success();
+    // Nothing has changed.
+    let again = stack.rcompose("up -d").success();
+    assert!(!again.stderr.contains("Recreate"), "{again}");
+    stack.rcompose("down -v -t 0").success();
+    stack.assert_goes();
 }
 
 /// Whoever looks on does not keep others from changing the project.

@@ -2,18 +2,36 @@
 
 use std::os::unix::fs::symlink;
 
+use serde_json::json;
+
 use super::daemon::Daemon;
 use crate::support::{Output, Sandbox, busybox_rootfs, privileged};
 
-fn with_docker(test: impl FnOnce(&Daemon<'_>)) {
+/// How dockerd is told of the runtime `ours`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// By the path of a link that is named as a runtime.
+    AddRuntime,
+    /// By the program, and the word that makes it one.
+    RuntimeArgs,
+}
+
+fn with_docker(told: Told, test: impl FnOnce(&Daemon<'_>)) {
     if !privileged() {
         return;
     }
     let sandbox = Sandbox::new();
-    let runtime = sandbox.path("rbuild-oci");
-    symlink(env!("CARGO_BIN_EXE_rbuild"), &runtime).unwrap();
+    let (runtime, program) = (sandbox.path("rbuild-oci"), env!("CARGO_BIN_EXE_rbuild"));
+    symlink(program, &runtime).unwrap();
     let ours = format!("ours={}", runtime.display());
-    let Some(daemon) = Daemon::start_with(&sandbox, &["--add-runtime", &ours]) else { return };
+    let config = json!({ "runtimes": { "ours": { "path": program, "runtimeArgs": ["oci"] } } });
+    sandbox.write("daemon.json", &config.to_string());
+    let file = sandbox.path("daemon.json");
+    let flags = match told {
+        Told::AddRuntime => ["--add-runtime", &ours],
+        Told::RuntimeArgs => ["--config-file", file.to_str().unwrap()],
+    };
+    let Some(daemon) = Daemon::start_with(&sandbox, &flags) else { return };
     daemon.docker(&["import", busybox_rootfs().to_str().unwrap(), "own"]).success();
     test(&daemon);
     daemon.docker(&["ps", "-aq"]).success().prints("");
@@ -26,7 +44,7 @@ fn run(daemon: &Daemon<'_>, flags: &[&str], command: &[&str]) -> Output {
 
 #[test]
 fn docker_runs_containers() {
-    with_docker(|daemon| {
+    with_docker(Told::AddRuntime, |daemon| {
         let shell = |flags: &[&str], text: &str| {
             run(daemon, &[&["--rm"], flags].concat(), &["sh", "-c", text])
         };
@@ -50,7 +68,7 @@ fn docker_runs_containers() {
 
 #[test]
 fn docker_looks_after_containers() {
-    with_docker(|daemon| {
+    with_docker(Told::RuntimeArgs, |daemon| {
         let docker = |line: &str| daemon.docker(&line.split(' ').collect::<Vec<_>>());
         let look = |format: &str| daemon.docker(&["inspect", "-f", format, "c1"]).success().stdout;
         let text = "trap 'echo ends; exit 9' TERM; echo begins; while :; do sleep 0.05; done";

@@ -95,3 +95,32 @@ fn podman_looks_after_containers() {
         podman.run(&["ps", "-aq"]).success().prints("");
     });
 }
+
+/// Whoever is root in there is somebody else outside.
+#[test]
+fn podman_gives_containers_users_of_their_own() {
+    with_podman(|_, podman| {
+        let mapped = ["--uidmap", "0:200000:65536", "--gidmap", "0:300000:65536"];
+        let shell = |flags: &[&str], text: &str| {
+            run(podman, &[&["--rm"], &mapped[..], flags].concat(), &["sh", "-c", text])
+        };
+        let text = "id -u; tr -s ' ' </proc/self/uid_map; tr -s ' ' </proc/self/gid_map; \
+            touch /made && stat -c %u:%g /made; echo x >/dev/null && echo fine";
+        shell(&[], text).success().prints("0\n 0 200000 65536\n 0 300000 65536\n0:0\nfine\n");
+        shell(&["-u", "5:6"], "id -u; id -g; touch /tmp/x && stat -c %u /tmp/x")
+            .success()
+            .prints("5\n6\n5\n");
+        let terminal = shell(&["-t"], "tty").success();
+        assert_eq!(terminal.stdout.trim(), "/dev/pts/0");
+        let flags = [&["-d", "--name", "c"], &mapped[..]].concat();
+        run(podman, &flags, &["sleep", "1000"]).success();
+        let exec = ["exec", "-u", "7", "c", "sh", "-c", "id -u; cat /proc/1/uid_map | tr -s ' '"];
+        podman.run(&exec).success().prints("7\n 0 200000 65536\n");
+        // Another one in the same namespace, by its path.
+        let line = ["--rm", "--userns", "container:c"];
+        run(podman, &line, &["sh", "-c", "tr -s ' ' </proc/self/uid_map"])
+            .success()
+            .prints(" 0 200000 65536\n");
+        podman.run(&["stop", "-t", "0", "c"]).success();
+    });
+}

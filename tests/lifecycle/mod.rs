@@ -11,5 +11,6 @@ mod restart;
 mod shared;
 mod still;
 mod terminal;
+mod users;
 mod verbs;
 mod volumes;

@@ -106,6 +106,34 @@ fn containers_have_names_and_beginnings_of_ids() {
     place.rbuild("ps -n 5 --format {{.Names}}").success().prints("one\ntwo\n");
     place.rbuild("ps --filter status=created --filter name=o -q").success();
     place.rbuild("ps --filter colour=red").exits(1).says("the filters are");
+    place
+        .rbuild("run -d --network bridge --name web -p 80 --expose 90/udp busybox sleep 1000")
+        .success();
+    for (filter, expected) in [
+        ("publish=80", "web\n"),
+        ("publish=70-85/tcp", "web\n"),
+        ("publish=80/udp", ""),
+        ("expose=90/udp", "web\n"),
+        ("expose=80", "web\n"),
+        ("publish=90/udp", ""),
+    ] {
+        let line = format!("ps -a --filter {filter} --format {{{{.Names}}}}");
+        place.rbuild(&line).success().prints(expected);
+    }
+    let port = place.rbuild("container port web 80").success().stdout;
+    assert!(port.starts_with("0.0.0.0:"), "{port}");
+    place.rbuild("rm -f web").success();
+    for (line, expected) in [
+        ("update --kernel-memory 1m web", "`rbuild update --kernel-memory` is not supported"),
+        ("container update --cpu-rt-runtime 5 web", "`rbuild update --cpu-rt-runtime` is not"),
+        ("rm --link web", "`rbuild rm --link` is not supported"),
+        ("start --checkpoint x web", "`rbuild start --checkpoint` is not supported"),
+        ("volume update x", "`volume update` is about volumes of a swarm"),
+        ("volume ls --cluster", "`--cluster` is about volumes of a swarm"),
+    ] {
+        let refused = place.rbuild(line).says(expected);
+        assert_ne!(refused.status, Some(0), "{line}");
+    }
     place.rbuild("container prune -f").success();
     place.rbuild("ps -aq").success().prints("");
 }

@@ -1,8 +1,10 @@
 //! Volumes: what is in them, who has them, and when they go.
 
 use std::fs;
+use std::path::Path;
 
 use super::place::Place;
+use crate::support::{installed, run};
 
 const WAITS: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
 
@@ -189,6 +191,53 @@ fn drivers_options_say_where_the_files_are() {
     place.rbuild("volume export mem").exits(1).says("only its containers see");
     place.rbuild("volume rm bound mem wrong").success();
     assert!(place.sandbox.path("elsewhere/x").exists(), "it is not the volume's to remove");
+    place.assert_nothing_left();
+}
+
+/// The kernel mounts it for each container, and nothing is mounted on this machine.
+#[test]
+fn a_volume_is_a_disk() {
+    let Some(place) = Place::new() else { return };
+    if !(Path::new("/dev/loop-control").exists() && installed("mkfs.ext4")) {
+        return println!("skipped: no file system can be made and mounted");
+    }
+    let file = place.sandbox.path("disk");
+    fs::File::create(&file).unwrap().set_len(16 << 20).unwrap();
+    let file = file.to_str().unwrap();
+    let tool = |program: &str, args: &[&str]| run(place.sandbox.command(program).args(args), "");
+    tool("mkfs.ext4", &["-q", "-F", file]).success();
+    let device = tool("losetup", &["--find", "--show", file]).success().stdout;
+    let device = device.trim();
+    let create = format!("volume create -o type=ext4 -o device={device} -o o=noexec disk");
+    place.rbuild(&create).success();
+    place.rbuild("run --rm -v disk:/d busybox touch /d/kept").success();
+    let shown =
+        place.shell("run --rm -v disk:/d", "ls /d; grep -c ' /d ext4 rw,noexec' /proc/mounts");
+    shown.success().prints("kept\nlost+found\n1\n");
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(device), "{mounts}");
+    // The container itself may not open the disk.
+    place.shell("run --rm -v disk:/d --cap-add MKNOD", "mknod /x b 7 0 && cat /x").exits(1);
+    let mapped = "run --rm --userns auto --network none -v disk:/d";
+    place.shell(mapped, "stat -c %u /d/kept; touch /d/more").success().prints("0\n");
+    place.rbuild("run --rm -v disk:/d busybox stat -c %u /d/more").success().prints("0\n");
+    place.rbuild("volume rm disk").success();
+    tool("losetup", &["--detach", device]).success();
+    // A server that nobody is.
+    let server = "volume create -o type=nfs -o device=:/x -o o=addr=127.0.0.1,vers=4 share";
+    place.rbuild(server).success();
+    place.rbuild("run --rm -v share:/d busybox true").exits(125).says("cannot start").says("nfs");
+    place.rbuild("volume rm share").success();
+    let server = "volume create -o type=nfs -o device=:/x -o o=addr=no..name share";
+    place.rbuild(server).success();
+    let run = place.rbuild("run --rm -v share:/d busybox true").exits(125);
+    run.says("mount `/d`").says("cannot find the server `no..name`");
+    place.rbuild("volume rm share").success();
+    for flag in ["--scope=single", "--type=block", "--group=x", "--secret=a=b"] {
+        let name = flag.split('=').next().unwrap();
+        let line = format!("volume create {flag} x");
+        place.rbuild(&line).exits(1).says(&format!("`{name}` is about volumes of a swarm"));
+    }
     place.assert_nothing_left();
 }
 

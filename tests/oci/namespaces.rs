@@ -1,10 +1,12 @@
 //! Namespaces: made, joined by their files, or shared with the caller.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Value, json};
 
 use super::bundle::{Bundle, script};
+use crate::support::run;
 
 const KINDS: [(&str, &str); 5] =
     [("pid", "pid"), ("network", "net"), ("ipc", "ipc"), ("uts", "uts"), ("cgroup", "cgroup")];
@@ -113,4 +115,95 @@ fn programs_join_what_the_container_has() {
     run(&["exec", "--process", "process.json", "c1"])
         .exits(255)
         .says("`process.selinuxLabel` is not supported");
+}
+
+const FIRST: u32 = 300_000;
+
+fn with_users(config: &mut Value, path: Option<&str>) {
+    let mut user = json!({ "type": "user" });
+    match path {
+        Some(path) => user["path"] = path.into(),
+        None => {
+            let map = json!([{ "containerID": 0, "hostID": FIRST, "size": 65_536 }]);
+            config["linux"]["uidMappings"] = map.clone();
+            config["linux"]["gidMappings"] = map;
+        }
+    }
+    config["linux"]["namespaces"].as_array_mut().unwrap().push(user);
+}
+
+/// The files of the root belong to whom the maps say; those of a mount can be mapped.
+#[test]
+fn users_may_be_its_own() {
+    let Some(bundle) = Bundle::new(|_| ()) else { return };
+    let owner = format!("{FIRST}:{FIRST}");
+    let chown = ["-R", &owner, "bundle/rootfs"];
+    run(bundle.sandbox.command("chown").args(chown), "").success();
+    bundle.sandbox.write("host/file", "");
+    let host = bundle.path("host").display().to_string();
+    bundle.configure(|config| {
+        with_users(config, None);
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        for (destination, option) in [("/plain", "bind"), ("/mapped", "idmap")] {
+            let options = ["bind", option];
+            mounts.push(json!({ "destination": destination, "type": "bind", "source": host, "options": options }));
+        }
+        let text = "id -u; tr -s ' ' </proc/self/uid_map; stat -c %u /bin/sh /plain/file /mapped/file; \
+            touch /mapped/made && echo x >/dev/null; hostname; ls /dev/null /dev/pts/ptmx";
+        config["process"]["args"] = script(text);
+        config["process"]["oomScoreAdj"] = json!(100);
+    });
+    let expected = format!("0\n 0 {FIRST} 65536\n0\n65534\n0\nbox\n/dev/null\n/dev/pts/ptmx\n");
+    bundle.run().success().prints(&expected);
+    let made = fs::metadata(bundle.path("host/made")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (0, 0));
+
+    bundle.configure(|config| {
+        with_users(config, None);
+        config["process"]["args"] = script("sleep 1000");
+    });
+    bundle.create("first").success();
+    bundle.oci("start first").success();
+    let first = bundle.sandbox.read("pid");
+    assert_ne!(of_process(&first, "user"), of_process("self", "user"));
+    assert_eq!(fs::metadata(format!("/proc/{first}/root/bin")).unwrap().uid(), FIRST);
+    let look = ["exec", "first", "sh", "-c", "id -u; kill -0 1 && echo signals"];
+    run(&mut bundle.command(&look), "").success().prints("0\nsignals\n");
+    let as_five = ["exec", "--user", "5:6", "first", "sh", "-c", "id -u; id -g"];
+    run(&mut bundle.command(&as_five), "").success().prints("5\n6\n");
+
+    let path = format!("/proc/{first}/ns/user");
+    bundle.configure(|config| {
+        with_users(config, Some(&path));
+        config["process"]["args"] = script("sleep 1000");
+    });
+    bundle.create("second").success();
+    bundle.oci("start second").success();
+    let second = bundle.sandbox.read("pid");
+    assert_eq!(of_process(&first, "user"), of_process(&second, "user"));
+    assert_ne!(of_process(&first, "pid"), of_process(&second, "pid"));
+    run(&mut bundle.command(&["exec", "second", "id", "-u"]), "").success().prints("0\n");
+}
+
+#[test]
+fn maps_that_cannot_be_are_refused() {
+    let map = |inside: u32| json!([{ "containerID": inside, "hostID": FIRST, "size": 10 }]);
+    for (users, groups, listed, expected) in [
+        (map(0), map(0), false, "no user namespace"),
+        (map(0), json!([]), true, "no gidMappings"),
+        (json!([]), json!([]), true, "linux.uidMappings"),
+        (map(1), map(1), true, "no ID for root"),
+    ] {
+        let Some(bundle) = Bundle::new(|config| {
+            config["linux"]["uidMappings"] = users;
+            config["linux"]["gidMappings"] = groups;
+            if listed {
+                let user = json!({ "type": "user" });
+                config["linux"]["namespaces"].as_array_mut().unwrap().push(user);
+            }
+        }) else {
+            return;
+        };
+        bundle.run().exits(1).says(expected);
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) struct ConfinementArgs {
     /// Cgroup namespace: `private` or `host`
     #[arg(long, value_name = "MODE", help_heading = "Kernel")]
     pub(crate) cgroupns: Option<String>,
-    /// User namespace: `host`, which there is no other yet
+    /// User namespace: `host`, or `auto` for users of its own
     #[arg(long, value_name = "MODE", help_heading = "Kernel")]
     pub(crate) userns: Option<String>,
     /// Run a small init that passes signals on and collects orphans

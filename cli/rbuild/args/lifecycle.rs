@@ -7,6 +7,7 @@ use clap::{ArgAction, Args as ClapArgs, Subcommand};
 
 use super::archives::ExportArgs;
 use super::container::{CreateArgs, RunArgs};
+use super::network::PortArgs;
 use super::verbs::{CommitArgs, CpArgs, DiffArgs, PauseArgs, StatsArgs, TopArgs, UpdateArgs};
 
 /// What becomes of the container, as opposed to what it is.
@@ -302,6 +303,8 @@ pub(crate) enum ContainerCommand {
     Ls(PsArgs),
     /// Let all processes of containers stand still
     Pause(PauseArgs),
+    /// Show the published ports of a container
+    Port(PortArgs),
     /// Remove all containers that do not run
     Prune(ContainerPruneArgs),
     /// Give a container another name

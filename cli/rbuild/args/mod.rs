@@ -192,7 +192,7 @@ pub(crate) enum Command {
     Network(NetworkArgs),
     /// Show the published ports of a container
     Port(PortArgs),
-    /// Show what happens to containers and volumes, as it happens
+    /// Show what happens to containers, images, networks and volumes, as it happens
     Events(EventsArgs),
     /// Volumes: `create`, `ls`, `inspect`, `rm`, `prune`, `export`, `import`
     Volume(VolumeArgs),
@@ -404,7 +404,7 @@ pub(crate) enum SystemCommand {
     Check(StoreCheckArgs),
     /// Show how much space what takes
     Df(DfArgs),
-    /// Show what happens to containers and volumes, as it happens
+    /// Show what happens to containers, images, networks and volumes, as it happens
     Events(EventsArgs),
     /// Show this machine and the store
     Info(InfoArgs),

@@ -10,6 +10,7 @@ const LINKS: &str =
     "docker has replaced links by networks: containers of one network find each other by name";
 const IPV6: &str = "networks are IPv4 only so far";
 const REAL_TIME: &str = "real-time scheduling of groups exists in no usual kernel";
+const KERNEL_MEMORY: &str = "docker has removed it; `--memory` counts the kernel's too";
 const WINDOWS: &str = "this flag belongs to containers of Windows";
 const HARDENING: &str = "containers always have docker's default confinement for now";
 
@@ -53,7 +54,7 @@ const RUN: &[Flag] = &[
     value("io-maxbandwidth", WINDOWS),
     value("io-maxiops", WINDOWS),
     value("isolation", "containers always have namespaces of their own"),
-    value("kernel-memory", "docker has removed it; `--memory` counts the kernel's too"),
+    value("kernel-memory", KERNEL_MEMORY),
     value("ip6", IPV6),
     value("link", LINKS),
     value("link-local-ip", "only addresses of the network's subnet can be had"),
@@ -75,6 +76,18 @@ const PUSH: &[Flag] =
 
 const RMI: &[Flag] = &[value("platform", "names are removed for all platforms")];
 
+const CHECKPOINTS: &str = "processes are not saved to the disk and brought back";
+
+const UPDATE: &[Flag] = &[
+    value("cpu-rt-period", REAL_TIME),
+    value("cpu-rt-runtime", REAL_TIME),
+    value("kernel-memory", KERNEL_MEMORY),
+];
+
+const START: &[Flag] = &[value("checkpoint", CHECKPOINTS), value("checkpoint-dir", CHECKPOINTS)];
+
+const RM: &[Flag] = &[Flag { name: "link", short: Some('l'), takes: Takes::Switch, hint: LINKS }];
+
 const COMMANDS: &[(&str, &[Flag])] = &[
     ("build", BUILD),
     ("run", RUN),
@@ -83,6 +96,9 @@ const COMMANDS: &[(&str, &[Flag])] = &[
     ("pull", PULL),
     ("push", PUSH),
     ("rmi", RMI),
+    ("rm", RM),
+    ("start", START),
+    ("update", UPDATE),
 ];
 
 /// What `rbuild image NAME` and `rbuild container NAME` are by themselves.
@@ -91,7 +107,16 @@ const GROUPS: &[(&str, &[(&str, &str)])] = &[
         "image",
         &[("build", "build"), ("ls", "images"), ("pull", "pull"), ("push", "push"), ("rm", "rmi")],
     ),
-    ("container", &[("run", "run"), ("create", "create")]),
+    (
+        "container",
+        &[
+            ("create", "create"),
+            ("rm", "rm"),
+            ("run", "run"),
+            ("start", "start"),
+            ("update", "update"),
+        ],
+    ),
 ];
 
 /// Adds the refused flags to their commands. The help has them at its end, each with the reason.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args as ClapArgs;
+use cli::stats::StatsFlags;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PauseArgs {
@@ -63,18 +64,8 @@ pub(crate) struct TopArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct StatsArgs {
-    /// Also containers that do not run
-    #[arg(short, long)]
-    pub(crate) all: bool,
-    /// `table`, `table TEMPLATE`, `json` (an object a line) or a template for each line
-    #[arg(long)]
-    pub(crate) format: Option<String>,
-    /// Once, instead of until it is interrupted
-    #[arg(long)]
-    pub(crate) no_stream: bool,
-    /// Whole IDs
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
+    #[command(flatten)]
+    pub(crate) flags: StatsFlags,
     /// Only these (default: all that run)
     #[arg(value_name = "CONTAINER")]
     pub(crate) containers: Vec<String>,

@@ -28,6 +28,8 @@ pub(crate) enum VolumeCommand {
     /// Remove volumes
     #[command(visible_alias = "remove")]
     Rm(VolumeRmArgs),
+    #[command(hide = true)]
+    Update(VolumeUpdateArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -131,6 +133,16 @@ pub(crate) struct VolumeLsArgs {
     /// Names only
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Those of a swarm: refused by name
+    #[arg(long, hide = true)]
+    pub(crate) cluster: bool,
+}
+
+/// Only volumes of a swarm can be changed.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VolumeUpdateArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    _all: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -7,6 +7,7 @@ use builder::request::{Destination, Output};
 use cli::Exit;
 use cli::environment::Environment;
 use runtime::containers::ContainerError;
+use runtime::events::Event;
 use store::Platform;
 
 use super::container;
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &ExportArgs, environment: &Environment) -> Result<Exit> 
         Ok(container) if platform.is_none() => {
             let changes = engine::changes_of(&store, &container)?;
             builder::export::write_tree(&changes.tree(), &destination)?;
+            Event::of_container(&container.definition, "export").note(store.state());
             return Ok(Exit::Success);
         }
         Ok(_) | Err(ContainerError::NotFound { .. }) => {}

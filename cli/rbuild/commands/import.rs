@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
-use cli::{Exit, output};
+use cli::{Exit, image_events, output};
 use parser::Source;
 use store::archive::ImportOptions;
 use store::{ContainerConfig, Platform, Reference};
@@ -34,8 +34,11 @@ pub(crate) fn run(args: &ImportArgs, environment: &Environment) -> Result<Exit> 
         created: times::rfc3339(SystemTime::now()),
         message: args.message.clone().unwrap_or_else(|| format!("Imported from {name}")),
     };
-    let imported = open_store(environment)?.import(reader, &options);
+    let store = open_store(environment)?;
+    let imported = store.import(reader, &options);
     let image = imported.with_context(|| format!("cannot import `{name}`"))?;
+    options.names.iter().for_each(|name| image_events::tagged(&store, name));
+    image_events::happened(&store, image.id(), "import");
     output::line(&image.id().to_string())?;
     Ok(Exit::Success)
 }

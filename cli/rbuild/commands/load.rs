@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
-use cli::{Exit, output};
+use cli::{Exit, image_events, output};
 use store::{LoadOptions, LoadedImage, Platform};
 
 use super::open_store;
@@ -13,19 +13,21 @@ use crate::args::LoadArgs;
 pub(crate) fn run(args: &LoadArgs, environment: &Environment) -> Result<Exit> {
     let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose()?;
     let options = LoadOptions { platform, name: None };
+    let store = open_store(environment)?;
     let images = match &args.input {
         Some(path) if path.as_os_str() != "-" => {
-            let loaded = open_store(environment)?.load_path(path, &options);
+            let loaded = store.load_path(path, &options);
             loaded.with_context(|| format!("cannot load `{}`", path.display()))?
         }
         _ if io::stdin().is_terminal() => {
             bail!("no archive: give one with `--input`, or on stdin")
         }
         _ => {
-            let loaded = open_store(environment)?.load(Box::new(io::stdin()), &options);
+            let loaded = store.load(Box::new(io::stdin()), &options);
             loaded.context("cannot load the archive on stdin")?
         }
     };
+    images.iter().for_each(|image| image_events::happened(&store, image.id, "load"));
     images.iter().try_for_each(show)?;
     Ok(Exit::Success)
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use cli::environment::Environment;
 use cli::registries::{Direction, Transfer, When, registries};
-use cli::{Exit, output};
+use cli::{Exit, image_events, output};
 use store::registry::{PullOptions, Pulled, Silent};
 use store::{Platform, Reference};
 
@@ -20,10 +20,12 @@ pub(crate) fn run(args: &PullArgs, environment: &Environment) -> Result<Exit> {
     for (text, name) in names {
         if args.quiet {
             registries.pull(&store, &name, &options, &Silent)?;
+            image_events::transferred(&store, &name, "pull");
         } else {
             announce(text, &name)?;
             let transfer = Transfer::new(Direction::Pull);
             let pulled = registries.pull(&store, &name, &options, &transfer)?;
+            image_events::transferred(&store, &name, "pull");
             show(&name, &pulled)?;
         }
         output::line(&name.to_string())?;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use cli::environment::Environment;
 use cli::registries::{Direction, Transfer, registries};
 use cli::report::Report;
-use cli::{Exit, output};
+use cli::{Exit, image_events, output};
 use store::archive::{FormOptions, LayerForm};
 use store::registry::{PushOptions, Silent};
 use store::{Platform, Reference};
@@ -32,12 +32,14 @@ pub(crate) fn run(args: &PushArgs, environment: &Environment) -> Result<Exit> {
     };
     if args.quiet {
         registries.push(&store, &target, &name, &AS_DOCKER, &Silent)?;
+        image_events::transferred(&store, &name, "push");
         output::line(&name.to_string())?;
         return Ok(Exit::Success);
     }
     output::line(&format!("The push refers to repository [{}]", name.name()))?;
     let transfer = Transfer::new(Direction::Push);
     let pushed = registries.push(&store, &target, &name, &AS_DOCKER, &transfer)?;
+    image_events::transferred(&store, &name, "push");
     if let Some(platform) = &pushed.only {
         let text = format!(
             "of the platforms of `{}` only {platform} is here, so only that was pushed",

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use cli::environment::Environment;
-use cli::{Exit, output};
+use cli::{Exit, image_events, output};
 use store::{Removed, Store, StoreError};
 
 use super::{open_store, report_of};
@@ -16,6 +16,7 @@ pub(crate) fn run(args: &RmiArgs, environment: &Environment) -> Result<Exit> {
     for name in &args.images {
         match store.untag(name, args.force) {
             Ok(removed) => {
+                image_events::removed(&store, &removed);
                 freed |= removed.iter().any(|what| matches!(what, Removed::Deleted(_)));
                 show(&removed)?;
             }

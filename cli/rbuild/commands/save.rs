@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use cli::Exit;
 use cli::environment::Environment;
+use cli::{Exit, image_events};
 use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm, NewFile};
 use store::{Platform, Store};
 
@@ -29,6 +29,12 @@ pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<Exit> {
         }
         (ArchiveFormat::Oci, path) => write(&store, &images, ArchiveKind::Oci, form, path)?,
         (ArchiveFormat::Docker, path) => write(&store, &images, ArchiveKind::Docker, form, path)?,
+    }
+    for name in &args.images {
+        // One for other machines only has no ID here.
+        if let Ok(image) = store.resolve(name) {
+            image_events::happened(&store, image.id(), "save");
+        }
     }
     Ok(Exit::Success)
 }

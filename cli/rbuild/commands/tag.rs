@@ -1,8 +1,8 @@
 //! `rbuild tag`
 
 use anyhow::Result;
-use cli::Exit;
 use cli::environment::Environment;
+use cli::{Exit, image_events};
 use store::Reference;
 
 use super::open_store;
@@ -10,6 +10,8 @@ use crate::args::TagArgs;
 
 pub(crate) fn run(args: &TagArgs, environment: &Environment) -> Result<Exit> {
     let name: Reference = args.target.parse()?;
-    open_store(environment)?.tag(&args.source, &name)?;
+    let store = open_store(environment)?;
+    store.tag(&args.source, &name)?;
+    image_events::tagged(&store, &name);
     Ok(Exit::Success)
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::{ArgAction, Args as ClapArgs};
+use cli::stats::StatsFlags;
 
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct EventsArgs {
@@ -21,18 +22,8 @@ pub(crate) struct EventsArgs {
 
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct StatsArgs {
-    /// Also those that do not run
-    #[arg(short, long)]
-    pub(crate) all: bool,
-    /// `table`, `table TEMPLATE`, `json` (an object a line) or a template for each line
-    #[arg(long)]
-    pub(crate) format: Option<String>,
-    /// Once instead of again and again
-    #[arg(long)]
-    pub(crate) no_stream: bool,
-    /// Whole IDs
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
+    #[command(flatten)]
+    pub(crate) flags: StatsFlags,
     #[arg(value_name = "SERVICE")]
     pub(crate) service: Option<String>,
 }

@@ -7,9 +7,9 @@ use cli::Exit;
 use cli::session::{self, Bond, Manner, Session};
 use engine::Variable;
 use engine::exec::ExecRequest;
+use runtime::Stdio;
 use runtime::containers::Status;
 use runtime::shim::Connection;
-use runtime::{EngineId, Stdio};
 
 use super::run::not_started;
 use super::stack::{Call, container_of};
@@ -38,9 +38,8 @@ fn exec(args: &ExecArgs, call: Call<'_>) -> Result<Exit> {
         privileged: args.privileged,
     };
     let spec = engine::exec::program(&request, container)?;
-    let id = EngineId::of_root(host.store.root())?;
     if args.detach {
-        engine::exec::start_detached(&id, container, &spec)?;
+        engine::exec::start_detached(&host.store, container, &spec)?;
         return Ok(Exit::Success);
     }
     let manner = Manner { tty: terminal, input: true, sig_proxy: true, detach_keys: None };
@@ -52,7 +51,7 @@ fn exec(args: &ExecArgs, call: Call<'_>) -> Result<Exit> {
         }
         false => Stdio::Pipes { stdin: true },
     };
-    let execution = engine::exec::start(&id, container, &spec, stdio)?;
+    let execution = engine::exec::start(&host.store, container, &spec, stdio)?;
     session::follow_program(session, execution, true)
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use cli::Exit;
-use cli::stats::{self, Named, StatsRequest};
+use cli::stats::{self, Named};
 use compose::stack::members;
 use runtime::EngineId;
 
@@ -17,15 +17,10 @@ pub(super) fn run(args: &StatsArgs, call: Call<'_>) -> Result<Exit> {
         let mut found = members(&host, &project.name)?;
         found.retain(|member| {
             let meant = args.service.as_ref().is_none_or(|service| service == member.service());
-            meant && (args.all || member.is_alive())
+            meant && (args.flags.all || member.is_alive())
         });
         let named = found.into_iter().map(|member| (member.name().to_owned(), member.container));
         Ok(named.collect())
     };
-    let request = StatsRequest {
-        format: args.format.clone(),
-        no_stream: args.no_stream,
-        no_trunc: args.no_trunc,
-    };
-    stats::run(&request, &EngineId::of_root(host.store.root())?, &chosen)
+    stats::run(&args.flags, &EngineId::of_root(host.store.root())?, &chosen)
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use cli::Exit;
 use cli::registries::registries;
 use cli::report::{self, Report};
+use cli::{Exit, image_events};
 use compose::Project;
 use compose::model::Service;
 use compose::stack::Host;
@@ -30,6 +30,7 @@ pub(super) fn bring(call: Call<'_>, host: &Host, image: &str, platform: &str) ->
     tell(call, image, "Pulling")?;
     let pulled = registries(call.environment, true)?.pull(&host.store, &name, &options, &Silent);
     pulled.with_context(|| format!("cannot bring in the image `{image}`"))?;
+    image_events::transferred(&host.store, &name, "pull");
     pulls::note(host, image);
     tell(call, image, "Pulled")
 }

@@ -185,11 +185,12 @@ impl Watching<'_> {
         self.tell(&format!("Syncing service \"{service}\" after {count} changes were detected"));
         let here = RootDir::open("/").context("cannot open `/`")?;
         for member in self.running(service)? {
-            let inside = runtime::root_of(&member.container)?;
-            for file in files {
-                let about = || format!("cannot sync `{}`", file.path.display());
-                engine::copy::sync(&here, &file.path, &inside, &file.target).with_context(about)?;
-            }
+            runtime::with_root_of(&member.container, |inside| {
+                files.iter().try_for_each(|file| {
+                    let about = || format!("cannot sync `{}`", file.path.display());
+                    engine::copy::sync(&here, &file.path, inside, &file.target).with_context(about)
+                })
+            })??;
         }
         Ok(())
     }

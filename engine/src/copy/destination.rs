@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use store::id_map::IdMap;
 use sys::RootDir;
 use sys::root_dir::FileKind;
 
@@ -16,6 +17,7 @@ pub struct Destination {
     pub(super) dir: RootDir,
     /// None when what is in the source goes into the directory itself.
     pub(super) name: Option<OsString>,
+    pub(super) ids: IdMap,
 }
 
 impl Destination {
@@ -36,7 +38,7 @@ impl Destination {
                     true => None,
                     false => source.file_name().map(ToOwned::to_owned),
                 };
-                Ok(Destination { dir, name })
+                Ok(Destination { dir, name, ids: IdMap::Identity })
             }
             Ok(_) if source.is_dir() => Err(CopyError::DirectoryOverFile { path: path.to_owned() }),
             Ok(_) if means_directory => Err(CopyError::NotADirectory { path: path.to_owned() }),
@@ -64,7 +66,13 @@ impl Destination {
             Err(error) => return Err(look(error)),
         }
         let dir = root.subdir_nofollow(&resolved).map_err(look)?;
-        Ok(Destination { dir, name: None })
+        Ok(Destination { dir, name: None, ids: IdMap::Identity })
+    }
+
+    /// Whose the files are there, where that are others than those that are meant.
+    #[must_use]
+    pub fn with_ids(self, ids: IdMap) -> Destination {
+        Destination { ids, ..self }
     }
 }
 
@@ -78,5 +86,5 @@ fn beside(root: &RootDir, path: &Path, resolved: &Path) -> Result<Destination> {
         Err(source) => return Err(CopyError::Look { path: PathBuf::from(path), source }),
     };
     let name = resolved.file_name().map(ToOwned::to_owned).ok_or_else(missing)?;
-    Ok(Destination { dir, name: Some(name) })
+    Ok(Destination { dir, name: Some(name), ids: IdMap::Identity })
 }

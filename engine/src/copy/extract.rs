@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
+use store::id_map::IdMap;
 use store::layer::{Entry, EntryKind, Member, Whiteouts, decompressor, read_layer};
 use sys::root_dir::{FileKind, NodeKind, Timestamp};
 use sys::{RootDir, SysError};
@@ -31,7 +32,7 @@ pub fn extract_archive(
 ) -> Result<()> {
     let plain = decompressor(reader);
     let plain = plain.map_err(|source| store::layer::LayerError::Read { source })?;
-    let mut extract = Extract::new(&destination.dir, owner);
+    let mut extract = Extract::new(destination, owner);
     let mut failed = None;
     let read = read_layer(plain, Whiteouts::Literal, &mut |member, content| {
         // Literally there are no others.
@@ -50,13 +51,15 @@ pub fn extract_archive(
 pub(super) struct Extract<'a> {
     target: &'a RootDir,
     owner: Owner,
+    ids: IdMap,
     /// Those that were made, in this order.
     directories: Vec<Entry>,
 }
 
 impl Extract<'_> {
-    pub(super) fn new(target: &RootDir, owner: Owner) -> Extract<'_> {
-        Extract { target, owner, directories: Vec::new() }
+    pub(super) fn new(destination: &Destination, owner: Owner) -> Extract<'_> {
+        let Destination { dir, ids, .. } = destination;
+        Extract { target: dir, owner, ids: *ids, directories: Vec::new() }
     }
 
     pub(super) fn take(&mut self, entry: Entry, content: &mut dyn Read) -> Result<()> {
@@ -153,7 +156,8 @@ impl Extract<'_> {
             Owner::Kept => (entry.uid, entry.gid),
             Owner::Of { uid, gid } => (uid, gid),
         };
-        self.target.set_owner(&path, uid, gid)?;
+        let there = self.ids.to_disk(store::id_map::Owner { uid, gid });
+        self.target.set_owner(&path, there.uid, there.gid)?;
         if !entry.is_symlink() {
             self.target.set_mode(&path, entry.mode)?;
         }

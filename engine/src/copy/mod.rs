@@ -24,6 +24,7 @@ use sys::SysError;
 pub use destination::Destination;
 pub use extract::{Owner, extract_archive};
 pub use source::Source;
+pub use store::id_map::IdMap;
 pub use sync::sync;
 pub use sys::RootDir;
 

@@ -27,6 +27,7 @@ pub struct Source {
     is_dir: bool,
     /// Only what is in the directory: the path ended in `/.`.
     contents: bool,
+    ids: IdMap,
 }
 
 impl Source {
@@ -57,7 +58,13 @@ impl Source {
             _ => (resolved.as_path(), PathBuf::new()),
         };
         let dir = root.subdir_nofollow(dir).map_err(look)?;
-        Ok(Source { dir, name, path: resolved, is_dir, contents })
+        Ok(Source { dir, name, path: resolved, is_dir, contents, ids: IdMap::Identity })
+    }
+
+    /// Whose its files are, where they belong to others than those that are meant.
+    #[must_use]
+    pub fn with_ids(self, ids: IdMap) -> Source {
+        Source { ids, ..self }
     }
 
     pub fn is_dir(&self) -> bool {
@@ -75,12 +82,12 @@ impl Source {
 
     /// Everything, parents first, under the path that it is to have and the one that it has in `dir`.
     fn entries(&self, name: &[u8]) -> Result<Vec<(Entry, PathBuf)>> {
-        let itself = entry_on_disk(&self.dir, &self.name)?;
+        let itself = entry_on_disk(&self.dir, &self.name, self.ids)?;
         let mut itself = itself.ok_or_else(|| CopyError::Socket { path: self.path.clone() })?;
         itself.path = name.to_vec();
         let mut entries = vec![(itself, self.name.clone())];
         if self.is_dir {
-            let index = scan(&self.dir, &Tree::default(), IdMap::Identity)?;
+            let index = scan(&self.dir, &Tree::default(), self.ids)?;
             for mut entry in index.iter().filter(|entry| !entry.path.is_empty()) {
                 let from = entry.as_path().to_owned();
                 entry.path = join(name, &entry.path);
@@ -118,7 +125,7 @@ impl Source {
     /// Copies it to where it goes, and says how many bytes of files that was.
     pub fn copy_to(&self, destination: &Destination, owner: Owner) -> Result<u64> {
         let name = destination.name.as_deref().map_or(b"".as_slice(), OsStrExt::as_bytes);
-        let mut extract = Extract::new(&destination.dir, owner);
+        let mut extract = Extract::new(destination, owner);
         let mut bytes = 0;
         for (entry, from) in self.entries(name)? {
             match entry.is_file() {

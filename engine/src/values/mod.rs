@@ -57,6 +57,15 @@ pub fn target(text: &str) -> Result<PathBuf> {
     }
 }
 
+/// `--userns`, `userns_mode`: whether the container's users are its own. None of what is not known.
+pub fn own_users(mode: &str) -> Option<bool> {
+    match mode {
+        "" | "host" => Some(false),
+        "auto" => Some(true),
+        _ => None,
+    }
+}
+
 /// A cgroup to be in, from the root of each hierarchy: systemd's `a-b.slice` lies in `a.slice`.
 pub fn cgroup_parent(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().is_empty() || path.components().any(|c| c == Component::ParentDir) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use runtime::containers::{Containers, VolumeUse};
-use runtime::{Mount, MountSource};
+use runtime::{BindOptions, Mount, MountSource, Owners};
 use store::tree::Tree;
 use store::{Image, Store};
 
@@ -129,7 +129,8 @@ fn mount(wanted: &VolumeMount, name: &str, backing: Backing) -> Mount {
     let (source, read_only) = match backing {
         Backing::Own => {
             let path = Path::new("volumes").join(name).join(DATA);
-            (MountSource::path(path, subpath), false)
+            let options = BindOptions { owners: Owners::Mapped, ..BindOptions::default() };
+            (MountSource::Path { source: path, subpath, options }, false)
         }
         Backing::Directory { path, read_only } => (MountSource::path(path, subpath), read_only),
         Backing::Filesystem(filesystem) => (MountSource::Filesystem { filesystem, subpath }, false),

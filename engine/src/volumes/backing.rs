@@ -1,7 +1,6 @@
 //! Options of the driver `local`: where a volume's files are.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use runtime::MountedFilesystem;
@@ -43,9 +42,6 @@ impl Backing {
             return directory(device, words.clone().any(|word| word == "ro"));
         }
         let words: Vec<String> = words.map(str::to_owned).collect();
-        if let Some(option) = words.iter().find(|word| names_a_server(word)) {
-            return Err(VolumeError::ServerName { option: option.clone() });
-        }
         Ok(Backing::Filesystem(MountedFilesystem {
             kind: kind.to_owned(),
             device: device.to_owned(),
@@ -59,11 +55,6 @@ fn directory(device: &str, read_only: bool) -> Result<Backing> {
         return Err(VolumeError::RelativeDevice { device: device.to_owned() });
     }
     Ok(Backing::Directory { path: device.into(), read_only })
-}
-
-/// The kernel resolves no names; helper programs of mount(8) would.
-fn names_a_server(word: &str) -> bool {
-    word.strip_prefix("addr=").is_some_and(|address| address.parse::<IpAddr>().is_err())
 }
 
 #[cfg(test)]
@@ -94,7 +85,6 @@ mod tests {
             (&[("device", "/x")], "needs the option `type`"),
             (&[("o", "bind")], "needs the option `type`"),
             (&[("type", "none"), ("o", "bind"), ("device", "x")], "an absolute path"),
-            (&[("type", "nfs"), ("o", "addr=host"), ("device", ":/x")], "by its IP address"),
         ] {
             let error = backing(options).unwrap_err().to_string();
             assert!(error.contains(expected), "{options:?}: {error}");

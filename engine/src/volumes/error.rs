@@ -29,8 +29,6 @@ pub enum VolumeError {
     MissingOption { given: &'static str, missing: &'static str },
     #[error("the option `device={device}`: a directory to be bound is an absolute path")]
     RelativeDevice { device: String },
-    #[error("the option `o={option}`: a server is given by its IP address here, not by a name")]
-    ServerName { option: String },
     #[error("cannot {act} `{path}`")]
     File { act: &'static str, path: PathBuf, source: io::Error },
     #[error("the definition `{path}` cannot be read")]

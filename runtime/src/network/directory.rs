@@ -22,6 +22,7 @@ use super::{pool, routes};
 use crate::clock;
 use crate::containers::{Containers, Definition, boot_id};
 use crate::engine::EngineId;
+use crate::events::Event;
 
 pub(super) type Result<T> = std::result::Result<T, NetworkError>;
 
@@ -253,7 +254,22 @@ impl Networks {
         make_directory(&temp)?;
         write_json(&temp.join("network.json"), &definition)?;
         fs::rename(&temp, &place).map_err(file_error("create", &place))?;
+        self.note(&definition.id, &definition.name, "create", None);
         Ok(definition)
+    }
+
+    /// What happened to a network, or to a container on it. Those that are always there are not made by anybody, and what
+    /// build steps do is no event.
+    pub(super) fn note(&self, id: &str, name: &str, action: &str, container: Option<&str>) {
+        if name == STEPS_NETWORK || (container.is_none() && is_predefined(name)) {
+            return;
+        }
+        let event = Event::of_network(id, name, action);
+        let event = match container {
+            Some(container) => event.with("container", container),
+            None => event,
+        };
+        event.note(&self.state);
     }
 
     /// A subnet of the user's choice may lie within a wider route, but may not hide one.

@@ -87,6 +87,8 @@ impl Networks {
     ) -> Result<()> {
         for endpoint in dead {
             self.detach(guard, endpoint, false)?;
+            let Endpoint { network, network_name, container, .. } = endpoint;
+            self.note(network, network_name, "disconnect", Some(container));
         }
         if nobody_is_left {
             self.remove_bridge(guard, network)?;
@@ -201,7 +203,9 @@ impl Networks {
         if exists.act("list interfaces")?.is_some() {
             self.remove_bridge(guard, network)?;
         }
-        self.withdraw(guard, &network.id)
+        self.withdraw(guard, &network.id)?;
+        self.note(&network.id, &network.name, "destroy", None);
+        Ok(())
     }
 }
 

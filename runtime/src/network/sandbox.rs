@@ -19,6 +19,7 @@ use super::server::{self, Task};
 use super::settings::{Attachment, NetworkSettings};
 use crate::containers::{Definition, ProcessName};
 use crate::starter::reap;
+use crate::user_namespace::UserNamespace;
 
 /// A namespace with interfaces on networks, and what leads to them.
 #[derive(Debug)]
@@ -49,11 +50,12 @@ pub(crate) struct Remains {
 }
 
 impl Sandbox {
-    /// Makes it for the container, whose shim this process is.
+    /// Makes it for the container, whose shim this process is. With a user namespace it belongs to that one's root.
     pub(crate) fn open(
         networks: Networks,
         definition: &Definition,
         shim: ProcessName,
+        user: Option<&UserNamespace>,
     ) -> Result<Sandbox> {
         let settings = &definition.network;
         let way_out = way_out(&networks, &networks.lock()?, &settings.attachments)?;
@@ -65,7 +67,11 @@ impl Sandbox {
             // Nobody outside reaches internal networks.
             None => Vec::new(),
         };
-        let namespace = namespace::make().act("make a network namespace")?;
+        let namespace = match user {
+            Some(user) => user.make_network(),
+            None => namespace::make(),
+        };
+        let namespace = namespace.act("make a network namespace")?;
         furnish_namespace(&namespace)?;
         let mut sandbox = Sandbox {
             networks,
@@ -153,8 +159,14 @@ impl Sandbox {
             Guest { id: &self.id, name: &self.name, shim: self.shim, namespace: &self.namespace };
         let wish = Wish { attachment: wanted, interface, leads_out, ports };
         let endpoint = self.networks.attach(guard, guest, wish)?;
+        self.note(&endpoint, "connect");
         self.endpoints.push(endpoint);
         Ok(())
+    }
+
+    fn note(&self, endpoint: &Endpoint, action: &str) {
+        let Endpoint { network, network_name, .. } = endpoint;
+        self.networks.note(network, network_name, action, Some(&self.id));
     }
 
     /// `eth` and the first number that no interface has.
@@ -184,6 +196,7 @@ impl Sandbox {
         while let Some(position) = self.endpoints.iter().position(gone) {
             let endpoint = self.endpoints.remove(position);
             self.networks.detach(&guard, &endpoint, true)?;
+            self.note(&endpoint, "disconnect");
             let network = self.networks.find(&endpoint.network)?;
             self.networks.remove_bridge(&guard, &network)?;
         }
@@ -229,8 +242,9 @@ impl Sandbox {
     fn withdraw(&mut self, guard: &Guard) -> Result<Remains> {
         self.end_server();
         let mut left = Vec::new();
-        for endpoint in self.endpoints.drain(..).rev() {
+        while let Some(endpoint) = self.endpoints.pop() {
             self.networks.detach(guard, &endpoint, false)?;
+            self.note(&endpoint, "disconnect");
             // Now, because the store may be removed before its bridges are.
             if let Ok(network) = self.networks.find(&endpoint.network) {
                 let _removed_at_once = self.networks.keep_bridge(&network, self.shim);

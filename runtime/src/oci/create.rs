@@ -28,6 +28,7 @@ use crate::joined::Joined;
 use crate::process::{ChildStdio, hooks};
 use crate::spec::{ContainerSpec, HookState, NamespaceMode, Rootfs};
 use crate::starter::{PausePipes, Progress, Running, Starter, reap};
+use crate::user_namespace::UserNamespace;
 use crate::zygote::message::{Step, StepError};
 use crate::zygote::{check_machine, create_mountpoints, launcher};
 
@@ -67,9 +68,11 @@ pub fn create(
         .map_err(|source| OciError::Read { path: request.bundle.to_owned(), source })?;
     let path = bundle.join("config.json");
     let (document, text) = read_document(&path)?;
-    let plan = translate(&document, &bundle, request.id)
+    let mut plan = translate(&document, &bundle, request.id)
         .map_err(|source| OciError::Document { path, source })?;
     check(&plan, request)?;
+    let failed = |error| OciError::of_step(ACT, request.id, error);
+    let users = users(&mut plan).map_err(failed)?;
     let (directory, lock) = containers.claim(request.id)?;
     let root = EngineId::of_root(containers.root())?;
     let cgroup = group::path_of(plan.cgroup.as_deref(), &root, request.id);
@@ -89,7 +92,7 @@ pub fn create(
     let made = container
         .save()
         .and_then(|()| container.save_document(&text))
-        .and_then(|()| make(&mut container, plan, request));
+        .and_then(|()| make(&mut container, plan, users, request));
     if made.is_err() {
         // The first error is the one to tell.
         let _left = container.remove();
@@ -135,9 +138,20 @@ pub(super) fn check_preserved(preserved: u32) -> Result<(), OciError> {
     Ok(())
 }
 
+/// The container's user namespace, if it has one: made, or opened.
+fn users(plan: &mut Plan) -> Result<Option<UserNamespace>, StepError> {
+    if let Some(path) = &plan.users {
+        let (namespace, ids) = UserNamespace::open(path)?;
+        plan.spec.user_namespace = Some(ids);
+        return Ok(Some(namespace));
+    }
+    plan.spec.user_namespace.as_ref().map(UserNamespace::make).transpose()
+}
+
 fn make(
     container: &mut OciContainer,
     plan: Plan,
+    users: Option<UserNamespace>,
     request: &CreateRequest<'_>,
 ) -> Result<Created, OciError> {
     let failed = |error| OciError::of_step(ACT, request.id, error);
@@ -162,6 +176,7 @@ fn make(
         joined: joined(&plan.spec).map_err(failed)?,
         pipes: Some(pipes(&container.directory).map_err(failed)?),
         preserved: request.preserved,
+        user: users,
     };
     let network = plan.network.as_deref().map(open_namespace).transpose().map_err(failed)?;
     let standard: [OwnedFd; 3] = own_streams().step("use the standard streams").map_err(failed)?;

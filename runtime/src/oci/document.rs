@@ -50,8 +50,21 @@ pub(super) struct MountDocument {
     pub(super) source: Option<PathBuf>,
     #[serde(deserialize_with = "nullable")]
     pub(super) options: Vec<String>,
-    #[serde(flatten)]
-    pub(super) rest: Rest,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) uid_mappings: Vec<IdMapping>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) gid_mappings: Vec<IdMapping>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct IdMapping {
+    #[serde(rename = "containerID")]
+    pub(super) inside: u32,
+    #[serde(rename = "hostID")]
+    pub(super) outside: u32,
+    #[serde(rename = "size")]
+    pub(super) count: u32,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -155,6 +168,10 @@ pub(super) struct Linux {
     pub(super) cgroups_path: Option<PathBuf>,
     #[serde(deserialize_with = "nullable")]
     pub(super) namespaces: Vec<NamespaceDocument>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) uid_mappings: Vec<IdMapping>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) gid_mappings: Vec<IdMapping>,
     #[serde(deserialize_with = "nullable")]
     pub(super) devices: Vec<DeviceDocument>,
     pub(super) seccomp: Option<Value>,

@@ -13,6 +13,7 @@ use super::group;
 use super::translate::process_into;
 use crate::container::Stdio;
 use crate::exec::{Execution, Room, start};
+use crate::user_namespace::UserNamespace;
 use crate::zygote::launcher;
 use crate::zygote::message::Step;
 use crate::zygote::streams::Streams;
@@ -59,6 +60,11 @@ pub fn exec(containers: &OciContainers, request: &ExecRequest<'_>) -> Result<Exe
     // Only now is the number known to be that of the process which is meant.
     if !process.is_alive() {
         return Err(gone());
+    }
+    if plan.users.is_some() {
+        let path = format!("/proc/{}/ns/user", process.pid);
+        let (_, ids) = UserNamespace::open(Path::new(&path)).map_err(failed)?;
+        plan.spec.user_namespace = Some(ids);
     }
     let (cgroups, leaf) =
         group::existing(&container.kept.cgroup, container.kept.devices, &plan.spec)?;

@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sys::clone::close_all_except;
 
-use super::{ChildStdio, Launch, join_network, leave_the_caller, report_failure, set_up};
+use super::{
+    ChildStdio, Launch, filesystem, join_network, leave_the_caller, report_failure, set_up,
+};
 use crate::capabilities::CapabilitySet;
 use crate::error::StartFailure;
 use crate::spec::{
@@ -33,6 +35,8 @@ impl Shape {
             && spec.limits == Limits::default()
             && spec.device_rules.is_empty()
             && spec.oom_score_adj.is_none()
+            && spec.user_namespace.is_none()
+            && !filesystem::has_any(spec)
             && spec.cgroup_parent.is_none();
         usual.then_some(Shape { network: spec.network })
     }

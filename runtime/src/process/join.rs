@@ -6,13 +6,16 @@ use std::os::fd::BorrowedFd;
 
 use nix::sched::{CloneFlags, setns};
 use rustix::fs::Mode;
+use rustix::process::{Gid, Uid};
 use sys::RootDir;
 
 use super::{
-    ChildStdio, Launch, Never, become_program, conceal, report_failure, report_ready, resolve_user,
-    terminal,
+    ChildStdio, Launch, Never, become_program, before_mapping, conceal, report_failure,
+    report_ready, resolve_user, terminal,
 };
 use crate::process::Stubs;
+use crate::spec::UserIds;
+use crate::user_namespace::become_its_root;
 use crate::zygote::message::{Step, StepError};
 
 /// The body of the new process. Returns only if the program could not be started.
@@ -37,6 +40,10 @@ fn start(launch: &Launch<'_>, first: BorrowedFd<'_>) -> Result<Never, StepError>
     rustix::process::setsid().step("start a session")?;
     rustix::process::umask(Mode::empty());
     launch.leaf.join_v1().step("join cgroup")?;
+    let mapped = spec.user_namespace.as_ref();
+    if let Some((user, group)) = mapped.and_then(UserIds::root) {
+        before_mapping(launch, (Uid::from_raw(user), Gid::from_raw(group)))?;
+    }
     let namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC
@@ -45,7 +52,11 @@ fn start(launch: &Launch<'_>, first: BorrowedFd<'_>) -> Result<Never, StepError>
     // In there this is a process like any other of the container's, so nothing of the host's may be found in it.
     hide(launch, first)?;
     // With the mount namespace come its root as root and working directory.
-    setns(first, namespaces).step("enter the container's namespaces")?;
+    let own_user = if mapped.is_some() { CloneFlags::CLONE_NEWUSER } else { CloneFlags::empty() };
+    setns(first, namespaces | own_user).step("enter the container's namespaces")?;
+    if mapped.is_some() {
+        become_its_root()?;
+    }
 
     let root = RootDir::open("/").step("use the rootfs")?;
     let user = resolve_user(&root, spec)?;

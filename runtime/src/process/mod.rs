@@ -16,11 +16,12 @@ pub(crate) mod ahead;
 mod aside;
 mod base_mounts;
 mod devices;
-mod filesystem;
+pub(crate) mod filesystem;
 mod given_devices;
 pub(crate) mod hooks;
 mod join;
 mod listed;
+mod mapped;
 mod masks;
 mod overlay;
 pub(crate) mod pause;
@@ -40,7 +41,7 @@ use std::path::{Path, PathBuf};
 use nix::sched::{CloneFlags, setns, unshare};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
 use sys::RootDir;
 use sys::seccomp::Instruction;
 
@@ -52,7 +53,9 @@ use crate::user::{self, ResolvedUser};
 use crate::zygote::channel::send_with_descriptors;
 use crate::zygote::message::{Step, StepError};
 pub(crate) use aside::run as look_aside;
+pub(crate) use filesystem::Filesystems;
 pub(crate) use join::run as run_in_container;
+pub(crate) use mapped::Prepared;
 pub(crate) use masks::open_null;
 pub(crate) use pause::Pause;
 pub(crate) use stubs::{Stubs, remove as remove_stubs};
@@ -82,6 +85,10 @@ pub(crate) struct Launch<'a> {
     pub(crate) pause: Option<Pause<'a>>,
     /// So many descriptors from 3 on are the program's.
     pub(crate) preserved: u32,
+    /// What is mounted in a container with a user namespace of its own.
+    pub(crate) prepared: Option<&'a Prepared>,
+    /// File systems of its own that are mounted already.
+    pub(crate) filesystems: Option<&'a Filesystems>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +100,11 @@ pub(crate) enum ChildStdio<'a> {
 impl Launch<'_> {
     fn has_machine(&self) -> bool {
         self.spec.machine != MachineAccess::Confined
+    }
+
+    /// Namespaces of files belong to the machine's root, those that we make to the container's own.
+    fn gives_namespaces_ahead(&self) -> bool {
+        self.prepared.is_some() && self.spec.listed.is_some()
     }
 
     fn withhold_devices(&self) -> bool {
@@ -142,15 +154,23 @@ fn report_failure(status: BorrowedFd<'_>, failure: &StepError) -> u8 {
 enum Never {}
 
 fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
-    join_network(launch)?;
-    for (kind, namespace) in launch.others {
-        setns(namespace, *kind).step("join a namespace")?;
+    if !launch.gives_namespaces_ahead() {
+        join_given(launch)?;
     }
     leave_the_caller(launch.leaf, &launch.spec.namespaces.cgroup)?;
     match &launch.spec.listed {
         Some(listed) => listed::set_up(launch, listed),
         None => set_up(launch),
     }
+}
+
+/// The namespaces that are there already.
+pub(crate) fn join_given(launch: &Launch<'_>) -> Result<(), StepError> {
+    join_network(launch)?;
+    for (kind, namespace) in launch.others {
+        setns(namespace, *kind).step("join a namespace")?;
+    }
+    Ok(())
 }
 
 /// Before /sys is mounted, which shows the interfaces of the namespace in which that is done.
@@ -178,18 +198,29 @@ fn leave_the_caller(leaf: &Leaf, cgroup_namespace: &NamespaceMode) -> Result<(),
 
 fn set_up(launch: &Launch<'_>) -> Result<Never, StepError> {
     let spec = launch.spec;
-    if let Some(score) = spec.oom_score_adj {
-        privileges::set_oom_score(score)?;
-    }
+    set_oom_score(launch)?;
     let shared_memory = launch.ipc.map(shared_ipc::join).transpose()?;
-    let followed = propagation::open_all(&spec.mounts)?;
+    let mut followed = match launch.prepared {
+        Some(prepared) => prepared.sources()?,
+        None => propagation::open_all(&spec.mounts)?,
+    };
     let everything = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change(c"/", everything).step("make mounts private")?;
 
-    let rootfs = overlay::mount(launch, &spec.rootfs, "root")?;
+    let (rootfs, upper, launch) = match launch.prepared {
+        Some(prepared) => {
+            let rootfs = mapped::place(launch, prepared)?;
+            (rootfs, prepared.upper()?, &Launch { mountpoints: Path::new("."), ..*launch })
+        }
+        None => {
+            let rootfs = overlay::mount(launch, &spec.rootfs, "root")?;
+            (rootfs, upper_directory(&spec.rootfs)?, launch)
+        }
+    };
+    user_mounts::take_filesystems(launch, &mut followed)?;
     let root = RootDir::from_fd(rootfs.try_clone().step("use the rootfs")?);
     let user = resolve_user(&root, spec)?;
-    let mut targets = stubs::Targets::new(&root, upper_directory(&spec.rootfs)?);
+    let mut targets = stubs::Targets::new(&root, upper);
     let base = base_mounts::mount_all(launch, &root, shared_memory)?;
     let terminal = terminal::open(launch, &root, &base.devpts, user.uid)?;
     user_mounts::mount_all(launch, &mut targets, followed)?;
@@ -208,6 +239,14 @@ fn set_up(launch: &Launch<'_>) -> Result<Never, StepError> {
     drop((root, rootfs, base));
     report_ready(launch, &created, terminal.as_ref())?;
     enter(launch, &user, terminal)
+}
+
+/// Unless that was done before.
+fn set_oom_score(launch: &Launch<'_>) -> Result<(), StepError> {
+    match launch.spec.oom_score_adj.filter(|_| launch.prepared.is_none()) {
+        Some(score) => privileges::set_oom_score(score),
+        None => Ok(()),
+    }
 }
 
 fn upper_directory(rootfs: &Rootfs) -> Result<Option<RootDir>, StepError> {
@@ -258,7 +297,9 @@ fn become_program(
 ) -> Result<Never, StepError> {
     let spec = launch.spec;
     conceal()?;
-    privileges::set_ulimits(&spec.ulimits, launch.open_files)?;
+    if spec.user_namespace.is_none() {
+        privileges::set_ulimits(&spec.ulimits, launch.open_files)?;
+    }
     privileges::leave_keyring()?;
     change_directory(&spec.cwd)?;
     terminal::connect(launch.stdio, terminal.map(|t| t.far), user.uid)?;
@@ -271,6 +312,24 @@ fn become_program(
         Some(pause) => pause::then_execute(launch, pause, &path, &environment),
         None => Err(program::execute(launch, &path, &environment)),
     }
+}
+
+/// What the first process in a user namespace needs somebody for who is not in it yet.
+pub(crate) fn before_entering(launch: &Launch<'_>, root: (Uid, Gid)) -> Result<(), StepError> {
+    if let Some(score) = launch.spec.oom_score_adj {
+        privileges::set_oom_score(score)?;
+    }
+    before_mapping(launch, root)?;
+    match launch.gives_namespaces_ahead() {
+        true => join_given(launch),
+        false => Ok(()),
+    }
+}
+
+/// What nobody in a user namespace of their own may do: limits above those of before, and pipes that are somebody else's.
+pub(crate) fn before_mapping(launch: &Launch<'_>, root: (Uid, Gid)) -> Result<(), StepError> {
+    privileges::set_ulimits(&launch.spec.ulimits, launch.open_files)?;
+    terminal::give_pipes(launch.stdio, root)
 }
 
 /// From here to the next exec nobody in the container may trace this process or look at its files, even as root.

@@ -45,12 +45,17 @@ fn mount_directory(path: &Path, read_only: bool, target: &Path) -> Result<OwnedF
 
 /// The directories of an overlay, opened: their paths are never given to the kernel, which limits
 /// the length of options.
-struct Layers {
+pub(super) struct Layers {
     lowers: Vec<OwnedFd>,
     upper: Option<(OwnedFd, OwnedFd)>,
 }
 
 impl Layers {
+    /// Directories that are open already.
+    pub(super) fn of_opened(lowers: Vec<OwnedFd>, upper: Option<(OwnedFd, OwnedFd)>) -> Layers {
+        Layers { lowers, upper }
+    }
+
     fn open(
         lowers: &[PathBuf],
         upper: Option<&Path>,
@@ -96,6 +101,12 @@ fn mount_overlay(layers: &Layers, volatile: bool, target: &Path) -> Result<Owned
     let root = mounted.step(STEP)?;
     attach(&root, open_place(target)?).step(STEP)?;
     Ok(root)
+}
+
+/// The same mounted nowhere, which mount(2) cannot do.
+pub(super) fn mount_nowhere(layers: &Layers, volatile: bool) -> Result<OwnedFd, StepError> {
+    let volatile = volatile && layers.upper.is_some();
+    by_descriptors(layers, volatile).or_else(|_| by_short_paths(layers, volatile)).step(STEP)
 }
 
 fn common_settings(volatile: bool) -> Vec<Setting<'static>> {

@@ -9,17 +9,16 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
-use crate::spec::{ContainerSpec, NetworkMode};
+use crate::spec::{ContainerSpec, NetworkMode, UserIds};
 use crate::zygote::message::{Step, StepError};
 
-/// Docker's, for networks of containers' own: low ports and pings need no privilege.
-const OPEN_NETWORK: [(&str, &str); 2] =
-    [("net/ipv4/ip_unprivileged_port_start", "0"), ("net/ipv4/ping_group_range", "0 2147483647")];
+/// All groups that there are, but for those that are none.
+const LAST_GROUP: u32 = i32::MAX as u32;
 
 pub(super) fn write_all(spec: &ContainerSpec, proc: &OwnedFd) -> Result<(), StepError> {
     if spec.network != NetworkMode::Host {
-        for (path, value) in OPEN_NETWORK {
-            match write(proc, path, value) {
+        for (path, value) in open_network(spec) {
+            match write(proc, path, &value) {
                 // Kernels without it let nobody do less.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 other => other.step(format!("set sysctl `{path}`"))?,
@@ -27,6 +26,16 @@ pub(super) fn write_all(spec: &ContainerSpec, proc: &OwnedFd) -> Result<(), Step
         }
     }
     write_asked(spec, proc)
+}
+
+/// Docker's, for networks of containers' own: low ports and pings need no privilege.
+fn open_network(spec: &ContainerSpec) -> [(&'static str, String); 2] {
+    // Groups that the container has not cannot be named.
+    let last = spec.user_namespace.as_ref().and_then(UserIds::last_group).unwrap_or(LAST_GROUP);
+    [
+        ("net/ipv4/ip_unprivileged_port_start", "0".to_owned()),
+        ("net/ipv4/ping_group_range", format!("0 {last}")),
+    ]
 }
 
 /// Those of the specification.

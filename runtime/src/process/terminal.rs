@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     FileType, Mode, OFlags, fchown, fcntl_getfl, fstat, fstatfs, makedev, mknodat, openat,
 };
-use rustix::process::Uid;
+use rustix::process::{Gid, Uid};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use sys::RootDir;
@@ -114,6 +114,22 @@ pub(super) fn connect(
         }
         (ChildStdio::Terminal { .. }, None) => Err("no terminal was made").step(step),
     }
+}
+
+/// Makes pipes root's of a user namespace, who can give them to whom they like.
+pub(super) fn give_pipes(
+    stdio: ChildStdio<'_>,
+    (user, group): (Uid, Gid),
+) -> Result<(), StepError> {
+    let ChildStdio::Descriptors(descriptors) = stdio else { return Ok(()) };
+    let step = "connect standard streams";
+    for descriptor in descriptors {
+        let kind = FileType::from_raw_mode(fstat(descriptor).step(step)?.st_mode);
+        if kind == FileType::Fifo && fstatfs(descriptor).step(step)?.f_type == PIPEFS_MAGIC {
+            fchown(descriptor, Some(user), Some(group)).step(step)?;
+        }
+    }
+    Ok(())
 }
 
 /// The container's /dev/null, which was made there or checked to be that device.

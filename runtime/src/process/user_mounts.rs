@@ -56,6 +56,22 @@ pub(super) fn mount_files(launch: &Launch<'_>, targets: &mut Targets<'_>) -> Res
     Ok(())
 }
 
+/// Those that are mounted already are among the sources from now on, or the part of them that is wanted.
+pub(super) fn take_filesystems(
+    launch: &Launch<'_>,
+    sources: &mut HashMap<usize, OwnedFd>,
+) -> Result<(), StepError> {
+    for (position, mounted) in launch.filesystems.into_iter().flatten() {
+        let mount = &launch.spec.mounts[*position];
+        let MountSource::Filesystem { subpath, .. } = &mount.source else { continue };
+        let step = || format!("mount `{}`", mount.target.display());
+        let mounted = mounted.try_clone().step(step())?;
+        let part = part_of(launch, mounted, subpath.as_deref()).map_err(|e| within(e, step()))?;
+        sources.insert(*position, part);
+    }
+    Ok(())
+}
+
 fn mount_one(
     launch: &Launch<'_>,
     targets: &mut Targets<'_>,
@@ -75,6 +91,9 @@ fn mount_one(
                     bind_source(source, subpath.as_deref(), all).map_err(|e| within(e, step()))?
                 }
             }
+        }
+        MountSource::Tree { .. } | MountSource::Filesystem { .. } if followed.is_some() => {
+            followed.ok_or("it is not there").step(step())?
         }
         MountSource::Tree { tree, subpath } => {
             tree_source(launch, tree, subpath.as_deref()).map_err(|e| within(e, step()))?
@@ -132,7 +151,7 @@ pub(super) fn make_read_only(mount: impl AsFd, recursive: bool) -> sys::Result<(
 }
 
 /// A host path, or what an untrusted path leads to without leaving it.
-fn bind_source(
+pub(super) fn bind_source(
     source: &Path,
     subpath: Option<&Path>,
     recursive: bool,

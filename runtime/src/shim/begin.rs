@@ -126,6 +126,7 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
         joined: crate::joined::Joined::default(),
         pipes: None,
         preserved: 0,
+        user: None,
     };
     Ok(Ready {
         socket: socket.as_fd().try_clone_to_owned().step("keep the socket")?,

@@ -35,7 +35,8 @@ impl Supervisor {
             let networks = self.networks().map_err(failed(step))?;
             let shim = ProcessName::of_self().step("read /proc/self/stat")?;
             let definition = &self.container.definition;
-            let sandbox = Sandbox::open(networks, definition, shim).map_err(failed(step))?;
+            let sandbox = Sandbox::open(networks, definition, shim, self.starter.user.as_ref())
+                .map_err(failed(step))?;
             let files = sandbox.files(&definition.network);
             self.spec.etc.hosts = Some(files.hosts);
             self.spec.etc.resolv_conf = Some(files.resolv_conf);

@@ -29,6 +29,7 @@ use crate::network::{Remains, Sandbox};
 use crate::process::ChildStdio;
 use crate::spec::ContainerSpec;
 use crate::starter::{Running, Starter};
+use crate::user_namespace::UserNamespace;
 use crate::zygote::channel::send_frame;
 use crate::zygote::message::{Step, StepError};
 use crate::zygote::streams::Streams;
@@ -240,6 +241,9 @@ impl Supervisor {
             _ => ChildStdio::Terminal { rows, columns },
         };
         self.starter.joined = Joined::find(&self.containers, &self.spec)?;
+        if let (Some(ids), None) = (&self.spec.user_namespace, &self.starter.user) {
+            self.starter.user = Some(UserNamespace::make(ids)?);
+        }
         let network = self.enter_network()?;
         let namespace = network.as_ref().map(AsFd::as_fd);
         let mut running = self.starter.spawn(self.spec.clone(), child_stdio, namespace)?;
@@ -304,6 +308,7 @@ impl Supervisor {
         (state.exit_code, state.oom_killed, state.error) = (0, false, String::new());
         state.health = self.monitor.as_ref().map(|monitor| monitor.health.clone());
         self.save();
+        self.volume_events("mount");
         self.event("start");
     }
 
@@ -350,6 +355,7 @@ impl Supervisor {
         }
         let died = Event::of_container(&self.container.definition, "die");
         died.with("exitCode", status.code()).note(self.containers.state_directory());
+        self.volume_events("unmount");
         if self.clients.iter().any(|client| client.stops) {
             self.event("stop");
         }
@@ -365,6 +371,22 @@ impl Supervisor {
     pub(super) fn event(&self, action: &str) {
         let event = Event::of_container(&self.container.definition, action);
         event.note(self.containers.state_directory());
+    }
+
+    fn volume_events(&self, action: &str) {
+        let definition = &self.container.definition;
+        for used in &definition.volumes {
+            let mut event = Event::of_volume(&used.name, action).with("container", &definition.id);
+            if action == "mount" {
+                let mounts = &definition.spec.mounts;
+                let read_only = mounts.iter().any(|it| it.target == used.target && it.read_only);
+                event = event
+                    .with("destination", used.target.display())
+                    .with("propagation", "")
+                    .with("read/write", !read_only);
+            }
+            event.note(self.containers.state_directory());
+        }
     }
 
     /// Sends a signal to the container's first process, if there is one.

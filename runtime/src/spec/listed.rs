@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CapabilitySet, MountAttributes, Propagation};
+use super::{CapabilitySet, MountAttributes, Propagation, UserIds};
 use crate::bytes;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct ListedMount {
     pub propagation: Option<Propagation>,
     /// A tmpfs begins with what the directory has that it covers.
     pub copy_up: bool,
+    /// Whose the files of a bind mount are, and whether those of mounts below it are too.
+    #[serde(default)]
+    pub owners: Option<(UserIds, bool)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ mod mount_attributes;
 mod namespaces;
 mod sysctl;
 mod ulimit;
+mod users;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -22,13 +23,14 @@ pub use device::{Device, DeviceAccess, DeviceKind, DeviceRule, DeviceRuleError};
 pub use limits::{Amount, CpuTime, DeviceRate, LimitError, Limits, RateKind};
 pub use listed::{ExactCapabilities, Hook, HookState, Listed, ListedMount, ListedSource};
 pub use mount::{
-    AccessTimes, BindOptions, Mount, MountSource, MountedFilesystem, Propagation, PropagationKind,
-    Submounts, Tmpfs, TmpfsUse,
+    AccessTimes, BindOptions, Mount, MountSource, MountedFilesystem, Owners, Propagation,
+    PropagationKind, Submounts, Tmpfs, TmpfsUse,
 };
 pub use mount_attributes::MountAttributes;
 pub use namespaces::{NamespaceMode, Namespaces};
 pub use sysctl::{Sysctl, SysctlError};
 pub use ulimit::{Ulimit, UlimitError};
+pub use users::{IdRange, UserIds};
 
 /// Everything needed to start one container. [`ContainerSpec::new`] fills in Docker's defaults.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -89,6 +91,9 @@ pub struct ContainerSpec {
     /// Where the container's cgroup is made instead of the engine's, from the root of each hierarchy.
     #[serde(default, with = "bytes::option")]
     pub cgroup_parent: Option<PathBuf>,
+    /// The container has a user namespace of its own, whose IDs are these outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_namespace: Option<UserIds>,
     /// Then `mounts`, `etc`, `shm_size`, `machine` and `capabilities` are not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<Box<Listed>>,
@@ -127,7 +132,25 @@ impl ContainerSpec {
             init: false,
             limits: Limits::default(),
             cgroup_parent: None,
+            user_namespace: None,
             listed: None,
+        }
+    }
+
+    /// What cannot be had together with a user namespace of its own.
+    pub fn check_user_namespace(&self) -> Result<(), SpecError> {
+        let shared = |mode: &NamespaceMode| !mode.is_own();
+        let wrong = [
+            (self.machine != MachineAccess::Confined, "privileges on the machine"),
+            (self.network == NetworkMode::Host, "the host's network"),
+            (shared(&self.namespaces.pid), "the processes of others"),
+            (shared(&self.namespaces.ipc), "the IPC namespace of others"),
+            (shared(&self.namespaces.uts), "the names of the host"),
+            (self.namespaces.ipc == NamespaceMode::Shareable, "an IPC namespace for others"),
+        ];
+        match wrong.into_iter().find(|(is, _)| *is) {
+            Some((_, what)) => Err(SpecError::UserNamespace { what }),
+            None => Ok(()),
         }
     }
 
@@ -223,4 +246,6 @@ pub enum SpecError {
     Limit(#[from] LimitError),
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
+    #[error("a user namespace of its own and {what} exclude each other")]
+    UserNamespace { what: &'static str },
 }

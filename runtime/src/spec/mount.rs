@@ -86,6 +86,18 @@ pub struct MountedFilesystem {
 pub struct BindOptions {
     pub propagation: Propagation,
     pub submounts: Submounts,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub owners: Owners,
+}
+
+/// Whose the files are in a container with a user namespace of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Owners {
+    /// As on the host: of those who are nobody in there, nobody's.
+    #[default]
+    Hosts,
+    /// The container's: what belongs to 5 on the disk belongs to 5 inside.
+    Mapped,
 }
 
 /// Whether mounts that are made later on one side appear on the other.

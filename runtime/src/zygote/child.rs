@@ -65,6 +65,7 @@ fn prepare(
         joined: crate::joined::Joined::default(),
         pipes: None,
         preserved: 0,
+        user: None,
     };
     let socket = socket.try_clone_to_owned().step("keep the socket")?;
     Ok(Server { socket, starter, containers: Vec::new(), spares: Vec::new() })

@@ -63,7 +63,11 @@ pub fn write_layer<W: Write>(
 
 /// What is called `name` in a directory (the directory itself if that is empty), as a layer would have it. None for a
 /// socket, which no layer can hold.
-pub fn entry_on_disk(dir: &RootDir, name: &Path) -> Result<Option<Entry>, LayerError> {
+pub fn entry_on_disk(
+    dir: &RootDir,
+    name: &Path,
+    id_map: IdMap,
+) -> Result<Option<Entry>, LayerError> {
     let path = name.as_os_str().as_bytes();
     let failed = |source| LayerError::Scan { path: show(path), source };
     let metadata = dir.metadata(name).map_err(failed)?;
@@ -72,7 +76,7 @@ pub fn entry_on_disk(dir: &RootDir, name: &Path) -> Result<Option<Entry>, LayerE
     }
     let kind = kind_on_disk(dir, name, &metadata).map_err(failed)?;
     let xattrs = dir.xattrs(name).map_err(failed)?;
-    Ok(Some(entry_of(path.to_vec(), kind, &metadata, xattrs, IdMap::Identity)))
+    Ok(Some(entry_of(path.to_vec(), kind, &metadata, xattrs, id_map)))
 }
 
 /// Goes through the directories in the order of an index, so that nothing is kept of a file but its entry there.

@@ -4,13 +4,14 @@ use anyhow::Result;
 use cli::Exit;
 use cli::environment::Environment;
 use cli::session::{self, Bond, Manner, Session};
+use runtime::events::Event;
 use runtime::shim::Connection;
 
 use super::open;
 use crate::args::AttachArgs;
 
 pub(crate) fn run(args: &AttachArgs, environment: &Environment) -> Result<Exit> {
-    let (_store, containers) = open(environment)?;
+    let (store, containers) = open(environment)?;
     let container = containers.find(&args.container)?;
     let definition = &container.definition;
     let connection = Connection::open(&container)?;
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &AttachArgs, environment: &Environment) -> Result<Exit> 
         detach_keys: args.client.detach_keys.as_deref(),
     })?;
     let streams = connection.attach(input, true, !definition.terminal)?;
+    Event::of_container(definition, "attach").note(store.state());
     if definition.terminal {
         session::draw_anew(&connection)?;
     }

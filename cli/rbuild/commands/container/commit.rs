@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use cli::environment::Environment;
-use cli::{Exit, output};
+use cli::{Exit, image_events, output};
 use engine::{CommitRequest, Stillness};
 use parser::Source;
 use store::{ContainerConfig, ImageConfig, Reference};
@@ -35,6 +35,7 @@ pub(crate) fn run(args: &CommitArgs, environment: &Environment) -> Result<Exit> 
     };
     let image = engine::commit(&store, &container, &changes, &request)?;
     store.mark_used(&image);
+    request.names.iter().for_each(|name| image_events::tagged(&store, name));
     output::line(&image.id().to_string())?;
     Ok(Exit::Success)
 }

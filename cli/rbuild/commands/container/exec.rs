@@ -7,7 +7,7 @@ use cli::session::{self, Manner, Session};
 use engine::Variable;
 use engine::exec::ExecRequest;
 use runtime::containers::{Container, Status};
-use runtime::{ContainerSpec, EngineId, Stdio};
+use runtime::{ContainerSpec, Stdio};
 
 use super::{not_started, variables};
 use crate::args::ExecArgs;
@@ -40,7 +40,6 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
     }
     runtime::expect_joins(&container.definition.spec.limits);
     let spec = program(args, &container, variables)?;
-    let id = EngineId::of_root(store.root())?;
     if args.detach {
         if args.tty {
             bail!("`--detach` and `--tty` exclude each other: nobody would hold the terminal");
@@ -50,7 +49,7 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
                 "`--detach` and `--interactive` exclude each other: nobody would write to its input"
             );
         }
-        engine::exec::start_detached(&id, &container, &spec)?;
+        engine::exec::start_detached(&store, &container, &spec)?;
         return Ok(Exit::Success);
     }
     let session = Session::open(manner)?;
@@ -62,7 +61,7 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
         false => Stdio::Pipes { stdin: args.interactive },
     };
     // Before any thread exists.
-    let execution = engine::exec::start(&id, &container, &spec, stdio)?;
+    let execution = engine::exec::start(&store, &container, &spec, stdio)?;
     session::follow_program(session, execution, args.interactive)
 }
 

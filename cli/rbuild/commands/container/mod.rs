@@ -84,6 +84,7 @@ pub(crate) fn manage(args: &ManageArgs, environment: &Environment) -> Result<Exi
         ContainerCommand::Logs(args) => logs(args, environment),
         ContainerCommand::Ls(args) => ps(args, environment),
         ContainerCommand::Pause(args) => pause(args, environment),
+        ContainerCommand::Port(args) => port(args, environment),
         ContainerCommand::Prune(args) => prune(args, environment),
         ContainerCommand::Rename(args) => rename(args, environment),
         ContainerCommand::Restart(args) => restart(args, environment),

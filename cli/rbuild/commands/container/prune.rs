@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
 use cli::{Exit, output};
 use runtime::containers::{Container, Containers};
+use runtime::events::Event;
 use store::Store;
 use store::usage::measure;
 
@@ -57,6 +58,7 @@ fn remove_fitting(
             ids.push(container.id().to_owned());
         }
     }
+    Event::of_prune("container", bytes).note(store.state());
     Ok((ids, bytes))
 }
 

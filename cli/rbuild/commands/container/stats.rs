@@ -3,7 +3,7 @@
 use anyhow::Result;
 use cli::Exit;
 use cli::environment::Environment;
-use cli::stats::{self, Named, StatsRequest};
+use cli::stats::{self, Named};
 use runtime::EngineId;
 use runtime::containers::Containers;
 
@@ -15,12 +15,7 @@ pub(crate) fn run(args: &StatsArgs, environment: &Environment) -> Result<Exit> {
     for text in &args.containers {
         containers.find(text)?;
     }
-    let request = StatsRequest {
-        format: args.format.clone(),
-        no_stream: args.no_stream,
-        no_trunc: args.no_trunc,
-    };
-    stats::run(&request, &EngineId::of_root(store.root())?, &|| chosen(&containers, args))
+    stats::run(&args.flags, &EngineId::of_root(store.root())?, &|| chosen(&containers, args))
 }
 
 /// As they are now: those that were named, else all that run.
@@ -30,6 +25,6 @@ fn chosen(containers: &Containers, args: &StatsArgs) -> Result<Vec<Named>> {
         return Ok(args.containers.iter().filter_map(find).collect());
     }
     let all = containers.list()?.into_iter();
-    let shown = all.filter(|container| args.all || container.state.status.is_alive());
+    let shown = all.filter(|container| args.flags.all || container.state.status.is_alive());
     Ok(shown.map(|container| (container.short_id().to_owned(), container)).collect())
 }

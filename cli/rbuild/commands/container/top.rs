@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use cli::environment::Environment;
 use cli::{Exit, output, top};
 use runtime::EngineId;
+use runtime::events::Event;
 
 use super::open;
 use crate::args::TopArgs;
@@ -16,6 +17,8 @@ pub(crate) fn run(args: &TopArgs, environment: &Environment) -> Result<Exit> {
         bail!("container `{}` is not running", args.container);
     }
     let engine = EngineId::of_root(store.root())?;
-    output::write(&top::table(&engine, &container, &args.options)?)?;
+    let table = top::table(&engine, &container, &args.options)?;
+    Event::of_container(&container.definition, "top").note(store.state());
+    output::write(&table)?;
     Ok(Exit::Success)
 }

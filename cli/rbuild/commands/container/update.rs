@@ -5,6 +5,7 @@ use cli::environment::Environment;
 use cli::{Exit, output};
 use runtime::Limits;
 use runtime::containers::{Container, Containers, Definition, RestartPolicy};
+use runtime::events::Event;
 use runtime::shim::Connection;
 
 use super::confinement::limits;
@@ -17,7 +18,7 @@ pub(crate) fn run(args: &UpdateArgs, environment: &Environment) -> Result<Exit> 
     if limits == Limits::default() && restart.is_none() && !lifts(args) {
         bail!("nothing is to be changed: give a limit, or `--restart`");
     }
-    let (_store, containers) = open(environment)?;
+    let (store, containers) = open(environment)?;
     Ok(for_each(&args.containers, |text| {
         let container = containers.find(text)?;
         let mut definition = container.definition.clone();
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &UpdateArgs, environment: &Environment) -> Result<Exit> 
         }
         let done = update(&containers, &container, &definition);
         done.with_context(|| format!("cannot update container `{text}`"))?;
+        Event::of_container(&definition, "update").note(store.state());
         Ok(output::line(text)?)
     }))
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use cli::environment::Environment;
 use cli::registries::{Direction, Transfer, registries};
-use cli::{Exit, output};
+use cli::{Exit, image_events, output};
 use store::Reference;
 use store::registry::{Silent, Watch};
 
@@ -36,6 +36,7 @@ pub(super) fn run(args: &ManifestPushArgs, environment: &Environment) -> Result<
     let transfer = Transfer::new(Direction::Push);
     let watch: &dyn Watch = if args.quiet { &Silent } else { &transfer };
     let pushed = registries.push_list(&store, &list, &to, kind, AS_DOCKER.form, watch)?;
+    image_events::transferred(&store, &to, "push");
     if !args.quiet {
         for entry in &list.entries {
             let (name, digest) = (to.name(), entry.digest);

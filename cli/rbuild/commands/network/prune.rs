@@ -5,7 +5,8 @@ use cli::environment::Environment;
 use cli::{Exit, output};
 use engine::networks_of;
 use runtime::containers::Containers;
-use runtime::network::{NetworkError, Networks};
+use runtime::events::Event;
+use runtime::network::NetworkError;
 use store::Store;
 
 use super::super::container;
@@ -20,7 +21,7 @@ pub(super) fn run(args: &NetworkPruneArgs, environment: &Environment) -> Result<
         "WARNING! This will remove all custom networks not used by at least one container.",
     )?;
     let (store, containers) = container::open(environment)?;
-    show(&remove_fitting(&networks_of(&store)?, &containers, &filter)?)?;
+    show(&remove_fitting(&store, &containers, &filter)?)?;
     Ok(Exit::Success)
 }
 
@@ -32,7 +33,7 @@ pub(in super::super) fn unused(
 ) -> Result<()> {
     // A filter that means nothing for networks leaves them all.
     match Filter::of_prune(filters) {
-        Ok(filter) => show(&remove_fitting(&networks_of(store)?, containers, &filter)?),
+        Ok(filter) => show(&remove_fitting(store, containers, &filter)?),
         Err(_) => Ok(()),
     }
 }
@@ -46,13 +47,10 @@ fn show(names: &[String]) -> Result<()> {
     Ok(output::line("")?)
 }
 
-fn remove_fitting(
-    networks: &Networks,
-    containers: &Containers,
-    filter: &Filter,
-) -> Result<Vec<String>> {
+fn remove_fitting(store: &Store, containers: &Containers, filter: &Filter) -> Result<Vec<String>> {
+    let networks = networks_of(store)?;
     let mut removed = Vec::new();
-    for line in lines(networks, containers)? {
+    for line in lines(&networks, containers)? {
         if line.builtin || line.used || !filter.admits(&line) {
             continue;
         }
@@ -65,5 +63,6 @@ fn remove_fitting(
             Err(error) => return Err(error.into()),
         }
     }
+    Event::of_prune("network", 0).note(store.state());
     Ok(removed)
 }

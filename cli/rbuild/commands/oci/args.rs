@@ -76,20 +76,27 @@ pub(super) struct IdArgs {
     pub(super) id: String,
 }
 
+/// What passes between a program and who starts it.
 #[derive(Debug, Args)]
-pub(super) struct BundleArgs {
-    /// The directory with config.json
-    #[arg(long, short, value_name = "DIRECTORY", default_value = ".")]
-    pub(super) bundle: PathBuf,
+pub(super) struct ProgramArgs {
     /// A socket that takes the terminal
     #[arg(long, value_name = "SOCKET")]
     pub(super) console_socket: Option<PathBuf>,
-    /// Where the number of the first process is written
+    /// Where the number of its process is written
     #[arg(long, value_name = "FILE")]
     pub(super) pid_file: Option<PathBuf>,
     /// How many descriptors from 3 on the program inherits
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub(super) preserve_fds: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BundleArgs {
+    /// The directory with config.json
+    #[arg(long, short, value_name = "DIRECTORY", default_value = ".")]
+    pub(super) bundle: PathBuf,
+    #[command(flatten)]
+    pub(super) program: ProgramArgs,
     #[arg(long, hide = true)]
     pub(super) no_pivot: bool,
     #[arg(long, hide = true)]
@@ -120,12 +127,8 @@ pub(super) struct ExecArgs {
     /// Give it a terminal
     #[arg(long, short)]
     pub(super) tty: bool,
-    #[arg(long, value_name = "SOCKET")]
-    pub(super) console_socket: Option<PathBuf>,
-    #[arg(long, value_name = "FILE")]
-    pub(super) pid_file: Option<PathBuf>,
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    pub(super) preserve_fds: u32,
+    #[command(flatten)]
+    pub(super) program: ProgramArgs,
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) cwd: Option<PathBuf>,
     #[arg(long, short, value_name = "NAME=VALUE")]

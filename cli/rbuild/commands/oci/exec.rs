@@ -27,9 +27,9 @@ pub(super) fn run(containers: &OciContainers, args: &ExecArgs, log: &mut Log) ->
     let request = ExecRequest {
         id: &args.id,
         process: &process,
-        pid_file: args.pid_file.as_deref(),
-        console_socket: args.console_socket.as_deref(),
-        preserved: args.preserve_fds,
+        pid_file: args.program.pid_file.as_deref(),
+        console_socket: args.program.console_socket.as_deref(),
+        preserved: args.program.preserve_fds,
         keep_terminal: !args.detach,
     };
     let Executed { process, warnings } = oci::exec(containers, &request)?;

@@ -16,7 +16,7 @@ pub(super) fn show() -> Result<Exit> {
         ],
         "mountOptions": MOUNT_OPTIONS.iter().chain(&["tmpcopyup"]).collect::<Vec<_>>(),
         "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "uts"],
+            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"],
             "capabilities": CapabilitySet::names(),
             "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false },
             "seccomp": {
@@ -39,6 +39,7 @@ pub(super) fn show() -> Result<Exit> {
             "apparmor": { "enabled": false },
             "selinux": { "enabled": false },
             "intelRdt": { "enabled": false },
+            "mountExtensions": { "idmap": { "enabled": true } },
         },
     });
     output::line(&serde_json::to_string_pretty(&document)?)?;

@@ -30,9 +30,9 @@ fn make(
     let request = CreateRequest {
         id: &args.id,
         bundle: &args.bundle,
-        pid_file: args.pid_file.as_deref(),
-        console_socket: args.console_socket.as_deref(),
-        preserved: args.preserve_fds,
+        pid_file: args.program.pid_file.as_deref(),
+        console_socket: args.program.console_socket.as_deref(),
+        preserved: args.program.preserve_fds,
         keep_terminal,
     };
     let Created { process, warnings } = oci::create(containers, &request)?;

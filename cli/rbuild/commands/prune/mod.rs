@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 use builder::cache::{CacheLimit, CacheSelection, PrunedCache};
 use cli::environment::Environment;
-use cli::{Exit, output};
+use cli::{Exit, image_events, output};
+use runtime::events::Event;
 use store::{Removed, Store, StoreError};
 
 use self::filter::{CacheFilter, PruneFilter};
@@ -29,7 +30,9 @@ pub(super) fn cache(args: &CachePruneArgs, environment: &Environment) -> Result<
     ask(args.force, &format!("WARNING! This will remove {what}."))?;
     let selection = CacheSelection { all: args.all, unused_for: args.filter, limit: limit(args)? };
     let store = open_store(environment)?;
-    show(&[], &builder::cache::prune(&store, Some(selection))?)
+    let pruned = builder::cache::prune(&store, Some(selection))?;
+    Event::of_prune("builder", pruned.bytes).note(store.state());
+    show(&[], &pruned)
 }
 
 /// `cache prune --mount ID`
@@ -67,7 +70,9 @@ pub(super) fn images(args: &ImagePruneArgs, environment: &Environment) -> Result
     ask(args.force, &format!("WARNING! This will remove {images}{}.", filtered(&args.filters)))?;
     let store = open_store(environment)?;
     let removed = forget(&store, args.all, &filter)?;
-    show(&removed, &builder::cache::prune(&store, None)?)
+    let pruned = builder::cache::prune(&store, None)?;
+    Event::of_prune("image", pruned.bytes).note(store.state());
+    show(&removed, &pruned)
 }
 
 pub(super) fn system(args: &SystemPruneArgs, environment: &Environment) -> Result<Exit> {
@@ -106,6 +111,7 @@ pub(super) fn system(args: &SystemPruneArgs, environment: &Environment) -> Resul
     };
     let removed = forget(&store, args.all, &filter)?;
     let mut pruned = builder::cache::prune(&store, selection)?;
+    Event::of_prune("image", pruned.bytes).note(store.state());
     pruned.bytes += freed;
     show(&removed, &pruned)
 }
@@ -141,14 +147,16 @@ pub(super) fn ask(force: bool, warning: &str) -> Result<()> {
 
 /// Removes the images that fit and that no running build or container uses; those with names only if `all` may go.
 fn forget(store: &Store, all: bool, filter: &PruneFilter) -> Result<Vec<Removed>, StoreError> {
-    store.forget_images(&|listed| match listed.image {
+    let removed = store.forget_images(&|listed| match listed.image {
         Some(image) => {
             let chosen = all || listed.name.is_none();
             chosen && filter.admits(&image.config, store.last_used(image))
         }
         // Of what cannot be read nothing is known, and `store check` tells of it by its name.
         None => listed.name.is_none() && filter.is_empty(),
-    })
+    })?;
+    image_events::removed(store, &removed);
+    Ok(removed)
 }
 
 fn show(removed: &[Removed], pruned: &PrunedCache) -> Result<Exit> {

@@ -8,7 +8,7 @@ use engine::volumes::{Volume, Volumes};
 
 use super::super::container;
 use super::super::labels::Label;
-use super::{DRIVER, switch};
+use super::{DRIVER, of_a_swarm, switch};
 use crate::args::VolumeLsArgs;
 
 pub(crate) static TABLE: Table = Table::new(
@@ -40,6 +40,9 @@ pub(crate) static TABLE: Table = Table::new(
 );
 
 pub(super) fn run(args: &VolumeLsArgs, environment: &Environment) -> Result<Exit> {
+    if args.cluster {
+        return Err(of_a_swarm("--cluster"));
+    }
     let default = if args.quiet { "{{.Name}}" } else { r"table {{.Driver}}\t{{.Name}}" };
     let format = ListFormat::parse(args.format.as_deref(), default)?;
     let filter = Filter::of(&args.filters)?;

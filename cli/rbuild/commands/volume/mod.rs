@@ -7,7 +7,7 @@ mod prune;
 use std::collections::BTreeMap;
 
 use ::store::Store;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use cli::environment::Environment;
 use cli::format::{DocumentFormat, Shape, Struct};
 use cli::{Exit, output};
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &VolumeArgs, environment: &Environment) -> Result<Exit> 
         VolumeCommand::Ls(args) => ls::run(args, environment),
         VolumeCommand::Prune(args) => prune::run(args, environment),
         VolumeCommand::Rm(args) => remove(args, environment),
+        VolumeCommand::Update(_) => Err(of_a_swarm("volume update")),
     }
 }
 
@@ -53,10 +54,14 @@ pub(super) fn pairs(what: &str, texts: &[String]) -> Result<BTreeMap<String, Str
     Ok(pairs)
 }
 
+pub(super) fn of_a_swarm(what: &str) -> Error {
+    anyhow!("`{what}` is about volumes of a swarm, which there is not; those here are `local`")
+}
+
 fn create(args: &VolumeCreateArgs, environment: &Environment) -> Result<Exit> {
     check_driver(&args.driver)?;
     if let Some(flag) = args.cluster.given() {
-        bail!("`{flag}` is about volumes of a swarm, which there is not; those here are `local`");
+        return Err(of_a_swarm(flag));
     }
     let new = NewVolume {
         name: args.name.clone(),

@@ -5,6 +5,7 @@ use cli::environment::Environment;
 use cli::{Exit, output};
 use engine::volumes::{Volume, VolumeError, Volumes};
 use runtime::containers::Containers;
+use runtime::events::Event;
 use store::Store;
 
 use super::super::container;
@@ -61,6 +62,7 @@ fn remove_fitting(
             Err(error) => return Err(error.into()),
         }
     }
+    Event::of_prune("volume", bytes).note(store.state());
     Ok((names, bytes))
 }
 

@@ -220,6 +220,7 @@ impl About<'_> {
         let parent = Some(service.cgroup_parent.as_str()).filter(|path| !path.is_empty());
         let parent = parent.map(|path| values::cgroup_parent(Path::new(path))).transpose();
         Ok(Confinement {
+            own_users: self.own_users()?,
             read_only_rootfs: service.read_only,
             shm_size: u64::try_from(service.shm_size.0).ok().filter(|bytes| *bytes > 0),
             ulimits: self.ulimits()?,
@@ -279,6 +280,13 @@ impl About<'_> {
             ipc: self.namespace("ipc", &service.ipc)?,
             uts: self.namespace("uts", &service.uts)?,
             cgroup: self.namespace("cgroup", &service.cgroup)?,
+        })
+    }
+
+    fn own_users(&self) -> Result<bool> {
+        let mode = &self.service.userns_mode;
+        values::own_users(mode).ok_or_else(|| {
+            self.unsupported(format!("`userns_mode: {mode}`"), "known are host and auto")
         })
     }
 

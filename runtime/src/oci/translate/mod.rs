@@ -6,6 +6,7 @@ mod options;
 mod process;
 mod refused;
 mod resources;
+mod users;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,8 @@ pub struct Plan {
     pub cgroup: Option<PathBuf>,
     /// The network namespace to join.
     pub network: Option<PathBuf>,
+    /// The user namespace to join, whose maps are the specification's then.
+    pub users: Option<PathBuf>,
     pub prestart: Vec<Hook>,
     pub create_runtime: Vec<Hook>,
     pub poststart: Vec<Hook>,
@@ -55,7 +58,9 @@ pub fn translate(document: &Document, bundle: &Path, id: &str) -> Result<Plan, D
     spec.read_only_rootfs = root.readonly;
     spec.hostname = document.hostname.clone().unwrap_or_default();
     spec.domainname = document.domainname.clone().filter(|name| !name.is_empty());
-    let network = namespaces(linux, &mut spec)?;
+    let Found { network, users } = namespaces(linux, &mut spec)?;
+    let users = users::of(linux, users)?;
+    spec.user_namespace = users.ids.clone();
     let (rules, all_devices) = resources::device_rules(&linux.resources)?;
     spec.device_rules = rules;
     spec.devices = linux.devices.iter().enumerate().map(device).collect::<Result<_, _>>()?;
@@ -64,7 +69,7 @@ pub fn translate(document: &Document, bundle: &Path, id: &str) -> Result<Plan, D
     spec.seccomp = seccomp(linux.seccomp.as_ref())?;
     let hooks = &document.hooks;
     spec.listed = Some(Box::new(Listed {
-        mounts: mounts::of(&document.mounts, bundle)?,
+        mounts: mounts::of(&document.mounts, bundle, &users)?,
         masked: linux.masked_paths.clone(),
         read_only: linux.readonly_paths.clone(),
         all_devices,
@@ -79,6 +84,7 @@ pub fn translate(document: &Document, bundle: &Path, id: &str) -> Result<Plan, D
         terminal: None,
         cgroup: linux.cgroups_path.clone().filter(|path| !path.as_os_str().is_empty()),
         network,
+        users: users.namespace,
         prestart: process::hooks(&hooks.prestart, "hooks.prestart")?,
         create_runtime: process::hooks(&hooks.create_runtime, "hooks.createRuntime")?,
         poststart: process::hooks(&hooks.poststart, "hooks.poststart")?,
@@ -110,8 +116,16 @@ fn told(document: &Document, bundle: &Path, id: &str) -> HookState {
     }
 }
 
-/// A kind that is not listed is shared with whoever makes the container. The network's file is returned.
-fn namespaces(linux: &Linux, spec: &mut ContainerSpec) -> Result<Option<PathBuf>, DocumentError> {
+/// Namespaces that the specification of a container does not tell of.
+#[derive(Debug, Default)]
+struct Found {
+    network: Option<PathBuf>,
+    /// It is listed, and where it is if it is there already.
+    users: Option<Option<PathBuf>>,
+}
+
+/// A kind that is not listed is shared with whoever makes the container.
+fn namespaces(linux: &Linux, spec: &mut ContainerSpec) -> Result<Found, DocumentError> {
     const AT: &str = "linux.namespaces";
     let mut seen: Vec<&str> = Vec::new();
     spec.namespaces.pid = NamespaceMode::Host;
@@ -119,7 +133,7 @@ fn namespaces(linux: &Linux, spec: &mut ContainerSpec) -> Result<Option<PathBuf>
     spec.namespaces.uts = NamespaceMode::Host;
     spec.namespaces.cgroup = NamespaceMode::Host;
     spec.network = NetworkMode::Host;
-    let mut network = None;
+    let mut found = Found::default();
     for namespace in &linux.namespaces {
         let (kind, path) = (namespace.kind.as_str(), namespace.path.clone());
         let path = path.filter(|path| !path.as_os_str().is_empty());
@@ -142,11 +156,12 @@ fn namespaces(linux: &Linux, spec: &mut ContainerSpec) -> Result<Option<PathBuf>
             "network" => {
                 spec.network =
                     if path.is_some() { NetworkMode::Sandbox } else { NetworkMode::None };
-                network = path;
+                found.network = path;
             }
             "mount" if path.is_none() => {}
             "mount" => return refused("mount with a path"),
-            "user" | "time" => return refused(kind),
+            "user" => found.users = Some(path),
+            "time" => return refused(kind),
             _ => {
                 let value = kind.to_owned();
                 return Err(DocumentError::Wrong { at: AT.to_owned(), value, what: "namespace" });
@@ -154,14 +169,10 @@ fn namespaces(linux: &Linux, spec: &mut ContainerSpec) -> Result<Option<PathBuf>
         }
     }
     if !seen.contains(&"mount") {
-        return refused_without_mounts();
+        let value = "no mount namespace of its own".to_owned();
+        return Err(DocumentError::RefusedValue { at: AT.to_owned(), value });
     }
-    Ok(network)
-}
-
-fn refused_without_mounts() -> Result<Option<PathBuf>, DocumentError> {
-    let value = "no mount namespace of its own".to_owned();
-    Err(DocumentError::RefusedValue { at: "linux.namespaces".to_owned(), value })
+    Ok(found)
 }
 
 fn device((position, device): (usize, &DeviceDocument)) -> Result<Device, DocumentError> {

@@ -2,6 +2,7 @@
 use std::path::{Path, PathBuf};
 
 use super::options::{Meaning, meaning};
+use super::users::{self, Users};
 use crate::oci::document::MountDocument;
 use crate::oci::error::DocumentError;
 use crate::spec::{ListedMount, ListedSource, MountAttributes};
@@ -9,14 +10,16 @@ use crate::spec::{ListedMount, ListedSource, MountAttributes};
 pub(super) fn of(
     mounts: &[MountDocument],
     bundle: &Path,
+    users: &Users,
 ) -> Result<Vec<ListedMount>, DocumentError> {
-    mounts.iter().enumerate().map(|(position, mount)| one(mount, position, bundle)).collect()
+    mounts.iter().enumerate().map(|(position, mount)| one(mount, position, bundle, users)).collect()
 }
 
 fn one(
     mount: &MountDocument,
     position: usize,
     bundle: &Path,
+    users: &Users,
 ) -> Result<ListedMount, DocumentError> {
     let at = |name: &str| format!("mounts[{position}].{name}");
     if mount.destination.as_os_str().is_empty() {
@@ -34,7 +37,9 @@ fn one(
         below: MountAttributes::default(),
         propagation: None,
         copy_up: false,
+        owners: None,
     };
+    let mut mapped: Option<bool> = None;
     for option in &mount.options {
         match meaning(option) {
             Meaning::Nothing => {}
@@ -42,6 +47,7 @@ fn one(
             Meaning::Attribute { change, below: false } => listed.attributes.add(change),
             Meaning::Attribute { change, below: true } => listed.below.add(change),
             Meaning::Propagation(propagation) => listed.propagation = Some(propagation),
+            Meaning::Owners { recursive } => mapped = Some(recursive || mapped == Some(true)),
             Meaning::CopyUp if kind == "tmpfs" => listed.copy_up = true,
             // Every devpts is one of its own.
             Meaning::Setting if kind == "devpts" && option == "newinstance" => {}
@@ -55,6 +61,18 @@ fn one(
         }
     }
     listed.source = source(mount, kind, bind, settings, bundle, &at)?;
+    let own = format!("mounts[{position}]");
+    if mapped.is_some() && mount.uid_mappings.is_empty() && users.namespace.is_some() {
+        // Nothing is looked up here.
+        let (at, value) = (at("options"), "idmap in a user namespace with a path".to_owned());
+        return Err(DocumentError::RefusedValue { at, value });
+    }
+    let ids = users::of_mount(mount, mapped.is_some(), users.ids.as_ref(), &own)?;
+    listed.owners = ids.map(|ids| (ids, mapped == Some(true)));
+    if listed.owners.is_some() && !matches!(listed.source, ListedSource::Bind { .. }) {
+        let (at, value) = (at("type"), format!("{kind} with maps of IDs"));
+        return Err(DocumentError::RefusedValue { at, value });
+    }
     Ok(listed)
 }
 

@@ -2,13 +2,14 @@
 use crate::spec::{MountAttributes, Propagation, PropagationKind};
 
 /// Those that this runtime acts upon itself; each attribute may be written with an `r` before it, for all that is below.
-pub const MOUNT_OPTIONS: [&str; 46] = [
+pub const MOUNT_OPTIONS: [&str; 48] = [
     "atime",
     "bind",
     "defaults",
     "dev",
     "diratime",
     "exec",
+    "idmap",
     "newinstance",
     "noatime",
     "nodev",
@@ -25,6 +26,7 @@ pub const MOUNT_OPTIONS: [&str; 46] = [
     "rdiratime",
     "relatime",
     "rexec",
+    "ridmap",
     "rnoatime",
     "rnodev",
     "rnodiratime",
@@ -63,6 +65,10 @@ pub(super) enum Meaning {
         below: bool,
     },
     Propagation(Propagation),
+    /// The owners of its files are mapped.
+    Owners {
+        recursive: bool,
+    },
     CopyUp,
     Refused,
     /// The file system's own.
@@ -81,7 +87,9 @@ pub(super) fn meaning(option: &str) -> Meaning {
         "slave" | "rslave" => spread(PropagationKind::Slave),
         "shared" | "rshared" => spread(PropagationKind::Shared),
         "tmpcopyup" => Meaning::CopyUp,
-        "unbindable" | "runbindable" | "remount" | "idmap" | "ridmap" => Meaning::Refused,
+        "idmap" => Meaning::Owners { recursive: false },
+        "ridmap" => Meaning::Owners { recursive: true },
+        "unbindable" | "runbindable" | "remount" => Meaning::Refused,
         _ => match (of_option(option), option.strip_prefix('r').and_then(of_option)) {
             (Some(change), _) => Meaning::Attribute { change, below: false },
             (None, Some(change)) => Meaning::Attribute { change, below: true },
@@ -101,6 +109,6 @@ mod tests {
             assert!(known || option == "newinstance", "{option}");
         }
         assert_eq!(meaning("size=1m"), Meaning::Setting);
-        assert_eq!(meaning("idmap"), Meaning::Refused);
+        assert_eq!(meaning("remount"), Meaning::Refused);
     }
 }

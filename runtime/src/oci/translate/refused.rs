@@ -13,31 +13,18 @@ const PROCESS: [&str; 6] = [
     "ioPriority",
     "execCPUAffinity",
 ];
-const LINUX: [&str; 8] = [
-    "uidMappings",
-    "gidMappings",
-    "mountLabel",
-    "intelRdt",
-    "personality",
-    "timeOffsets",
-    "netDevices",
-    "memoryPolicy",
-];
+const LINUX: [&str; 6] =
+    ["mountLabel", "intelRdt", "personality", "timeOffsets", "netDevices", "memoryPolicy"];
 const RESOURCES: [&str; 4] = ["hugepageLimits", "network", "rdma", "unified"];
 /// `useHierarchy` is what every kernel of today does.
 const MEMORY: [&str; 3] = ["kernel", "kernelTCP", "checkBeforeUpdate"];
 const CPU: [&str; 4] = ["burst", "realtimeRuntime", "realtimePeriod", "idle"];
 const BLOCK_IO: [&str; 2] = ["leafWeight", "weightDevice"];
-const MOUNT: [&str; 2] = ["uidMappings", "gidMappings"];
 
 pub(super) fn check_document(document: &Document) -> Result<(), DocumentError> {
     check(&document.rest, "", &DOCUMENT)?;
     check(&document.linux.rest, "linux.", &LINUX)?;
-    check_resources(&document.linux.resources)?;
-    for (position, mount) in document.mounts.iter().enumerate() {
-        check(&mount.rest, &format!("mounts[{position}]."), &MOUNT)?;
-    }
-    Ok(())
+    check_resources(&document.linux.resources)
 }
 
 pub(super) fn check_process(rest: &Rest, user: &Rest) -> Result<(), DocumentError> {

@@ -6,7 +6,7 @@
 //! The order is the specification's: whoever answers to `H` sees all mounts made and the host's root still there.
 mod copy_up;
 mod devices;
-mod mounts;
+pub(super) mod mounts;
 
 use std::os::fd::OwnedFd;
 
@@ -16,8 +16,8 @@ use sys::RootDir;
 use sys::mount::new_mount;
 
 use super::{
-    Launch, Never, become_program, hooks, masks, overlay, privileges, report_ready, resolve_user,
-    stubs, sysctls, terminal, user_mounts,
+    Launch, Never, become_program, hooks, mapped, masks, overlay, report_ready, resolve_user,
+    set_oom_score, stubs, sysctls, terminal, user_mounts,
 };
 use crate::spec::{Listed, NamespaceMode, NetworkMode, Propagation, PropagationKind};
 use crate::zygote::channel::send_with_descriptors;
@@ -25,15 +25,19 @@ use crate::zygote::message::{Step, StepError};
 
 pub(super) fn set_up(launch: &Launch<'_>, listed: &Listed) -> Result<Never, StepError> {
     let spec = launch.spec;
-    if let Some(score) = spec.oom_score_adj {
-        privileges::set_oom_score(score)?;
-    }
+    set_oom_score(launch)?;
     // What is to follow the host's mounts is a copy of one that still does.
-    let sources = mounts::open_sources(&listed.mounts)?;
+    let sources = match launch.prepared {
+        Some(prepared) => prepared.sources()?,
+        None => mounts::open_sources(&listed.mounts)?,
+    };
     let everything = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change(c"/", everything).step("make mounts private")?;
 
-    let rootfs = overlay::mount(launch, &spec.rootfs, "root")?;
+    let rootfs = match launch.prepared {
+        Some(prepared) => mapped::place(launch, prepared)?,
+        None => overlay::mount(launch, &spec.rootfs, "root")?,
+    };
     let root = RootDir::from_fd(rootfs.try_clone().step("use the rootfs")?);
     // What has to be made to mount on stays: the root is its maker's, who removes it whole.
     let mut targets = stubs::Targets::new(&root, None);

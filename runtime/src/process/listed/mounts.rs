@@ -5,7 +5,9 @@ use std::path::Path;
 
 use rustix::fs::{FileType, fstat};
 use sys::RootDir;
-use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, new_mount_of};
+use sys::mount::{
+    MountChange, Setting, attach, change_mount, clone_mount, map_owners, new_mount_of,
+};
 
 use super::copy_up;
 use crate::process::stubs::Targets;
@@ -13,6 +15,7 @@ use crate::process::{Launch, base_mounts, open_place};
 use crate::spec::{
     Listed, ListedMount, ListedSource, MountAttributes, Propagation, PropagationKind,
 };
+use crate::user_namespace::new_namespace;
 use crate::zygote::message::{Step, StepError};
 
 /// The roots of mounts that are the container's own beyond doubt.
@@ -23,12 +26,19 @@ pub(super) struct KernelMounts {
 }
 
 /// Copies of what is bound, by position.
-pub(super) fn open_sources(mounts: &[ListedMount]) -> Result<HashMap<usize, OwnedFd>, StepError> {
+pub(in crate::process) fn open_sources(
+    mounts: &[ListedMount],
+) -> Result<HashMap<usize, OwnedFd>, StepError> {
     let mut opened = HashMap::new();
     for (position, mount) in mounts.iter().enumerate() {
         if let ListedSource::Bind { source, recursive } = &mount.source {
             let copy = clone_mount(open_place(source)?, *recursive)
                 .step(format!("use `{}`", source.display()))?;
+            if let Some((ids, recursive)) = &mount.owners {
+                let step = || format!("map the owners of `{}`", source.display());
+                let namespace = new_namespace(ids).step(step())?;
+                map_owners(&copy, namespace, *recursive).step(step())?;
+            }
             opened.insert(position, copy);
         }
     }

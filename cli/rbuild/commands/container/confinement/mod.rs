@@ -26,6 +26,7 @@ use crate::commands::settings;
 pub(crate) fn resolve(args: &ContainerArgs) -> Result<Confinement> {
     let given = &args.confinement;
     let namespaces = namespaces::resolve(given)?;
+    let own_users = namespaces::own_users(given)?;
     if namespaces.uts == NamespaceMode::Host
         && (args.hostname.is_some() || given.domainname.is_some())
     {
@@ -40,6 +41,7 @@ pub(crate) fn resolve(args: &ContainerArgs) -> Result<Confinement> {
         ulimits: args.ulimits.iter().map(|text| Ok(text.parse()?)).collect::<Result<_>>()?,
         sysctls: given.sysctls.iter().map(|text| sysctl(text)).collect::<Result<_>>()?,
         namespaces,
+        own_users,
         devices: devices.nodes,
         device_rules: devices.rules,
         security: security(given)?,

@@ -1,14 +1,19 @@
 //! `--pid`, `--ipc`, `--uts`, `--cgroupns`, `--userns`
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use engine::values;
 use runtime::{NamespaceMode, Namespaces};
 
 use crate::args::ConfinementArgs;
 
+/// Whether its users are its own.
+pub(super) fn own_users(args: &ConfinementArgs) -> Result<bool> {
+    let mode = args.userns.as_deref().unwrap_or_default();
+    values::own_users(mode)
+        .with_context(|| format!("`--userns {mode}` is not supported; known are host and auto"))
+}
+
 pub(super) fn resolve(args: &ConfinementArgs) -> Result<Namespaces> {
-    if let Some(other) = args.userns.as_deref().filter(|mode| !["", "host"].contains(mode)) {
-        bail!("`--userns {other}`: user namespaces of containers' own are not supported yet");
-    }
     Ok(Namespaces {
         pid: mode("pid", args.pid.as_deref(), &["private"])?,
         ipc: match args.ipc.as_deref() {
@@ -56,6 +61,8 @@ mod tests {
             assert!(mode("pid", Some(wrong), &["private"]).is_err(), "{wrong}");
         }
         let args = ConfinementArgs { userns: Some("keep-id".to_owned()), ..Default::default() };
-        assert!(resolve(&args).is_err());
+        assert!(own_users(&args).unwrap_err().to_string().contains("`--userns keep-id` is not"));
+        let args = ConfinementArgs { userns: Some("auto".to_owned()), ..Default::default() };
+        assert!(own_users(&args).unwrap());
     }
 }

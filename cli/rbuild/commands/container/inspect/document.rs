@@ -4,14 +4,14 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 use engine::values::signal;
-use runtime::containers::{
-    Container, Definition, HealthCheck, RestartPolicy, State, Status, VolumeUse,
-};
+use runtime::containers::{Container, Definition, HealthCheck, State, Status, VolumeUse};
 use runtime::network::Endpoint;
 use runtime::{Mount, MountSource};
 use serde_json::{Map, Value, json};
 use store::Store;
 use store::usage::measure;
+
+use super::host;
 
 /// How docker writes a time that has not been.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -39,7 +39,7 @@ pub(super) fn of(store: &Store, driver: &str, container: &Container, sizes: bool
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": null,
-        "HostConfig": host_config(container),
+        "HostConfig": host::config(container),
         "GraphDriver": { "Data": null, "Name": driver },
         "Mounts": mounts(store, container),
         "Config": config(container),
@@ -60,7 +60,7 @@ fn texts(words: &[OsString]) -> Vec<String> {
 }
 
 /// Docker's word for how the container is connected.
-fn network_mode(definition: &Definition) -> String {
+pub(super) fn network_mode(definition: &Definition) -> String {
     match (&definition.network.joined, definition.network.attachments.first()) {
         (Some(id), _) => format!("container:{id}"),
         (None, Some(first)) => first.network.clone(),
@@ -183,48 +183,7 @@ fn health_check(check: &HealthCheck) -> Value {
     })
 }
 
-fn host_config(container: &Container) -> Value {
-    let definition = &container.definition;
-    let spec = &definition.spec;
-    let most = match definition.restart {
-        RestartPolicy::OnFailure { most } => most,
-        _ => 0,
-    };
-    let binds = binds(container);
-    json!({
-        "Binds": binds,
-        "LogConfig": {
-            "Type": definition.log.driver.to_string(),
-            "Config": definition.log.options,
-        },
-        "NetworkMode": network_mode(definition),
-        "RestartPolicy": {
-            "Name": definition.restart.name(),
-            "MaximumRetryCount": most,
-        },
-        "AutoRemove": definition.auto_remove,
-        "ReadonlyRootfs": spec.read_only_rootfs,
-        "ShmSize": spec.shm_size,
-    })
-}
-
-/// As `--volume` would say it: directories of the host's, and volumes with a name.
-fn binds(container: &Container) -> Vec<String> {
-    let definition = &container.definition;
-    let bind = |mount: &Mount| {
-        let source = match (volume_of(container, mount), &mount.source) {
-            (Some(used), _) if used.anonymous => return None,
-            (Some(used), _) => used.name.clone(),
-            (None, MountSource::Path { source, .. }) => source.display().to_string(),
-            _ => return None,
-        };
-        let options = if mount.read_only { ":ro" } else { "" };
-        Some(format!("{source}:{}{options}", mount.target.display()))
-    };
-    definition.spec.mounts.iter().filter_map(bind).collect()
-}
-
-fn volume_of<'a>(container: &'a Container, mount: &Mount) -> Option<&'a VolumeUse> {
+pub(super) fn volume_of<'a>(container: &'a Container, mount: &Mount) -> Option<&'a VolumeUse> {
     container.definition.volumes.iter().find(|used| used.target == mount.target)
 }
 

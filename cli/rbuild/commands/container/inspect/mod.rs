@@ -1,6 +1,7 @@
 //! `rbuild container inspect`, and containers in `rbuild inspect`
 
 mod document;
+mod host;
 mod shape;
 
 use anyhow::Result;

@@ -71,12 +71,48 @@ static HOST_CONFIG: Struct = Struct {
         ("Binds", TEXTS),
         ("LogConfig", Shape::Struct(&LOG_CONFIG)),
         ("NetworkMode", Text),
+        ("PortBindings", Map(&List(&Shape::Struct(&BINDING)))),
         ("RestartPolicy", Shape::Struct(&RESTART)),
         ("AutoRemove", Bool),
+        ("CapAdd", TEXTS),
+        ("CapDrop", TEXTS),
+        ("CgroupnsMode", Text),
+        ("Dns", TEXTS),
+        ("DnsOptions", TEXTS),
+        ("DnsSearch", TEXTS),
+        ("GroupAdd", TEXTS),
+        ("IpcMode", Text),
+        ("OomScoreAdj", Int),
+        ("PidMode", Text),
+        ("Privileged", Bool),
+        ("PublishAllPorts", Bool),
         ("ReadonlyRootfs", Bool),
+        ("UTSMode", Text),
+        ("UsernsMode", Text),
         ("ShmSize", Int),
+        ("Sysctls", Map(&Text)),
+        ("CgroupParent", Text),
+        ("Ulimits", List(&Shape::Struct(&ULIMIT))),
+        ("Init", Bool),
+        ("Memory", Int),
+        ("MemoryReservation", Int),
+        ("MemorySwap", Int),
+        ("MemorySwappiness", Any),
+        ("OomKillDisable", Bool),
+        ("NanoCpus", Int),
+        ("CpuPeriod", Int),
+        ("CpuQuota", Int),
+        ("CpuShares", Int),
+        ("CpusetCpus", Text),
+        ("CpusetMems", Text),
+        ("BlkioWeight", Int),
+        ("PidsLimit", Any),
     ],
 };
+static BINDING: Struct =
+    Struct { name: "a published port", fields: &[("HostIp", Text), ("HostPort", Text)] };
+static ULIMIT: Struct =
+    Struct { name: "a limit", fields: &[("Name", Text), ("Soft", Int), ("Hard", Int)] };
 
 static LOG_CONFIG: Struct =
     Struct { name: "a log configuration", fields: &[("Type", Text), ("Config", Map(&Text))] };

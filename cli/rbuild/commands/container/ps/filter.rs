@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use anyhow::{Context, Result, bail};
 use runtime::MountSource;
 use runtime::containers::{Container, HealthStatus, Status};
+use runtime::network::{ContainerPort, parse_exposed};
 use store::Store;
 
 use super::super::super::times::{self, Instant};
 
-const NAMES: &str = "`ancestor`, `before`, `exited`, `health`, `id`, `label`, `name`, `network`, `since`, `status` and `volume`";
+const NAMES: &str = "`ancestor`, `before`, `exited`, `expose`, `health`, `id`, `label`, `name`, `network`, `publish`, `since`, `status` and `volume`";
 
 #[derive(Debug, Default)]
 pub(super) struct Filter {
@@ -25,7 +26,12 @@ pub(super) struct Filter {
     since: Option<Instant>,
     volumes: Vec<String>,
     networks: Vec<String>,
+    published: Vec<PortExpression>,
+    exposed: Vec<PortExpression>,
 }
+
+/// `80`, `80/udp`, `8000-8010/tcp`: any of these ports of the container.
+type PortExpression = Vec<ContainerPort>;
 
 impl Filter {
     /// Containers and images that are named in filters are looked up.
@@ -76,6 +82,8 @@ impl Filter {
             "since" => self.since = Some(made(all, &value)?),
             "volume" => self.volumes.push(value),
             "network" => self.networks.push(value),
+            "publish" => self.published.push(parse_exposed(&value)?),
+            "expose" => self.exposed.push(parse_exposed(&value)?),
             _ => bail!("the filters are {NAMES}"),
         }
         Ok(())
@@ -106,6 +114,15 @@ impl Filter {
             && self.since.is_none_or(|moment| created > moment)
             && any(&self.volumes, |volume| has_volume(container, volume))
             && any(&self.networks, |network| definition.network_names().contains(&network.as_str()))
+            && any(&self.published, |ports| {
+                ports.iter().any(|port| state.ports.iter().any(|bound| bound.container == *port))
+            })
+            && any(&self.exposed, |ports| {
+                let published = definition.network.ports.iter().map(|port| port.container);
+                let all: Vec<ContainerPort> =
+                    definition.network.exposed.iter().copied().chain(published).collect();
+                ports.iter().any(|port| all.contains(port))
+            })
     }
 }
 
