@@ -290,12 +290,14 @@ fn stages_that_wait_leave_their_threads_to_others() {
     let wait =
         "i=0; while [ ! -e /c/go ]; do i=$((i+1)); [ $i -lt 3000 ] || exit 1; sleep 0.02; done";
     let mut text = format!("FROM busybox AS slow\nRUN {mount} {wait}\n");
-    for number in 0..20 {
+    // More than a build has threads.
+    let many = 3 * std::thread::available_parallelism().map_or(4, std::num::NonZero::get).max(8);
+    for number in 0..many {
         text += &format!("FROM scratch AS s{number}\nCOPY --from=slow /etc/passwd /p{number}\n");
     }
     text +=
         &format!("FROM busybox AS opens\nRUN {mount} touch /c/go; echo 1 > /done\nFROM scratch\n");
-    (0..20).for_each(|number| text += &format!("COPY --from=s{number} /p{number} /\n"));
+    (0..many).for_each(|number| text += &format!("COPY --from=s{number} /p{number} /\n"));
     text += "COPY --from=opens /done /\n";
     sandbox.build(&text, &[]).success();
     sandbox.validate();

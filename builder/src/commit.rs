@@ -64,7 +64,7 @@ pub(crate) fn parts(
     let inherited = base.map_or(0, |image| image.config.history.len());
     set_times(&mut config, inherited, &times, epoch);
     if let Some(records) = told {
-        inline::tell(&mut config, records)?;
+        inline::tell(&mut config, records, epoch)?;
     }
     Ok(Parts { config, layers })
 }

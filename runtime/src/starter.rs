@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use nix::sched::{CloneFlags, setns};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use sys::RootDir;
@@ -147,9 +148,10 @@ impl Starter {
             process::conceal()?;
         }
         let flags = process::clone_flags(&spec);
-        let spawned = match self.user.as_ref().filter(|_| spec.user_namespace.is_some()) {
-            Some(user) => self.joined.in_pid_namespace(|| spawn_mapped(&launch, user, flags)),
-            None => self.joined.in_pid_namespace(|| {
+        let spawned = match (&spec.user_namespace, &self.user) {
+            (Some(_), Some(user)) => spawn_mapped(&launch, user, self.joined.pid.as_ref(), flags),
+            (Some(_), None) => Err("it was not made").step("enter the user namespace"),
+            (None, _) => self.joined.in_pid_namespace(|| {
                 spawn_child(flags, leaf.v2(), || process::run(&launch)).step("make namespaces")
             }),
         };
@@ -225,14 +227,25 @@ impl Starter {
     }
 }
 
-/// In the user namespace, with what only we can mount.
-fn spawn_mapped(launch: &Launch<'_>, user: &UserNamespace, flags: i32) -> Result<Child, StepError> {
+/// In the user namespace, with what only we can mount; `pid` is the PID namespace that it shares. Who clones it there stays
+/// in ours, where its number is the one that we know it by.
+fn spawn_mapped(
+    launch: &Launch<'_>,
+    user: &UserNamespace,
+    pid: Option<&OwnedFd>,
+    flags: i32,
+) -> Result<Child, StepError> {
     let prepared = match &launch.spec.listed {
         Some(listed) => Prepared::of_listed(launch.spec, listed)?,
         None => Prepared::of(launch, user)?,
     };
     let launch = Launch { prepared: Some(&prepared), ..*launch };
-    let before = || process::before_entering(&launch, user.root());
+    let before = || {
+        process::before_entering(&launch, user.root())?;
+        let Some(namespace) = pid else { return Ok(()) };
+        let step = "enter the other container's PID namespace";
+        setns(namespace, CloneFlags::CLONE_NEWPID).step(step)
+    };
     user.spawn(flags, launch.leaf.v2(), before, || process::run(&launch))
 }
 

@@ -13,7 +13,7 @@ use nix::unistd::{setfsgid, setfsuid};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Gid, Uid};
 use rustix::thread;
-use sys::clone::{Child, spawn_child, spawn_sibling};
+use sys::clone::{Child, close_all_except, spawn_child, spawn_sibling};
 
 use crate::spec::{IdRange, UserIds};
 use crate::starter::reap;
@@ -180,9 +180,9 @@ fn in_a_child(
     let (mut ready, mut tell) = io::pipe()?;
     let (mut wait, release) = io::pipe()?;
     let child = spawn_child(flags, None, || {
-        // Ours of the other's ends: it would wait for itself.
-        let _own = rustix::io::fcntl_setfd(&release, rustix::io::FdFlags::CLOEXEC);
         let entered = enter();
+        // Among the rest our own of the other's ends, or it would wait for itself, and locks of whoever waits for it.
+        let entered = entered.and_then(|()| Ok(close_all_except(&[tell.as_fd(), wait.as_fd()])?));
         let code = entered.as_ref().err().and_then(io::Error::raw_os_error).unwrap_or(0);
         let told = tell.write_all(&code.to_le_bytes());
         if entered.is_ok() && told.is_ok() {

@@ -6,7 +6,7 @@
 //! | leases of living processes, named ones | the blobs and snapshots they list                           |
 //! | cache records (asked of the caller)   | the blobs and snapshots they list                            |
 //! | a kept layer of an image              | its other forms (`cache/forms`), its index                   |
-//! | a kept blob                           | its lists (`cache/pieces`, `cache/midstates`, `cache/sizes`)  |
+//! | a kept blob                           | its lists (`cache/pieces`, `cache/midstates`, `cache/image-sizes`)  |
 //! | kept snapshots                        | a merged snapshot that stands for a stack of them            |
 //!
 //! Why nothing can vanish under someone's hands: whoever makes or finds something writes it into their lease

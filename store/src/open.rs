@@ -13,7 +13,7 @@
 //! cache/forms/<hex>.<form>    diff ID → descriptor of its compressed form
 //! cache/pieces/<hex>.<form>   a compressed blob → the pieces it is made of (`archive/pieces`)
 //! cache/midstates/<hex>       a plain blob → where its hash stood on the way (`midstates`)
-//! cache/sizes/<hex>           an image → bytes of the files in each layer (`image/sizes`)
+//! cache/image-sizes/<hex>         an image → bytes of the files in each layer (`image/sizes`)
 //! leases/  locks/             see `lease`, `lock`
 //! temp/<owner>.<n>            unfinished things, named after their owner's lease; `gone.…`: see `aside`
 //! unsynced/<boot>.<thing>     made since the last sync: distrusted after a reboot (`durability`)

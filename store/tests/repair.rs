@@ -79,7 +79,7 @@ impl World {
             // These lists carry a sum of their own: a damaged one counts as none (`archive::pieces`, `midstates`, `image::sizes`).
             "cache" if path.starts_with("cache/pieces") => None,
             "cache" if path.starts_with("cache/midstates") => None,
-            "cache" if path.starts_with("cache/sizes") => None,
+            "cache" if path.starts_with("cache/image-sizes") => None,
             "images" if self.documents.iter().any(|document| document == name) => Some(End::Lost),
             _ => Some(End::Mended),
         }

@@ -170,6 +170,8 @@ fn what_cannot_be_had_with_it_is_refused() {
         ("--pid host", "the processes of others"),
         ("--ipc host", "the IPC namespace of others"),
         ("--uts host", "the names of the host"),
+        ("-v /tmp:/x:rshared", "mounts that spread to the host"),
+        ("--security-opt writable-cgroups", "cgroups that it may write to"),
     ] {
         let line = format!("create --network none --userns auto {flags} busybox true");
         place.rbuild(&line).exits(125).says(expected);
@@ -187,6 +189,19 @@ fn what_cannot_be_had_with_it_is_refused() {
 }
 
 /// As with users of the machine's: names, ports, links between containers, volumes of several.
+/// They hold for its program, and not for what is done before.
+#[test]
+fn limits_may_be_low() {
+    let Some(place) = Place::new() else { return };
+    let line = "run --rm --userns auto --ulimit nofile=10:10 --ulimit fsize=10:10 -p 127.0.0.1::80";
+    let text = "ulimit -n; ulimit -Hn; ulimit -f; wc -c </etc/hosts >/dev/null && echo written";
+    let output = place.shell(line, text).success();
+    assert!(
+        output.stdout.starts_with("10\n10\n") && output.stdout.ends_with("written\n"),
+        "{output}"
+    );
+}
+
 #[test]
 fn networks_and_volumes_are_as_usual() {
     let Some(place) = Place::new() else { return };

@@ -183,6 +183,34 @@ fn users_may_be_its_own() {
     assert_eq!(of_process(&first, "user"), of_process(&second, "user"));
     assert_ne!(of_process(&first, "pid"), of_process(&second, "pid"));
     run(&mut bundle.command(&["exec", "second", "id", "-u"]), "").success().prints("0\n");
+
+    // With the processes too, its number is still the one that it has out here.
+    let other_maps = json!([{ "containerID": 0, "hostID": FIRST + 1, "size": 65_536 }]);
+    for (given, ends) in [(Some(other_maps), false), (None, true)] {
+        bundle.configure(|config| {
+            with_users(config, Some(&path));
+            for list in ["uidMappings", "gidMappings"].iter().filter(|_| given.is_some()) {
+                config["linux"][*list] = given.clone().unwrap();
+            }
+            let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+            let pid = namespaces.iter_mut().find(|entry| entry["type"] == "pid").unwrap();
+            pid["path"] = format!("/proc/{first}/ns/pid").into();
+            config["process"]["args"] = script("sleep 1000");
+        });
+        let created = bundle.create("third");
+        if !ends {
+            created.exits(1).says("its maps are not linux.uidMappings and linux.gidMappings");
+            continue;
+        }
+        created.success();
+        bundle.oci("start third").success();
+        let third = bundle.sandbox.read("pid");
+        for kind in ["pid", "user"] {
+            assert_eq!(of_process(&third, kind), of_process(&first, kind), "{kind}");
+        }
+        let command = fs::read_to_string(format!("/proc/{third}/cmdline")).unwrap();
+        assert!(command.contains("sleep"), "{command:?}");
+    }
 }
 
 #[test]

@@ -45,14 +45,19 @@ impl Line {
 }
 
 /// Adds the records of the layers that the configuration lists, in their order.
-pub(crate) fn tell(config: &mut ImageConfig, records: &[Record]) -> Result<(), StepError> {
+/// With `epoch` in place of the times when they were made, as everywhere in such an image.
+pub(crate) fn tell(
+    config: &mut ImageConfig,
+    records: &[Record],
+    epoch: Option<i64>,
+) -> Result<(), StepError> {
     let place = |record: &Record| {
         config.rootfs.diff_ids.iter().position(|diff_id| *diff_id == record.diff_id)
     };
     let mut placed: Vec<_> =
         records.iter().filter_map(|record| Some((place(record)?, &record.key, record))).collect();
     placed.sort_by_key(|(place, key, _)| (*place, *key));
-    let lines: Vec<Line> = placed.into_iter().map(|(_, _, record)| line(record)).collect();
+    let lines: Vec<Line> = placed.into_iter().map(|(_, _, record)| line(record, epoch)).collect();
     let lines = serde_json::to_value(lines);
     let what = "the records of the image";
     let lines = lines.map_err(|source| StepError::Serialise { what, source })?;
@@ -60,11 +65,11 @@ pub(crate) fn tell(config: &mut ImageConfig, records: &[Record]) -> Result<(), S
     Ok(())
 }
 
-fn line(record: &Record) -> Line {
+fn line(record: &Record, epoch: Option<i64>) -> Line {
     Line {
         key: record.key.clone(),
         diff_id: record.diff_id,
-        created: record.created,
+        created: epoch.unwrap_or(record.created),
         same_as: record.same_as,
     }
 }

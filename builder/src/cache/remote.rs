@@ -67,6 +67,8 @@ pub(crate) enum RemoteError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Step(Box<StepError>),
+    #[error("its layer cannot be read")]
+    Layer { source: Box<StepError> },
     #[error("what is there is no cache of rbuild's")]
     Kind,
     #[error("its document is not valid")]
@@ -163,9 +165,15 @@ impl Imported {
         };
         let (Some(known), Some(registries)) = (taken, &self.registries) else { return Ok(false) };
         let Known { name, record, layer } = known;
+        // A state that is another one here: the cache would speak for steps that nobody asked it about.
+        let state = record.same_as.and_then(|key| cache.read(&key.to_string()));
+        if state.is_some_and(|own| own.diff_id != record.diff_id) {
+            return Ok(false);
+        }
         let descriptor = registries.fetch_plain(store, &name, &layer, record.diff_id, watch)?;
-        let plain = store.open_layer(&descriptor).map_err(StepError::from)?;
-        let index = index_layer(plain, below).map_err(StepError::from)?;
+        let unreadable = |source: StepError| RemoteError::Layer { source: Box::new(source) };
+        let plain = store.open_layer(&descriptor).map_err(|error| unreadable(error.into()))?;
+        let index = index_layer(plain, below).map_err(|error| unreadable(error.into()))?;
         let mut record = Record { descriptor, snapshot: None, ..record };
         if record.step.is_null() {
             wanted.describe(&mut record);

@@ -27,6 +27,9 @@ pub(super) fn run_stage(session: &Session<'_>, id: StageId) {
 }
 
 fn steps(session: &Session<'_>, stage: &PlannedStage) -> Result<Filesystem, BuildError> {
+    if session.stop.is_cancelled() {
+        return Err(BuildError::Cancelled);
+    }
     let base_failed = |name: String| {
         move |source| BuildError::Step { name, span: stage.span, source: Box::new(source) }
     };

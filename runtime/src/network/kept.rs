@@ -29,6 +29,9 @@ impl Networks {
     }
 
     pub(super) fn forget_keeper(&self, id: &str) -> Result<()> {
-        remove_file(&self.endpoints_directory(id).join(KEEPER))
+        let path = self.endpoints_directory(id).join(KEEPER);
+        // Of one that was killed while it wrote that.
+        remove_file(&path.with_extension("writing"))?;
+        remove_file(&path)
     }
 }

@@ -88,17 +88,24 @@ impl Sandbox {
         for (position, attachment) in settings.attachments.iter().enumerate() {
             let leads_out = way_out == Some(position);
             if let Err(error) = sandbox.attach(&guard, attachment, leads_out) {
-                // What is told is why it failed.
-                let _remains = sandbox.withdraw(&guard);
-                return Err(error);
+                let remains = sandbox.withdraw(&guard);
+                drop(guard);
+                return Err(Sandbox::failed(remains, error));
             }
         }
         drop(guard);
         if let Err(error) = sandbox.serve(settings) {
-            let _remains = sandbox.close();
-            return Err(error);
+            return Err(Sandbox::failed(sandbox.close(), error));
         }
         Ok(sandbox)
+    }
+
+    /// Nothing stays of one that could not be made. What is told is why that failed.
+    fn failed(remains: Result<Remains>, error: NetworkError) -> NetworkError {
+        if let Ok(remains) = remains {
+            let _left = remains.remove();
+        }
+        error
     }
 
     /// Starts the process that answers names and holds ports, in place of the one before.

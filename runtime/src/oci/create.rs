@@ -142,6 +142,10 @@ pub(super) fn check_preserved(preserved: u32) -> Result<(), OciError> {
 fn users(plan: &mut Plan) -> Result<Option<UserNamespace>, StepError> {
     if let Some(path) = &plan.users {
         let (namespace, ids) = UserNamespace::open(path)?;
+        if plan.spec.user_namespace.as_ref().is_some_and(|given| *given != ids) {
+            let step = format!("use the user namespace `{}`", path.display());
+            return Err("its maps are not linux.uidMappings and linux.gidMappings").step(step);
+        }
         plan.spec.user_namespace = Some(ids);
         return Ok(Some(namespace));
     }

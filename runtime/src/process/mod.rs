@@ -297,9 +297,7 @@ fn become_program(
 ) -> Result<Never, StepError> {
     let spec = launch.spec;
     conceal()?;
-    if spec.user_namespace.is_none() {
-        privileges::set_ulimits(&spec.ulimits, launch.open_files)?;
-    }
+    privileges::set_ulimits(&spec.ulimits, launch.open_files)?;
     privileges::leave_keyring()?;
     change_directory(&spec.cwd)?;
     terminal::connect(launch.stdio, terminal.map(|t| t.far), user.uid)?;
@@ -316,6 +314,8 @@ fn become_program(
 
 /// What the first process in a user namespace needs somebody for who is not in it yet.
 pub(crate) fn before_entering(launch: &Launch<'_>, root: (Uid, Gid)) -> Result<(), StepError> {
+    // Others in the namespace may trace whom they like there, and this one still has what is the host's.
+    conceal()?;
     if let Some(score) = launch.spec.oom_score_adj {
         privileges::set_oom_score(score)?;
     }
@@ -328,7 +328,7 @@ pub(crate) fn before_entering(launch: &Launch<'_>, root: (Uid, Gid)) -> Result<(
 
 /// What nobody in a user namespace of their own may do: limits above those of before, and pipes that are somebody else's.
 pub(crate) fn before_mapping(launch: &Launch<'_>, root: (Uid, Gid)) -> Result<(), StepError> {
-    privileges::set_ulimits(&launch.spec.ulimits, launch.open_files)?;
+    privileges::allow_ulimits(&launch.spec.ulimits, launch.open_files)?;
     terminal::give_pipes(launch.stdio, root)
 }
 

@@ -1,5 +1,5 @@
 //! What the program may do: limits, keyring, user, capabilities, seccomp.
-use nix::sys::resource::{Resource as NixResource, setrlimit};
+use nix::sys::resource::{Resource as NixResource, getrlimit, setrlimit};
 use rustix::process::{Gid, Uid};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
@@ -21,6 +21,22 @@ pub(super) fn set_ulimits(ulimits: &[Ulimit], open_files: (u64, u64)) -> Result<
         let resource = resource(&ulimit.name).ok_or("no such limit").step(step())?;
         let value = |limit: Option<u64>| limit.unwrap_or(nix::libc::RLIM_INFINITY);
         setrlimit(resource, value(ulimit.soft), value(ulimit.hard)).step(step())?;
+    }
+    Ok(())
+}
+
+/// Lets who has no privileges set them later: no limit is lower than it will be. None is lowered either, since what is still
+/// to be done takes files and time.
+pub(super) fn allow_ulimits(ulimits: &[Ulimit], open_files: (u64, u64)) -> Result<(), StepError> {
+    let allow = |resource: NixResource, hard: u64| {
+        let (soft, now) = getrlimit(resource)?;
+        if now >= hard { Ok(()) } else { setrlimit(resource, soft, hard) }
+    };
+    allow(NixResource::RLIMIT_NOFILE, open_files.1).step("reset the limit on open files")?;
+    for ulimit in ulimits {
+        let step = || format!("set ulimit `{ulimit}`");
+        let resource = resource(&ulimit.name).ok_or("no such limit").step(step())?;
+        allow(resource, ulimit.hard.unwrap_or(nix::libc::RLIM_INFINITY)).step(step())?;
     }
     Ok(())
 }

@@ -140,7 +140,15 @@ impl ContainerSpec {
     /// What cannot be had together with a user namespace of its own.
     pub fn check_user_namespace(&self) -> Result<(), SpecError> {
         let shared = |mode: &NamespaceMode| !mode.is_own();
+        let spreads = |mount: &Mount| match &mount.source {
+            MountSource::Path { options, .. } => {
+                options.propagation.kind == PropagationKind::Shared
+            }
+            _ => false,
+        };
         let wrong = [
+            (self.mounts.iter().any(spreads), "mounts that spread to the host"),
+            (self.writable_cgroups, "cgroups that it may write to"),
             (self.machine != MachineAccess::Confined, "privileges on the machine"),
             (self.network == NetworkMode::Host, "the host's network"),
             (shared(&self.namespaces.pid), "the processes of others"),

@@ -1,6 +1,6 @@
 //! How much the files of each layer take: read out of the layers' indexes once for each image, and recorded.
 //!
-//! `cache/sizes/<hex>` has a line for each layer of the image `<hex>`, and the sum of these lines. Damaged, it counts as
+//! `cache/image-sizes/<hex>` has a line for each layer of the image `<hex>`, and the sum of these lines. Damaged, it counts as
 //! none: what it says is worked out again.
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::layer::{ContentDigest, EntryKind, LayerIndex};
 use crate::open::Store;
 
-pub(crate) const SIZES: &str = "cache/sizes";
+pub(crate) const SIZES: &str = "cache/image-sizes";
 
 impl Store {
     /// Bytes of the files in each layer, bottom first.

@@ -207,8 +207,11 @@ impl<'a> Collector<'a> {
             }
         }
         // Overlayfs would list the marks of deletions that delete nothing.
+        for path in &of_nothing {
+            self.entries.remove(path);
+        }
+        self.entries.settle();
         for path in of_nothing {
-            self.entries.remove(&path);
             self.keep_dir(split_parent(&path).unwrap_or_default().0);
         }
         self.entries.into_index()
@@ -301,6 +304,7 @@ impl<'a> Collector<'a> {
         for path in self.entries.below(path) {
             self.remove(&path);
         }
+        self.entries.settle();
     }
 
     /// Removes one name. When it was the first of several, the next becomes the first.

@@ -70,11 +70,15 @@ impl Gathered {
         }
         self.over.insert(key, None);
         self.gone += 1;
+        Some(old)
+    }
+
+    /// To be called when something was removed, once for all that goes together.
+    pub(super) fn settle(&mut self) {
         if self.gone > MOST_GONE {
             let sorted = std::mem::take(self).into_index();
             *self = Gathered { sorted, ..Gathered::default() };
         }
-        Some(old)
     }
 
     /// The first path strictly below a directory.
@@ -194,6 +198,7 @@ mod tests {
         for number in 0..8999 {
             assert!(gathered.remove(&path(number)).is_some());
             assert!(gathered.remove(&path(number)).is_none());
+            gathered.settle();
             assert!(gathered.over.len() <= MOST_GONE);
         }
         assert_eq!(gathered.first_below(b"d"), Some(path(8999)));

@@ -22,8 +22,8 @@ pub(super) fn of(linux: &Linux, listed: Option<Option<PathBuf>>) -> Result<Users
             let (at, value) = ("linux.uidMappings".to_owned(), "no user namespace".to_owned());
             Err(DocumentError::RefusedValue { at, value })
         }
-        // Its maps are what they are.
-        (Some(Some(path)), _) => Ok(Users { ids: None, namespace: Some(path) }),
+        // Its maps are what they are; if some are given, they have to be these.
+        (Some(Some(path)), ids) => Ok(Users { ids, namespace: Some(path) }),
         (Some(None), None) => Err(DocumentError::Missing { at: "linux.uidMappings" }),
         (Some(None), Some(ids)) if ids.root().is_none() => {
             let (at, value) = ("linux.uidMappings".to_owned(), "no ID for root".to_owned());
