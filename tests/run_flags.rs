@@ -312,7 +312,7 @@ fn mistakes_are_named_and_leave_nothing() {
         (&["--ulimit", "files=1"], "unknown ulimit `files`"),
         (&["--pid", "container:stranger"], "container `stranger` does not exist"),
         (&["--uts", "container:x"], "`--uts container:x` is not supported"),
-        (&["--userns", "auto"], "user namespaces of containers' own are not supported"),
+        (&["--userns", "keep-id"], "`--userns keep-id` is not supported"),
         (&["--uts", "host", "-h", "x"], "shares the host's names"),
         (&["--dns", "dns.example"], "not an IP address"),
         (&["--add-host", "me:host-gateway"], "has no way to the host"),

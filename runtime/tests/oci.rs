@@ -111,7 +111,7 @@ fn what_is_not_supported_is_refused_by_name() {
         (
             "/mounts",
             r#"[{"destination": "/x", "source": "/y", "options": ["rbind", "idmap"]}]"#,
-            "`mounts[0].options`: `idmap` is not supported",
+            "`mounts[0].options`: `idmap` is no option of a mount without maps",
         ),
         (
             "/mounts",

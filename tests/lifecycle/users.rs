@@ -193,7 +193,7 @@ fn what_cannot_be_had_with_it_is_refused() {
 #[test]
 fn limits_may_be_low() {
     let Some(place) = Place::new() else { return };
-    let line = "run --rm --userns auto --ulimit nofile=10:10 --ulimit fsize=10:10 -p 127.0.0.1::80";
+    let line = "run --rm --userns auto --network bridge --ulimit nofile=10:10 --ulimit fsize=10:10";
     let text = "ulimit -n; ulimit -Hn; ulimit -f; wc -c </etc/hosts >/dev/null && echo written";
     let output = place.shell(line, text).success();
     assert!(

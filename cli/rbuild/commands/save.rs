@@ -22,19 +22,23 @@ pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<Exit> {
         true => FormOptions { form: LayerForm::Plain, force: true },
         false => FormOptions { form: LayerForm::GZIP, force: false },
     };
-    match (args.format, path) {
-        (ArchiveFormat::OciDir, Some(path)) => drop(store.save_directory(&images, form, path)?),
-        (ArchiveFormat::OciDir, None) => {
-            bail!("a directory cannot go to stdout: give its name with `--output`")
-        }
-        (ArchiveFormat::Oci, path) => write(&store, &images, ArchiveKind::Oci, form, path)?,
-        (ArchiveFormat::Docker, path) => write(&store, &images, ArchiveKind::Docker, form, path)?,
+    if args.format == ArchiveFormat::OciDir && path.is_none() {
+        bail!("a directory cannot go to stdout: give its name with `--output`");
     }
+    // As docker's, when it begins: nothing is to be done any more when the output is there.
     for name in &args.images {
         // One for other machines only has no ID here.
         if let Ok(image) = store.resolve(name) {
             image_events::happened(&store, image.id(), "save");
         }
+    }
+    match (args.format, path) {
+        (ArchiveFormat::OciDir, path) => {
+            let path = path.context("an image layout is a directory")?;
+            drop(store.save_directory(&images, form, path)?);
+        }
+        (ArchiveFormat::Oci, path) => write(&store, &images, ArchiveKind::Oci, form, path)?,
+        (ArchiveFormat::Docker, path) => write(&store, &images, ArchiveKind::Docker, form, path)?,
     }
     Ok(Exit::Success)
 }

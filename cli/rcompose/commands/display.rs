@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use compose::reconcile::{Action, Condition};
 use compose::stack::execute::{Event, Observer, Outcome};
-use runtime::shim::AttachStreams;
+use runtime::shim::{AttachStreams, Connection};
 use serde_json::json;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,9 +180,9 @@ impl Observer for Shared<'_> {
         self.other.is_some_and(|other| other.wants_output(service))
     }
 
-    fn output(&self, container: &str, streams: AttachStreams) {
+    fn output(&self, container: &str, streams: AttachStreams, connection: Connection) {
         if let Some(other) = self.other {
-            other.output(container, streams);
+            other.output(container, streams, connection);
         }
     }
 }

@@ -253,7 +253,12 @@ fn the_order_of_whiteouts_does_not_matter() {
                 *offset = None;
             }
         }
-        results.push((LayerIndex::new(index), listing(&scene.dir)));
+        // A deletion's mark has the time when it was made.
+        let mut listing = listing(&scene.dir);
+        for line in listing.iter_mut().filter(|line| line.contains(" CharDevice ")) {
+            line.truncate(line.find('@').unwrap());
+        }
+        results.push((LayerIndex::new(index), listing));
     }
     assert!(results.windows(2).all(|pair| pair[0] == pair[1]), "{results:#?}");
     assert!(matches!(results[0].0.get(b"d").unwrap().kind, EntryKind::Dir { opaque: true }));

@@ -17,7 +17,7 @@ use compose::stack::{Host, observe};
 use engine::logs::{Line, LogQuery, LogStream};
 use engine::time::instant;
 use runtime::containers::Containers;
-use runtime::shim::AttachStreams;
+use runtime::shim::{AttachStreams, Connection};
 
 use super::super::display::{Display, Shared};
 use super::super::failure;
@@ -191,12 +191,16 @@ impl Observer for Followers {
         self.attached.contains(service)
     }
 
-    fn output(&self, container: &str, streams: AttachStreams) {
+    fn output(&self, container: &str, streams: AttachStreams, connection: Connection) {
         let of = |reader: Option<PipeReader>, stream| reader.map(|reader| (reader, stream));
         let ends = [of(streams.output, LogStream::Stdout), of(streams.errors, LogStream::Stderr)];
+        // Who is gone gets nothing any more.
+        let connection = Arc::new(connection);
         let read = |(reader, stream)| {
             let (printer, name) = (Arc::clone(&self.printer), container.to_owned());
+            let connection = Arc::clone(&connection);
             thread::spawn(move || {
+                let _attached = connection;
                 for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
                     let text = String::from_utf8_lossy(&line).into_owned();
                     let (attributes, time) = (BTreeMap::new(), runtime::clock::now());

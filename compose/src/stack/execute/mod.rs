@@ -12,7 +12,7 @@ mod wait;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use runtime::shim::AttachStreams;
+use runtime::shim::{AttachStreams, Connection};
 
 use super::contents::Contents;
 use super::{Host, Result, StackError};
@@ -75,9 +75,9 @@ pub trait Observer: Sync {
         false
     }
 
-    /// What such a container writes from its start on.
-    fn output(&self, container: &str, streams: AttachStreams) {
-        let _ = (container, streams);
+    /// What such a container writes from its start on, for as long as the connection is there.
+    fn output(&self, container: &str, streams: AttachStreams, connection: Connection) {
+        let _ = (container, streams, connection);
     }
 }
 

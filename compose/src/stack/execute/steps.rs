@@ -156,15 +156,16 @@ fn start(order: Order<'_>, observer: &dyn Observer, service: &str, name: &str) -
     let attached = definition.log.driver == LogDriver::None && observer.wants_output(service);
     let streams = attached.then(|| shim.attach(false, true, !definition.terminal));
     let streams = streams.transpose().map_err(engine::EngineError::from)?;
-    if let Err(error) = shim.begin((0, 0)) {
-        // The shim of a command that was killed may have come first.
-        let now = containers.settled(containers.find(name)?)?;
-        if !now.is_some_and(|container| container.state.status.is_alive()) {
-            return Err(engine::EngineError::from(error).into());
+    match (shim.begin((0, 0)), streams) {
+        (Ok(connection), Some(streams)) => observer.output(name, streams, connection),
+        (Ok(_), None) => {}
+        (Err(error), _) => {
+            // The shim of a command that was killed may have come first.
+            let now = containers.settled(containers.find(name)?)?;
+            if !now.is_some_and(|container| container.state.status.is_alive()) {
+                return Err(engine::EngineError::from(error).into());
+            }
         }
-    }
-    if let Some(streams) = streams {
-        observer.output(name, streams);
     }
     hooks::after_start(order, observer, service, container.id())
 }
