@@ -127,6 +127,11 @@ impl World {
         if problem.is_some() {
             return problem;
         }
+        // What was disturbed may have done its work all the same. Half a layout would be in the way.
+        let output = operation.output.map(|output| self.sandbox.path(output));
+        if let Some(layout) = output.filter(|output| output.join("index.json").exists()) {
+            remove(&layout);
+        }
         let again = self.sandbox.rbuild(operation.again.unwrap_or(operation.args));
         if again.status != Some(0) {
             return Some(format!("repeated, {again}"));

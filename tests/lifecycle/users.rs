@@ -193,11 +193,11 @@ fn what_cannot_be_had_with_it_is_refused() {
 #[test]
 fn limits_may_be_low() {
     let Some(place) = Place::new() else { return };
-    let line = "run --rm --userns auto --network bridge --ulimit nofile=10:10 --ulimit fsize=10:10";
+    let line = "run --rm --userns auto --network bridge --ulimit nofile=64:64 --ulimit fsize=10:10";
     let text = "ulimit -n; ulimit -Hn; ulimit -f; wc -c </etc/hosts >/dev/null && echo written";
     let output = place.shell(line, text).success();
     assert!(
-        output.stdout.starts_with("10\n10\n") && output.stdout.ends_with("written\n"),
+        output.stdout.starts_with("64\n64\n") && output.stdout.ends_with("written\n"),
         "{output}"
     );
 }
