@@ -223,14 +223,18 @@ impl Cache {
         result: StepKey,
         key: StepKey,
     ) -> Result<(), StepError> {
+        // More often than anybody prunes and makes it again in between.
+        const TRIES: u32 = 100;
         let dir = self.results.join(parent.to_string());
+        let mut tries = 0;
         loop {
             fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
             let text = key.to_string();
             let write = |file: &mut File| file.write_all(text.as_bytes());
             match self.replace(&dir.join(result.to_string()), write) {
                 // Pruned while it was empty.
-                Err(StepError::Io { source, .. }) if source.kind() == NotFound && !dir.exists() => {
+                Err(StepError::Io { source, .. }) if source.kind() == NotFound && tries < TRIES => {
+                    tries += 1;
                 }
                 done => return done,
             }
