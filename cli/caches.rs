@@ -1,6 +1,8 @@
 //! Where caches of builds come from and go to, as in `type=registry,ref=NAME`, `type=registry,ref=NAME,mode=max` and
 //! `type=inline`: flags of `rbuild build`, attributes of compose files.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, anyhow, bail};
 use builder::request::{CacheExport, LayerCompression};
 use store::Reference;
@@ -39,6 +41,13 @@ pub fn exports(specs: &[String], about: &str) -> Result<Exports> {
         }
     }
     Ok(exports)
+}
+
+/// Whether a cache goes into the image because a build argument says so, as before there was `--cache-to`.
+pub fn are_asked_for_inline(build_args: &BTreeMap<String, String>) -> bool {
+    let value = build_args.get("BUILDKIT_INLINE_CACHE");
+    value
+        .is_some_and(|value| fields::boolean("BUILDKIT_INLINE_CACHE", Some(value)).unwrap_or(false))
 }
 
 fn source(text: &str) -> Result<Reference> {

@@ -7,6 +7,7 @@
 //! | `keeper.rs`  | where the credentials of one registry are                     |
 //! | `display.rs` | how far blobs are                                             |
 //! | `find.rs`    | the image that a container is to be made of                   |
+//! | `pausing.rs` | how long a build waits for one                                |
 //! | `rules.rs`   | `registries.toml`                                             |
 
 mod config;
@@ -14,6 +15,7 @@ mod credential_program;
 mod display;
 mod find;
 mod keeper;
+mod pausing;
 mod rules;
 
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ use crate::http;
 pub use display::{Direction, Transfer};
 pub use find::{When, find_image};
 pub use keeper::{Keeper, KeeperError, Kept};
+pub use pausing::until_cancelled;
 pub use rules::{Flaw, RulesError};
 
 /// Where docker and podman look for certificates of single registries.

@@ -11,8 +11,8 @@ const COUNT: u32 = 65_536;
 const FIRST: u32 = 0x7000_0000;
 const RANGES: u32 = (0x7ffe_0000 - FIRST) / COUNT;
 
-/// One that no container of this store has. Nothing on the disk belongs to it, so it is free again with its container.
-/// Other stores of the machine begin elsewhere. To be called under the lock of the containers.
+/// One that no container of this store has; what a container had is free again when it has gone. Other stores of the
+/// machine begin elsewhere. What that does not promise: docs/decisions/0020. To be called under the lock of the containers.
 pub(crate) fn free_range(containers: &Containers) -> Result<UserIds> {
     let list = containers.list()?;
     let used = list.iter().filter_map(|it| it.definition.spec.user_namespace.as_ref()?.root());

@@ -36,6 +36,7 @@ pub mod registry;
 mod repair;
 pub mod snapshot;
 mod staged;
+mod summed;
 pub mod tree;
 pub mod usage;
 pub mod validate;

@@ -33,6 +33,27 @@ fn another_machine_builds_with_the_cache_of_a_registry() {
     assert_eq!(cached.stderr.matches("CACHED").count(), 2, "{cached}");
 }
 
+/// By a build argument too, as before there was `cache_to`.
+#[test]
+fn an_image_may_have_its_cache_in_it() {
+    if !privileged() {
+        return;
+    }
+    let configuration = |more: &str| {
+        let stack = Stack::within(Sandbox::new(), &compose(more));
+        build(&stack);
+        let out = stack.sandbox.path("out").display().to_string();
+        let save = ["save", "--format", "oci-dir", "-o", &out, "shop-app"];
+        stack.sandbox.rbuild(save).success();
+        let blobs = std::fs::read_dir(stack.sandbox.path("out/blobs/sha256")).unwrap();
+        let texts = blobs.map(|blob| std::fs::read(blob.unwrap().path()).unwrap());
+        texts.filter(|text| String::from_utf8_lossy(text).contains("rbuild.cache.v1")).count()
+    };
+    assert_eq!(configuration("cache_to: ['type=inline']"), 1);
+    assert_eq!(configuration("args: {BUILDKIT_INLINE_CACHE: 1}"), 1);
+    assert_eq!(configuration("args: {BUILDKIT_INLINE_CACHE: 0}"), 0);
+}
+
 #[test]
 fn caches_that_there_are_not_are_refused_by_name() {
     let stack = Stack::within(Sandbox::new(), &compose("cache_from: ['type=gha']"));

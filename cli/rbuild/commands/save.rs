@@ -22,25 +22,29 @@ pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<Exit> {
         true => FormOptions { form: LayerForm::Plain, force: true },
         false => FormOptions { form: LayerForm::GZIP, force: false },
     };
-    if args.format == ArchiveFormat::OciDir && path.is_none() {
-        bail!("a directory cannot go to stdout: give its name with `--output`");
-    }
-    // As docker's, when it begins: nothing is to be done any more when the output is there.
-    for name in &args.images {
-        // One for other machines only has no ID here.
-        if let Ok(image) = store.resolve(name) {
-            image_events::happened(&store, image.id(), "save");
+    let kind = match args.format {
+        ArchiveFormat::OciDir => {
+            let path =
+                path.context("a directory cannot go to stdout: give its name with `--output`");
+            let path = path?;
+            note(&store, &args.images);
+            store.save_directory(&images, form, path)?;
+            return Ok(Exit::Success);
         }
-    }
-    match (args.format, path) {
-        (ArchiveFormat::OciDir, path) => {
-            let path = path.context("an image layout is a directory")?;
-            drop(store.save_directory(&images, form, path)?);
-        }
-        (ArchiveFormat::Oci, path) => write(&store, &images, ArchiveKind::Oci, form, path)?,
-        (ArchiveFormat::Docker, path) => write(&store, &images, ArchiveKind::Docker, form, path)?,
-    }
+        ArchiveFormat::Oci => ArchiveKind::Oci,
+        ArchiveFormat::Docker => ArchiveKind::Docker,
+    };
+    note(&store, &args.images);
+    write(&store, &images, kind, form, path)?;
     Ok(Exit::Success)
+}
+
+/// As docker does, when it begins: nothing is to be done any more once the output is there.
+fn note(store: &Store, names: &[String]) {
+    // One for other machines only has no ID here.
+    for image in names.iter().filter_map(|name| store.resolve(name).ok()) {
+        image_events::happened(store, image.id(), "save");
+    }
 }
 
 /// Each image once, with the names it was asked for by.

@@ -10,6 +10,7 @@ use builder::fetch::{Git, GitSettings};
 use builder::{BuildError, BuildRequest, BuiltImage, Cancel};
 use cli::networks::{OfBuilds, of_builds};
 use cli::progress::{Display, FailedStep, Mode, Several};
+use cli::registries::{registries, until_cancelled};
 use cli::report::{self, Report, checks};
 use cli::zygote::Engine;
 use cli::{Exit, caches, output};
@@ -303,7 +304,7 @@ fn surroundings(
     let environment = call.environment;
     Ok(Surroundings {
         http: cli::http::settings(environment),
-        registries: Some(cli::registries::registries(environment, true)?),
+        registries: Some(until_cancelled(registries(environment, true)?, cancel)),
         git: Git::new(&GitSettings {
             search_path: environment.os("PATH").unwrap_or_default().to_owned(),
             sudo_uid: environment.os("SUDO_UID").map(ToOwned::to_owned),
@@ -344,6 +345,7 @@ fn jobs(
 fn take_caches(build: &Build, request: &mut BuildRequest) -> Result<()> {
     request.cache_from = caches::sources(&build.cache_from.0, "build.cache_from:")?;
     let exports = caches::exports(&build.cache_to.0, "build.cache_to:")?;
-    (request.cache_to, request.inline_cache) = (exports.registries, exports.inline);
+    request.inline_cache = exports.inline || caches::are_asked_for_inline(&request.build_args);
+    request.cache_to = exports.registries;
     Ok(())
 }

@@ -53,12 +53,12 @@ impl Prepared {
                 }
                 MountSource::Tree { tree: wanted, subpath } => {
                     let (root, _) = tree(launch, wanted, user)?;
-                    part_of(launch, root, subpath.as_deref())?
+                    user_mounts::part_of(launch, root, subpath.as_deref())?
                 }
                 MountSource::Filesystem { filesystem: wanted, subpath } => {
                     let mounted = filesystem::mount(wanted).step(step())?;
                     mapped_for(&mounted, user, false).step(step())?;
-                    part_of(launch, mounted, subpath.as_deref())?
+                    user_mounts::part_of(launch, mounted, subpath.as_deref())?
                 }
                 MountSource::Tmpfs(_) | MountSource::File { .. } | MountSource::Own => continue,
             };
@@ -209,22 +209,4 @@ impl Parents<'_> {
         }
         Ok(())
     }
-}
-
-/// A path below a new mount: for that it has to be mounted somewhere.
-fn part_of(
-    launch: &Launch<'_>,
-    mounted: OwnedFd,
-    subpath: Option<&Path>,
-) -> Result<OwnedFd, StepError> {
-    let Some(subpath) = subpath else { return Ok(mounted) };
-    let step = || format!("open `{}`", subpath.display());
-    let aside = launch.mountpoint(PLACES[0]);
-    attach(&mounted, open_place(&aside)?).step(step())?;
-    let copy = RootDir::from_fd(mounted)
-        .place_fd(subpath)
-        .and_then(|place| clone_mount(place, true))
-        .step(step());
-    detach(&aside).step("unmount it")?;
-    copy
 }

@@ -190,8 +190,8 @@ fn tree_source(
     Ok(copy)
 }
 
-/// A path below a new mount: for that it has to be mounted somewhere.
-fn part_of(
+/// A path below a new mount: for that it has to be mounted somewhere. Nothing stays there, whatever comes of it.
+pub(super) fn part_of(
     launch: &Launch<'_>,
     mounted: OwnedFd,
     subpath: Option<&Path>,
@@ -199,10 +199,10 @@ fn part_of(
     let Some(subpath) = subpath else { return Ok(mounted) };
     let aside = launch.mountpoint(ASIDE);
     attach(&mounted, open_place(&aside)?).step("mount it aside")?;
-    let copy =
-        clone_mount(below(mounted, Path::new("/"), subpath)?, true).step("copy the mount")?;
+    let copy = below(mounted, Path::new("/"), subpath)
+        .and_then(|place| clone_mount(place, true).step("copy the mount"));
     detach(&aside).step("unmount it")?;
-    Ok(copy)
+    copy
 }
 
 /// `covered` is the mode of the directory that it is mounted on, if that exists. Which devices work is decided by

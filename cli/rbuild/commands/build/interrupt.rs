@@ -3,7 +3,6 @@
 
 use std::io::{self, Read};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use builder::Cancel;
@@ -12,7 +11,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
-use store::registry::{Pace, RealPace};
 
 pub(super) fn watch(cancel: &Cancel) -> Result<()> {
     let cancel = cancel.clone();
@@ -27,33 +25,6 @@ pub(super) fn watch(cancel: &Cancel) -> Result<()> {
         }
     });
     Ok(())
-}
-
-/// Waits for registries until the build is cancelled; what is tried then fails soon.
-#[derive(Debug)]
-pub(super) struct Pausing(Cancel);
-
-impl Pausing {
-    pub(super) fn new(cancel: &Cancel) -> Pausing {
-        Pausing(cancel.clone())
-    }
-}
-
-impl Pace for Pausing {
-    fn wait(&self, time: Duration) {
-        const LOOK: Duration = Duration::from_millis(50);
-        let end = Instant::now() + time;
-        while !self.0.is_cancelled() {
-            match end.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => return,
-                left => thread::sleep(left.min(LOOK)),
-            }
-        }
-    }
-
-    fn chance(&self) -> f64 {
-        RealPace.chance()
-    }
 }
 
 /// How often a read of stdin looks whether the build was cancelled.

@@ -13,14 +13,13 @@ mod secret;
 mod space;
 mod ssh;
 
-use std::sync::Arc;
-
 use anyhow::{Result, bail};
 use builder::progress::{BuildEvent, Progress};
 use builder::{BuildRequest, Cancel};
 use cli::Exit;
 use cli::environment::Environment;
 use cli::progress::{Display, Mode, Outcome};
+use cli::registries::until_cancelled;
 use cli::report::{self, build as failure, checks};
 use parser::Source;
 use store::Store;
@@ -110,8 +109,7 @@ fn request(
     let fetcher = Fetcher::new(store, args, environment, cancel)?;
     let inputs = context::read(args, &fetcher)?;
     let mut request = request::resolve(args, inputs, fetcher.git(), environment)?;
-    let pausing = Arc::new(interrupt::Pausing::new(cancel));
-    request.registries = request.registries.map(|registries| registries.with_pace(pausing));
+    request.registries = request.registries.map(|found| until_cancelled(found, cancel));
     Ok(request)
 }
 

@@ -14,7 +14,7 @@ use builder::request::{
 use cli::environment::Environment;
 use cli::networks::{self, OfBuilds};
 use cli::registries::registries;
-use cli::{caches, fields, http};
+use cli::{caches, http};
 use store::Reference;
 
 use super::context::Inputs;
@@ -49,7 +49,7 @@ pub(super) fn resolve(
     };
     let exports = caches::exports(&args.cache_to, "--cache-to")?;
     let build_args = build_args(&args.build_args, environment);
-    let inline_cache = exports.inline || asks_for_inline_cache(&build_args);
+    let inline_cache = exports.inline || caches::are_asked_for_inline(&build_args);
     let platforms = args.platform.iter().flat_map(|list| list.split(','));
     Ok(BuildRequest {
         dockerfile: inputs.dockerfile,
@@ -101,13 +101,6 @@ fn build_args(args: &[String], environment: &Environment) -> BTreeMap<String, St
         None => Some((arg.clone(), environment.os(arg)?.to_str()?.to_owned())),
     });
     epoch.into_iter().chain(given).collect()
-}
-
-/// As buildx has it from before there was `--cache-to`.
-fn asks_for_inline_cache(build_args: &BTreeMap<String, String>) -> bool {
-    let value = build_args.get("BUILDKIT_INLINE_CACHE");
-    value
-        .is_some_and(|value| fields::boolean("BUILDKIT_INLINE_CACHE", Some(value)).unwrap_or(false))
 }
 
 fn labels(labels: &[String]) -> Result<BTreeMap<String, String>> {
