@@ -114,7 +114,7 @@ impl Networks {
     }
 
     /// Removes what the network is in the kernel if nobody is on it any more.
-    pub(super) fn remove_bridge(&self, _guard: &Guard, network: &NetworkDefinition) -> Result<()> {
+    pub(super) fn remove_bridge(&self, guard: &Guard, network: &NetworkDefinition) -> Result<()> {
         if self.count_endpoints(&network.id)? > 0 {
             return Ok(());
         }
@@ -138,10 +138,7 @@ impl Networks {
                 firewall::Changed::Done => Ok(()),
             }
         })?;
-        self.forget_keeper(&network.id)?;
-        // Where it is not empty somebody is on the network, where it is not there nobody was.
-        let _not_removed = fs::remove_dir(self.endpoints_directory(&network.id));
-        Ok(())
+        self.leave_endpoints(guard, &network.id)
     }
 }
 

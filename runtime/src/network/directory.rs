@@ -417,7 +417,7 @@ fn remove_if_there(result: std::io::Result<()>, path: &Path) -> Result<()> {
     }
 }
 
-fn names_in(directory: &Path) -> Result<Vec<String>> {
+pub(super) fn names_in(directory: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -454,7 +454,7 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     fs::rename(&temp, path).map_err(file_error("replace", path))
 }
 
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     text.len() == ID_LENGTH && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 

@@ -1,8 +1,12 @@
 //! A bridge stays for a moment when the last container has gone: making one and removing it takes the kernel tens of
 //! milliseconds, and containers often come one after the other.
 
+use std::fs;
+
 use super::definition::NetworkDefinition;
-use super::directory::{Networks, Result, read_json, remove_file, write_json};
+use super::directory::{
+    Guard, Networks, Result, is_id, names_in, read_json, remove_file, write_json,
+};
 use crate::containers::ProcessName;
 
 /// Beside the network's endpoints: which process will remove its bridge.
@@ -28,10 +32,14 @@ impl Networks {
         keeper.filter(|keeper| keeper.is_alive())
     }
 
-    pub(super) fn forget_keeper(&self, id: &str) -> Result<()> {
-        let path = self.endpoints_directory(id).join(KEEPER);
-        // Of one that was killed while it wrote that.
-        remove_file(&path.with_extension("writing"))?;
-        remove_file(&path)
+    /// Removes the place of a network's endpoints, with what only lies beside them: the keeper's name, and what somebody
+    /// was writing who was killed. It stays if somebody is on the network.
+    pub(super) fn leave_endpoints(&self, _guard: &Guard, id: &str) -> Result<()> {
+        let directory = self.endpoints_directory(id);
+        for name in names_in(&directory)?.iter().filter(|name| !is_id(name)) {
+            remove_file(&directory.join(name))?;
+        }
+        let _not_empty_or_never_there = fs::remove_dir(directory);
+        Ok(())
     }
 }

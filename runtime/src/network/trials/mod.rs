@@ -4,9 +4,11 @@
 //! |--------------|--------------------------------------------------------------|
 //! | `world.rs`   | the namespace, the store, guests and what is left             |
 //! | `faults.rs`  | every place of every change fails, or is where the process dies |
+//! | `keepers.rs` | bridges stay for a moment                                     |
 //! | `model.rs`   | random changes, compared with a model after each               |
 //! | `many.rs`    | as many containers as a bridge takes                            |
 mod faults;
+mod keepers;
 mod many;
 mod model;
 mod world;

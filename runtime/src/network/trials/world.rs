@@ -29,7 +29,7 @@ pub(super) struct Resident {
     pub(super) name: String,
     /// None once it was killed.
     pub(super) shim: Option<Child>,
-    process: ProcessName,
+    pub(super) process: ProcessName,
     pub(super) namespace: Option<OwnedFd>,
 }
 
