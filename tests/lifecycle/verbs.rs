@@ -39,6 +39,18 @@ fn a_container_lives_by_itself() {
     place.assert_nothing_left();
 }
 
+/// With the code taken away one round alone may pass.
+#[test]
+fn what_was_killed_has_ended_when_that_is_told() {
+    let Some(place) = Place::new() else { return };
+    place.shell("create --name box", WAITS).success();
+    for _ in 0..10 {
+        place.rbuild("start box").success();
+        place.rbuild("kill box").success();
+        assert_eq!(place.state("box")["status"], "exited");
+    }
+}
+
 #[test]
 fn exit_codes_reach_whoever_waits() {
     let Some(place) = Place::new() else { return };
