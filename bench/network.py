@@ -1,6 +1,7 @@
 """`bench/run network`: what networks of containers cost, beside other engines and bare pairs of interfaces.
 
-Everything is in two network namespaces that are made for it: one is the host, the other is outside, by its default route."""
+Each engine has two network namespaces that are made for it: one is its host, the other is outside, by its default route. So none has another's
+rules in its way."""
 import json
 import os
 import shutil
@@ -55,18 +56,31 @@ def connect(one, name, other, other_name, addresses):
         space.command("ip", "link", "set", device, "up")
 
 
+class Place:
+    """A host with its neighbour outside."""
+
+    def __init__(self):
+        self.host, self.outside = Namespace(), Namespace()
+        connect(self.host, "up0", self.outside, "up1", (HOST, OUTSIDE))
+        self.host.command("ip", "route", "add", "default", "via", OUTSIDE)
+
+    def end(self):
+        self.host.end()
+        self.outside.end()
+
+
 class Engine:
     """rbuild, podman and docker have the same command lines; each is called in the namespace that is the host."""
 
-    def __init__(self, tool, host):
-        self.tool, self.name, self.host = tool, tool.name, host
+    def __init__(self, tool, place):
+        self.tool, self.name, self.place = tool, tool.name, place
         self.limits = start.LIMITS.get(tool.name, [])
 
     def environment(self):
         return self.tool.environment()
 
     def command(self, *words):
-        return [*self.host.enter(), *self.tool.program, *words]
+        return [*self.place.host.enter(), *self.tool.program, *words]
 
     def run(self, *flags, words=("true",)):
         return self.command("run", *self.limits, *flags, IMAGE, *words)
@@ -107,54 +121,57 @@ def within(number):
 
 
 def run(options, scratch):
-    host, outside = Namespace(), Namespace()
-    engines = []
+    engines = installed(options, scratch)
     try:
-        connect(host, "up0", outside, "up1", (HOST, OUTSIDE))
-        host.command("ip", "route", "add", "default", "via", OUTSIDE)
-        engines = installed(options, scratch, host)
         print(f"{len(os.sched_getaffinity(0))} CPUs, load {os.getloadavg()[0]:.1f}; busybox")
         for name in NAMES:
             if name in options.only or not options.only:
                 print(f"\n{name}: {ROWS[name].__doc__}; goal {GOALS[name]}")
-                ROWS[name](engines, options, (host, outside))
+                ROWS[name](engines, options)
     finally:
         for engine in engines:
             engine.tool.clean()
-        host.end()
-        outside.end()
+            engine.place.end()
 
 
-def installed(options, scratch, host):
+def installed(options, scratch):
     wanted = [name for name in options.tools.split(",") if name]
     rootfs = image(scratch)
-    tools = [Rbuild(options.rbuild, scratch)]
-    if not shutil.which("dockerd") or (wanted and "docker" not in wanted):
-        left_out("docker", "not installed, or not wanted")
-    else:
-        docker = Docker(scratch, host.enter())
-        if docker.answers():
-            tools.append(docker)
-        else:
-            left_out("docker", "dockerd does not start here; see its log")
-    if not shutil.which("podman") or (wanted and "podman" not in wanted):
-        left_out("podman", "not installed, or not wanted")
-    else:
-        podman = Buildah("podman", scratch)
-        podman.program += ["--network-config-dir", os.path.join(scratch, "podman-networks")]
-        tools.append(podman)
+    makers = {"rbuild": lambda place: Rbuild(options.rbuild, scratch),
+              "docker": lambda place: Docker(scratch, place.host.enter()), "podman": lambda place: podman(scratch)}
     engines = []
-    for tool in tools:
-        engine = Engine(tool, host)
-        try:
-            engine.quietly("import", rootfs, IMAGE)
-            engine.quietly("run", "--rm", *engine.limits, "--network", "bridge" if tool.name != "podman" else "podman",
-                           IMAGE, "true")
+    for name, make in makers.items():
+        if name != "rbuild" and (not shutil.which(name) or (wanted and name not in wanted)):
+            left_out(name, "not installed, or not wanted")
+            continue
+        place = Place()
+        engine = Engine(make(place), place)
+        why = unusable(engine, rootfs)
+        if why:
+            engine.tool.clean()
+            place.end()
+            left_out(name, why)
+        else:
             engines.append(engine)
-        except subprocess.CalledProcessError as error:
-            tool.clean()
-            left_out(tool.name, f"no network here: {error.stderr.strip().splitlines()[-1:]}")
     return engines
+
+
+def podman(scratch):
+    tool = Buildah("podman", scratch)
+    tool.program += ["--network-config-dir", os.path.join(scratch, "podman-networks")]
+    return tool
+
+
+def unusable(engine, rootfs):
+    """Why this engine cannot take part, or nothing."""
+    if engine.name == "docker" and not engine.tool.answers():
+        return "dockerd does not start here; see its log"
+    try:
+        engine.quietly("import", rootfs, IMAGE)
+        engine.quietly("run", "--rm", *engine.limits, "--network", network_of(engine), IMAGE, "true")
+    except subprocess.CalledProcessError as error:
+        return f"no network here: {error.stderr.strip().splitlines()[-1:]}"
+    return None
 
 
 def image(scratch):
@@ -173,7 +190,7 @@ def image(scratch):
     return path
 
 
-def row_attach(engines, options, _spaces):
+def row_attach(engines, options):
     """`run --rm … true` without a network, on a bridge, and with a published port"""
     kinds = {"none": ["--network", "none"], "bridge": [], "publish": ["-p", "18080:80"]}
     figures = {(engine.name, kind): [] for engine in engines for kind in kinds}
@@ -196,20 +213,26 @@ def row_attach(engines, options, _spaces):
                   f" CPU of the command +{(used - base[1]) * 1e3:.1f} ms)  {median / ours:6.2f}x", flush=True)
 
 
-def row_throughput(engines, options, spaces):
+def row_throughput(engines, options):
     """iperf3 for two seconds, one stream, TCP; `bare` is a pair of interfaces between two namespaces"""
     if not shutil.which("iperf3"):
         print("  left out: iperf3 is not installed")
         return
-    host, outside = spaces
-    figures = {}
-    servers = []
+    ways = {engine.name: ways_of(engine) for engine in engines}
+    servers = [server for engine in engines for server in serve(engine)]
+    figures = {way: {} for way in ways["rbuild"]}
+    try:
+        time.sleep(0.5)
+        for _ in range(max(1, options.rounds)):
+            for way in figures:
+                for engine in engines:
+                    value = gigabits(ways[engine.name][way], engine.environment())
+                    figures[way].setdefault(engine.name, []).append(value)
+    finally:
+        for process in servers:
+            process.kill()
+            process.wait()
     for engine in engines:
-        engine.start("server", "-p", "15201:5201", words=("iperf3", "-s"))
-        engine.start("client")
-        servers.append((engine, engine.address("server", network_of(engine))))
-        # Only one can have the port.
-        rounds(options, figures, engine, servers[-1][1], host, outside)
         subprocess.run(engine.remove("server", "client"), env=engine.environment(), check=True, capture_output=True)
     bare(options, figures)
     report(figures)
@@ -219,24 +242,24 @@ def network_of(engine):
     return "podman" if engine.name == "podman" else "bridge"
 
 
-def rounds(options, figures, engine, server, host, outside):
-    inside = engine.command("exec", "client")
-    far = subprocess.Popen([*outside.enter(), "iperf3", "-s"], stdout=subprocess.DEVNULL)
-    near = subprocess.Popen([*host.enter(), "iperf3", "-s", "-B", HOST, "-p", "5202"], stdout=subprocess.DEVNULL)
-    ways = {"container to container": [*inside, "iperf3", "-c", server],
-            "host to container": [*host.enter(), "iperf3", "-c", server],
+def ways_of(engine):
+    """What is asked in each direction. A container that serves and one that asks are started."""
+    engine.start("server", "-p", "15201:5201", words=("iperf3", "-s"))
+    engine.start("client")
+    server = engine.address("server", network_of(engine))
+    host, outside, inside = engine.place.host.enter(), engine.place.outside.enter(), engine.command("exec", "client")
+    return {"container to container": [*inside, "iperf3", "-c", server],
+            "host to container": [*host, "iperf3", "-c", server],
             "container to host": [*inside, "iperf3", "-c", HOST, "-p", "5202"],
-            "published, from outside": [*outside.enter(), "iperf3", "-c", HOST, "-p", "15201"],
+            "published, from outside": [*outside, "iperf3", "-c", HOST, "-p", "15201"],
             "out through NAT": [*inside, "iperf3", "-c", OUTSIDE]}
-    try:
-        time.sleep(0.5)
-        for _ in range(max(1, options.rounds // 2)):
-            for way, command in ways.items():
-                figures.setdefault(way, {}).setdefault(engine.name, []).append(gigabits(command, engine.environment()))
-    finally:
-        for process in (far, near):
-            process.kill()
-            process.wait()
+
+
+def serve(engine):
+    """Those who answer outside and on the host."""
+    far = [*engine.place.outside.enter(), "iperf3", "-s"]
+    near = [*engine.place.host.enter(), "iperf3", "-s", "-B", HOST, "-p", "5202"]
+    return [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in (far, near)]
 
 
 def bare(options, figures):
@@ -245,7 +268,7 @@ def bare(options, figures):
         connect(one, "bare0", other, "bare1", ("10.98.0.1", "10.98.0.2"))
         server = subprocess.Popen([*other.enter(), "iperf3", "-s"], stdout=subprocess.DEVNULL)
         time.sleep(0.5)
-        for _ in range(max(1, options.rounds // 2)):
+        for _ in range(max(1, options.rounds)):
             value = gigabits([*one.enter(), "iperf3", "-c", "10.98.0.2"], os.environ)
             figures.setdefault("container to container", {}).setdefault("bare", []).append(value)
         server.kill()
@@ -282,7 +305,7 @@ def report(figures):
             print(f"    {name:<8} {speed:7.2f} Gbit/s  {speed / ours:5.2f} of ours  {cpu:5.2f} CPU s per GB", flush=True)
 
 
-def row_crowd(engines, _options, _spaces):
+def row_crowd(engines, _options):
     """200 containers on one network, one after the other; then all removed by one command, and the network"""
     for engine in engines:
         engine.quietly("network", "create", "crowd")
@@ -301,7 +324,7 @@ def row_crowd(engines, _options, _spaces):
               f" rm -f of all, killed before, {removed * 1e3:.0f} ms; network rm {gone * 1e3:.1f} ms", flush=True)
 
 
-def row_names(engines, options, _spaces):
+def row_names(engines, options):
     """questions for the name of another container, answered in a second; one client with 32 on their way"""
     for engine in engines:
         if engine.name == "podman":

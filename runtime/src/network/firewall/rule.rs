@@ -187,6 +187,13 @@ impl Rule {
         self.mask(register, &mask.octets()).compare(register, &network.octets())
     }
 
+    /// It did not come in by `lo`, so another machine or namespace sent it.
+    pub(super) fn not_loopback_interface(self) -> Rule {
+        let mut name = [0; 16];
+        name[..2].copy_from_slice(b"lo");
+        self.meta(Meta::InName, REGISTER_1).differs(REGISTER_1, &name)
+    }
+
     pub(super) fn verdict(self, verdict: Verdict) -> Rule {
         self.expression("immediate", |data| {
             data.be32(1, VERDICT_REGISTER)
@@ -217,19 +224,23 @@ impl Rule {
         })
     }
 
-    /// TCP connections begin with no larger segments than the way allows, even where nobody is told of what is too large.
-    pub(super) fn clamp_segments(self) -> Rule {
+    /// The first packet of a TCP connection in either direction.
+    pub(super) fn begins_tcp(self) -> Rule {
         const SYN: u8 = 2;
         const SYN_OR_RST: u8 = 6;
-        const SEGMENT_SIZE: u8 = 2;
-        const TCP_OPTION: u32 = 1;
-        const ROUTE_SEGMENT_SIZE: u32 = 3;
         self.meta(Meta::Transport, REGISTER_1)
             .compare(REGISTER_1, &[libc::IPPROTO_TCP as u8])
             .payload(Header::Transport, 13, 1, REGISTER_1)
             .mask(REGISTER_1, &[SYN_OR_RST])
             .compare(REGISTER_1, &[SYN])
-            .expression("rt", |data| data.be32(1, REGISTER_1).be32(2, ROUTE_SEGMENT_SIZE))
+    }
+
+    /// Segments no larger than the way allows, even where nobody is told of what is too large.
+    pub(super) fn clamp_segments(self) -> Rule {
+        const SEGMENT_SIZE: u8 = 2;
+        const TCP_OPTION: u32 = 1;
+        const ROUTE_SEGMENT_SIZE: u32 = 3;
+        self.expression("rt", |data| data.be32(1, REGISTER_1).be32(2, ROUTE_SEGMENT_SIZE))
             .expression("byteorder", |data| {
                 // To the network's order, two bytes of two.
                 data.be32(1, REGISTER_1).be32(2, REGISTER_1).be32(3, 1).be32(4, 2).be32(5, 2)
