@@ -13,7 +13,10 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
 use rustix::termios::{self, OptionalActions, Termios};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::consts::{
+    SIGABRT, SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGKILL, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1,
+    SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ,
+};
 use signal_hook::iterator::Signals;
 
 use crate::Exit;
@@ -23,8 +26,14 @@ use source::Source;
 pub use exec::follow_program;
 pub use follow::follow;
 
-/// Handed on to the container's first process.
-const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+/// Handed on to the container's first process: all that somebody may send to us and that would end us. Those by which a
+/// shell stops us and lets us go on stay ours, but for the latter, which a container may want to hear of.
+const FORWARDED: [i32; 14] = [
+    SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGABRT, SIGALRM, SIGVTALRM, SIGPROF,
+    SIGIO, SIGXCPU, SIGXFSZ, SIGCONT,
+];
+/// The first of those without names that neither C library keeps for itself, and the last.
+const UNNAMED: std::ops::RangeInclusive<i32> = 35..=64;
 
 /// So often must we be asked to end before the container is killed: its first process does not hear
 /// the signals that it has no handler for.
@@ -112,7 +121,9 @@ impl Session {
         } else {
             None
         };
-        let signals = Signals::new(FORWARDED.iter().chain(&[SIGWINCH]));
+        let caught = FORWARDED.into_iter().chain(UNNAMED).chain([SIGWINCH]);
+        // To be told to go on is no reason to leave.
+        let signals = Signals::new(caught.filter(|one| manner.sig_proxy || *one != SIGCONT));
         let signals = signals.context("cannot listen to signals")?;
         let keys = if typed { keys } else { None };
         Ok(Session { terminal, signals, sig_proxy: manner.sig_proxy, keys })

@@ -1,6 +1,7 @@
 //! What crashes have left of containers: those that were to be removed at their end, leases and names without a
 //! container. What only claims to run is corrected by whoever reads it (`runtime::containers`).
 
+use runtime::EngineId;
 use runtime::containers::{Containers, Status};
 use runtime::network::Networks;
 use store::Store;
@@ -10,6 +11,9 @@ use crate::{Result, remove};
 
 /// To be run by whoever looks at containers, first thing.
 pub fn run(store: &Store, containers: &Containers) -> Result<()> {
+    // What is in the group of a shim that was killed: programs in the host's PID namespace do not end with it. Who may
+    // not see groups has none.
+    let _left = runtime::reconcile(&EngineId::of_root(store.root())?, store.state());
     for container in containers.list()? {
         let ended = container.state.status == Status::Exited;
         if container.definition.auto_remove && ended && !containers.is_held(&container) {

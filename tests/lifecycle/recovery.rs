@@ -133,3 +133,40 @@ fn many_starts_leak_nothing() {
     }
     place.assert_nothing_left();
 }
+
+/// Its programs are not in a PID namespace that would end with it.
+#[test]
+fn programs_of_the_hosts_pid_namespace_end_when_their_shim_was_killed() {
+    let Some(place) = Place::new() else { return };
+    place.shell("run -d --pid host --name box", WAITS).success();
+    let first = place.look("box", "{{.State.Pid}}").parse().unwrap();
+    assert!(runs(first));
+    kill(place.shim("box"));
+    place.rbuild("ps -aq").success();
+    let began = Instant::now();
+    while runs(first) {
+        assert!(began.elapsed() < Duration::from_secs(30), "process {first} is still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    place.until("box", "{{.State.Status}} {{.State.ExitCode}}", "exited 137");
+    place.rbuild("rm box").success();
+    place.assert_nothing_left();
+}
+
+/// Also those that nobody sends often: else we would end and leave it alone.
+#[test]
+fn a_signal_to_us_is_one_to_the_container() {
+    let Some(place) = Place::new() else { return };
+    for (signal, name) in [(Signal::ALARM, "ALRM"), (Signal::VTALARM, "VTALRM")] {
+        let script = format!("trap 'exit 7' {name}; echo ready; {WAITS}");
+        let words = ["run", "--name", name, "busybox", "sh", "-c", &script];
+        let mut client = place.sandbox.spawn(&words);
+        let began = Instant::now();
+        while place.sandbox.rbuild(["logs", name]).stdout != "ready\n" {
+            assert!(began.elapsed() < Duration::from_secs(60), "{name}: it does not begin");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        kill_process(Pid::from_child(&client), signal).unwrap();
+        assert_eq!(client.wait().unwrap().code(), Some(7), "{name}");
+    }
+}

@@ -193,3 +193,44 @@ fn hosts_has_the_containers_own_names() {
         ["10.1.1.1\tdb", "10.77.0.1\tmachine", "10.77.0.9\tbox.x.example box"]
     );
 }
+
+#[test]
+fn a_server_that_fails_leaves_it_to_the_next() {
+    let Some(world) = World::new() else { return };
+    world.outside.command("ip", ["addr", "add", "10.99.0.3/24", "dev", "up1"]);
+    world.outside.serve_failures("10.99.0.2", 2);
+    world.outside.serve_names("10.99.0.3", [192, 0, 2, 7]);
+    world.rbuild("network create net").success();
+    let flags = "run -d --name aa --network net --dns 10.99.0.2 --dns 10.99.0.3 busybox";
+    world.shell(flags, "exec sleep 1000").success();
+    let found = world.rbuild("exec aa nslookup -type=a far.example 127.0.0.11");
+    assert!(found.stdout.contains("192.0.2.7"), "{found}");
+}
+
+/// The socket of a client that is never closed, as those of nginx, is answered whatever networks the container comes to.
+#[test]
+fn a_client_is_answered_before_and_after_a_change_of_networks() {
+    let Some(world) = World::new() else { return };
+    for network in ["one", "two"] {
+        world.rbuild(&format!("network create {network}")).success();
+    }
+    world.rbuild("run -d --name aa --network one busybox sleep 1000").success();
+    let namespace = world.look("aa", "{{.NetworkSettings.SandboxKey}}");
+    let open = || {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect("127.0.0.11:53").unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        socket
+    };
+    let socket = super::world::thread_in(&namespace, open).join().unwrap();
+    let asks = || {
+        socket.send(b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x02aa\0\0\x01\0\x01").unwrap();
+        let mut answer = [0; 512];
+        socket.recv(&mut answer).map(|_| answer[7]).ok()
+    };
+    assert_eq!(asks(), Some(1));
+    world.rbuild("network connect two aa").success();
+    assert_eq!(asks(), Some(2));
+    world.rbuild("network disconnect one aa").success();
+    assert_eq!(asks(), Some(1));
+}

@@ -35,6 +35,34 @@ fn a_published_port_is_reached_from_everywhere() {
     }
 }
 
+/// Although the address is changed before the kernel sees that it came to the loopback from outside.
+#[test]
+fn a_port_of_the_loopback_is_not_for_neighbours() {
+    let Some(world) = World::new() else { return };
+    world.serve("web", "-p 127.0.0.1:8081:80 -p 8080:80");
+    world.outside.command("ip", ["addr", "del", "127.0.0.1/8", "dev", "lo"]);
+    let script = format!(
+        "ip route del table local 127.0.0.0/8 dev lo; ip route add 127.0.0.1 via {HOST} dev up1"
+    );
+    world.outside.attempt("sh", ["-c", &script]);
+    for setting in ["all", "up1"] {
+        let path = format!("/proc/sys/net/ipv4/conf/{setting}/route_localnet");
+        world.outside.command("sh", ["-c", &format!("echo 1 > {path}")]);
+    }
+    let way = world.outside.command("ip", ["route", "get", "127.0.0.1"]).stdout;
+    assert!(way.contains("dev up1"), "{way}");
+    let url = "http://127.0.0.1:8081/";
+    assert_eq!(world.outside.fetch(url), None);
+    assert_eq!(world.host.fetch(url).as_deref(), Some(HELLO));
+    // It is our rule that keeps it away: without the chain the packet would be led to the container.
+    if crate::support::installed("nft") {
+        let tables = world.host.command("nft", ["list", "tables", "ip"]).stdout;
+        let table = tables.trim().rsplit(' ').next().unwrap().to_owned();
+        world.host.command("nft", ["flush", "chain", "ip", &table, "martians"]);
+        assert_eq!(world.outside.fetch(url).as_deref(), Some(HELLO));
+    }
+}
+
 #[test]
 fn who_comes_from_outside_is_seen_as_who_it_is() {
     let Some(world) = World::new() else { return };
@@ -76,6 +104,10 @@ fn a_busy_port_is_found_before_anything_starts() {
     taken.exits(125).says("port 9000/tcp of 0.0.0.0 is in use, by `").says("publish another port");
     let taken = world.rbuild("run --rm -p 8080:80 busybox true");
     taken.exits(125).says("port 8080/tcp of 0.0.0.0 is in use, by container `web`");
+    world.host.serve_address(HOST, 9100);
+    world.rbuild("run -d --name loop -p 127.0.0.1:9100:80 busybox sleep 1000").success();
+    let taken = world.rbuild(&format!("run --rm -p {HOST}:9100:80 busybox true"));
+    taken.exits(125).says(&format!("port 9100/tcp of {HOST} is in use, by `main"));
     assert_eq!(world.look("late", "{{.State.Status}}"), "created");
     // It is free as soon as the container has ended.
     world.rbuild("stop -t 0 web").success();

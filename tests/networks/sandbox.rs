@@ -98,6 +98,7 @@ fn what_others_remove_is_made_again() {
         world.host.command("nft", ["flush", "ruleset"]);
         // The next command repairs it.
         world.rbuild("ps").success();
+        world.rbuild("network rules").success();
         assert!(world.outside.fetch(&url).is_some());
     }
     let bridge = world.look("bridge", "{{index .Options \"com.docker.network.bridge.name\"}}");
@@ -144,4 +145,13 @@ fn a_store_that_is_removed_leaves_no_bridge_and_does_not_come_back() {
     world.until_nothing_is_left();
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert!(!world.sandbox.root().exists());
+}
+
+#[test]
+fn a_bridge_that_is_kept_is_as_it_should_be() {
+    let Some(world) = World::new() else { return };
+    for _ in 0..3 {
+        world.rbuild("run --rm busybox true").success();
+        world.rbuild("network rules").success();
+    }
 }

@@ -120,3 +120,22 @@ fn a_small_packet_size_is_taken_from_the_default_route() {
         world.shell("run --rm --network net busybox", "cat /sys/class/net/eth0/mtu").success();
     assert_eq!(shown.stdout, "1300\n");
 }
+
+#[test]
+fn two_networks_do_not_share_a_bridge() {
+    let Some(world) = World::new() else { return };
+    let make = "network create --opt com.docker.network.bridge.name=brown";
+    world.rbuild(&format!("{make} one")).success();
+    let taken = world.rbuild(&format!("{make} two"));
+    taken.exits(1).says("the bridge `brown` is that of network `one`");
+    // Nor do two stores.
+    let other = world.beside();
+    other.rbuild(&format!("{make} one")).success();
+    world.rbuild("run -d --name aa --network one busybox sleep 1000").success();
+    let refused = other.rbuild("run --rm --network one busybox true");
+    refused.exits(125).says("the interface `brown` exists and is none of rbuild's");
+    let gateway = world.look("aa", "{{(index .NetworkSettings.Networks \"one\").Gateway}}");
+    world.rbuild(&format!("exec aa ping -c 1 -W 2 {gateway}")).success();
+    world.rbuild("rm -f aa").success();
+    world.until_nothing_is_left();
+}

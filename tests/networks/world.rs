@@ -110,6 +110,18 @@ impl Namespace {
         });
     }
 
+    /// A name server that answers every question with this code: 2 is SERVFAIL.
+    pub(super) fn serve_failures(&self, address: &'static str, code: u8) {
+        let socket = self.thread(move || UdpSocket::bind((address, 53)).unwrap()).join().unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((length, client)) = socket.recv_from(&mut buffer) {
+                (buffer[2], buffer[3]) = (buffer[2] | 0x80, code);
+                let _gone = socket.send_to(&buffer[..length], client);
+            }
+        });
+    }
+
     /// Answers name questions, each with this address; counts them.
     pub(super) fn serve_names(&self, address: &'static str, answer: [u8; 4]) -> Arc<AtomicUsize> {
         let asked = Arc::new(AtomicUsize::new(0));

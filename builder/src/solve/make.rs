@@ -77,7 +77,8 @@ impl OneStep<'_> {
     /// A step that ran before and runs again (`--no-cache`, a layer that was lost) leads to a new state:
     /// what later steps made of its first result must not be laid over its second one.
     fn state_key(&self, key: StepKey) -> StepKey {
-        if !self.session.cache.has_run(key) {
+        // Without the cache another build may be making the same step at this moment.
+        if !self.stage.no_cache && !self.session.cache.has_run(key) {
             return key;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

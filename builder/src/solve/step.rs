@@ -104,6 +104,8 @@ impl OneStep<'_> {
         // Builds at the same time make a step once, too.
         let (found, lock) = match self.find(&keyed, &description)? {
             Some(record) => (Some(record), None),
+            // Who wants it made anew makes it, whoever else makes it too.
+            None if self.stage.no_cache => (None, None),
             None => {
                 let lock = self.session.cache.lock(keyed.key, &self.session.stop)?;
                 (self.find(&keyed, &description)?, Some(lock))
@@ -223,7 +225,11 @@ impl OneStep<'_> {
         let context = match &request.context {
             // Where it was unpacked is another place each time.
             ContextSource::Fetched(fetched) => format!("fetched {}", fetched.origin()),
-            context => format!("{context:?}"),
+            // However it was named: `.` is another project in another directory.
+            ContextSource::Dir(path) => {
+                format!("{:?}", path.canonicalize().unwrap_or_else(|_| path.clone()))
+            }
+            context @ ContextSource::Empty { .. } => format!("{context:?}"),
         };
         KeyBuilder::new("place")
             .part(context.as_bytes())

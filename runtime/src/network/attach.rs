@@ -185,6 +185,7 @@ impl Networks {
         endpoint.ports = ports;
         self.write_endpoint(endpoint)?;
         pass("the endpoint has other ports")?;
+        self.set_hairpin(endpoint)?;
         self.firewall(|firewall| {
             let taken = firewall.take(&firewall::of_endpoint(&before))?;
             pass("the old ports lead nowhere")?;
@@ -196,6 +197,21 @@ impl Networks {
             forget_connections(firewall, &before.ports)?;
             forget_connections(firewall, &endpoint.ports)
         })
+    }
+
+    /// Who publishes ports may reach itself by them.
+    fn set_hairpin(&self, endpoint: &Endpoint) -> Result<()> {
+        let network = self.find(&endpoint.network)?;
+        let step = || format!("set the bridge's port `{}`", endpoint.host_interface);
+        let mut socket = Socket::route().act(step())?;
+        match find_link(&mut socket, &endpoint.host_interface).act(step())? {
+            Some(link) => {
+                let hairpin = !endpoint.ports.is_empty();
+                socket.request(set_port(link.index, hairpin, !network.bridge.open)).act(step())
+            }
+            // `network reload` makes it again, as it is to be then.
+            None => Ok(()),
+        }
     }
 
     /// The way back. With `here` the pair is removed too; else it goes with the namespace.

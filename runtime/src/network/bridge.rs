@@ -19,8 +19,8 @@ use super::netlink::link::{
 };
 use super::routes;
 
-/// What the kernel shows beside the name of an interface that is ours.
-const ALIAS: &str = "rbuild network ";
+/// What the kernel showed beside the name of an interface of earlier versions, whatever the store.
+const OLD_ALIAS: &str = "rbuild network ";
 /// Who chooses a subnet and makes its bridge, in this network namespace.
 const MAKER: &[u8] = b"rbuild-networks";
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ impl Networks {
         let name = self.bridge_name(network);
         let step = || format!("make the bridge `{name}`");
         if let Some(link) = find_link(socket, &name).act(step())? {
-            match Whose::of(&link, network) {
+            match self.whose(&link, network) {
                 Whose::Others => return Err(NetworkError::NotOurs { interface: name }),
                 Whose::Ours => {
                     if !link.up {
@@ -64,6 +64,23 @@ impl Networks {
             // What is told is why it failed; half a bridge is made anew by the next one who needs it.
             let _left = self.remove_bridge(guard, network);
         })
+    }
+
+    /// What the kernel shows beside the bridge's name: whose it is, even if two stores were told the same name.
+    fn alias(&self, network: &NetworkDefinition) -> String {
+        format!("{} network {}", self.names.table(), network.name)
+    }
+
+    /// Who made a bridge that has the name of this network's.
+    fn whose(&self, link: &Link, network: &NetworkDefinition) -> Whose {
+        let has_our_address = link.mac == Some(MacAddress::of(network.gateway));
+        match link.alias.as_str() {
+            alias if alias == self.alias(network) => Whose::Ours,
+            // A name that was not chosen is nobody else's.
+            alias if network.bridge.name.is_none() && alias.starts_with(OLD_ALIAS) => Whose::Ours,
+            "" if has_our_address => Whose::HalfMade,
+            _ => Whose::Others,
+        }
     }
 
     fn make_bridge(
@@ -91,7 +108,7 @@ impl Networks {
         set_kernel(name)?;
         pass("the kernel is set")?;
         // Its alias comes last: with it the bridge is whole.
-        let alias = format!("{ALIAS}{}", network.name);
+        let alias = self.alias(network);
         socket.request(set_alias(link.index, &alias)).act(step())?;
         Ok(link)
     }
@@ -121,7 +138,7 @@ impl Networks {
         let name = self.bridge_name(network);
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
         if let Some(link) = find_link(&mut socket, &name).act(format!("find `{name}`"))?
-            && Whose::of(&link, network) != Whose::Others
+            && self.whose(&link, network) != Whose::Others
         {
             let removed = socket.request(remove_link(link.index));
             unless(libc::ENODEV, removed).act(format!("remove the bridge `{name}`"))?;
@@ -149,17 +166,6 @@ enum Whose {
     /// Ours, by a process that was killed before it was done.
     HalfMade,
     Others,
-}
-
-impl Whose {
-    fn of(link: &Link, network: &NetworkDefinition) -> Whose {
-        let has_our_address = link.mac == Some(MacAddress::of(network.gateway));
-        match link.alias.as_str() {
-            alias if alias.starts_with(ALIAS) => Whose::Ours,
-            "" if has_our_address => Whose::HalfMade,
-            _ => Whose::Others,
-        }
-    }
 }
 
 /// Held by one process of all stores that share this network namespace; gone with the descriptor.

@@ -229,6 +229,12 @@ impl Networks {
         if all.iter().any(|network| network.name == request.name) {
             return Err(NetworkError::Exists { name: request.name.clone() });
         }
+        if let Some(name) = &bridge.name
+            && let Some(other) = all.iter().find(|other| self.bridge_name(other) == *name)
+        {
+            let (bridge, network) = (name.clone(), other.name.clone());
+            return Err(NetworkError::BridgeTaken { bridge, network });
+        }
         let subnet = match request.subnet {
             Some(subnet) => self.checked(subnet, &all)?,
             None => self.free_subnet(&all, &request.name)?,

@@ -14,6 +14,8 @@ pub enum NetworkError {
     Ambiguous { text: String, names: Vec<String> },
     #[error("a network of the name `{name}` exists already")]
     Exists { name: String },
+    #[error("the bridge `{bridge}` is that of network `{network}`")]
+    BridgeTaken { bridge: String, network: String },
     #[error("`{name}` is a network that is always there")]
     Predefined { name: String },
     #[error(
@@ -93,6 +95,7 @@ impl NetworkError {
             NetworkError::Option { .. } => {
                 "known are mtu, com.docker.network.bridge.name, isolation (or enable_icc), masquerade and host_binding_ipv4"
             }
+            NetworkError::BridgeTaken { .. } => "choose another name for the bridge",
             NetworkError::Overlap { .. } => "choose another one with `--subnet`",
             NetworkError::NoSubnet { .. } => {
                 "remove networks with `rbuild network prune`, or give one with `--subnet`"

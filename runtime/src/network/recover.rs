@@ -221,8 +221,7 @@ fn mend_port(
     let Some(link) = find_link(socket, name).act(step())? else { return Ok(()) };
     if link.master != Some(bridge.index) {
         socket.request(set_master(link.index, bridge.index)).act(step())?;
-        let hairpin = !endpoint.ports.is_empty();
-        socket.request(set_port(link.index, hairpin, !network.bridge.open)).act(step())?;
     }
-    Ok(())
+    let hairpin = !endpoint.ports.is_empty();
+    socket.request(set_port(link.index, hairpin, !network.bridge.open)).act(step())
 }

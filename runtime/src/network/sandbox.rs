@@ -15,7 +15,7 @@ use super::namespace;
 use super::port::BoundPort;
 use super::ports::{self, HeldPort};
 use super::server::zone::Known;
-use super::server::{self, Task};
+use super::server::{self, Inside, Task};
 use super::settings::{Attachment, NetworkSettings};
 use crate::containers::{Definition, ProcessName};
 use crate::starter::reap;
@@ -29,6 +29,8 @@ pub(crate) struct Sandbox {
     endpoints: Vec<Endpoint>,
     held: Vec<HeldPort>,
     server: Option<Child>,
+    /// The name server's sockets, which stay when another process answers: clients keep theirs.
+    inside: Option<Inside>,
     id: String,
     name: String,
     shim: ProcessName,
@@ -79,6 +81,7 @@ impl Sandbox {
             endpoints: Vec::new(),
             held,
             server: None,
+            inside: None,
             id: definition.id.clone(),
             name: definition.name.clone(),
             shim,
@@ -116,10 +119,13 @@ impl Sandbox {
             true => Some((self.known()?, self.upstream(settings, host))),
             false => None,
         };
+        if names.is_some() && self.inside.is_none() {
+            self.inside = Some(server::open_inside(&self.namespace)?);
+        }
+        let names = self.inside.as_ref().zip(names);
         let publishing = self.endpoints.iter().find(|endpoint| !endpoint.ports.is_empty());
         let task = Task {
             networks: &self.networks,
-            namespace: &self.namespace,
             names,
             held: &self.held,
             address: publishing.map(|endpoint| endpoint.address),
@@ -323,14 +329,21 @@ fn name_holder(networks: &Networks, error: NetworkError) -> NetworkError {
     let own = networks.list().unwrap_or_default().into_iter().find_map(|network| {
         let endpoints = networks.endpoints(&network.id).unwrap_or_default();
         let has = |endpoint: &Endpoint| {
-            endpoint
-                .ports
-                .iter()
-                .any(|held| held.host_port == port && held.container.protocol == protocol)
+            endpoint.ports.iter().any(|held| {
+                let same = held.host_port == port && held.container.protocol == protocol;
+                same && meets(held.host_ip, &address)
+            })
         };
         endpoints.into_iter().find(has).map(|found| format!("container `{}`", found.name))
     });
     NetworkError::PortTaken { address, port, protocol, holder: own.or(holder) }
+}
+
+/// Whether a port of `held` is one of `wanted` too: of the same address, or of every one.
+fn meets(held: Option<IpAddr>, wanted: &str) -> bool {
+    let every = |address: IpAddr| address.is_unspecified();
+    let Some(held) = held.filter(|held| !every(*held)) else { return true };
+    wanted.parse().is_ok_and(|wanted: IpAddr| every(wanted) || wanted == held)
 }
 
 fn network_address(network: &NetworkDefinition) -> Option<std::net::Ipv4Addr> {

@@ -48,13 +48,20 @@ impl Restarter {
 }
 
 /// Whether a container that does not run is to be started at boot. As with docker, `always` also starts what was
-/// stopped by hand.
-pub fn starts_at_boot(policy: RestartPolicy, exit_code: i32, stopped_by_hand: bool) -> bool {
+/// stopped by hand, and what was started again as often as it may be stays as it is.
+pub fn starts_at_boot(
+    policy: RestartPolicy,
+    exit_code: i32,
+    restarts: u32,
+    stopped_by_hand: bool,
+) -> bool {
     match policy {
         RestartPolicy::No => false,
         RestartPolicy::Always => true,
         RestartPolicy::UnlessStopped => !stopped_by_hand,
-        RestartPolicy::OnFailure { .. } => !stopped_by_hand && exit_code != 0,
+        RestartPolicy::OnFailure { most } => {
+            !stopped_by_hand && exit_code != 0 && (most == 0 || restarts < most)
+        }
     }
 }
 
@@ -101,15 +108,18 @@ mod tests {
 
     #[test]
     fn boot_starts_what_the_policy_says() {
-        for (policy, code, by_hand, expected) in [
-            (RestartPolicy::No, 255, false, false),
-            (RestartPolicy::Always, 0, true, true),
-            (RestartPolicy::UnlessStopped, 255, false, true),
-            (RestartPolicy::UnlessStopped, 255, true, false),
-            (RestartPolicy::OnFailure { most: 3 }, 255, false, true),
-            (RestartPolicy::OnFailure { most: 3 }, 0, false, false),
+        for (policy, code, restarts, by_hand, expected) in [
+            (RestartPolicy::No, 255, 0, false, false),
+            (RestartPolicy::Always, 0, 9, true, true),
+            (RestartPolicy::UnlessStopped, 255, 9, false, true),
+            (RestartPolicy::UnlessStopped, 255, 0, true, false),
+            (RestartPolicy::OnFailure { most: 3 }, 255, 2, false, true),
+            (RestartPolicy::OnFailure { most: 3 }, 255, 3, false, false),
+            (RestartPolicy::OnFailure { most: 0 }, 255, 1000, false, true),
+            (RestartPolicy::OnFailure { most: 3 }, 0, 0, false, false),
         ] {
-            assert_eq!(starts_at_boot(policy, code, by_hand), expected, "{policy:?}");
+            let starts = starts_at_boot(policy, code, restarts, by_hand);
+            assert_eq!(starts, expected, "{policy:?} {code} {restarts} {by_hand}");
         }
     }
 }

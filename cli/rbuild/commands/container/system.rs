@@ -23,10 +23,10 @@ fn is_due(container: &Container) -> bool {
     // What was never started is nobody's concern yet.
     !state.status.is_alive()
         && !state.started.is_empty()
-        && starts_at_boot(policy, state.exit_code, state.stopped_by_hand)
+        && starts_at_boot(policy, state.exit_code, state.restarts, state.stopped_by_hand)
 }
 
-/// After a boot, everything whose policy says so; in the same boot, only what died with its shim.
+/// Everything that does not run and whose policy says that it is to.
 fn due(containers: &Containers) -> Result<Vec<Container>> {
     let mut due = containers.list()?;
     due.retain(is_due);

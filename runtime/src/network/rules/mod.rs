@@ -62,7 +62,14 @@ impl Networks {
         for (_, endpoints) in &mut in_use {
             endpoints.retain(|endpoint| self.is_living(endpoint));
         }
-        in_use.retain(|(_, endpoints)| !endpoints.is_empty());
+        let kept = |network: &NetworkDefinition| self.keeper(&network.id).is_some();
+        in_use.retain(|(network, endpoints)| !endpoints.is_empty() || kept(network));
+        for network in self.list()?.into_iter().filter(kept) {
+            // Nobody is on it any more, but its bridge stays for a moment.
+            if !in_use.iter().any(|(known, _)| known.id == network.id) {
+                in_use.push((network, Vec::new()));
+            }
+        }
         let table = self.names.table();
         let held = self.firewall(|firewall| {
             Ok([firewall.read(Family::Ip)?, firewall.read(Family::Bridge)?])

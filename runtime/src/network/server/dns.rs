@@ -102,7 +102,8 @@ pub(super) fn serve(socket: &UdpSocket, zone: &mut Zone, upstream: &Upstream) ->
             }
         }
         for position in ready.iter().rev().filter(|position| **position > 0) {
-            take_answer(socket, &mut pending, position - 1, &mut cache, &mut buffer);
+            let servers = upstream.servers.len();
+            take_answer(socket, &mut pending, position - 1, servers, &mut cache, &mut buffer);
         }
         ask_others(socket, &mut pending, upstream);
     }
@@ -170,11 +171,22 @@ fn ask(upstream: &Upstream, first: usize, message: &[u8]) -> Option<(usize, UdpS
     })
 }
 
+/// The server could not or would not find out, so the next one is asked, as libc does: RFC 1035, 4.1.1.
+pub(super) fn leaves_it_to_others(answer: &[u8]) -> bool {
+    const SERVER_FAILURE: u8 = 2;
+    const NOT_IMPLEMENTED: u8 = 4;
+    const REFUSED: u8 = 5;
+    answer
+        .get(3)
+        .is_some_and(|flags| [SERVER_FAILURE, NOT_IMPLEMENTED, REFUSED].contains(&(flags & 0xf)))
+}
+
 /// An answer goes to who asked; a refusal by the way makes the next server be asked at once.
 fn take_answer(
     socket: &UdpSocket,
     pending: &mut Vec<Pending>,
     position: usize,
+    servers: usize,
     cache: &mut Cache,
     buffer: &mut [u8],
 ) {
@@ -185,7 +197,9 @@ fn take_answer(
             let is_answer = answer.len() > 3
                 && answer[..2] == one.query.id.to_be_bytes()
                 && answer[2] & 0x80 != 0;
-            if is_answer {
+            if is_answer && one.server + 1 < servers && leaves_it_to_others(answer) {
+                one.deadline = Instant::now();
+            } else if is_answer {
                 reply(socket, answer, one.client);
                 cache.keep(&one.message, answer, Instant::now());
                 pending.swap_remove(position);

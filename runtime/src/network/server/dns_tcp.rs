@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::dns::{Decision, Upstream, decide};
+use super::dns::{Decision, Upstream, decide, leaves_it_to_others};
 use super::wire::{Code, Records};
 use super::zone::Zone;
 
@@ -61,13 +61,22 @@ fn talk(mut client: TcpStream, zone: &Mutex<Zone>, upstream: &Upstream) -> io::R
 }
 
 fn pass_on(message: &[u8], upstream: &Upstream) -> Option<Vec<u8>> {
-    upstream.servers.iter().find_map(|server| {
+    let mut failure = None;
+    let answer = upstream.servers.iter().find_map(|server| {
         let address = SocketAddr::new(*server, PORT);
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         write_message(&mut stream, message).ok()?;
-        read_message(&mut stream).ok()
-    })
+        let answer = read_message(&mut stream).ok()?;
+        match leaves_it_to_others(&answer) {
+            true => {
+                failure = Some(answer);
+                None
+            }
+            false => Some(answer),
+        }
+    });
+    answer.or(failure)
 }
 
 fn read_message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {

@@ -35,13 +35,15 @@ use super::ports::HeldPort;
 use dns::Upstream;
 use zone::{Known, Zone};
 
+/// The networks whose names are known, and the servers that are asked else.
+pub(super) type Answers = (Vec<Known>, Vec<IpAddr>);
+
 /// What a container's server is to do.
 #[derive(Debug)]
 pub(super) struct Task<'a> {
     pub(super) networks: &'a Networks,
-    pub(super) namespace: &'a OwnedFd,
-    /// Whose names are answered; none is no name server.
-    pub(super) names: Option<(Vec<Known>, Vec<IpAddr>)>,
+    /// Where questions come, whose names are answered and who is asked else; none is no name server.
+    pub(super) names: Option<(&'a Inside, Answers)>,
     pub(super) held: &'a [HeldPort],
     /// The container, as published ports reach it.
     pub(super) address: Option<Ipv4Addr>,
@@ -57,15 +59,11 @@ pub(super) struct Inside {
 /// Starts it, unless there is nothing to do. To be called from a process with one thread.
 pub(super) fn start(task: &Task<'_>) -> Result<Option<Child>> {
     let step = "start the container's name server";
-    let inside = match &task.names {
-        Some(_) => Some(open_inside(task.namespace)?),
-        None => None,
-    };
-    let nothing = inside.is_none() && (task.held.is_empty() || task.address.is_none());
+    let nothing = task.names.is_none() && (task.held.is_empty() || task.address.is_none());
     if nothing {
         return Ok(None);
     }
-    let child = spawn_child(0, None, || match run(task, inside.as_ref()) {
+    let child = spawn_child(0, None, || match run(task) {
         Ok(()) => 0,
         // Nobody is there to be told.
         Err(_) => 1,
@@ -89,10 +87,10 @@ pub(super) fn open_inside(namespace: &OwnedFd) -> Result<Inside> {
     Ok(inside)
 }
 
-fn run(task: &Task<'_>, inside: Option<&Inside>) -> io::Result<()> {
+fn run(task: &Task<'_>) -> io::Result<()> {
     let mut kept: Vec<_> =
         task.held.iter().flat_map(|port| &port.sockets).map(AsFd::as_fd).collect();
-    kept.extend(inside.iter().flat_map(|inside| [inside.udp.as_fd(), inside.tcp.as_fd()]));
+    kept.extend(task.names.iter().flat_map(|(inside, _)| [inside.udp.as_fd(), inside.tcp.as_fd()]));
     // Locks and pipes of the shim's are to end with the shim.
     close_all_except(&kept)?;
     let mut last = None;
@@ -105,7 +103,7 @@ fn run(task: &Task<'_>, inside: Option<&Inside>) -> io::Result<()> {
             }
         }
     }
-    let (Some(inside), Some((known, servers))) = (inside, &task.names) else {
+    let Some((inside, (known, servers))) = &task.names else {
         if let Some(last) = last {
             let _panicked = last.join();
         }
