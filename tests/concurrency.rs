@@ -118,3 +118,61 @@ fn builds_without_the_cache_do_not_wait_for_each_other() {
     sandbox.rbuild(["build", "context"]).success();
     sandbox.validate();
 }
+
+const UNTIL: &str =
+    "n=0; while CONDITION; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || exit 1; done";
+
+/// All sixteen wait for each other.
+#[test]
+fn as_many_commands_run_at_once_as_there_are_stages() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let until = UNTIL.replace("CONDITION", "[ $(ls /c | wc -l) -lt 16 ]");
+    let mut text = String::new();
+    for number in 0..16 {
+        text += &format!(
+            "FROM busybox AS s{number}\nRUN --mount=type=cache,target=/c touch /c/{number} /{number}; {until}\n"
+        );
+    }
+    text += "FROM busybox\n";
+    for number in 0..16 {
+        text += &format!("COPY --from=s{number} /{number} /\n");
+    }
+    sandbox.write("context/Dockerfile", &text);
+    sandbox.rbuild(["build", "context"]).success();
+}
+
+/// Four of its stages wait for those of another build, which wait for its fifth.
+#[test]
+fn a_build_that_waits_for_another_one_goes_on_elsewhere() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let until = UNTIL.replace("CONDITION", "[ ! -e /c/go ]");
+    let mut text = String::new();
+    for number in 0..4 {
+        text += &format!(
+            "FROM busybox AS s{number}\nRUN --mount=type=cache,target=/c touch /{number}; {until}\n"
+        );
+    }
+    let joined = |more: &str, copies: &str| {
+        let mut text = format!("{text}{more}FROM busybox\n");
+        for number in 0..4 {
+            text += &format!("COPY --from=s{number} /{number} /\n");
+        }
+        text + copies
+    };
+    sandbox.write("context/Dockerfile.first", &joined("", ""));
+    let own = "FROM busybox AS own\nRUN --mount=type=cache,target=/c touch /c/go /own\n";
+    sandbox.write("context/Dockerfile", &joined(own, "COPY --from=own /own /\n"));
+    let first = ["build", "-f", "context/Dockerfile.first", "context"];
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| sandbox.rbuild(first).success());
+        std::thread::sleep(Duration::from_secs(1));
+        sandbox.rbuild(["build", "context"]).success();
+        first.join().unwrap();
+    });
+}

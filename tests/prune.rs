@@ -375,3 +375,37 @@ fn a_cache_mount_in_use_stays() {
     assert!(!busy());
     sandbox.validate();
 }
+
+/// Also where the same place of the Dockerfile has something else by then.
+#[test]
+fn what_was_used_a_moment_ago_is_not_old() {
+    let sandbox = Sandbox::new();
+    let build = |text: &str| {
+        sandbox.write("context/file", text);
+        sandbox.write("context/Dockerfile", "FROM scratch\nCOPY file /\n");
+        sandbox.rbuild(["build", "--progress", "plain", "context"]).success()
+    };
+    build("one");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 24 * 3600);
+    set_back(&sandbox.root().join("cache"), old);
+    build("one");
+    build("two");
+    sandbox.rbuild(["builder", "prune", "-a", "-f", "--filter", "unused-for=24h"]).success();
+    let again = build("one");
+    assert!(again.stderr.contains("CACHED") || again.stdout.contains("CACHED"), "{again}");
+    // What was not used goes.
+    set_back(&sandbox.root().join("cache"), old);
+    sandbox.rbuild(["builder", "prune", "-a", "-f", "--filter", "unused-for=24h"]).success();
+    let again = build("one");
+    assert!(!again.stderr.contains("CACHED") && !again.stdout.contains("CACHED"), "{again}");
+}
+
+fn set_back(directory: &std::path::Path, time: std::time::SystemTime) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => set_back(&path, time),
+            false => std::fs::File::open(path).unwrap().set_modified(time).unwrap(),
+        }
+    }
+}

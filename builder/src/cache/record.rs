@@ -188,8 +188,8 @@ impl Cache {
         whole.then_some(key)
     }
 
-    /// The time of the file is when the record was last used, to the minute: `prune` asks. Written in place: all keys are of one
-    /// length, and a place that is damaged says nothing.
+    /// The times of the file and of the record are when the record was last used, to the minute: `prune` asks, also when the
+    /// place has another record by then. Written in place: all keys are of one length, and a place that is damaged says nothing.
     pub(crate) fn set_last_at(&self, place: StepKey, key: StepKey) -> Result<(), StepError> {
         let (path, key) = (self.places.join(place.to_string()), key.to_string());
         let mut options = File::options();
@@ -199,7 +199,12 @@ impl Cache {
         let mut last = [0; KEY_LENGTH + 1];
         let same = file.read_at(&mut last, 0).is_ok_and(|count| last[..count] == *key.as_bytes());
         let now = SystemTime::now();
-        if same && (is_recent(&file, now) || file.set_modified(now).is_ok()) {
+        if same && is_recent(&file, now) {
+            return Ok(());
+        }
+        // One that was pruned meanwhile needs none.
+        let _gone = File::open(self.path(&key, "json")).and_then(|record| record.set_modified(now));
+        if same && file.set_modified(now).is_ok() {
             return Ok(());
         }
         file.write_all_at(key.as_bytes(), 0).map_err(io_error("write", &path))

@@ -28,7 +28,7 @@ use crate::progress::{BuildEvent, Progress, ProgressId};
 use crate::request::{BuildRequest, ContextSource, NamedContext, Output};
 use crate::step::{Source, StageId};
 
-/// RUN mostly waits, so a small machine does some at once too.
+/// Other steps wait for disks now and then, so a small machine does some at once too.
 const LEAST_JOBS: usize = 4;
 /// Who waits longer for a stage lets another thread begin one.
 const A_MOMENT: Duration = Duration::from_millis(5);
@@ -95,7 +95,7 @@ pub(super) struct Permits {
 pub(super) struct Permit<'a>(&'a Permits);
 
 /// A permit that somebody else may have for as long as this lives.
-struct Lent<'a>(&'a Permits);
+pub(super) struct Lent<'a>(&'a Permits);
 
 impl Permits {
     pub(super) fn new(number: usize) -> Permits {
@@ -233,6 +233,17 @@ impl<'a> Session<'a> {
 
     pub(super) fn permit(&self) -> Permit<'_> {
         self.permits.take()
+    }
+
+    /// For a step that has to wait for another one: others go on meanwhile.
+    pub(super) fn lend(&self) -> Lent<'_> {
+        self.permits.lend()
+    }
+
+    /// A command is not this build's work: however many run, others begin, unless somebody has said how many may.
+    pub(super) fn lend_while_a_command_runs(&self) -> Option<[Lent<'_>; 2]> {
+        let unlimited = self.request.jobs.is_none();
+        unlimited.then(|| [self.permits.lend(), self.threads.lend()])
     }
 
     pub(super) fn finish_stage(&self, id: StageId, result: Option<Filesystem>) {

@@ -96,7 +96,10 @@ impl OneStep<'_> {
             let mut steps = self.session.steps.lock().unwrap_or_else(PoisonError::into_inner);
             steps.entry(keyed.key).or_default().clone()
         };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = {
+            let _lent = self.session.lend();
+            slot.lock().unwrap_or_else(PoisonError::into_inner)
+        };
         if let Some((key, layer)) = &*slot {
             return Ok((self.above(&keyed, *key, layer.clone()), Outcome::Cached(Hit::SameStep)));
         }
@@ -107,7 +110,9 @@ impl OneStep<'_> {
             // Who wants it made anew makes it, whoever else makes it too.
             None if self.stage.no_cache => (None, None),
             None => {
+                let lent = self.session.lend();
                 let lock = self.session.cache.lock(keyed.key, &self.session.stop)?;
+                drop(lent);
                 (self.find(&keyed, &description)?, Some(lock))
             }
         };
