@@ -234,3 +234,22 @@ fn a_client_is_answered_before_and_after_a_change_of_networks() {
     world.rbuild("network disconnect one aa").success();
     assert_eq!(asks(), Some(1));
 }
+
+#[test]
+fn who_gets_another_name_is_known_by_that() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create net").success();
+    world.serve("web", "--network net --network-alias www");
+    world.serve("other", "--network net");
+    world.rbuild("rename web front").success();
+    let reach = |name: &str| world.fetch_in("other", name, 80);
+    for name in ["front", "www"] {
+        assert_eq!(reach(name).as_deref(), Some("hello web"), "{name}");
+    }
+    assert_eq!(reach("web"), None);
+    // Also where it comes to later.
+    world.rbuild("network create later").success();
+    world.rbuild("network connect later front").success();
+    world.rbuild("network connect later other").success();
+    assert_eq!(reach("front.later").as_deref(), Some("hello web"));
+}

@@ -135,3 +135,21 @@ fn ports_are_listed_and_chosen() {
     world.serve("second", "-p 8000-8005:80");
     assert_eq!(port("port second 80"), "0.0.0.0:8001\n[::]:8001\n");
 }
+
+#[test]
+fn ports_that_move_to_another_network_lead_back_too() {
+    let Some(world) = World::new() else { return };
+    for network in ["one", "two"] {
+        world.rbuild(&format!("network create {network}")).success();
+    }
+    world.serve("web", "--network one -p 8080:80");
+    world.rbuild("network connect two web").success();
+    world.rbuild("network disconnect one web").success();
+    for bridged in ["1", "0"] {
+        let file = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+        world.host.command("sh", ["-c", &format!("[ ! -e {file} ] || echo {bridged} > {file}")]);
+        assert_eq!(world.outside.fetch(&format!("http://{HOST}:8080/")).as_deref(), Some(HELLO));
+        let own = world.fetch_in("web", HOST, 8080);
+        assert_eq!(own.as_deref(), Some("hello web"), "bridged {bridged}");
+    }
+}

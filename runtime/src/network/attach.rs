@@ -129,8 +129,7 @@ impl Networks {
         wish: &Wish<'_>,
         address: std::net::Ipv4Addr,
     ) -> Endpoint {
-        let mut names = vec![guest.name.to_owned(), short(guest.id).to_owned()];
-        names.extend(wish.attachment.aliases.iter().cloned());
+        let names = Endpoint::names(guest.name, guest.id, &wish.attachment.aliases);
         Endpoint {
             container: guest.id.to_owned(),
             name: guest.name.to_owned(),

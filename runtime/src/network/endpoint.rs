@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mac::MacAddress;
 use super::port::BoundPort;
-use crate::containers::ProcessName;
+use crate::containers::{ProcessName, short};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
@@ -33,4 +33,17 @@ pub struct Endpoint {
     /// The shim that made it, and the boot: without them this is a leftover.
     pub shim: ProcessName,
     pub boot: String,
+}
+
+impl Endpoint {
+    /// What others on its network may call a container: its name first.
+    pub(super) fn names(name: &str, id: &str, aliases: &[String]) -> Vec<String> {
+        let own = [name, short(id)].map(str::to_owned);
+        own.into_iter().chain(aliases.iter().cloned()).collect()
+    }
+
+    pub(super) fn rename(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+        self.names = Endpoint::names(name, &self.container, &self.aliases);
+    }
 }

@@ -201,6 +201,17 @@ impl Sandbox {
         files(settings, &self.endpoints)
     }
 
+    /// The others on its networks know it by this name from now on.
+    pub(crate) fn rename(&mut self, name: &str) -> Result<()> {
+        name.clone_into(&mut self.name);
+        let _guard = self.networks.lock()?;
+        for endpoint in &mut self.endpoints {
+            endpoint.rename(name);
+            self.networks.write_endpoint(endpoint)?;
+        }
+        Ok(())
+    }
+
     /// Takes what the definition says now: comes to networks that are new in it, goes from those that are no more.
     pub(crate) fn change(&mut self, settings: &NetworkSettings) -> Result<Files> {
         let guard = self.networks.lock()?;

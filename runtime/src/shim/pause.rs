@@ -68,6 +68,12 @@ impl Supervisor {
         if now.restart != self.restarter.policy {
             self.restarter = Restarter::new(now.restart);
         }
+        if now.name != self.container.definition.name {
+            if let Some(sandbox) = &mut self.sandbox {
+                sandbox.rename(&now.name).map_err(|error| error.to_string())?;
+            }
+            self.container.definition.name = now.name;
+        }
         if now.network != self.container.definition.network {
             self.change_network(&now.network).map_err(|error| error.to_string())?;
             self.container.definition.network = now.network;

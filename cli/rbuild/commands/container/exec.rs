@@ -44,11 +44,7 @@ fn exec(args: &ExecArgs, environment: &Environment) -> Result<Exit> {
         if args.tty {
             bail!("`--detach` and `--tty` exclude each other: nobody would hold the terminal");
         }
-        if args.interactive {
-            bail!(
-                "`--detach` and `--interactive` exclude each other: nobody would write to its input"
-            );
-        }
+        // Its input ends at once, with `--interactive` too, as with docker.
         engine::exec::start_detached(&store, &container, &spec)?;
         return Ok(Exit::Success);
     }
