@@ -13,7 +13,7 @@ use crate::{Result, remove};
 pub fn run(store: &Store, containers: &Containers) -> Result<()> {
     // What is in the group of a shim that was killed: programs in the host's PID namespace do not end with it. Who may
     // not see groups has none.
-    let _left = runtime::reconcile(&EngineId::of_root(store.root())?, store.state());
+    let _left = runtime::reconcile_if_one_died(&EngineId::of_root(store.root())?, store.state());
     for container in containers.list()? {
         let ended = container.state.status == Status::Exited;
         if container.definition.auto_remove && ended && !containers.is_held(&container) {

@@ -91,6 +91,16 @@ pub fn reconcile(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
     cgroup::reconcile(engine, state, |owner| is_alive(&directory, owner)).map_err(failed)
 }
 
+/// The same where an owner has died without it, which its file tells; else nothing but a look at those.
+pub fn reconcile_if_one_died(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
+    let directory = owners_directory(state);
+    let removed = remove_dead_owners(&directory);
+    match removed.map_err(|source| RuntimeError::Reconcile { path: directory, source })? {
+        0 => Ok(()),
+        _ => reconcile(engine, state),
+    }
+}
+
 /// Whether the zygote of this name may still be alive: it holds its lock, or else the process that
 /// started it is there. (Its lock may be in another state directory of the same store.) A zygote
 /// makes its groups after it has its lock, so to ask for a group that was seen is never too early.
@@ -108,11 +118,12 @@ fn starter_lives(owner: &str) -> bool {
     })
 }
 
-/// Removes the files that nobody has locked.
-fn remove_dead_owners(directory: &Path) -> io::Result<()> {
+/// Removes the files that nobody has locked, and says how many there were.
+fn remove_dead_owners(directory: &Path) -> io::Result<usize> {
+    let mut count = 0;
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(error),
     };
     for entry in entries {
@@ -120,7 +131,10 @@ fn remove_dead_owners(directory: &Path) -> io::Result<()> {
         let dead = File::open(&path).map(|file| (file.try_lock(), file));
         let removed = match dead {
             // Removed before the lock is let go, so that no new owner takes it for its own.
-            Ok((Ok(()), _locked)) => fs::remove_file(&path),
+            Ok((Ok(()), _locked)) => {
+                count += 1;
+                fs::remove_file(&path)
+            }
             Ok((Err(TryLockError::WouldBlock), _)) => Ok(()),
             Ok((Err(TryLockError::Error(error)), _)) | Err(error) => Err(error),
         };
@@ -130,7 +144,7 @@ fn remove_dead_owners(directory: &Path) -> io::Result<()> {
             other => other?,
         }
     }
-    Ok(())
+    Ok(count)
 }
 
 #[cfg(test)]

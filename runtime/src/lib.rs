@@ -40,7 +40,7 @@ pub use capabilities::{Capability, CapabilitySet, UnknownCapability};
 pub use cgroup::{Usage, expect_joins};
 pub use container::{Container, ExitStatus, Outcome, Stdio};
 pub use emulators::{Emulators, NoEmulator};
-pub use engine::{EngineId, reconcile};
+pub use engine::{EngineId, reconcile, reconcile_if_one_died};
 pub use error::{RuntimeError, StartFailure};
 pub use exec::{Execution, exec};
 pub use files::with_files_of;
