@@ -106,7 +106,7 @@ fn a_port_that_is_taken_meanwhile_is_named_and_the_next_up_goes_on() {
     image: busybox
     command: sleep 1000
     stop_grace_period: 0s
-    healthcheck: {{test: test -f /ready, interval: 50ms}}
+    healthcheck: {{test: test -f /ready, interval: 50ms, retries: 100000}}
   web: {{image: busybox, command: sleep 1000, ports: ['127.0.0.1:{port}:80'], depends_on: {{db: {{condition: service_healthy}}}}}}
 "
         )
