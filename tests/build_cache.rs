@@ -395,3 +395,28 @@ fn a_build_brings_the_cache_within_the_size_it_is_given() {
     assert!((1..before).contains(&kept()), "{} of {before}", kept());
     sandbox.build(text, &["--cache-max-size", "much"]).exits(1).says("--cache-max-size");
 }
+
+/// What another step makes is found by what it is, not by what a step that made the same once has made since.
+#[test]
+fn a_result_that_was_made_anew_differently_is_not_the_one_before() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let build = |script: &str, flags: &[&str]| {
+        let text = format!("FROM busybox\nRUN --mount=type=cache,target=/c {script}\n");
+        sandbox.write("context/Dockerfile", &text);
+        let words = ["build", "-t", "image"].iter().chain(flags).chain(&["context"]);
+        sandbox.rbuild(words).success()
+    };
+    let set = |value: &str| build(&format!("echo {value} > /c/v"), &["--no-cache"]);
+    let step = "cat /c/v > /out";
+    set("1");
+    build(step, &[]);
+    set("2");
+    build(step, &["--no-cache"]);
+    set("1");
+    build(&format!("{step}; : other"), &[]);
+    let found = sandbox.rbuild(["run", "--rm", "--network", "none", "image", "cat", "/out"]);
+    assert_eq!(found.success().stdout, "1\n");
+}

@@ -97,28 +97,6 @@ fn done(output: Output, uses_image: bool) -> bool {
     false
 }
 
-/// Each waits for the other in its first step.
-#[test]
-fn builds_without_the_cache_do_not_wait_for_each_other() {
-    if !privileged() {
-        return;
-    }
-    let sandbox = Sandbox::with_busybox();
-    let meet = "touch /c/$(cat /proc/sys/kernel/random/uuid); n=0; \
-         while [ $(ls /c | wc -l) -lt 2 ]; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || exit 1; done";
-    let text = format!("FROM busybox\nRUN --mount=type=cache,target=/c {meet}\nRUN echo > /done\n");
-    sandbox.write("context/Dockerfile", &text);
-    let build = ["build", "--no-cache", "-t", "met", "context"];
-    std::thread::scope(|scope| {
-        let both = [(); 2].map(|()| scope.spawn(|| sandbox.rbuild(build).success()));
-        for one in both {
-            one.join().unwrap();
-        }
-    });
-    sandbox.rbuild(["build", "context"]).success();
-    sandbox.validate();
-}
-
 const UNTIL: &str =
     "n=0; while CONDITION; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || exit 1; done";
 

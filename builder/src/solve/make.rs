@@ -77,8 +77,7 @@ impl OneStep<'_> {
     /// A step that ran before and runs again (`--no-cache`, a layer that was lost) leads to a new state:
     /// what later steps made of its first result must not be laid over its second one.
     fn state_key(&self, key: StepKey) -> StepKey {
-        // Without the cache another build may be making the same step at this moment.
-        if !self.stage.no_cache && !self.session.cache.has_run(key) {
+        if !self.session.cache.has_run(key) {
             return key;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -199,6 +198,11 @@ impl OneStep<'_> {
             return Ok(None);
         };
         let Some(record) = cache.find_text(&earlier)? else { return Ok(None) };
+        // The step may have run again since, with another result.
+        let Ok(recorded) = cache.index(&earlier) else { return Ok(None) };
+        if report.result(&recorded, self.session.store, self.below)? != result {
+            return Ok(None);
+        }
         let Some(same_as) = record.same_as.or_else(|| StepKey::parse(&record.key)) else {
             return Ok(None);
         };
