@@ -420,3 +420,24 @@ fn a_result_that_was_made_anew_differently_is_not_the_one_before() {
     let found = sandbox.rbuild(["run", "--rm", "--network", "none", "image", "cat", "/out"]);
     assert_eq!(found.success().stdout, "1\n");
 }
+
+/// Two projects in which somebody says `.` have nothing to do with each other.
+#[test]
+fn a_place_is_a_directory_and_not_what_it_is_called() {
+    let sandbox = Sandbox::new();
+    let build = |project: &str| {
+        let mut command = sandbox.command("sh");
+        let script = format!("cd {project} && exec \"$0\" build --explain .");
+        run(command.args(["-c", &script, env!("CARGO_BIN_EXE_rbuild")]), "").success()
+    };
+    for project in ["one", "two"] {
+        sandbox.write(&format!("{project}/Dockerfile"), "FROM scratch\nCOPY file /\n");
+        sandbox.write(&format!("{project}/file"), project);
+    }
+    build("one");
+    let other = build("two");
+    assert!(!format!("{other}").contains("changed"), "{other}");
+    sandbox.write("two/file", "something else");
+    build("two").says("file");
+    assert!(format!("{}", build("one")).contains("CACHED"));
+}

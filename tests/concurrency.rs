@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Output, Sandbox, privileged};
+use crate::support::{Output, Sandbox, privileged, run, until as until_is};
 
 const WORKERS: usize = 8;
 /// `RBUILD_TEST_SECONDS` says how long instead.
@@ -100,6 +100,21 @@ fn done(output: Output, uses_image: bool) -> bool {
 const UNTIL: &str =
     "n=0; while CONDITION; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || exit 1; done";
 
+/// Stages of one command each, which may use a directory that all share, and their names.
+fn stages(count: usize, script: &str) -> String {
+    let stage = |number| {
+        let script = script.replace("{N}", &format!("{number}"));
+        format!("FROM busybox AS s{number}\nRUN --mount=type=cache,target=/c {script}\n")
+    };
+    (0..count).map(stage).collect()
+}
+
+/// The stage that needs them all.
+fn joined(count: usize) -> String {
+    let copies = (0..count).map(|number| format!("COPY --from=s{number} /{number} /\n"));
+    format!("FROM busybox\n{}", copies.collect::<String>())
+}
+
 /// All sixteen wait for each other.
 #[test]
 fn as_many_commands_run_at_once_as_there_are_stages() {
@@ -108,48 +123,33 @@ fn as_many_commands_run_at_once_as_there_are_stages() {
     }
     let sandbox = Sandbox::with_busybox();
     let until = UNTIL.replace("CONDITION", "[ $(ls /c | wc -l) -lt 16 ]");
-    let mut text = String::new();
-    for number in 0..16 {
-        text += &format!(
-            "FROM busybox AS s{number}\nRUN --mount=type=cache,target=/c touch /c/{number} /{number}; {until}\n"
-        );
-    }
-    text += "FROM busybox\n";
-    for number in 0..16 {
-        text += &format!("COPY --from=s{number} /{number} /\n");
-    }
-    sandbox.write("context/Dockerfile", &text);
+    let stages = stages(16, &format!("touch /c/{{N}} /{{N}}; {until}"));
+    sandbox.write("context/Dockerfile", &(stages + &joined(16)));
     sandbox.rbuild(["build", "context"]).success();
 }
 
-/// Four of its stages wait for those of another build, which wait for its fifth.
+/// More of its stages than it works on at once wait for those of another build, which wait for one more of its own.
 #[test]
 fn a_build_that_waits_for_another_one_goes_on_elsewhere() {
     if !privileged() {
         return;
     }
     let sandbox = Sandbox::with_busybox();
+    let count = 2 * std::thread::available_parallelism().unwrap().get().max(4);
     let until = UNTIL.replace("CONDITION", "[ ! -e /c/go ]");
-    let mut text = String::new();
-    for number in 0..4 {
-        text += &format!(
-            "FROM busybox AS s{number}\nRUN --mount=type=cache,target=/c touch /{number}; {until}\n"
-        );
-    }
-    let joined = |more: &str, copies: &str| {
-        let mut text = format!("{text}{more}FROM busybox\n");
-        for number in 0..4 {
-            text += &format!("COPY --from=s{number} /{number} /\n");
-        }
-        text + copies
-    };
-    sandbox.write("context/Dockerfile.first", &joined("", ""));
+    let stages = stages(count, &format!("touch /{{N}} /c/began-{{N}}; {until}"));
+    sandbox.write("context/Dockerfile.first", &format!("{stages}{}", joined(count)));
     let own = "FROM busybox AS own\nRUN --mount=type=cache,target=/c touch /c/go /own\n";
-    sandbox.write("context/Dockerfile", &joined(own, "COPY --from=own /own /\n"));
+    let last = format!("{}COPY --from=own /own /\n", joined(count));
+    sandbox.write("context/Dockerfile", &format!("{stages}{own}{last}"));
     let first = ["build", "-f", "context/Dockerfile.first", "context"];
     std::thread::scope(|scope| {
         let first = scope.spawn(|| sandbox.rbuild(first).success());
-        std::thread::sleep(Duration::from_secs(1));
+        until_is("all commands of the first build run", || {
+            let found =
+                run(sandbox.command("find").arg(sandbox.root()).args(["-name", "began-*"]), "");
+            found.stdout.lines().count() == count
+        });
         sandbox.rbuild(["build", "context"]).success();
         first.join().unwrap();
     });

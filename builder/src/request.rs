@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -66,8 +65,6 @@ pub struct BuildRequest {
     pub rewrite_timestamps: bool,
     /// `--strict`: every [`crate::Quirk`] fails the build.
     pub strict: bool,
-    /// Steps that run at once; the number of CPUs when absent.
-    pub jobs: Option<NonZeroUsize>,
     /// When the build began: `created` of the image unless SOURCE_DATE_EPOCH is given.
     pub now: SystemTime,
 }

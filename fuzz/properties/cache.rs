@@ -126,7 +126,6 @@ fn request(dir: &Path) -> BuildRequest {
         reproducible: false,
         rewrite_timestamps: true,
         strict: false,
-        jobs: None,
         now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
     }
 }

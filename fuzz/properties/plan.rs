@@ -99,7 +99,6 @@ fn request(dockerfile: &[u8]) -> BuildRequest {
         reproducible: false,
         rewrite_timestamps: true,
         strict: false,
-        jobs: None,
         now: SystemTime::UNIX_EPOCH,
     }
 }

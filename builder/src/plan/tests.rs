@@ -38,7 +38,6 @@ pub(crate) fn request() -> BuildRequest {
         reproducible: false,
         rewrite_timestamps: true,
         strict: false,
-        jobs: None,
         now: SystemTime::UNIX_EPOCH,
     }
 }

@@ -112,7 +112,7 @@ impl OneStep<'_> {
         let no_zygote = || StepError::NoContainers { source: runtime::RuntimeError::NotRoot };
         let zygote = session.zygote.ok_or_else(no_zygote)?;
         let stack = self.below.snapshots(session.store)?;
-        let _lent = session.lend_while_a_command_runs();
+        let _lent = session.lend();
         let plan = mounts::prepare(session, step)?;
         let log = |stream, bytes| session.event(BuildEvent::StepLog { id, stream, bytes });
         let later = self.stage.steps.iter().skip(self.ordinal + 1);

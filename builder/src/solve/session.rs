@@ -46,6 +46,8 @@ pub(super) struct Session<'a> {
     pub(super) imported: &'a Imported,
     pub(super) snapshotter: Arc<dyn Snapshotter>,
     pub(super) remotes: &'a Remotes<'a>,
+    /// The context as it is called wherever a place of the Dockerfile is.
+    pub(super) place: String,
     /// Set by the caller's [`Cancel`] and by the first failure.
     pub(super) stop: Cancel,
     ids: &'a AtomicU64,
@@ -54,7 +56,7 @@ pub(super) struct Session<'a> {
     pub(super) now: i64,
     contexts: Mutex<HashMap<Source, Arc<Context>>>,
     stages: Vec<StageCell>,
-    /// For steps: as many at once as `--jobs` says.
+    /// For steps that this process works on.
     permits: Permits,
     /// Stages that are worked on at once, by a thread each.
     pub(super) crew: usize,
@@ -139,6 +141,18 @@ impl Drop for Lent<'_> {
     }
 }
 
+fn place_of(context: &ContextSource) -> String {
+    match context {
+        // Where it was unpacked is another place each time.
+        ContextSource::Fetched(fetched) => format!("fetched {}", fetched.origin()),
+        // However it was named: `.` is another project in another directory.
+        ContextSource::Dir(path) => {
+            format!("{:?}", path.canonicalize().unwrap_or_else(|_| path.clone()))
+        }
+        ContextSource::Empty { .. } => format!("{context:?}"),
+    }
+}
+
 /// What a build is given besides the request and the store.
 pub(super) struct Surroundings<'a> {
     pub(super) zygote: Option<&'a Zygote>,
@@ -161,7 +175,7 @@ impl<'a> Session<'a> {
         surroundings: Surroundings<'a>,
     ) -> Result<Session<'a>, BuildError> {
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let jobs = request.jobs.map_or(processors.max(LEAST_JOBS), |jobs| jobs.get());
+        let jobs = processors.max(LEAST_JOBS);
         let elapsed = request.now.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Session {
             request,
@@ -175,6 +189,7 @@ impl<'a> Session<'a> {
             imported: surroundings.imported,
             snapshotter: store.snapshotter(),
             remotes: surroundings.remotes,
+            place: place_of(&request.context),
             stop: Cancel::default(),
             ids: surroundings.ids,
             cached: AtomicUsize::default(),
@@ -235,15 +250,9 @@ impl<'a> Session<'a> {
         self.permits.take()
     }
 
-    /// For a step that has to wait for another one: others go on meanwhile.
-    pub(super) fn lend(&self) -> Lent<'_> {
-        self.permits.lend()
-    }
-
-    /// A command is not this build's work: however many run, others begin, unless somebody has said how many may.
-    pub(super) fn lend_while_a_command_runs(&self) -> Option<[Lent<'_>; 2]> {
-        let unlimited = self.request.jobs.is_none();
-        unlimited.then(|| [self.permits.lend(), self.threads.lend()])
+    /// For a step that waits, for another one or for its command, however many of them there are: others go on meanwhile.
+    pub(super) fn lend(&self) -> [Lent<'_>; 2] {
+        [self.permits.lend(), self.threads.lend()]
     }
 
     pub(super) fn finish_stage(&self, id: StageId, result: Option<Filesystem>) {

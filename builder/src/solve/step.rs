@@ -1,7 +1,7 @@
 //! One step: its key, and whether the cache has it.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Instant;
 
 use super::filesystem::{Filesystem, Layer, Sealed};
@@ -15,7 +15,6 @@ use crate::error::BuildError;
 use crate::execute::{StepError, copy};
 use crate::plan::PlannedStage;
 use crate::progress::{BuildEvent, Hit, ProgressId, Warning};
-use crate::request::ContextSource;
 use crate::step::{PlannedStep, Step};
 
 pub(super) struct OneStep<'a> {
@@ -96,9 +95,13 @@ impl OneStep<'_> {
             let mut steps = self.session.steps.lock().unwrap_or_else(PoisonError::into_inner);
             steps.entry(keyed.key).or_default().clone()
         };
-        let mut slot = {
-            let _lent = self.session.lend();
-            slot.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut slot = match slot.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let _lent = self.session.lend();
+                slot.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Ok(slot) => slot,
         };
         if let Some((key, layer)) = &*slot {
             return Ok((self.above(&keyed, *key, layer.clone()), Outcome::Cached(Hit::SameStep)));
@@ -224,19 +227,9 @@ impl OneStep<'_> {
 
     /// The place in the Dockerfile, to explain misses by comparing with what was there before.
     pub(super) fn place(&self, platform: Option<&str>) -> StepKey {
-        let request = self.session.request;
-        let context = match &request.context {
-            // Where it was unpacked is another place each time.
-            ContextSource::Fetched(fetched) => format!("fetched {}", fetched.origin()),
-            // However it was named: `.` is another project in another directory.
-            ContextSource::Dir(path) => {
-                format!("{:?}", path.canonicalize().unwrap_or_else(|_| path.clone()))
-            }
-            context @ ContextSource::Empty { .. } => format!("{context:?}"),
-        };
         KeyBuilder::new("place")
-            .part(context.as_bytes())
-            .part(request.dockerfile.name.as_bytes())
+            .part(self.session.place.as_bytes())
+            .part(self.session.request.dockerfile.name.as_bytes())
             .part(self.stage.name.as_bytes())
             .part(platform.unwrap_or("any").as_bytes())
             .part(&self.ordinal.to_le_bytes())

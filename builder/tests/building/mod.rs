@@ -94,7 +94,6 @@ impl Bench {
             reproducible: false,
             rewrite_timestamps: true,
             strict: false,
-            jobs: None,
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
         }
     }

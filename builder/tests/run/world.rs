@@ -163,7 +163,6 @@ pub(crate) fn request(dockerfile: &str) -> BuildRequest {
         reproducible: false,
         rewrite_timestamps: true,
         strict: false,
-        jobs: None,
         now: SystemTime::now(),
     }
 }

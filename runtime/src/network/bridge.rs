@@ -76,8 +76,9 @@ impl Networks {
         let has_our_address = link.mac == Some(MacAddress::of(network.gateway));
         match link.alias.as_str() {
             alias if alias == self.alias(network) => Whose::Ours,
-            // A name that was not chosen is nobody else's.
-            alias if network.bridge.name.is_none() && alias.starts_with(OLD_ALIAS) => Whose::Ours,
+            old if has_our_address && old.strip_prefix(OLD_ALIAS) == Some(&network.name) => {
+                Whose::Ours
+            }
             "" if has_our_address => Whose::HalfMade,
             _ => Whose::Others,
         }

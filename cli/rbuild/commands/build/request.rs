@@ -86,7 +86,6 @@ pub(super) fn resolve(
         reproducible: args.reproducible,
         rewrite_timestamps: outputs.rewrite_timestamps,
         strict: args.strict,
-        jobs: None,
         now: SystemTime::now(),
     })
 }

@@ -111,7 +111,6 @@ pub fn build_request(
         reproducible: false,
         rewrite_timestamps: true,
         strict: false,
-        jobs: None,
         now: surroundings.now,
     })
 }
