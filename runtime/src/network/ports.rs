@@ -52,7 +52,7 @@ fn first_free(
     for port in range.ports() {
         match hold(host_ip, port, container) {
             Err(Failure::Taken) if range.count() == 1 => {
-                let holder = holder::of(container.protocol, port);
+                let holder = holder::of(container.protocol, host_ip, port);
                 let (address, protocol) = (words(host_ip), container.protocol);
                 return Err(NetworkError::PortTaken { address, port, protocol, holder });
             }

@@ -11,6 +11,7 @@ use super::directory::{Guard, Networks, Result};
 use super::endpoint::Endpoint;
 use super::error::{Act, NetworkError};
 use super::files::{Resolver, asks_the_shim, hosts, resolv_conf};
+use super::holder::meet;
 use super::namespace;
 use super::port::BoundPort;
 use super::ports::{self, HeldPort};
@@ -342,19 +343,12 @@ fn name_holder(networks: &Networks, error: NetworkError) -> NetworkError {
         let has = |endpoint: &Endpoint| {
             endpoint.ports.iter().any(|held| {
                 let same = held.host_port == port && held.container.protocol == protocol;
-                same && meets(held.host_ip, &address)
+                same && meet(held.host_ip, address.parse().ok())
             })
         };
         endpoints.into_iter().find(has).map(|found| format!("container `{}`", found.name))
     });
     NetworkError::PortTaken { address, port, protocol, holder: own.or(holder) }
-}
-
-/// Whether a port of `held` is one of `wanted` too: of the same address, or of every one.
-fn meets(held: Option<IpAddr>, wanted: &str) -> bool {
-    let every = |address: IpAddr| address.is_unspecified();
-    let Some(held) = held.filter(|held| !every(*held)) else { return true };
-    wanted.parse().is_ok_and(|wanted: IpAddr| every(wanted) || wanted == held)
 }
 
 fn network_address(network: &NetworkDefinition) -> Option<std::net::Ipv4Addr> {
