@@ -17,8 +17,8 @@ const ATTEMPTS: usize = 8;
 /// A table as the kernel keeps it.
 #[derive(Clone, Debug)]
 pub struct OldTable {
-    /// Where the policy of each hook is, for the five hooks in the kernel's order.
-    pub policies: [usize; 5],
+    /// Where each hook's chain begins and where its policy is, its last entry; for the five hooks in the kernel's order.
+    pub chains: [(usize, usize); 5],
     /// Rules, one behind the other: `struct ipt_entry`.
     pub entries: Vec<u8>,
 }
@@ -41,8 +41,10 @@ pub fn table(name: &str) -> Result<OldTable> {
             Err(error) if error.errno() == Some(libc::EAGAIN) && attempt < ATTEMPTS => attempt += 1,
             reply => {
                 // Behind the name: the hooks in use, where each begins, where each one's policy is.
-                let policies = [0, 1, 2, 3, 4].map(|hook| number(NAME + 24 + 4 * hook) as usize);
-                return Ok(OldTable { policies, entries: reply?.split_off(HEAD) });
+                let place = |at: usize| number(at) as usize;
+                let chains = [0, 1, 2, 3, 4]
+                    .map(|hook| (place(NAME + 4 + 4 * hook), place(NAME + 24 + 4 * hook)));
+                return Ok(OldTable { chains, entries: reply?.split_off(HEAD) });
             }
         }
     }

@@ -105,12 +105,48 @@ fn chains_that_drop_are_named_or_asked_for_a_place() {
         let refused = world.rbuild("run --rm busybox true");
         refused.exits(125).says("the chain `fence through` of another firewall drops").says("`rb`");
     }
+    // As firewalld's: not the policy is it, but a last rule about everything.
+    nft("add chain inet fence through { policy accept; }");
+    nft("add rule inet fence through ct state established,related accept");
+    world.rbuild("run --rm busybox true").success();
+    // Others are looked at when a bridge is made.
+    until("nothing of ours is left", || world.left() == ["table inet fence"]);
+    nft("add rule inet fence through counter reject with icmpx admin-prohibited");
+    world.rbuild("run --rm busybox true").exits(125).says("the chain `fence through` of another");
+    nft("flush chain inet fence through");
+    nft("add chain inet fence through { policy drop; }");
     // Whoever lets our bridges through has thought of us.
     nft("add rule inet fence through iifname \"rb*\" accept");
     nft("add rule inet fence through oifname \"rb*\" accept");
     world.serve("web", "-p 8080:80");
     world.serve("other", "");
     assert_all_works(&world, "with a fence that lets us through");
+}
+
+#[test]
+fn a_network_can_do_without_rules_among_those_of_others() {
+    let Some(world) = World::new() else { return };
+    if !installed("iptables") {
+        return;
+    }
+    let iptables = |line: &str| world.host.command("iptables", line.split(' '));
+    iptables("-N DOCKER-USER").success();
+    iptables("-A FORWARD -j DOCKER-USER").success();
+    iptables("-P FORWARD DROP").success();
+    world.rbuild("network create --opt host_firewall=false apart").success();
+    let ours = || world.host.command("iptables-save", [""; 0]).stdout.contains("rbuild-");
+    // Rules of ours for another bridge are nobody's thought of this one.
+    world.serve("other", "");
+    assert!(ours());
+    let refused = world.rbuild("run --rm --network apart busybox true");
+    refused.exits(125).says("the chain `filter FORWARD` of another firewall drops");
+    world.rbuild("rm -f other").success();
+    until("our rules are gone", || !ours());
+    iptables("-I DOCKER-USER -i rb+ -j ACCEPT").success();
+    world.rbuild("run --rm --network apart busybox true").success();
+    world.serve("web", "--network apart");
+    world.rbuild("network reload").success();
+    assert!(!ours());
 }
 
 #[test]
@@ -133,8 +169,14 @@ fn rules_of_the_old_iptables_are_seen() {
     world.serve("other", "");
     assert_all_works(&world, "with rules for us");
     world.rbuild("rm -f web other").success();
+    world.until_nothing_is_left();
     old("-F FORWARD").success();
     old("-P FORWARD ACCEPT").success();
+    old("-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT").success();
+    old("-A FORWARD -j REJECT").success();
+    let refused = world.rbuild("run --rm busybox true");
+    refused.exits(125).says("the chain `iptables-legacy FORWARD` of another firewall drops");
+    old("-F FORWARD").success();
     old("-A FORWARD -s 203.0.113.0/24 -j DROP").success();
     world.serve("web", "-p 8080:80");
     world.serve("other", "");

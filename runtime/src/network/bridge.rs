@@ -95,7 +95,7 @@ impl Networks {
             Some(mtu) => mtu,
             None => routes::mtu(socket)?,
         };
-        foreign::admit(&self.names.table(), name)?;
+        foreign::admit(&self.names.table(), name, network.bridge.asks_others)?;
         pass("other firewalls let the bridge through")?;
         let gateway = network.gateway;
         let made = socket.request(make_bridge(name, MacAddress::of(gateway), mtu));

@@ -59,11 +59,20 @@ pub struct BridgeOptions {
     pub open: bool,
     /// The host's address of ports that are published without one.
     pub host_address: Option<Ipv4Addr>,
+    /// Where other firewalls have a place for rules of others, ours may be put there.
+    pub asks_others: bool,
 }
 
 impl Default for BridgeOptions {
     fn default() -> BridgeOptions {
-        BridgeOptions { name: None, mtu: None, masquerade: true, open: true, host_address: None }
+        BridgeOptions {
+            name: None,
+            mtu: None,
+            masquerade: true,
+            open: true,
+            host_address: None,
+            asks_others: true,
+        }
     }
 }
 
@@ -115,6 +124,9 @@ impl BridgeOptions {
                 }
                 "enable_ip_masquerade" | "masquerade" => {
                     parsed.masquerade = truth(value).ok_or_else(|| wrong("true or false"))?;
+                }
+                "host_firewall" => {
+                    parsed.asks_others = truth(value).ok_or_else(|| wrong("true or false"))?;
                 }
                 "host_binding_ipv4" => {
                     let address = value.parse().map_err(|_| wrong("an IPv4 address"))?;
@@ -200,6 +212,7 @@ mod tests {
             ("com.docker.network.bridge.enable_icc", "false"),
             ("masquerade", "false"),
             ("com.docker.network.bridge.host_binding_ipv4", "127.0.0.1"),
+            ("host_firewall", "false"),
         ]);
         let expected = BridgeOptions {
             name: Some("mybridge0".to_owned()),
@@ -207,6 +220,7 @@ mod tests {
             masquerade: false,
             open: false,
             host_address: Some(Ipv4Addr::LOCALHOST),
+            asks_others: false,
         };
         assert_eq!(BridgeOptions::parse(&given).unwrap(), expected);
         for wrong in [

@@ -108,10 +108,9 @@ impl Networks {
         }
         for (network, _) in self.in_use()? {
             let bridge = self.bridge_name(&network);
-            if others.admitted.iter().filter(|admitted| **admitted == bridge).count()
-                < foreign::RULES
-            {
-                foreign::admit(&self.names.table(), &bridge)?;
+            let rules = others.admitted.iter().filter(|admitted| **admitted == bridge).count();
+            if network.bridge.asks_others && rules < foreign::RULES {
+                foreign::admit(&self.names.table(), &bridge, true)?;
             }
         }
         Ok(())
@@ -172,7 +171,7 @@ impl Networks {
         for (mut network, endpoints) in self.in_use()? {
             let bridge = self.bridge(&guard, &mut network, &mut socket)?;
             set_kernel(&bridge.name)?;
-            foreign::admit(&self.names.table(), &bridge.name)?;
+            foreign::admit(&self.names.table(), &bridge.name, network.bridge.asks_others)?;
             for endpoint in &endpoints {
                 mend_port(&mut socket, &network, &bridge, endpoint)?;
             }

@@ -7,9 +7,11 @@
 //! | `table.rs`   | what the tables consist of                             |
 //! | `facts.rs`   | which elements networks and containers are             |
 //! | `foreign.rs` | other firewalls at the same hook                       |
+//! | `barrier.rs` | those that let nothing of ours through                |
 //! | `old_iptables.rs` | the one before nf_tables                          |
 //! | `resolver.rs`| the way to the name server within a container          |
 //! | `kernel.rs`  | what the kernel has of all this                         |
+mod barrier;
 mod facts;
 pub(super) mod foreign;
 pub(super) mod kernel;

@@ -15,18 +15,53 @@ const ENTRY: usize = 112;
 /// Within a target: what becomes of the packet; the kernel counts downwards from -1, which is a drop.
 const VERDICT: usize = 32;
 const DROP: i32 = -1;
+const ACCEPT: i32 = -2;
+/// A rule about every packet names no address, interface or protocol, and has no matches.
+const CONDITIONS: std::ops::Range<usize> = 0..84;
+/// What a target is called is behind its length.
+const NAME: usize = 2;
 
-/// Its chain FORWARD drops by policy, and no rule speaks of interfaces whose names begin like this.
+/// Its chain FORWARD drops what no rule is about, and none speaks of interfaces whose names begin like this.
 pub(super) fn drops_what_is_forwarded(prefix: &[u8]) -> bool {
     let is_used = fs::read_to_string(TABLES).is_ok_and(|text| text.lines().any(|it| it == TABLE));
     // What cannot be read, somebody else has to answer for.
     is_used
         && sys::iptables::table(TABLE)
-            .is_ok_and(|table| drops(&table.entries, table.policies[FORWARD], prefix))
+            .is_ok_and(|table| drops(&table.entries, table.chains[FORWARD], prefix))
 }
 
-fn drops(entries: &[u8], policy: usize, prefix: &[u8]) -> bool {
-    verdict(entries, policy) == Some(DROP) && !speaks_of(entries, prefix)
+/// `chain` is where it begins and where its policy is.
+fn drops(entries: &[u8], chain: (usize, usize), prefix: &[u8]) -> bool {
+    !speaks_of(entries, prefix) && is_the_end(entries, chain)
+}
+
+/// The first rule that is about every packet, of which the policy is the last, drops or rejects it.
+fn is_the_end(entries: &[u8], (begin, policy): (usize, usize)) -> bool {
+    let mut at = begin;
+    while at <= policy {
+        let Some(length) = half(entries, at + NEXT).filter(|it| usize::from(*it) >= ENTRY) else {
+            return false;
+        };
+        let about_everything =
+            entries.get(at..at + CONDITIONS.end).is_some_and(|bytes| bytes.iter().all(|b| *b == 0))
+                && half(entries, at + TARGET).is_some_and(|target| usize::from(target) == ENTRY);
+        if about_everything {
+            match (name_of_target(entries, at), verdict(entries, at)) {
+                ([b'R', b'E', b'J', b'E', b'C', b'T', 0, ..], _) => return true,
+                // The target without a name is a verdict or a jump.
+                ([0, ..], Some(DROP)) => return true,
+                ([0, ..], Some(ACCEPT)) => return false,
+                _ => {}
+            }
+        }
+        at += usize::from(length);
+    }
+    false
+}
+
+fn name_of_target(entries: &[u8], at: usize) -> &[u8] {
+    let target = half(entries, at + TARGET).map_or(ENTRY, usize::from);
+    entries.get(at + target + NAME..).unwrap_or_default()
 }
 
 fn verdict(entries: &[u8], at: usize) -> Option<i32> {
@@ -56,28 +91,44 @@ fn speaks_of(entries: &[u8], prefix: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn entry(interface: &str, verdict: i32) -> Vec<u8> {
+    fn entry(interface: &str, target: &[u8], verdict: i32) -> Vec<u8> {
         let mut bytes = vec![0; ENTRY + VERDICT + 8];
         bytes[INTERFACES[1]..INTERFACES[1] + interface.len()].copy_from_slice(interface.as_bytes());
         bytes[TARGET..TARGET + 2].copy_from_slice(&(ENTRY as u16).to_ne_bytes());
         let length = bytes.len() as u16;
         bytes[NEXT..NEXT + 2].copy_from_slice(&length.to_ne_bytes());
+        bytes[ENTRY + NAME..ENTRY + NAME + target.len()].copy_from_slice(target);
         bytes[ENTRY + VERDICT..ENTRY + VERDICT + 4].copy_from_slice(&verdict.to_ne_bytes());
         bytes
     }
 
     #[test]
-    fn a_policy_is_the_verdict_of_the_chains_last_entry() {
-        let (accept, drop) = (entry("", -2), entry("", DROP));
-        let length = accept.len();
+    fn what_becomes_of_everything_else_is_the_first_rule_about_it_or_the_policy() {
+        let accept = || entry("", b"", ACCEPT);
+        let drop = || entry("", b"", DROP);
+        let jump = || entry("", b"", 300);
+        let reject = || entry("", b"REJECT", ACCEPT);
+        let log = || entry("", b"LOG", DROP);
+        let length = accept().len();
         for (entries, expected) in [
-            ([accept.clone(), accept.clone()].concat(), false),
-            ([accept.clone(), drop.clone()].concat(), true),
-            ([entry("rb", -2), drop.clone()].concat(), false),
-            ([entry("eth0", -2), drop.clone()].concat(), true),
-            (accept[..20].to_vec(), false),
+            (vec![accept(), accept()], false),
+            (vec![jump(), accept()], false),
+            (vec![jump(), drop()], true),
+            (vec![entry("rb", b"", ACCEPT), drop()], false),
+            (vec![entry("eth0", b"", ACCEPT), drop()], true),
+            (vec![entry("eth0", b"", DROP), accept()], false),
+            (vec![entry("eth0", b"", ACCEPT), reject(), accept()], true),
+            (vec![entry("eth0", b"", ACCEPT), drop(), accept()], true),
+            (vec![accept(), drop()], false),
+            (vec![log(), accept()], false),
+            (vec![log(), drop()], true),
+            (vec![entry("rb", b"", ACCEPT), reject(), accept()], false),
         ] {
-            assert_eq!(drops(&entries, length, b"rb"), expected);
+            let chain = (0, length * (entries.len() - 1));
+            assert_eq!(drops(&entries.concat(), chain, b"rb"), expected);
         }
+        assert!(!drops(&drop()[..20], (0, 0), b"rb"));
+        // Another hook's chain before it says nothing.
+        assert!(!drops(&[drop(), accept()].concat(), (length, length), b"rb"));
     }
 }

@@ -252,10 +252,15 @@ impl Look {
                 out.push(format!("{name} is {}, not {wanted}", found.unwrap_or_default()));
             }
         }
-        for chain in self.others.dropping.iter().filter(|_| !self.others.has_place) {
-            if !self.in_use.is_empty() {
-                out.push(format!("`{chain}` of another firewall drops what is forwarded"));
-            }
+        let has_rules_there =
+            |network: &NetworkDefinition| self.others.has_place && network.bridge.asks_others;
+        if self.in_use.iter().any(|(network, _)| !has_rules_there(network)) {
+            out.extend(
+                self.others
+                    .dropping
+                    .iter()
+                    .map(|chain| format!("`{chain}` of another firewall drops what is forwarded")),
+            );
         }
     }
 
@@ -272,7 +277,7 @@ impl Look {
                 out.push(format!("the bridge `{name}` of network `{}` is down", network.name));
             }
             let rules = self.others.admitted.iter().filter(|admitted| **admitted == name).count();
-            if self.others.has_place && rules < foreign::RULES {
+            if self.others.has_place && network.bridge.asks_others && rules < foreign::RULES {
                 out.push(format!(
                     "DOCKER-USER has {rules} of our rules for `{name}`, not {}",
                     foreign::RULES
