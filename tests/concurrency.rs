@@ -97,6 +97,40 @@ fn done(output: Output, uses_image: bool) -> bool {
     false
 }
 
+/// Each waits for the other in its first step.
+#[test]
+fn builds_without_the_cache_do_not_wait_for_each_other() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = Sandbox::with_busybox();
+    let meet = "mkdir /c/$(cat /proc/sys/kernel/random/uuid); n=0; \
+         while [ $(ls /c | wc -l) -lt 2 ]; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || exit 1; done; \
+         cat /proc/sys/kernel/random/uuid > /one";
+    let text = format!("FROM busybox\nRUN --mount=type=cache,target=/c {meet}\nRUN cp /one /two\n");
+    sandbox.write("context/Dockerfile", &text);
+    let build = |name: &str| sandbox.rbuild(["build", "--no-cache", "-t", name, "context"]);
+    std::thread::scope(|scope| {
+        let both = ["a", "b"].map(|name| scope.spawn(move || build(name).success()));
+        for one in both {
+            one.join().unwrap();
+        }
+    });
+    // Each has its own result, and whoever comes then has one of both.
+    let then = sandbox.rbuild(["build", "-t", "c", "--progress", "plain", "context"]).success();
+    assert_eq!(then.stderr.matches("CACHED").count(), 2, "{then}");
+    sandbox.validate();
+    let files = ["a", "b", "c"].map(|name| {
+        let print = ["run", "--rm", "--network", "none", name, "cat", "/one", "/two"];
+        let printed = sandbox.rbuild(print).success().stdout;
+        let (one, two) = printed.split_at(printed.len() / 2);
+        assert_eq!(one, two, "{name}");
+        printed
+    });
+    assert_ne!(files[0], files[1]);
+    assert!(files[..2].contains(&files[2]));
+}
+
 const UNTIL: &str =
     "n=0; while CONDITION; do sleep 0.1; n=$((n+1)); [ $n -lt 600 ] || exit 1; done";
 

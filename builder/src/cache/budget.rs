@@ -107,12 +107,13 @@ impl Budget {
     ) -> Result<Budget, StoreError> {
         let mut budget = Budget::default();
         let ranks = ranks(records, used);
+        let mut indexes = indexes(cache)?;
         for record in records {
             if uncounted.contains(&Held::Blob(record.descriptor.digest)) {
                 continue;
             }
-            let mut bytes = 0;
-            for extension in ["json", "index", "inputs"] {
+            let mut bytes = indexes.remove(record.key.as_str()).unwrap_or(0);
+            for extension in ["json", "inputs"] {
                 bytes += measure(&cache.path(&record.key, extension))?.bytes;
             }
             let things: Vec<Held> = things(record).filter(|t| !uncounted.contains(t)).collect();
@@ -178,6 +179,18 @@ impl Budget {
         }
         gone
     }
+}
+
+/// Bytes of all indexes of each key: also of layers that its step made before.
+fn indexes(cache: &Cache) -> Result<HashMap<String, u64>, StoreError> {
+    let mut indexes = HashMap::new();
+    for path in paths_in(&cache.steps)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some((key, _)) = name.split_once('-') {
+            *indexes.entry(key.to_owned()).or_default() += measure(&path)?.bytes;
+        }
+    }
+    Ok(indexes)
 }
 
 /// The total of what counts now, and how much of it may stay, if that is less.

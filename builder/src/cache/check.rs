@@ -8,6 +8,7 @@ use std::fs;
 use store::layer::LayerIndex;
 use store::{Store, StoreError};
 
+use super::markers;
 use super::record::Cache;
 
 /// Something that is wrong with the cache.
@@ -44,9 +45,11 @@ pub fn check(store: &Store, repair: bool) -> Result<Vec<CacheProblem>, StoreErro
             problems.extend(path.exists().then(|| problem(name.clone(), "the record is damaged")));
             continue;
         };
-        let Ok(bytes) = fs::read(cache.path(key, "index")) else { continue };
+        let index = cache.index_path(&record);
+        let Ok(bytes) = fs::read(&index) else { continue };
         let Ok(index) = LayerIndex::from_vec(bytes) else {
-            problems.push(problem(format!("{key}.index"), "the layer index is damaged"));
+            let index = index.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            problems.push(problem(index, "the layer index is damaged"));
             continue;
         };
         let snapshot = record.snapshot.filter(|id| store.has_snapshot(id) && !chained.contains(id));
@@ -63,10 +66,11 @@ pub fn check(store: &Store, repair: bool) -> Result<Vec<CacheProblem>, StoreErro
 }
 
 fn forget(cache: &Cache, key: &str) -> Result<(), StoreError> {
-    let marker = cache.path(key, "gone");
-    fs::write(&marker, "").map_err(super::prune::failed("write", &marker))?;
-    for extension in ["json", "index", "inputs"] {
-        super::prune::remove(&cache.path(key, extension))?;
+    let index = cache.read(key).map(|record| cache.index_path(&record));
+    // Builds that run now may stand on it.
+    markers::set(cache, key, markers::FOREVER)?;
+    for path in [cache.path(key, "json"), cache.path(key, "inputs")].into_iter().chain(index) {
+        super::prune::remove(&path)?;
     }
     Ok(())
 }

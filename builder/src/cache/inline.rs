@@ -39,6 +39,7 @@ impl Line {
             step: serde_json::Value::Null,
             same_as,
             platform: None,
+            written: None,
             sum: None,
         }
     }

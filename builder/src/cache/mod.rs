@@ -19,7 +19,8 @@
 //!
 //! A step that ran before and runs again leads to a new state, whatever its key: later steps are not
 //! answered by records that were made on its first result. `KEY.gone` remembers that a step ran after its record was
-//! pruned, or lost with the power. A build that is killed leaves no record of a step without those of the steps before:
+//! pruned, or lost with the power (`markers.rs`). Of two builds that make a step at once, because they do not want the cache, one
+//! at most leads to the state that the key names. A build that is killed leaves no record of a step without those of the steps before:
 //! each is written when the layers below are sealed and recorded.
 //!
 //! **Second chance**: when a step ran again and its result equals what a record of a step on the same
@@ -34,6 +35,7 @@ pub(crate) mod inline;
 mod inputs;
 mod key;
 mod limit;
+mod markers;
 mod mounts;
 mod prune;
 mod record;

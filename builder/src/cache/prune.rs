@@ -5,8 +5,8 @@
 //! so a record whose layer no lease lists is either unknown to all builds, or its finder looks afterwards and
 //! takes it for a miss. Records that a build writes meanwhile are of layers it holds.
 //!
-//! `KEY.gone` stays of a record that goes while others stay: a step that runs again must lead to a new state
-//! (see [`super`]).
+//! Of a record that goes while others stay a marker remains ([`super::markers`]). Indexes of layers that a running build uses
+//! stay, whatever the record of their step has by now.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -18,8 +18,9 @@ use store::{Held, Store, StoreError};
 
 use super::budget::{self, Budget, SIZES, Sizes, What};
 use super::limit::CacheLimit;
+use super::markers;
 use super::mounts;
-use super::record::{Cache, Record, roots};
+use super::record::{Cache, Record, millis, roots};
 
 /// What [`prune`] forgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,28 +124,28 @@ impl Sweep {
         let held = store.held()?;
         let of_images = if selection.all { HashSet::new() } else { of_images(store)? };
         let last_used = last_used(cache)?;
-        let (mut kept, mut gone) = (HashSet::new(), Vec::new());
+        let (mut kept, mut gone) = (Kept::default(), Vec::new());
         for record in records_in(cache, &files) {
             let layer = Held::Blob(record.descriptor.digest);
             let used = used(cache, &last_used, &record);
             if held.contains(&layer) || of_images.contains(&layer) || stays(&record, used) {
-                kept.insert(record.key);
+                kept.add(cache, &record);
             } else {
                 gone.push(record.key);
             }
         }
+        let now = millis(SystemTime::now()).max(kept.newest);
         for key in gone {
-            if !kept.is_empty() {
-                let marker = cache.path(&key, "gone");
-                fs::write(&marker, "").map_err(failed("write", &marker))?;
+            if !kept.keys.is_empty() {
+                markers::set(cache, &key, now)?;
             }
             self.bytes += remove(&cache.path(&key, "json"))?;
             self.entries.push(key);
         }
-        if kept.is_empty() {
+        if kept.keys.is_empty() {
             self.bytes += remove(&store.directory("cache")?.join(SIZES))?;
         }
-        self.leftovers(cache, files, &kept)
+        self.leftovers(cache, files, &kept, &held)
     }
 
     /// What belongs to records that are not there.
@@ -152,18 +153,28 @@ impl Sweep {
         &mut self,
         cache: &Cache,
         files: Vec<PathBuf>,
-        kept: &HashSet<String>,
+        kept: &Kept,
+        held: &HashSet<Held>,
     ) -> Result<(), StoreError> {
         for path in files {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let marker = path.extension().is_some_and(|extension| extension == "gone");
-            let needed = if marker { !kept.is_empty() } else { kept.contains(&stem) };
-            if !needed {
-                self.bytes += remove(&path)?;
+            let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let needed = match extension.as_str() {
+                "gone" => kept.oldest.is_some_and(|oldest| oldest <= markers::time(&path)),
+                "index" => kept.indexes.contains(&path) || is_of_any(&stem, held),
+                _ => kept.keys.contains(&stem),
+            };
+            if needed {
+                continue;
             }
+            // One that is damaged; those that were chosen are gone by now.
+            if extension == "json" && !kept.keys.is_empty() && path.exists() {
+                markers::set(cache, &stem, markers::FOREVER)?;
+            }
+            self.bytes += remove(&path)?;
         }
         let leads_nowhere = |path: &Path| {
-            fs::read_to_string(path).map(|key| !kept.contains(&key)).unwrap_or_default()
+            fs::read_to_string(path).map(|key| !kept.keys.contains(&key)).unwrap_or_default()
         };
         for path in paths_in(&cache.places)?.into_iter().filter(|path| leads_nowhere(path)) {
             self.bytes += remove(&path)?;
@@ -195,6 +206,32 @@ impl Sweep {
         }
         mounts::forget_names(store)
     }
+}
+
+/// The records that stay.
+#[derive(Debug, Default)]
+struct Kept {
+    keys: HashSet<String>,
+    indexes: HashSet<PathBuf>,
+    /// When the first and the last of them were written; what does not tell is older than everything.
+    oldest: Option<u64>,
+    newest: u64,
+}
+
+impl Kept {
+    fn add(&mut self, cache: &Cache, record: &Record) {
+        let written = record.written.unwrap_or(0);
+        self.indexes.insert(cache.index_path(record));
+        self.keys.insert(record.key.clone());
+        self.oldest = Some(self.oldest.map_or(written, |oldest| oldest.min(written)));
+        self.newest = self.newest.max(written);
+    }
+}
+
+/// Whether an index is of a layer that is held.
+fn is_of_any(stem: &str, held: &HashSet<Held>) -> bool {
+    let layer = stem.split_once('-').and_then(|(_, hex)| format!("sha256:{hex}").parse().ok());
+    layer.is_some_and(|layer| held.contains(&Held::Blob(layer)))
 }
 
 /// What goes so that the rest is within `limit`. Sizes are those that were measured before, but of what is new.

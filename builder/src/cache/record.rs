@@ -1,7 +1,8 @@
 //! Records of the steps that ran, as files.
 //!
-//! `cache/steps/KEY.json` says which layer a step made, `KEY.index` what is in it, `KEY.inputs` what it
-//! read. The record is written last and by renaming, so whoever finds it finds the rest.
+//! `cache/steps/KEY.json` says which layer a step made, `KEY-LAYER.index` what is in it, `KEY.inputs` what it
+//! read. The record is written last and by renaming, so whoever finds it finds the rest: also when two make a step at
+//! once, for each layer has its index. Those of layers that no record has go with the next [`prune`](super::prune()).
 
 use std::fmt;
 use std::fs::{self, File};
@@ -9,7 +10,7 @@ use std::io::ErrorKind::NotFound;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -57,6 +58,10 @@ pub(crate) struct Record {
     /// Where it was made for; records of before do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) platform: Option<String>,
+    /// When it was written, in milliseconds since 1970; records of before do not tell. The time of its file is that of its
+    /// last use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) written: Option<u64>,
     /// Of the record without this field: a damaged one is as good as none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sum: Option<String>,
@@ -100,7 +105,7 @@ impl Cache {
         let Some(mut record) = self.read(key) else { return Ok(None) };
         // Without an index that is whole (after a loss of power, say), the step runs again.
         if !self.store.hold(Held::Blob(record.descriptor.digest))?
-            || !is_whole_index(&self.path(&record.key, "index"))
+            || !is_whole_index(&self.index_path(&record))
         {
             return Ok(None);
         }
@@ -127,9 +132,12 @@ impl Cache {
     }
 
     /// What the layer of a record contains.
-    pub(crate) fn index(&self, key: &str) -> Result<LayerIndex, StepError> {
-        let path = self.path(key, "index");
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+    pub(crate) fn index(&self, record: &Record) -> Result<LayerIndex, StepError> {
+        Cache::index_at(&self.index_path(record))
+    }
+
+    pub(crate) fn index_at(path: &Path) -> Result<LayerIndex, StepError> {
+        let bytes = fs::read(path).map_err(io_error("read", path))?;
         Ok(LayerIndex::from_vec(bytes)?)
     }
 
@@ -146,39 +154,44 @@ impl Cache {
         index: &LayerIndex,
         inputs: &Inputs,
     ) -> Result<(), StepError> {
-        self.replace(&self.path(&record.key, "index"), |file| index.write_to(file))?;
+        self.replace(&self.index_path(record), |file| index.write_to(file))?;
         // A key says what was read, so there are none from before either.
         if inputs.len() > 0 {
             self.replace(&self.path(&record.key, "inputs"), |file| write_inputs(file, inputs))?;
         }
-        self.update(record)?;
-        let marker = self.path(&record.key, "gone");
-        match fs::remove_file(&marker) {
-            Err(error) if error.kind() != NotFound => Err(io_error("remove", &marker)(error)),
-            _ => Ok(()),
-        }
+        let mut record = Record { written: Some(millis(SystemTime::now())), ..record.clone() };
+        record.sum = Some(record.sum()?);
+        let bytes = json("the record", &record)?;
+        self.replace(&self.path(&record.key, "json"), |file| file.write_all(&bytes))
     }
 
     /// Waits until no other build makes a step of this key.
     pub(crate) fn lock(&self, key: StepKey, cancel: &Cancel) -> Result<StepLock, StepError> {
-        let mut options = File::options();
-        let file = options.create(true).truncate(false).write(true).open(&self.lock);
-        let file = file.map_err(io_error("open", &self.lock))?;
-        loop {
-            let locked = sys::lock::try_lock_byte(&file, key.lock_byte());
-            match locked.map_err(|error| io_error("lock", &self.lock)(error.into()))? {
-                true => return Ok(StepLock { _file: file }),
-                false if cancel.is_cancelled() => return Err(StepError::Cancelled),
-                false => std::thread::sleep(PATIENCE),
+        let file = self.lock_file()?;
+        while !self.lock_byte(&file, key)? {
+            if cancel.is_cancelled() {
+                return Err(StepError::Cancelled);
             }
+            std::thread::sleep(PATIENCE);
         }
+        Ok(StepLock { _file: file })
     }
 
-    /// Replaces the record itself, as when its snapshot has been made.
-    pub(crate) fn update(&self, record: &Record) -> Result<(), StepError> {
-        let record = Record { sum: Some(record.sum()?), ..record.clone() };
-        let bytes = json("the record", &record)?;
-        self.replace(&self.path(&record.key, "json"), |file| file.write_all(&bytes))
+    /// None while another build makes a step of this key.
+    pub(crate) fn try_lock(&self, key: StepKey) -> Result<Option<StepLock>, StepError> {
+        let file = self.lock_file()?;
+        Ok(self.lock_byte(&file, key)?.then_some(StepLock { _file: file }))
+    }
+
+    fn lock_file(&self) -> Result<File, StepError> {
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).write(true).open(&self.lock);
+        file.map_err(io_error("open", &self.lock))
+    }
+
+    fn lock_byte(&self, file: &File, key: StepKey) -> Result<bool, StepError> {
+        let locked = sys::lock::try_lock_byte(file, key.lock_byte());
+        locked.map_err(|error| io_error("lock", &self.lock)(error.into()))
     }
 
     /// The key last used at a place of a Dockerfile.
@@ -265,8 +278,13 @@ impl Cache {
             step,
             same_as: None,
             platform: None,
+            written: None,
             sum: None,
         }
+    }
+
+    pub(crate) fn index_path(&self, record: &Record) -> PathBuf {
+        self.path(&format!("{}-{}", record.key, record.descriptor.digest.hex()), "index")
     }
 
     pub(super) fn path(&self, key: &str, extension: &str) -> PathBuf {
@@ -350,6 +368,11 @@ impl<'de> Visitor<'de> for Pairs<'_> {
 fn is_recent(file: &File, now: SystemTime) -> bool {
     let modified = file.metadata().and_then(|found| found.modified());
     modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age < TO_THE_MINUTE))
+}
+
+pub(super) fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Record {

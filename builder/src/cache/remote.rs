@@ -198,7 +198,7 @@ pub(crate) fn export(
     for key in keys {
         let Some(record) = cache.find(key)? else { continue };
         layers.push((record.descriptor.clone(), record.diff_id));
-        records.push(Record { snapshot: None, sum: None, ..record });
+        records.push(Record { snapshot: None, written: None, sum: None, ..record });
     }
     let document = serde_json::to_vec(&Document { schema: SCHEMA, records });
     let document = document

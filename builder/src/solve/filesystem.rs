@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use store::id_map::IdMap;
@@ -79,19 +80,18 @@ pub(crate) struct Sealed {
 #[derive(Debug)]
 struct LazyIndex {
     value: OnceLock<Arc<LayerIndex>>,
-    record: Option<(Cache, String)>,
+    file: Option<PathBuf>,
 }
 
 impl Sealed {
     pub(crate) fn new(layer: NewLayer) -> Sealed {
-        let index = LazyIndex { value: OnceLock::from(layer.index.clone()), record: None };
+        let index = LazyIndex { value: OnceLock::from(layer.index.clone()), file: None };
         let (diff_id, file) = (layer.diff_id(), Arc::default());
         Sealed { diff_id, descriptor: layer.descriptor, index: Arc::new(index), file }
     }
 
     pub(crate) fn recorded(record: &Record, cache: &Cache) -> Sealed {
-        let index =
-            LazyIndex { value: OnceLock::new(), record: Some((cache.clone(), record.key.clone())) };
+        let index = LazyIndex { value: OnceLock::new(), file: Some(cache.index_path(record)) };
         Sealed {
             diff_id: record.diff_id,
             descriptor: record.descriptor.clone(),
@@ -109,10 +109,10 @@ impl Sealed {
     }
 
     pub(crate) fn index(&self) -> Result<Arc<LayerIndex>, StepError> {
-        match (self.index.value.get(), &self.index.record) {
+        match (self.index.value.get(), &self.index.file) {
             (Some(index), _) => Ok(index.clone()),
-            (None, Some((cache, key))) => {
-                let index = Arc::new(cache.index(key)?);
+            (None, Some(file)) => {
+                let index = Arc::new(Cache::index_at(file)?);
                 Ok(self.index.value.get_or_init(|| index).clone())
             }
             (None, None) => Ok(Arc::default()),
@@ -121,7 +121,7 @@ impl Sealed {
 
     /// Whether this build made it.
     pub(crate) fn is_new(&self) -> bool {
-        self.index.record.is_none()
+        self.index.file.is_none()
     }
 }
 

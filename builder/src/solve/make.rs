@@ -36,7 +36,7 @@ impl OneStep<'_> {
             inputs: keyed.inputs.clone(),
             platform: self.stage.platform.to_string(),
             created,
-            leads_to: self.state_key(keyed.key),
+            leads_to: self.state_key(keyed.key, lock.is_some()),
             times: self.times(),
             prescribed: self.prescribed_time(),
             _lock: lock,
@@ -55,7 +55,7 @@ impl OneStep<'_> {
             (Step::Copy(_), _) => return Err(StepError::Cancelled),
         };
         let result = report.result(&layer.index, store, self.below)?;
-        if let Some(known) = self.second_chance(keyed, &report, &layer.index, result)? {
+        if let Some(known) = self.second_chance(keyed, &report, result)? {
             session.event(BuildEvent::SameResult { id });
             return Ok(known);
         }
@@ -70,14 +70,16 @@ impl OneStep<'_> {
         }
         let cache = &self.session.cache;
         let key = cache.last_at(self.place(Some(&self.stage.platform.to_string())))?;
-        let (record, index) = (cache.read(&key)?, cache.index(&key).ok()?);
+        let record = cache.read(&key)?;
+        let index = cache.index(&record).ok()?;
         FormerLayer::open(self.session.store, &record.descriptor, index)
     }
 
     /// A step that ran before and runs again (`--no-cache`, a layer that was lost) leads to a new state:
-    /// what later steps made of its first result must not be laid over its second one.
-    fn state_key(&self, key: StepKey) -> StepKey {
-        if !self.session.cache.has_run(key) {
+    /// what later steps made of its first result must not be laid over its second one. So does one that another build
+    /// makes at the same time.
+    fn state_key(&self, key: StepKey, alone: bool) -> StepKey {
+        if alone && !self.session.cache.has_run(key) {
             return key;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -153,7 +155,7 @@ impl OneStep<'_> {
         if !self.stage.no_cache && session.cache.has_results_on(self.below.key) {
             let layer = seal_snapshot(&store, &below, &snapshot, pack)?;
             let result = report.result(&layer.index, &store, &below)?;
-            if let Some(known) = self.second_chance(keyed, &report, &layer.index, result)? {
+            if let Some(known) = self.second_chance(keyed, &report, result)? {
                 session.event(BuildEvent::SameResult { id });
                 return Ok(known);
             }
@@ -187,7 +189,6 @@ impl OneStep<'_> {
         &self,
         keyed: &Keyed,
         report: &Report,
-        index: &LayerIndex,
         result: StepKey,
     ) -> Result<Option<(StepKey, Arc<Layer>)>, StepError> {
         if self.stage.no_cache || keyed.linked {
@@ -199,7 +200,7 @@ impl OneStep<'_> {
         };
         let Some(record) = cache.find_text(&earlier)? else { return Ok(None) };
         // The step may have run again since, with another result.
-        let Ok(recorded) = cache.index(&earlier) else { return Ok(None) };
+        let Ok(recorded) = cache.index(&record) else { return Ok(None) };
         if report.result(&recorded, self.session.store, self.below)? != result {
             return Ok(None);
         }
@@ -214,7 +215,7 @@ impl OneStep<'_> {
             same_as: Some(same_as),
             ..record.clone()
         };
-        cache.write(&alias, index, &report.inputs)?;
+        cache.write(&alias, &recorded, &report.inputs)?;
         let sealed = Sealed::recorded(&record, cache);
         let layer = Layer::sealed_now(sealed, record.created, record.snapshot);
         Ok(Some((same_as, Arc::new(layer))))
@@ -236,7 +237,7 @@ struct Report {
     times: Times,
     /// A result with another prescribed time is another one: it may not take its place.
     prescribed: Option<i64>,
-    /// Until the record is written.
+    /// Until the record is written. None where another build has it, and this one does not want that one's result.
     _lock: Option<StepLock>,
 }
 

@@ -110,6 +110,8 @@ impl OneStep<'_> {
         // Builds at the same time make a step once, too.
         let (found, lock) = match self.find(&keyed, &description)? {
             Some(record) => (Some(record), None),
+            // Who wants it made anew makes it, whoever else makes it too.
+            None if self.stage.no_cache => (None, self.session.cache.try_lock(keyed.key)?),
             None => {
                 let lent = self.session.lend();
                 let lock = self.session.cache.lock(keyed.key, &self.session.stop)?;

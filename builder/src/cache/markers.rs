@@ -1,0 +1,122 @@
+//! `KEY.gone`: what remains of a record that was pruned while others stayed.
+//!
+//! A step that runs again must lead to a new state (see [`super`]), because records may have been made on its first one.
+//! All of these were written before the record went, for a build that stands on a state holds the state's layer, and what is
+//! held is not pruned. So a marker says when it was made, and goes when every record that is left was written later. It has
+//! nothing to do with what became of the step since then: only [`super::prune()`] removes it.
+
+use std::fs;
+use std::path::Path;
+
+use store::StoreError;
+
+use super::prune::failed;
+use super::record::Cache;
+
+/// For a record that was damaged: somebody may have held its layer.
+pub(super) const FOREVER: u64 = u64::MAX;
+
+/// `time` is not earlier than when any record that stays was written, whatever the clock says.
+pub(super) fn set(cache: &Cache, key: &str, time: u64) -> Result<(), StoreError> {
+    let marker = cache.path(key, "gone");
+    let before = if marker.exists() { self::time(&marker) } else { 0 };
+    fs::write(&marker, time.max(before).to_string()).map_err(failed("write", &marker))
+}
+
+/// Those of versions before do not tell.
+pub(super) fn time(marker: &Path) -> u64 {
+    let text = fs::read_to_string(marker).unwrap_or_default();
+    text.parse().unwrap_or(FOREVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::thread::sleep;
+    use std::time::{Duration, SystemTime};
+
+    use store::{Descriptor, DiffId, Digest, Store};
+
+    use super::*;
+    use crate::cache::{CacheSelection, Inputs, KeyBuilder, Record, StepKey, check, prune};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn key(name: &str) -> StepKey {
+        KeyBuilder::new(name).finish()
+    }
+
+    fn write(cache: &Cache, name: &str) {
+        let digest = Digest::of(name.as_bytes());
+        let record = Cache::record(key(name), key("parent"), name, serde_json::Value::Null);
+        let record: Record = record(0, DiffId(digest), Descriptor::new("layer", digest, 5), None);
+        cache.write(&record, &Default::default(), &Inputs::default()).unwrap();
+        // A marker is not older than what was written in the same tick.
+        sleep(Duration::from_millis(3));
+    }
+
+    /// Forgets one as if it had not been used for long.
+    fn forget(store: &Store, cache: &Cache, name: &str) {
+        let file = File::open(cache.path(&key(name).to_string(), "json")).unwrap();
+        file.set_modified(SystemTime::now() - 2 * HOUR).unwrap();
+        prune_old(store, &[key(name).to_string()]);
+        sleep(Duration::from_millis(3));
+    }
+
+    #[track_caller]
+    fn prune_old(store: &Store, gone: &[String]) {
+        let selection = CacheSelection { all: true, unused_for: Some(HOUR), limit: None };
+        assert_eq!(prune(store, Some(selection)).unwrap().entries, gone);
+    }
+
+    fn markers(cache: &Cache) -> usize {
+        let names = fs::read_dir(&cache.steps).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|ending| ending == "gone")).count()
+    }
+
+    #[test]
+    fn they_stay_as_long_as_a_record_that_may_stand_on_what_went() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"), &dir.path().join("state")).unwrap();
+        let cache = Cache::open(&store).unwrap();
+        write(&cache, "first");
+        write(&cache, "on the first");
+        forget(&store, &cache, "first");
+        // Whatever is written, and found, afterwards.
+        write(&cache, "first");
+        write(&cache, "later");
+        forget(&store, &cache, "first");
+        prune_old(&store, &[]);
+        assert!(cache.has_run(key("first")));
+        assert_eq!(markers(&cache), 1);
+        forget(&store, &cache, "on the first");
+        // The last of them may stand on `later`, which was there before it went.
+        assert!(cache.has_run(key("first")) && cache.has_run(key("on the first")));
+        write(&cache, "latest");
+        forget(&store, &cache, "later");
+        assert!(!cache.has_run(key("first")) && !cache.has_run(key("on the first")));
+        assert!(cache.has_run(key("later")));
+        assert_eq!(markers(&cache), 1);
+        forget(&store, &cache, "latest");
+        assert_eq!(fs::read_dir(&cache.steps).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_was_damaged_has_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"), &dir.path().join("state")).unwrap();
+        let cache = Cache::open(&store).unwrap();
+        for name in ["pruned", "checked", "whole"] {
+            write(&cache, name);
+        }
+        let damage =
+            |name: &str| fs::write(cache.path(&key(name).to_string(), "json"), "{").unwrap();
+        damage("pruned");
+        prune_old(&store, &[]);
+        damage("checked");
+        assert_eq!(check(&store, true).unwrap().len(), 1);
+        write(&cache, "later");
+        forget(&store, &cache, "whole");
+        assert!(cache.has_run(key("pruned")) && cache.has_run(key("checked")));
+    }
+}
