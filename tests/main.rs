@@ -24,6 +24,7 @@ mod copies;
 mod crash;
 mod entitlements;
 mod error_reports;
+mod explain;
 mod faults;
 mod full_disk;
 mod git;

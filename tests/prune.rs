@@ -335,14 +335,7 @@ fn a_kept_record_is_not_laid_over_another_result() {
     let first = records.into_iter().find(|key| name(key).contains("uuid")).unwrap();
     let day_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
     let key = first.strip_suffix(".json").unwrap();
-    let places = std::fs::read_dir(sandbox.root().join("cache/places")).unwrap();
-    // For its platform, and for whichever.
-    let leads_there = |path: &std::path::PathBuf| std::fs::read_to_string(path).unwrap() == key;
-    let places = places.map(|entry| entry.unwrap().path()).filter(leads_there);
-    for path in places.chain([steps.join(&first)]) {
-        let file = std::fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(day_ago).unwrap();
-    }
+    set_time(&steps.join(&first), day_ago);
     let pruned = sandbox.rbuild(["builder", "prune", "-a", "-f", "--filter=until=1h"]).success();
     assert!(pruned.stdout.contains(key), "{pruned}");
     sandbox.build(dockerfile, &["-t", "app"]).success();
@@ -405,7 +398,11 @@ fn set_back(directory: &std::path::Path, time: std::time::SystemTime) {
         let path = entry.unwrap().path();
         match path.is_dir() {
             true => set_back(&path, time),
-            false => std::fs::File::open(path).unwrap().set_modified(time).unwrap(),
+            false => set_time(&path, time),
         }
     }
+}
+
+fn set_time(path: &std::path::Path, time: SystemTime) {
+    std::fs::File::open(path).unwrap().set_modified(time).unwrap();
 }

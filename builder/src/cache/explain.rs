@@ -1,4 +1,5 @@
-//! Why the cache did not have a step: what of its key is not what it was at the same place of the Dockerfile.
+//! Why the cache did not have a step: what of its key is not what it was when the same step of the Dockerfile was built last
+//! (`places.rs` says which that is).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,6 +7,7 @@ use std::iter::Peekable;
 
 use serde_json::Value;
 
+use super::places::Moved;
 use super::{Cache, Input, Inputs, StepKey};
 
 /// Names of one kind in the long form; the short one has fewer.
@@ -49,6 +51,11 @@ pub enum MissReason {
     Parent {
         step: String,
     },
+    /// It follows another step: one was inserted, removed or moved.
+    Order {
+        before: String,
+        now: String,
+    },
     /// Nothing changed, but what the step made is not there any more.
     Lost,
 }
@@ -64,9 +71,11 @@ pub struct Change {
 /// A step as it is now, to be compared with the last one at its place.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
-    pub(crate) place: StepKey,
-    /// The same place for whichever platform.
-    pub(crate) anywhere: StepKey,
+    /// The key of the record that it had before.
+    pub(crate) former: Option<&'a str>,
+    pub(crate) moved: Option<Moved>,
+    /// What the stage starts from: `FROM busybox`.
+    pub(crate) base: &'a str,
     pub(crate) platform: &'a str,
     pub(crate) name: &'a str,
     pub(crate) parent: StepKey,
@@ -78,28 +87,40 @@ pub(crate) struct Asked<'a> {
 
 /// At least one reason.
 pub(crate) fn explain(cache: &Cache, asked: &Asked<'_>) -> Vec<MissReason> {
-    let last = cache.last_at(asked.place).or_else(|| cache.last_at(asked.anywhere));
-    let Some(last) = last else { return vec![MissReason::New] };
-    let Some(record) = cache.read(&last) else { return vec![MissReason::Lost] };
+    let Some(last) = asked.former else { return vec![MissReason::New] };
+    let Some(record) = cache.read(last) else { return vec![MissReason::Lost] };
     let mut reasons = Vec::new();
     if let Some(before) = record.platform.as_deref().filter(|before| *before != asked.platform) {
         let (before, now) = (before.to_owned(), asked.platform.to_owned());
         reasons.push(MissReason::Platform { before, now });
     }
     if record.step["step"] != asked.step["step"] {
-        let (before, now) = (shortened(&record.name), shortened(asked.name));
+        let (before, now) = (unnumbered(&record.name), unnumbered(asked.name));
         reasons.push(MissReason::Instruction { before, now });
-        return reasons;
+    } else {
+        compare_steps(&record.step, asked.step, &mut reasons);
+        compare_inputs(cache, last, asked.inputs, &mut reasons);
     }
-    compare_steps(&record.step, asked.step, &mut reasons);
-    compare_inputs(cache, &last, asked.inputs, &mut reasons);
     if record.parent != asked.parent.to_string() {
-        reasons.push(MissReason::Parent { step: asked.parent_name.to_owned() });
+        reasons.push(parent(cache, asked));
     }
     if reasons.is_empty() {
         reasons.push(MissReason::Lost);
     }
     reasons
+}
+
+fn parent(cache: &Cache, asked: &Asked<'_>) -> MissReason {
+    let Some(moved) = &asked.moved else {
+        return MissReason::Parent { step: asked.parent_name.to_owned() };
+    };
+    let before = match &moved.followed {
+        None => unnumbered(asked.base),
+        Some(key) => {
+            cache.read(key).map_or("a step that is forgotten".to_owned(), |r| unnumbered(&r.name))
+        }
+    };
+    MissReason::Order { before, now: unnumbered(asked.parent_name) }
 }
 
 fn compare_steps(before: &Value, now: &Value, reasons: &mut Vec<MissReason>) {
@@ -173,7 +194,8 @@ fn mounts(list: Option<&Value>) -> BTreeMap<String, String> {
 
 fn text(value: Option<&Value>) -> String {
     let words = |list: &Vec<Value>| {
-        let words: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+        let word = |value| Value::as_str(value).or_else(|| value["path"].as_str());
+        let words: Option<Vec<&str>> = list.iter().map(word).collect();
         words.map(|words| words.join(" "))
     };
     let text = match value {
@@ -187,10 +209,18 @@ fn text(value: Option<&Value>) -> String {
     shortened(&text)
 }
 
+/// The name of a step without its number, which says nothing beside one of before.
+fn unnumbered(name: &str) -> String {
+    let rest = name.split_once("] ").filter(|_| name.starts_with('['));
+    shortened(rest.map_or(name, |(_, rest)| rest))
+}
+
+/// On one line.
 fn shortened(text: &str) -> String {
+    let text = text.replace('\n', "\\n");
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
     }
 }
 
@@ -355,6 +385,9 @@ impl fmt::Display for MissReason {
                 count => write!(f, "and {count} more inputs"),
             },
             MissReason::Parent { step } => write!(f, "a step before it changed: {step}"),
+            MissReason::Order { before, now } => {
+                write!(f, "it follows another step: {before} → {now}")
+            }
             MissReason::Lost => f.write_str("its layer is no longer in the store"),
         }
     }
@@ -382,7 +415,10 @@ pub(crate) fn short(reasons: &[MissReason]) -> String {
             MissReason::MoreInputs { changed, added, removed } => {
                 more = [*changed, *added, *removed]
             }
-            MissReason::Parent { .. } | MissReason::Unwanted | MissReason::New => {}
+            MissReason::Parent { .. }
+            | MissReason::Order { .. }
+            | MissReason::Unwanted
+            | MissReason::New => {}
             MissReason::Platform { .. } | MissReason::Lost => parts.push(reason.to_string()),
         }
     }
@@ -400,7 +436,10 @@ pub(crate) fn short(reasons: &[MissReason]) -> String {
         }
     }
     let parent = reasons.iter().any(|reason| matches!(reason, MissReason::Parent { .. }));
-    if parts.is_empty() && parent {
+    let order = reasons.iter().any(|reason| matches!(reason, MissReason::Order { .. }));
+    if parts.is_empty() && order {
+        parts.push("it follows another step".to_owned());
+    } else if parts.is_empty() && parent {
         parts.push("a step before it changed".to_owned());
     }
     parts.join("; ")

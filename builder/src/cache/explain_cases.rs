@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use store::{Descriptor, DiffId, Digest, Store};
 
-use super::explain::{Asked, explain, short};
+use super::explain::{Asked, MissReason, explain, short};
+use super::places::Moved;
 use super::{Cache, Inputs, KeyBuilder, StepKey};
 use crate::execute::source::{Node, NodeKind};
 
@@ -74,14 +75,14 @@ fn told(before: Option<&Step>, now: &Step) -> Vec<String> {
         let mut record = record(0, DiffId(digest), Descriptor::new("layer", digest, 5), None);
         record.platform = Some(platform.clone());
         cache.write(&record, &Default::default(), inputs).unwrap();
-        cache.set_last_at(key(platform), key("before")).unwrap();
-        cache.set_last_at(key("anywhere"), key("before")).unwrap();
     }
+    let former = key("before").to_string();
     let reasons = explain(
         &cache,
         &Asked {
-            place: key(&now.platform),
-            anywhere: key("anywhere"),
+            former: before.map(|_| former.as_str()),
+            moved: None,
+            base: "FROM busybox",
             platform: &now.platform,
             name: &now.name,
             parent: now.parent,
@@ -121,6 +122,42 @@ fn a_change_before_it() {
     );
     let platform = "platform: linux/amd64 → linux/arm64";
     check(run, |step| step.platform = "linux/arm64".to_owned(), &[platform, platform]);
+}
+
+#[test]
+fn another_step_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store"), &dir.path().join("state")).unwrap();
+    let cache = Cache::open(&store).unwrap();
+    let Step { step, inputs, .. } = run();
+    let digest = Digest::of(b"layer");
+    for name in ["[1/2] RUN removed", "[2/2] RUN make"] {
+        let record = Cache::record(key(name), key("before"), name, step.clone());
+        let record = record(0, DiffId(digest), Descriptor::new("layer", digest, 5), None);
+        cache.write(&record, &Default::default(), &inputs).unwrap();
+    }
+    let former = key("[2/2] RUN make").to_string();
+    for (followed, before) in [
+        (Some(key("[1/2] RUN removed").to_string()), "RUN removed"),
+        (Some(key("unknown").to_string()), "a step that is forgotten"),
+        (None, "FROM busybox"),
+    ] {
+        let asked = Asked {
+            former: Some(&former),
+            moved: Some(Moved { followed }),
+            base: "[1/3] FROM busybox",
+            platform: "linux/amd64",
+            name: "[2/3] RUN make",
+            parent: key("now"),
+            parent_name: "[1/3] RUN inserted",
+            step: &step,
+            inputs: &inputs,
+        };
+        let reasons = explain(&cache, &asked);
+        let (before, now) = (before.to_owned(), "RUN inserted".to_owned());
+        assert_eq!(reasons, [MissReason::Order { before, now }]);
+        assert_eq!(short(&reasons), "it follows another step");
+    }
 }
 
 #[test]

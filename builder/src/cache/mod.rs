@@ -15,7 +15,7 @@
 //! environment of a RUN does. Owners and modes count as they will be in the layer.
 //!
 //! Records (`cache/steps`) keep what their key was made of, so that a miss can be explained: each
-//! place in a Dockerfile remembers its last record (`cache/places`).
+//! stage of a Dockerfile remembers the last record of each step (`cache/places`, `places.rs`).
 //!
 //! A step that ran before and runs again leads to a new state, whatever its key: later steps are not
 //! answered by records that were made on its first result. `KEY.gone` remembers that a step ran after its record was
@@ -37,6 +37,7 @@ mod key;
 mod limit;
 mod markers;
 mod mounts;
+mod places;
 mod prune;
 mod record;
 mod remote;
@@ -57,5 +58,6 @@ pub(crate) use explain::{Asked, explain, short};
 pub use explain::{Change, MissReason};
 pub(crate) use inputs::{Input, Inputs, Overrides};
 pub(crate) use key::{KeyBuilder, StepKey};
+pub(crate) use places::Places;
 pub(crate) use record::{Cache, Record, StepLock};
 pub(crate) use remote::{Imported, RemoteError, Wanted, export};

@@ -8,7 +8,7 @@
 //! Of a record that goes while others stay a marker remains ([`super::markers`]). Indexes of layers that a running build uses
 //! stay, whatever the record of their step has by now.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use super::budget::{self, Budget, SIZES, Sizes, What};
 use super::limit::CacheLimit;
 use super::markers;
 use super::mounts;
+use super::places;
 use super::record::{Cache, Record, millis, roots};
 
 /// What [`prune`] forgets.
@@ -123,11 +124,10 @@ impl Sweep {
         let files = paths_in(&cache.steps)?;
         let held = store.held()?;
         let of_images = if selection.all { HashSet::new() } else { of_images(store)? };
-        let last_used = last_used(cache)?;
         let (mut kept, mut gone) = (Kept::default(), Vec::new());
         for record in records_in(cache, &files) {
             let layer = Held::Blob(record.descriptor.digest);
-            let used = used(cache, &last_used, &record);
+            let used = used(cache, &record);
             if held.contains(&layer) || of_images.contains(&layer) || stays(&record, used) {
                 kept.add(cache, &record);
             } else {
@@ -176,8 +176,11 @@ impl Sweep {
         let leads_nowhere = |path: &Path| {
             fs::read_to_string(path).map(|key| !kept.keys.contains(&key)).unwrap_or_default()
         };
-        for path in paths_in(&cache.places)?.into_iter().filter(|path| leads_nowhere(path)) {
-            self.bytes += remove(&path)?;
+        for path in paths_in(&cache.places)? {
+            let lines = fs::read_to_string(&path).map(|text| places::lines(&text));
+            if lines.is_ok_and(|lines| !lines.iter().any(|line| kept.keys.contains(&line.key))) {
+                self.bytes += remove(&path)?;
+            }
         }
         for state in paths_in(&cache.results)? {
             for path in paths_in(&state)?.into_iter().filter(|path| leads_nowhere(path)) {
@@ -242,10 +245,10 @@ fn chosen(
     limit: &CacheLimit,
     too_new: &dyn Fn(SystemTime) -> bool,
 ) -> Result<HashSet<What>, StoreError> {
-    let (records, last_used) = (records(cache)?, last_used(cache)?);
+    let records = records(cache)?;
     let (held, mut sizes) = (store.held()?, Sizes::load(store)?);
     let uncounted = if all { HashSet::new() } else { of_images(store)? };
-    let when = |record: &Record| used(cache, &last_used, record);
+    let when = |record: &Record| used(cache, record);
     let budget = Budget::of(store, cache, &records, &when, &uncounted, &mut sizes)?;
     let Some(keep) = budget::over(store, limit, &budget)? else { return Ok(HashSet::new()) };
     let in_use = |record: &&Record| {
@@ -263,13 +266,8 @@ fn chosen(
 }
 
 /// When a record was last found or made. What is in the future is of a clock that was wrong: it counts as now.
-pub(super) fn used(
-    cache: &Cache,
-    places: &HashMap<String, SystemTime>,
-    record: &Record,
-) -> SystemTime {
-    let place = places.get(&record.key).copied().unwrap_or(SystemTime::UNIX_EPOCH);
-    place.max(modified(&cache.path(&record.key, "json"))).min(SystemTime::now())
+pub(super) fn used(cache: &Cache, record: &Record) -> SystemTime {
+    modified(&cache.path(&record.key, "json")).min(SystemTime::now())
 }
 
 /// A directory of a cache mount, or a repository that git sources were fetched into. Its lock file stays for ever: whoever waits for it has it open.
@@ -345,18 +343,6 @@ pub(super) fn things(record: &Record) -> impl Iterator<Item = Held> {
 
 pub(super) fn of_images(store: &Store) -> Result<HashSet<Held>, StoreError> {
     Ok(store.image_contents()?.into_iter().flat_map(|(_, things)| things).collect())
-}
-
-/// A place in a Dockerfile is written whenever its step is solved, made or not.
-pub(super) fn last_used(cache: &Cache) -> Result<HashMap<String, SystemTime>, StoreError> {
-    let mut last = HashMap::new();
-    for path in paths_in(&cache.places)? {
-        if let Ok(key) = fs::read_to_string(&path) {
-            let time = last.entry(key).or_insert(SystemTime::UNIX_EPOCH);
-            *time = modified(&path).max(*time);
-        }
-    }
-    Ok(last)
 }
 
 /// What cannot be looked at any more counts as new.

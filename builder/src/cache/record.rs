@@ -8,7 +8,6 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::ErrorKind::NotFound;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,8 +26,6 @@ const RESULTS: &str = "cache/results";
 const LOCKS: &str = "cache/locks";
 /// The file in which a byte stands for each key.
 const LOCK: &str = "steps";
-/// Letters of a key in hexadecimal.
-const KEY_LENGTH: usize = 64;
 /// Bytes that most records do not have.
 const SHORT: usize = 4096;
 /// How often a build that waits for another looks whether it was cancelled.
@@ -96,18 +93,24 @@ impl Cache {
         })
     }
 
-    /// The record of a step if its layer is still there; it is held from then on.
+    /// The record of a step if its layer is still there; it is held from then on. The time of its file is when it was last
+    /// used, to the minute: `prune` asks.
     pub(crate) fn find(&self, key: StepKey) -> Result<Option<Record>, StepError> {
         self.find_text(&key.to_string())
     }
 
     pub(crate) fn find_text(&self, key: &str) -> Result<Option<Record>, StepError> {
-        let Some(mut record) = self.read(key) else { return Ok(None) };
+        let Some((file, mut record)) = self.read_file(key) else { return Ok(None) };
         // Without an index that is whole (after a loss of power, say), the step runs again.
         if !self.store.hold(Held::Blob(record.descriptor.digest))?
             || !is_whole_index(&self.index_path(&record))
         {
             return Ok(None);
+        }
+        let now = SystemTime::now();
+        if !is_recent(&file, now) {
+            // Who may not say so uses it nevertheless.
+            let _unchanged = file.set_modified(now);
         }
         if let Some(snapshot) = record.snapshot.take()
             && self.store.hold_snapshot(&snapshot)?
@@ -119,10 +122,15 @@ impl Cache {
 
     /// The record as it stands, whether or not its layer is there.
     pub(crate) fn read(&self, key: &str) -> Option<Record> {
-        let bytes = read_short(&self.path(key, "json")).ok()?;
+        self.read_file(key).map(|(_, record)| record)
+    }
+
+    fn read_file(&self, key: &str) -> Option<(File, Record)> {
+        let mut file = File::open(self.path(key, "json")).ok()?;
+        let bytes = read_short(&mut file).ok()?;
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         let whole = record.sum.as_ref().is_none_or(|sum| record.sum().is_ok_and(|s| s == *sum));
-        (record.schema == Record::SCHEMA && record.key == key && whole).then_some(record)
+        (record.schema == Record::SCHEMA && record.key == key && whole).then_some((file, record))
     }
 
     /// Whether the step ran before, even if its record is damaged or gone.
@@ -194,33 +202,10 @@ impl Cache {
         locked.map_err(|error| io_error("lock", &self.lock)(error.into()))
     }
 
-    /// The key last used at a place of a Dockerfile.
-    pub(crate) fn last_at(&self, place: StepKey) -> Option<String> {
-        let key = fs::read_to_string(self.places.join(place.to_string())).ok()?;
-        let whole = key.len() == KEY_LENGTH && key.bytes().all(|byte| byte.is_ascii_hexdigit());
-        whole.then_some(key)
-    }
-
-    /// The times of the file and of the record are when the record was last used, to the minute: `prune` asks, also when the
-    /// place has another record by then. Written in place: all keys are of one length, and a place that is damaged says nothing.
-    pub(crate) fn set_last_at(&self, place: StepKey, key: StepKey) -> Result<(), StepError> {
-        let (path, key) = (self.places.join(place.to_string()), key.to_string());
-        let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(io_error("open", &path))?;
-        // One byte more than a key has.
-        let mut last = [0; KEY_LENGTH + 1];
-        let same = file.read_at(&mut last, 0).is_ok_and(|count| last[..count] == *key.as_bytes());
-        let now = SystemTime::now();
-        if same && is_recent(&file, now) {
-            return Ok(());
-        }
-        // One that was pruned meanwhile needs none.
-        let _gone = File::open(self.path(&key, "json")).and_then(|record| record.set_modified(now));
-        if same && file.set_modified(now).is_ok() {
-            return Ok(());
-        }
-        file.write_all_at(key.as_bytes(), 0).map_err(io_error("write", &path))
+    /// Replaces a file of [`super::places`].
+    pub(super) fn set_place(&self, file: StepKey, text: &str) -> Result<(), StepError> {
+        let write = |file: &mut File| file.write_all(text.as_bytes());
+        self.replace(&self.places.join(file.to_string()), write)
     }
 
     /// Whether some step on this state has a recorded result.
@@ -304,8 +289,7 @@ impl Cache {
 }
 
 /// A file of a few hundred bytes, mostly: then by one call, without asking for its size.
-fn read_short(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+fn read_short(file: &mut File) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; SHORT];
     let count = file.read(&mut bytes)?;
     bytes.truncate(count);

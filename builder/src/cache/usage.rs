@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{Held, Store, StoreError};
 
 use super::prune::{
-    cache_mounts, directories, last_used, modified, of_images, records, repositories, things, used,
+    cache_mounts, directories, modified, of_images, records, repositories, things, used,
 };
 use super::record::Cache;
 
@@ -81,7 +81,7 @@ impl CacheUsage {
 /// Every record and mount, what was used last first.
 pub fn entries(store: &Store) -> Result<Vec<CacheEntry>, StoreError> {
     let cache = Cache::open(store)?;
-    let (records, places) = (records(&cache)?, last_used(&cache)?);
+    let records = records(&cache)?;
     let (held, of_images) = (store.held()?, of_images(store)?);
     let mut users: HashMap<Held, usize> = HashMap::new();
     for thing in records.iter().flat_map(things) {
@@ -99,7 +99,7 @@ pub fn entries(store: &Store) -> Result<Vec<CacheEntry>, StoreError> {
             kind: CacheEntryKind::Step,
             description: record.name.clone(),
             created: UNIX_EPOCH + made,
-            last_used: used(&cache, &places, record),
+            last_used: used(&cache, record),
             bytes,
             in_use: held.contains(&Held::Blob(record.descriptor.digest)),
             shared: things(record)

@@ -69,8 +69,7 @@ impl OneStep<'_> {
             return None;
         }
         let cache = &self.session.cache;
-        let key = cache.last_at(self.place(Some(&self.stage.platform.to_string())))?;
-        let record = cache.read(&key)?;
+        let record = cache.read(self.places.former(self.ordinal)?)?;
         let index = cache.index(&record).ok()?;
         FormerLayer::open(self.session.store, &record.descriptor, index)
     }

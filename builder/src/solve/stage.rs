@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::filesystem::Filesystem;
 use super::session::Session;
 use super::step::OneStep;
+use crate::cache::Places;
 use crate::error::BuildError;
 use crate::plan::PlannedStage;
 use crate::progress::BuildEvent;
@@ -42,12 +43,36 @@ fn steps(session: &Session<'_>, stage: &PlannedStage) -> Result<Filesystem, Buil
         session.event(BuildEvent::StepStarted { id, name: base_name });
         session.event(BuildEvent::StepDone { id, elapsed: began.elapsed() });
     }
-    for (ordinal, planned) in stage.steps.iter().enumerate() {
-        if session.stop.is_cancelled() {
-            return Err(BuildError::Cancelled);
+    let places = places(session, stage);
+    let mut run = || {
+        for (ordinal, planned) in stage.steps.iter().enumerate() {
+            if session.stop.is_cancelled() {
+                return Err(BuildError::Cancelled);
+            }
+            let (below, places) = (&filesystem, &places);
+            let step = OneStep { session, stage, planned, ordinal, below, places };
+            filesystem = step.run()?;
         }
-        let step = OneStep { session, stage, planned, ordinal, below: &filesystem };
-        filesystem = step.run()?;
-    }
-    Ok(filesystem)
+        Ok(())
+    };
+    let done = run();
+    // Also of a build that failed. Without it less can be explained, and nothing else is wrong.
+    let _unsaved = places.save(&session.cache);
+    done.map(|()| filesystem)
+}
+
+/// By which the steps of the stage are known to the next build.
+fn places(session: &Session<'_>, stage: &PlannedStage) -> Places {
+    let dockerfile = &session.request.dockerfile;
+    let names: [&[u8]; 3] =
+        [session.place.as_bytes(), dockerfile.name.as_bytes(), stage.name.as_bytes()];
+    let steps = stage.steps.iter().map(|planned| {
+        let shown = planned.name.split_once("] ").map_or(planned.name.as_str(), |(_, text)| text);
+        let word = shown.split(char::is_whitespace).next().unwrap_or_default();
+        // Triggers of a base image stand nowhere in the file.
+        let written = dockerfile.text.get(planned.span.start..planned.span.end);
+        let written = written.filter(|_| word != "ONBUILD");
+        (word, written.unwrap_or(shown.as_bytes()))
+    });
+    Places::open(&session.cache, &names, &stage.platform.to_string(), steps)
 }

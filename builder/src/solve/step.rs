@@ -9,7 +9,8 @@ use super::mounts;
 use super::seal::error_chain;
 use super::session::Session;
 use crate::cache::{
-    Asked, Inputs, KeyBuilder, MissReason, Record, RemoteError, StepKey, Wanted, explain, short,
+    Asked, Inputs, KeyBuilder, MissReason, Places, Record, RemoteError, StepKey, Wanted, explain,
+    short,
 };
 use crate::error::BuildError;
 use crate::execute::{StepError, copy};
@@ -23,6 +24,7 @@ pub(super) struct OneStep<'a> {
     pub(super) planned: &'a PlannedStep,
     pub(super) ordinal: usize,
     pub(super) below: &'a Filesystem,
+    pub(super) places: &'a Places,
 }
 
 /// A step whose key is known.
@@ -104,9 +106,9 @@ impl OneStep<'_> {
             Ok(slot) => slot,
         };
         if let Some((key, layer)) = &*slot {
+            self.places.set(self.ordinal, keyed.key, false);
             return Ok((self.above(&keyed, *key, layer.clone()), Outcome::Cached(Hit::SameStep)));
         }
-        let place = self.place(Some(&self.stage.platform.to_string()));
         // Builds at the same time make a step once, too.
         let (found, lock) = match self.find(&keyed, &description)? {
             Some(record) => (Some(record), None),
@@ -130,26 +132,26 @@ impl OneStep<'_> {
                 (key, layer, Outcome::Cached(hit))
             }
             None => {
-                self.tell_miss(id, &keyed, place, &description);
+                self.tell_miss(id, &keyed, &description);
                 let (key, layer) = self.make(id, &keyed, description, lock)?;
-                self.session.cache.set_last_at(self.place(None), keyed.key)?;
                 (key, layer, Outcome::Made)
             }
         };
-        self.session.cache.set_last_at(place, keyed.key)?;
+        self.places.set(self.ordinal, keyed.key, matches!(outcome, Outcome::Made));
         *slot = Some((key, layer.clone()));
         Ok((self.above(&keyed, key, layer), outcome))
     }
 
-    fn tell_miss(&self, id: ProgressId, keyed: &Keyed, place: StepKey, step: &serde_json::Value) {
+    fn tell_miss(&self, id: ProgressId, keyed: &Keyed, step: &serde_json::Value) {
         let reasons = match self.stage.no_cache {
             true => vec![MissReason::Unwanted],
             false => {
                 let before = self.ordinal.checked_sub(1).map(|before| &self.stage.steps[before]);
                 let base = self.stage.base_step.as_deref().unwrap_or("FROM scratch");
                 let asked = Asked {
-                    place,
-                    anywhere: self.place(None),
+                    former: self.places.former(self.ordinal),
+                    moved: self.places.moved(self.ordinal),
+                    base,
                     platform: &self.stage.platform.to_string(),
                     name: &self.planned.name,
                     parent: self.below.key,
@@ -225,17 +227,6 @@ impl OneStep<'_> {
             false => key,
         };
         self.below.with(key, layer)
-    }
-
-    /// The place in the Dockerfile, to explain misses by comparing with what was there before.
-    pub(super) fn place(&self, platform: Option<&str>) -> StepKey {
-        KeyBuilder::new("place")
-            .part(self.session.place.as_bytes())
-            .part(self.session.request.dockerfile.name.as_bytes())
-            .part(self.stage.name.as_bytes())
-            .part(platform.unwrap_or("any").as_bytes())
-            .part(&self.ordinal.to_le_bytes())
-            .finish()
     }
 
     fn key(&self, description: &serde_json::Value) -> Result<Keyed, StepError> {
