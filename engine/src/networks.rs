@@ -1,5 +1,7 @@
 //! Containers come to networks and go, running or not.
 
+use std::time::Duration;
+
 use runtime::NetworkMode;
 use runtime::containers::{Container, Containers};
 use runtime::network::{Attachment, DEFAULT_NETWORK, NetworkError, Networks};
@@ -7,6 +9,9 @@ use runtime::shim::Connection;
 use store::Store;
 
 use crate::{EngineError, Result};
+
+/// How long a shim has to answer that may be stuck.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The networks of a store.
 pub fn networks_of(store: &Store) -> Result<Networks> {
@@ -16,15 +21,25 @@ pub fn networks_of(store: &Store) -> Result<Networks> {
 /// The attachments with the names of their networks, which may have been given by ID. A network that is not there is
 /// told of before anything is made.
 pub(crate) fn resolve(store: &Store, wanted: &[Attachment]) -> Result<Vec<Attachment>> {
+    wanted.iter().try_for_each(check_aliases)?;
     if wanted.iter().all(|attachment| attachment.network == DEFAULT_NETWORK) {
         return Ok(wanted.to_vec());
     }
     let networks = networks_of(store)?;
     let resolved = wanted.iter().map(|attachment| {
         let network = networks.find_or_default(&attachment.network)?.name;
-        Ok(Attachment { network, ..attachment.clone() })
+        let attachment = Attachment { network, ..attachment.clone() };
+        check_aliases(&attachment).map(|()| attachment)
     });
     resolved.collect()
+}
+
+/// Nobody is asked for names on the default network.
+fn check_aliases(attachment: &Attachment) -> Result<()> {
+    match attachment.network == DEFAULT_NETWORK && !attachment.aliases.is_empty() {
+        true => Err(NetworkError::NoNames { network: attachment.network.clone() }.into()),
+        false => Ok(()),
+    }
 }
 
 /// Puts the container on a network, at once if it runs.
@@ -36,7 +51,8 @@ pub fn connect(
 ) -> Result<()> {
     let network = networks_of(store)?.find_or_default(&attachment.network)?;
     let attachment = Attachment { network: network.name, ..attachment.clone() };
-    change(containers, container, |attachments| {
+    check_aliases(&attachment)?;
+    change(containers, container, false, |attachments| {
         if attachments.iter().any(|known| known.network == attachment.network) {
             return Err(NetworkError::Attached {
                 container: container.short_id().to_owned(),
@@ -48,25 +64,38 @@ pub fn connect(
     })
 }
 
-/// Takes the container from a network.
-pub fn disconnect(containers: &Containers, container: &Container, network: &str) -> Result<()> {
-    change(containers, container, |attachments| {
+/// Takes the container from a network. With `force` also if its shim does not.
+pub fn disconnect(
+    store: &Store,
+    containers: &Containers,
+    container: &Container,
+    network: &str,
+    force: bool,
+) -> Result<()> {
+    let networks = networks_of(store)?;
+    let network = networks.find_or_default(network)?;
+    change(containers, container, force, |attachments| {
         let before = attachments.len();
-        attachments.retain(|known| known.network != network);
+        attachments.retain(|known| known.network != network.name);
         match attachments.len() < before {
             true => Ok(()),
             false => Err(NetworkError::NotAttached {
                 container: container.short_id().to_owned(),
-                network: network.to_owned(),
+                network: network.name.clone(),
             }),
         }
-    })
+    })?;
+    match force {
+        true => Ok(networks.take_out(&network, container.id())?),
+        false => Ok(()),
+    }
 }
 
-/// Of the definition first; a shim that cannot follow leaves it as it was.
+/// Of the definition first; a shim that cannot follow leaves it as it was, unless `force` says that this does not matter.
 fn change(
     containers: &Containers,
     container: &Container,
+    force: bool,
     edit: impl FnOnce(&mut Vec<Attachment>) -> std::result::Result<(), NetworkError>,
 ) -> Result<()> {
     let guard = containers.lock()?;
@@ -80,6 +109,12 @@ fn change(
     containers.redefine(&guard, &found, &changed)?;
     drop(guard);
     if !found.state.status.is_alive() {
+        return Ok(());
+    }
+    if force {
+        // What it does not do is done for it.
+        let shim = Connection::open_within(&found, PATIENCE);
+        let _followed = shim.and_then(|shim| shim.reload_within(PATIENCE));
         return Ok(());
     }
     let followed = Connection::open(&found).and_then(|connection| connection.reload());

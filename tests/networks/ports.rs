@@ -1,6 +1,11 @@
 //! Published ports, from everywhere.
 
-use super::world::{HOST, World};
+use std::io::{Read, Write};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::world::{HOST, OUTSIDE, World};
 
 const HELLO: &str = "hello web\n";
 
@@ -76,7 +81,7 @@ fn who_comes_from_outside_is_seen_as_who_it_is() {
         world.outside.fetch(&format!("http://{HOST}:8080/nothing")).is_some()
     });
     let log = world.rbuild("logs log").success();
-    assert!(log.stdout.contains(super::world::OUTSIDE), "{log}");
+    assert!(log.stdout.contains(OUTSIDE), "{log}");
     assert!(world.outside.connects(HOST, 7));
 }
 
@@ -152,4 +157,151 @@ fn ports_that_move_to_another_network_lead_back_too() {
         let own = world.fetch_in("web", HOST, 8080);
         assert_eq!(own.as_deref(), Some("hello web"), "bridged {bridged}");
     }
+}
+
+/// As docker's documentation has it: who comes by the network is seen as who it is, who comes by a loopback address as
+/// the gateway.
+#[test]
+fn sources_are_kept_where_docker_keeps_them() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create far").success();
+    let flags = "run -d --name web -p 8080:80 -p 8080:80/udp busybox sleep 1000";
+    world.rbuild(flags).success();
+    world.tell_peers("web", 80);
+    world.rbuild("run -d --name other busybox sleep 1000").success();
+    world.rbuild("run -d --name third --network far busybox sleep 1000").success();
+    let gateway = world.look("web", "{{.NetworkSettings.Gateway}}");
+    let (own, other) = (world.address("web"), world.address("other"));
+    for bridged in ["1", "0"] {
+        let file = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+        world.host.command("sh", ["-c", &format!("[ ! -e {file} ] || echo {bridged} > {file}")]);
+        for (namespace, from, to, expected) in [
+            (&world.outside, "outside", HOST, OUTSIDE),
+            (&world.host, "the host by its address", HOST, HOST),
+            (&world.host, "the host by 127.0.0.1", "127.0.0.1", &gateway),
+            (&world.host, "the host by ::1", "[::1]", &gateway),
+            (&world.host, "the host by the container's address", &own, &gateway),
+        ] {
+            let port = if to == own { 80 } else { 8080 };
+            let by_tcp = namespace.fetch(&format!("http://{to}:{port}/"));
+            assert_eq!(by_tcp.as_deref(), Some(expected), "TCP from {from}");
+            let server = format!("{to}:{port}").parse().unwrap();
+            let answered = || namespace.ask_udp(server, "?");
+            super::world::until(&format!("UDP from {from}"), || answered().is_some());
+            assert_eq!(answered().as_deref(), Some(expected), "UDP from {from}");
+        }
+        for (from, to, port, expected) in [
+            ("other", own.as_str(), 80, &other),
+            // Where the firewall does not see what stays on a bridge, the answer has to come back by the host.
+            ("other", HOST, 8080, if bridged == "1" { &other } else { &gateway }),
+            // It leaves its own network, as for anywhere else.
+            ("third", HOST, 8080, &gateway),
+            ("web", HOST, 8080, &gateway),
+        ] {
+            let found = world.fetch_in(from, to, port);
+            assert_eq!(found.as_deref(), Some(expected.as_str()), "{from} to {to}, {bridged}");
+        }
+    }
+}
+
+#[test]
+fn what_an_image_exposes_is_published_when_asked() {
+    let Some(world) = World::new() else { return };
+    let dockerfile = "FROM busybox\nEXPOSE 80 53/udp 90-91/tcp\n";
+    world.sandbox.write("exposing/Dockerfile", dockerfile);
+    let context = world.sandbox.path("exposing");
+    world.rbuild(&format!("build -q -t exposing {}", context.display())).success();
+    world.rbuild("run -d --name web -P -p 8053:53/udp exposing httpd -f -p 80").success();
+    let ports = world.rbuild("port web").success().stdout;
+    let line = |text: &str| ports.lines().filter(|line| line.starts_with(text)).count();
+    assert_eq!(ports.lines().count(), 8, "{ports}");
+    for (text, count) in [("80/tcp -> ", 2), ("90/tcp -> ", 2), ("91/tcp -> ", 2)] {
+        assert_eq!(line(text), count, "{ports}");
+    }
+    assert_eq!(line("53/udp -> 0.0.0.0:8053") + line("53/udp -> [::]:8053"), 2, "{ports}");
+    let chosen = world.rbuild("port web 80").success().stdout;
+    let number = chosen.lines().next().unwrap().strip_prefix("0.0.0.0:").unwrap().to_owned();
+    assert!(world.outside.connects(HOST, number.parse().unwrap()));
+    world.rbuild("run -d --name shut exposing sleep 1000").success();
+    assert_eq!(world.rbuild("port shut").success().stdout, "");
+}
+
+#[test]
+fn ports_are_published_while_a_network_leads_out() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create --internal inner").success();
+    world.rbuild("network create out").success();
+    world.serve("web", "--network inner -p 8080:80");
+    let ports = || world.rbuild("port web").success().stdout;
+    let url = format!("http://{HOST}:8080/");
+    assert_eq!((ports(), world.outside.fetch(&url)), (String::new(), None));
+    // Somebody else has the port by now: the container stays where it was.
+    world.rbuild("run -d --name taker -p 8080:80 busybox sleep 1000").success();
+    let refused = world.rbuild("network connect out web");
+    refused.exits(1).says("port 8080/tcp of 0.0.0.0 is in use, by container `taker`");
+    let networks =
+        || world.look("web", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}");
+    assert_eq!(networks(), "inner");
+    world.rbuild("rm -f taker").success();
+    world.rbuild("network connect out web").success();
+    assert_eq!(ports(), "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n");
+    assert_eq!(world.outside.fetch(&url).as_deref(), Some(HELLO));
+    assert_eq!(world.host.fetch("http://[::1]:8080/").as_deref(), Some(HELLO));
+    world.rbuild("network disconnect out web").success();
+    assert_eq!((ports(), world.outside.fetch(&url)), (String::new(), None));
+    world.rbuild("run --rm -p 8080:80 busybox true").success();
+}
+
+/// What NAT cannot redirect is copied by a process that a change of networks does not concern.
+#[test]
+fn a_connection_by_ipv6_outlives_a_change_of_networks() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create two").success();
+    world.rbuild("run -d --name echo -p 7007:7 busybox nc -ll -p 7 -e cat").success();
+    super::world::until("the server listens", || world.outside.connects(HOST, 7007));
+    let connect = || std::net::TcpStream::connect("[::1]:7007").unwrap();
+    let mut stream = world.host.thread(connect).join().unwrap();
+    stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    let mut echoes = |text: &str| {
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut answer = vec![0; text.len()];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, text.as_bytes());
+    };
+    echoes("before");
+    world.rbuild("network connect two echo").success();
+    echoes("with another network");
+    world.rbuild("network disconnect two echo").success();
+    echoes("without it");
+}
+
+/// The name server and what copies are processes, which somebody may kill.
+#[test]
+fn processes_beside_a_container_are_replaced_when_they_die() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create net").success();
+    world.serve("web", "--network net -p 8080:80");
+    let helpers = || {
+        let shim = world.shim("web");
+        let text = std::fs::read_to_string(format!("/proc/{shim}/task/{shim}/children")).unwrap();
+        let all = text.split_whitespace().map(|pid| pid.parse::<i32>().unwrap());
+        let program = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let own = program(&shim);
+        all.filter(|pid| program(pid) == own).collect::<Vec<_>>()
+    };
+    let works = || {
+        world.host.fetch("http://[::1]:8080/").as_deref() == Some(HELLO)
+            && world.rbuild("exec web nslookup -type=a web").status == Some(0)
+    };
+    // Nothing copies until something comes.
+    let before = helpers();
+    assert!(works());
+    let after = helpers();
+    assert_eq!(after.len(), before.len() + 1, "{before:?} {after:?}");
+    for helper in &after {
+        kill(Pid::from_raw(*helper), Signal::SIGKILL).unwrap();
+    }
+    super::world::until("both work again", works);
+    assert!(after.iter().all(|helper| !helpers().contains(helper)));
+    assert_eq!(world.look("web", "{{.State.Running}}"), "true");
 }

@@ -1,5 +1,8 @@
 //! `rbuild network`
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::world::World;
 
 #[test]
@@ -52,6 +55,14 @@ fn what_cannot_be_is_refused_by_name() {
             "only on networks with a subnet of the user's choice",
         ),
         ("run --rm --network net --ip 10.77.0.1 busybox true", "its gateway's"),
+        ("run --rm --network-alias x busybox true", "containers have no names on network `bridge`"),
+        (
+            "run --rm --network net --network name=bridge,alias=x busybox true",
+            "containers have no names on network `bridge`",
+        ),
+        ("network create --ipv6 x", "`rbuild network create --ipv6` is not supported"),
+        ("network create --attachable x", "every container of this machine may come"),
+        ("network connect --ip6 ::1 net x", "`rbuild network connect --ip6` is not supported"),
         ("run --rm --link x busybox true", "`rbuild run --link` is not supported"),
         ("run --rm --network host --network net busybox true", "cannot be one of several networks"),
     ] {
@@ -115,6 +126,10 @@ fn a_small_packet_size_is_taken_from_the_default_route() {
     world.host.command("ip", "link set up0 mtu 1400".split(' '));
     let shown = world.shell("run --rm busybox", "cat /sys/class/net/eth0/mtu").success().stdout;
     assert_eq!(shown, "1400\n");
+    world.until_nothing_is_left();
+    world.host.command("ip", "route change default via 10.99.0.2 mtu 1350".split(' '));
+    let shown = world.shell("run --rm busybox", "cat /sys/class/net/eth0/mtu").success().stdout;
+    assert_eq!(shown, "1350\n");
     world.rbuild("network create --opt mtu=1300 net").success();
     let shown =
         world.shell("run --rm --network net busybox", "cat /sys/class/net/eth0/mtu").success();
@@ -137,5 +152,33 @@ fn two_networks_do_not_share_a_bridge() {
     let gateway = world.look("aa", "{{(index .NetworkSettings.Networks \"one\").Gateway}}");
     world.rbuild(&format!("exec aa ping -c 1 -W 2 {gateway}")).success();
     world.rbuild("rm -f aa").success();
+    world.until_nothing_is_left();
+}
+
+#[test]
+fn a_container_is_taken_from_a_network_whether_its_shim_answers_or_not() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create net").success();
+    world.serve("web", "--network net -p 8080:80");
+    world.serve("other", "--network net");
+    let refused = world.rbuild("network connect --alias x bridge web");
+    refused.exits(1).says("containers have no names on network `bridge`");
+    world.rbuild("network disconnect bridge web").exits(1).says("is not on the network `bridge`");
+    let address = world.look("web", "{{.NetworkSettings.Networks.net.IPAddress}}");
+    let shim = Pid::from_raw(world.shim("web"));
+    kill(shim, Signal::SIGSTOP).unwrap();
+    world.rbuild("network disconnect -f net web").success();
+    assert_eq!(world.fetch_in("other", &address, 80), None);
+    let url = format!("http://{}:8080/", super::world::HOST);
+    assert_eq!(world.outside.fetch(&url), None);
+    kill(shim, Signal::SIGCONT).unwrap();
+    world.rbuild("network connect net web").success();
+    assert_eq!(world.fetch_in("other", "web", 80).as_deref(), Some("hello web"));
+    assert!(world.outside.fetch(&url).is_some());
+    // It follows by itself where it can.
+    world.rbuild("network disconnect --force net web").success();
+    assert_eq!(world.fetch_in("other", &address, 80), None);
+    world.rbuild("network rules").success();
+    world.rbuild("rm -f web other").success();
     world.until_nothing_is_left();
 }

@@ -96,18 +96,7 @@ impl Namespace {
 
     /// Answers every TCP connection with the address that it came from, until the namespace goes.
     pub(super) fn serve_address(&self, address: &'static str, port: u16) {
-        let listener = self.thread(move || TcpListener::bind((address, port)).unwrap()).join();
-        let listener = listener.unwrap();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { return };
-                let peer = stream.peer_addr().unwrap().ip();
-                let _gone = stream.write_all(answer(&peer).as_bytes());
-                // Until the client has read it all.
-                let _ended = stream.shutdown(std::net::Shutdown::Write);
-                let _rest = stream.read_to_end(&mut Vec::new());
-            }
-        });
+        serve_address_in(&self.path(), address, port);
     }
 
     /// A name server that answers every question with this code: 2 is SERVFAIL.
@@ -182,6 +171,21 @@ pub(super) fn thread_in<T: Send + 'static>(
         setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
         body()
     })
+}
+
+fn serve_address_in(namespace: &str, address: &'static str, port: u16) {
+    let listener = thread_in(namespace, move || TcpListener::bind((address, port)).unwrap());
+    let listener = listener.join().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let peer = stream.peer_addr().unwrap().ip();
+            let _gone = stream.write_all(answer(&peer).as_bytes());
+            // Until the client has read it all.
+            let _ended = stream.shutdown(std::net::Shutdown::Write);
+            let _rest = stream.read_to_end(&mut Vec::new());
+        }
+    });
 }
 
 fn answer(peer: &IpAddr) -> String {
@@ -263,6 +267,19 @@ impl World {
         let listens =
             || self.rbuild(&format!("exec {name} nc -w 1 127.0.0.1 80 -e true")).status == Some(0);
         until("the server listens", listens);
+    }
+
+    /// Tells everybody who comes to this port of the container from which address that was, by TCP and UDP.
+    pub(super) fn tell_peers(&self, container: &str, port: u16) {
+        let namespace = self.look(container, "{{.NetworkSettings.SandboxKey}}");
+        serve_address_in(&namespace, "0.0.0.0", port);
+        let socket = thread_in(&namespace, move || UdpSocket::bind(("0.0.0.0", port)).unwrap());
+        let socket = socket.join().unwrap();
+        thread::spawn(move || {
+            while let Ok((_, client)) = socket.recv_from(&mut [0; 512]) {
+                let _gone = socket.send_to(client.ip().to_string().as_bytes(), client);
+            }
+        });
     }
 
     /// Sends every packet back that comes to this UDP port of the container.

@@ -71,7 +71,7 @@ pub(crate) struct NetworkCreateArgs {
     /// Without a way out of it
     #[arg(long)]
     pub(crate) internal: bool,
-    /// `mtu=`, `isolation=true`, `masquerade=false`, or docker's `com.docker.network.…`
+    /// `mtu=`, `name=`, `isolation=true`, `masquerade=false`, `host_firewall=false`, or docker's `com.docker.network.…`
     #[arg(short, long = "opt", value_name = "NAME=VALUE")]
     pub(crate) options: Vec<String>,
     /// Add a label
@@ -81,6 +81,9 @@ pub(crate) struct NetworkCreateArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct NetworkDisconnectArgs {
+    /// Also if the process that watches the container does not answer
+    #[arg(short, long)]
+    pub(crate) force: bool,
     #[arg(value_name = "NETWORK")]
     pub(crate) network: String,
     #[arg(value_name = "CONTAINER")]

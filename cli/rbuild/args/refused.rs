@@ -88,6 +88,32 @@ const START: &[Flag] = &[value("checkpoint", CHECKPOINTS), value("checkpoint-dir
 
 const RM: &[Flag] = &[Flag { name: "link", short: Some('l'), takes: Takes::Switch, hint: LINKS }];
 
+const SWARM: &str = "there is no swarm: every container of this machine may come to every network";
+const IPAM: &str =
+    "addresses come from the network's subnet; `--subnet` and `--ip-range` choose them";
+
+const NETWORK_CREATE: &[Flag] = &[
+    switch("attachable", SWARM),
+    value("config-from", SWARM),
+    switch("config-only", SWARM),
+    switch("ingress", SWARM),
+    value("ipam-driver", IPAM),
+    value("ipam-opt", IPAM),
+    Flag { name: "ipv4", short: None, takes: Takes::SwitchOrValue, hint: IPV6 },
+    Flag { name: "ipv6", short: None, takes: Takes::SwitchOrValue, hint: IPV6 },
+    value("scope", SWARM),
+];
+
+const NETWORK_CONNECT: &[Flag] = &[
+    value("driver-opt", "the interface is set by the container's own `--sysctl`"),
+    value("ip6", IPV6),
+    value("link", LINKS),
+    value("link-local-ip", "only addresses of the network's subnet can be had"),
+];
+
+const NETWORK_INSPECT: &[Flag] =
+    &[Flag { name: "verbose", short: Some('v'), takes: Takes::Switch, hint: SWARM }];
+
 const COMMANDS: &[(&str, &[Flag])] = &[
     ("build", BUILD),
     ("run", RUN),
@@ -101,7 +127,7 @@ const COMMANDS: &[(&str, &[Flag])] = &[
     ("update", UPDATE),
 ];
 
-/// What `rbuild image NAME` and `rbuild container NAME` are by themselves.
+/// What the commands of groups are by themselves.
 const GROUPS: &[(&str, &[(&str, &str)])] = &[
     (
         "image",
@@ -117,6 +143,21 @@ const GROUPS: &[(&str, &[(&str, &str)])] = &[
             ("update", "update"),
         ],
     ),
+    (
+        "network",
+        &[
+            ("create", "network create"),
+            ("connect", "network connect"),
+            ("inspect", "network inspect"),
+        ],
+    ),
+];
+
+/// Commands that are there within their group only.
+const OF_GROUPS: &[(&str, &[Flag])] = &[
+    ("network create", NETWORK_CREATE),
+    ("network connect", NETWORK_CONNECT),
+    ("network inspect", NETWORK_INSPECT),
 ];
 
 /// Adds the refused flags to their commands. The help has them at its end, each with the reason.
@@ -142,7 +183,8 @@ pub(super) fn declare_for(name: &str, command: Command) -> Command {
 }
 
 fn flags_of(command: &str) -> &'static [Flag] {
-    COMMANDS.iter().find(|(name, _)| *name == command).map_or(&[], |(_, flags)| flags)
+    let mut all = COMMANDS.iter().chain(OF_GROUPS);
+    all.find(|(name, _)| *name == command).map_or(&[], |(_, flags)| flags)
 }
 
 /// The first refused flag among the arguments.
@@ -154,7 +196,8 @@ pub(super) fn find(matches: &ArgMatches) -> Option<RefusedFlag> {
         matches = inner;
         alone = commands.iter().find(|(command, _)| *command == name).map(|(_, alone)| *alone)?;
     }
-    let (command, flags) = COMMANDS.iter().find(|(name, _)| *name == alone)?;
+    let mut all = COMMANDS.iter().chain(OF_GROUPS);
+    let (command, flags) = all.find(|(name, _)| *name == alone)?;
     let flag = refused::find(flags, matches)?;
     Some(RefusedFlag { program: "rbuild", command, flag })
 }

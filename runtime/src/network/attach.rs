@@ -236,6 +236,17 @@ impl Networks {
         }
         Ok(())
     }
+
+    /// Takes a container from a network for its shim, which does not do it.
+    pub fn take_out(&self, network: &NetworkDefinition, container: &str) -> Result<()> {
+        let guard = self.lock()?;
+        if let Some(endpoint) = self.read_endpoint(&network.id, container)? {
+            self.detach(&guard, &endpoint, true)?;
+            self.note(&network.id, &network.name, "disconnect", Some(container));
+            self.remove_bridge(&guard, network)?;
+        }
+        Ok(())
+    }
 }
 
 /// UDP has no end that the kernel would see.

@@ -42,6 +42,8 @@ pub enum NetworkError {
         "an address can be asked for only on networks with a subnet of the user's choice; that of `{network}` is not"
     )]
     NoOwnSubnet { network: String },
+    #[error("containers have no names on network `{network}`, so no aliases")]
+    NoNames { network: String },
     #[error("network `{network}` has {most} containers, which is all that a bridge takes")]
     Full { network: String, most: usize },
     #[error("network `{network}` is in use by {}", containers.join(", "))]
@@ -100,6 +102,7 @@ impl NetworkError {
             NetworkError::NoSubnet { .. } => {
                 "remove networks with `rbuild network prune`, or give one with `--subnet`"
             }
+            NetworkError::NoNames { .. } => "make a network with `rbuild network create`",
             NetworkError::NoOwnSubnet { .. } => "make a network with `--subnet`",
             NetworkError::InUse { .. } => {
                 "stop these containers, or `rbuild network disconnect` them"

@@ -14,6 +14,10 @@ const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loop
 /// Where systemd-resolved tells which servers it asks itself.
 const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
 
+/// Its own addresses.
+const STUBS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 54))];
+
 /// The lines of a resolv.conf.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Resolver {
@@ -115,16 +119,16 @@ impl Resolver {
             let text = fs::read(path).unwrap_or_default();
             Resolver::parse(&String::from_utf8_lossy(&text))
         };
-        let own = read("/etc/resolv.conf");
-        let stub = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53));
-        if own.servers != [stub] {
-            return own;
+        read("/etc/resolv.conf").or_what_is_behind(|| read(UPSTREAM))
+    }
+
+    fn or_what_is_behind(self, upstream: impl FnOnce() -> Resolver) -> Resolver {
+        if self.servers.is_empty() || !self.servers.iter().all(|server| STUBS.contains(server)) {
+            return self;
         }
-        let upstream = read(UPSTREAM);
-        if upstream.servers.is_empty() {
-            own
-        } else {
-            Resolver { servers: upstream.servers, ..own }
+        match upstream().servers {
+            servers if servers.is_empty() => self,
+            servers => Resolver { servers, ..self },
         }
     }
 
@@ -178,6 +182,28 @@ mod tests {
         let settings = NetworkSettings { dns, ..settings };
         assert_eq!(shown(&settings, true), "nameserver 127.0.0.11\noptions ndots:2\n");
         assert_eq!(shown(&settings, false), "nameserver 9.9.9.9\noptions ndots:2\n");
+    }
+
+    #[test]
+    fn behind_the_stub_of_systemd_are_the_servers_it_asks() {
+        let of = |own: &str, upstream: &str| {
+            let found = Resolver::parse(own).or_what_is_behind(|| Resolver::parse(upstream));
+            text(resolv_conf(&NetworkSettings::default(), &found, false))
+        };
+        let stub = "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch home\n";
+        let upstream = "nameserver 192.0.2.1\nnameserver 192.0.2.2\nsearch elsewhere\n";
+        let rest = "search home\noptions edns0 trust-ad\n";
+        assert_eq!(
+            of(stub, upstream),
+            format!("nameserver 192.0.2.1\nnameserver 192.0.2.2\n{rest}")
+        );
+        // Nothing is behind it: what is left cannot be reached from a container.
+        assert_eq!(of(stub, ""), rest);
+        assert_eq!(of("nameserver 127.0.0.54\n", upstream).lines().count(), 2);
+        // Another server beside it, or one of the machine's own.
+        for own in ["nameserver 127.0.0.53\nnameserver 192.0.2.9\n", "nameserver 127.0.0.1\n", ""] {
+            assert!(!of(own, upstream).contains("192.0.2.1"), "{own}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! | `space_pool.rs` | namespaces of programs that have no shim                     |
 //! | `attach.rs`     | a container comes to a network, and goes; `bridge.rs` with it |
 //! | `ports.rs`      | published ports are held; `holder.rs` by whom                |
-//! | `server/`       | the process that answers names and copies what NAT cannot redirect |
+//! | `server/`       | processes that answer names and copy what NAT cannot redirect; `beside.rs` when they begin |
 //! | `firewall/`     | NAT, forwarding and isolation                                |
 //! | `files.rs`      | /etc/hosts and /etc/resolv.conf                              |
 //! | `kept.rs`       | bridges stay for a moment                                    |
@@ -19,6 +19,7 @@
 //! | `names.rs`      | names of kernel objects; `namespace.rs` network namespaces   |
 //! | `netlink/`      | links, addresses, routes; `routes.rs` the host's             |
 mod attach;
+mod beside;
 mod bridge;
 mod definition;
 mod directory;
@@ -49,6 +50,7 @@ mod subnet;
 #[cfg(test)]
 mod trials;
 
+pub(crate) use beside::Beside;
 pub use definition::{
     BridgeOptions, DEFAULT_NETWORK, NetworkDefinition, NetworkRequest, STEPS_NETWORK, is_predefined,
 };

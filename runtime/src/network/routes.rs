@@ -52,12 +52,12 @@ pub(super) fn way_out() -> Option<String> {
 pub(super) fn mtu(socket: &mut Socket) -> Result<u32, NetworkError> {
     let step = "find the default route";
     let routes = list_routes(socket).act(step)?;
-    let Some(index) = routes.iter().find(|route| route.destination.is_none()).map(|r| r.index)
-    else {
+    let Some(route) = routes.iter().find(|route| route.destination.is_none()) else {
         return Ok(USUAL_MTU);
     };
     let links = list_links(socket).act(step)?;
-    let device = links.iter().find(|link| Some(link.index) == index);
+    let device = links.iter().find(|link| Some(link.index) == route.index);
+    let carried = device.map_or(USUAL_MTU, |link| link.mtu);
     // The kernel lets no Ethernet device have less.
-    Ok(device.map_or(USUAL_MTU, |link| link.mtu.max(68)))
+    Ok(route.mtu.map_or(carried, |mtu| mtu.min(carried)).max(68))
 }

@@ -1,11 +1,10 @@
 //! The network of a container, held by its shim from the first start to the last end.
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-use rustix::process::{Signal, pidfd_send_signal};
-use sys::clone::Child;
+use std::time::Instant;
 
 use super::attach::{Guest, Wish, furnish_namespace};
+use super::beside::{Beside, Helper};
 use super::definition::{DEFAULT_NETWORK, NetworkDefinition};
 use super::directory::{Guard, Networks, Result};
 use super::endpoint::Endpoint;
@@ -16,10 +15,9 @@ use super::namespace;
 use super::port::BoundPort;
 use super::ports::{self, HeldPort};
 use super::server::zone::Known;
-use super::server::{self, Inside, Task};
+use super::server::{self, Answers, Inside};
 use super::settings::{Attachment, NetworkSettings};
 use crate::containers::{Definition, ProcessName};
-use crate::starter::reap;
 use crate::user_namespace::UserNamespace;
 
 /// A namespace with interfaces on networks, and what leads to them.
@@ -29,7 +27,10 @@ pub(crate) struct Sandbox {
     namespace: OwnedFd,
     endpoints: Vec<Endpoint>,
     held: Vec<HeldPort>,
-    server: Option<Child>,
+    /// What the name server is to know, while there is to be one.
+    answers: Option<Answers>,
+    name_server: Helper,
+    copier: Helper,
     /// The name server's sockets, which stay when another process answers: clients keep theirs.
     inside: Option<Inside>,
     id: String,
@@ -62,14 +63,7 @@ impl Sandbox {
     ) -> Result<Sandbox> {
         let settings = &definition.network;
         let way_out = way_out(&networks, &networks.lock()?, &settings.attachments)?;
-        let held = match &way_out {
-            Some((_, network)) => {
-                let reserved = ports::reserve(&settings.all_ports(), network_address(network));
-                reserved.map_err(|error| name_holder(&networks, error))?
-            }
-            // Nobody outside reaches internal networks.
-            None => Vec::new(),
-        };
+        let held = reserve(&networks, settings, way_out.as_ref())?;
         let namespace = match user {
             Some(user) => user.make_network(),
             None => namespace::make(),
@@ -81,7 +75,9 @@ impl Sandbox {
             namespace,
             endpoints: Vec::new(),
             held,
-            server: None,
+            answers: None,
+            name_server: Helper::default(),
+            copier: Helper::default(),
             inside: None,
             id: definition.id.clone(),
             name: definition.name.clone(),
@@ -112,27 +108,22 @@ impl Sandbox {
         error
     }
 
-    /// Starts the process that answers names and holds ports, in place of the one before.
+    /// Starts the process that answers names, in place of the one before, or ends it.
     fn serve(&mut self, settings: &NetworkSettings) -> Result<()> {
-        self.end_server();
         let host = Resolver::of_host();
-        let names = match asks_the_shim(settings, &self.endpoints, &host) {
+        self.answers = match asks_the_shim(settings, &self.endpoints, &host) {
             true => Some((self.known()?, self.upstream(settings, host))),
             false => None,
         };
-        if names.is_some() && self.inside.is_none() {
-            self.inside = Some(server::open_inside(&self.namespace)?);
-        }
-        let names = self.inside.as_ref().zip(names);
-        let publishing = self.endpoints.iter().find(|endpoint| !endpoint.ports.is_empty());
-        let task = Task {
-            networks: &self.networks,
-            names,
-            held: &self.held,
-            address: publishing.map(|endpoint| endpoint.address),
+        let Some(answers) = &self.answers else {
+            self.name_server.end();
+            return Ok(());
         };
-        self.server = server::start(&task)?;
-        Ok(())
+        let inside = match &mut self.inside {
+            Some(inside) => inside,
+            none => none.insert(server::open_inside(&self.namespace)?),
+        };
+        self.name_server.begin(|| server::start_answering(&self.networks, inside, answers))
     }
 
     /// Networks whose names it may know: on the default one there are none.
@@ -155,12 +146,57 @@ impl Sandbox {
         }
     }
 
-    fn end_server(&mut self) {
-        if let Some(server) = self.server.take() {
-            // It may have ended by itself; how does not matter.
-            let _ended = pidfd_send_signal(&server.pidfd, Signal::KILL);
-            let _status = reap(server.pidfd.as_fd());
+    /// What the shim has to wait for, beside its own.
+    pub(crate) fn watched(&self) -> Vec<(BorrowedFd<'_>, Beside)> {
+        let name_server = self.name_server.pidfd().map(|pidfd| (pidfd, Beside::NamesEnded));
+        let mut all: Vec<_> = name_server.into_iter().collect();
+        match self.copier.pidfd() {
+            Some(pidfd) => all.push((pidfd, Beside::CopierEnded)),
+            None if self.copier.pause().is_none() && self.published_address().is_some() => {
+                let sockets = self.held.iter().flat_map(|port| &port.sockets);
+                all.extend(sockets.map(|socket| (socket.as_fd(), Beside::Arrived)));
+            }
+            None => {}
         }
+        all
+    }
+
+    /// When [`Sandbox::mend`] or [`Sandbox::watched`] will have something new.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let missing = self.answers.is_some() && !self.name_server.runs();
+        let name_server = missing.then(|| self.name_server.pause().unwrap_or_else(Instant::now));
+        let copier = if self.copier.runs() { None } else { self.copier.pause() };
+        [name_server, copier].into_iter().flatten().min()
+    }
+
+    pub(crate) fn follow(&mut self, what: Beside) {
+        match (what, self.published_address()) {
+            (Beside::NamesEnded, _) => self.name_server.end(),
+            (Beside::CopierEnded, _) => self.copier.end(),
+            (Beside::Arrived, Some(address)) if !self.copier.runs() => {
+                // Where it cannot begin now, it is tried again.
+                let _later = self.copier.begin(|| server::start_copying(&self.held, address));
+            }
+            (Beside::Arrived, _) => {}
+        }
+    }
+
+    /// A name server that has died is replaced.
+    pub(crate) fn mend(&mut self) {
+        let Some((answers, inside)) = self.answers.as_ref().zip(self.inside.as_ref()) else {
+            return;
+        };
+        if !self.name_server.runs() && self.name_server.pause().is_none() {
+            let start = || server::start_answering(&self.networks, inside, answers);
+            // Where it cannot begin now, it is tried again.
+            let _later = self.name_server.begin(start);
+        }
+    }
+
+    /// Where published ports lead.
+    fn published_address(&self) -> Option<Ipv4Addr> {
+        let publishing = self.endpoints.iter().find(|endpoint| !endpoint.ports.is_empty());
+        publishing.map(|endpoint| endpoint.address)
     }
 
     fn attach(&mut self, guard: &Guard, wanted: &Attachment, leads_out: bool) -> Result<()> {
@@ -216,37 +252,71 @@ impl Sandbox {
     /// Takes what the definition says now: comes to networks that are new in it, goes from those that are no more.
     pub(crate) fn change(&mut self, settings: &NetworkSettings) -> Result<Files> {
         let guard = self.networks.lock()?;
-        let gone =
-            |endpoint: &Endpoint| settings.networks().all(|name| name != endpoint.network_name);
-        while let Some(position) = self.endpoints.iter().position(gone) {
-            let endpoint = self.endpoints.remove(position);
-            self.networks.detach(&guard, &endpoint, true)?;
-            self.note(&endpoint, "disconnect");
-            let network = self.networks.find(&endpoint.network)?;
-            self.networks.remove_bridge(&guard, &network)?;
-        }
-        for attachment in &settings.attachments {
-            let is_there =
-                self.endpoints.iter().any(|found| found.network_name == attachment.network);
-            if !is_there {
-                self.attach(&guard, attachment, false)?;
+        let address = self.published_address();
+        let way_out = way_out(&self.networks, &guard, &settings.attachments)?;
+        // Before anything is changed: they may be somebody else's by now.
+        let fresh = match self.held.is_empty() {
+            true => reserve(&self.networks, settings, way_out.as_ref())?,
+            false => Vec::new(),
+        };
+        self.leave(&guard, settings)?;
+        self.come(&guard, settings)?;
+        match &way_out {
+            Some((position, _)) => {
+                self.held.extend(fresh);
+                self.lead_out(&guard, &settings.attachments[*position].network)?;
             }
+            None => self.held.clear(),
         }
-        self.choose_way_out(&guard, settings)?;
         drop(guard);
+        if self.published_address() != address {
+            self.copier.end();
+        }
         self.serve(settings)?;
         Ok(self.files(settings))
     }
 
-    /// The default route and the published ports go by one of the networks, by another one when it has gone.
-    fn choose_way_out(&mut self, guard: &Guard, settings: &NetworkSettings) -> Result<()> {
-        let Some((position, _)) = way_out(&self.networks, guard, &settings.attachments)? else {
-            return Ok(());
+    fn leave(&mut self, guard: &Guard, settings: &NetworkSettings) -> Result<()> {
+        let stays = |endpoint: &Endpoint| {
+            let wanted = settings.networks().any(|name| name == endpoint.network_name);
+            Ok(wanted && self.is_on(endpoint)?)
         };
-        let name = &settings.attachments[position].network;
+        let stay: Vec<bool> = self.endpoints.iter().map(stays).collect::<Result<_>>()?;
+        for (position, _) in stay.iter().enumerate().rev().filter(|(_, stays)| !**stays) {
+            let endpoint = self.endpoints.remove(position);
+            self.networks.detach(guard, &endpoint, true)?;
+            self.note(&endpoint, "disconnect");
+            let network = self.networks.find(&endpoint.network)?;
+            self.networks.remove_bridge(guard, &network)?;
+        }
+        Ok(())
+    }
+
+    fn is_on(&self, endpoint: &Endpoint) -> Result<bool> {
+        Ok(self.networks.read_endpoint(&endpoint.network, &self.id)?.is_some())
+    }
+
+    /// By force from a network, without this shim.
+    pub(crate) fn was_taken_out(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| matches!(self.is_on(endpoint), Ok(false)))
+    }
+
+    fn come(&mut self, guard: &Guard, settings: &NetworkSettings) -> Result<()> {
+        for attachment in &settings.attachments {
+            let is_there =
+                self.endpoints.iter().any(|found| found.network_name == attachment.network);
+            if !is_there {
+                self.attach(guard, attachment, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The default route and the published ports go by this network, whichever it was before.
+    fn lead_out(&mut self, guard: &Guard, network: &str) -> Result<()> {
         let ports = self.ports();
         for endpoint in &mut self.endpoints {
-            let leads_out = endpoint.network_name == *name;
+            let leads_out = endpoint.network_name == network;
             let wanted = if leads_out { ports.clone() } else { Vec::new() };
             if leads_out {
                 self.networks.lead_out(&self.namespace, endpoint)?;
@@ -265,7 +335,9 @@ impl Sandbox {
     }
 
     fn withdraw(&mut self, guard: &Guard) -> Result<Remains> {
-        self.end_server();
+        self.answers = None;
+        self.name_server.end();
+        self.copier.end();
         let mut left = Vec::new();
         while let Some(endpoint) = self.endpoints.pop() {
             self.networks.detach(guard, &endpoint, false)?;
@@ -335,6 +407,17 @@ fn way_out(
     Ok(best.map(|(_, position, network)| (position, network)))
 }
 
+/// The ports that the container publishes. Nobody outside reaches internal networks.
+fn reserve(
+    networks: &Networks,
+    settings: &NetworkSettings,
+    way_out: Option<&(usize, NetworkDefinition)>,
+) -> Result<Vec<HeldPort>> {
+    let Some((_, network)) = way_out else { return Ok(Vec::new()) };
+    let reserved = ports::reserve(&settings.all_ports(), network_address(network));
+    reserved.map_err(|error| name_holder(networks, error))
+}
+
 /// A port that one of our containers has is known by that container's name.
 fn name_holder(networks: &Networks, error: NetworkError) -> NetworkError {
     let NetworkError::PortTaken { address, port, protocol, holder } = error else { return error };
@@ -351,6 +434,6 @@ fn name_holder(networks: &Networks, error: NetworkError) -> NetworkError {
     NetworkError::PortTaken { address, port, protocol, holder: own.or(holder) }
 }
 
-fn network_address(network: &NetworkDefinition) -> Option<std::net::Ipv4Addr> {
+fn network_address(network: &NetworkDefinition) -> Option<Ipv4Addr> {
     network.bridge.host_address.filter(|address| !address.is_unspecified())
 }

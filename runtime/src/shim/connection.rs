@@ -118,6 +118,14 @@ impl NewShim {
 impl Connection {
     /// To the shim of a container that runs.
     pub fn open(container: &Container) -> Result<Connection, RuntimeError> {
+        Connection::open_within(container, GREETING)
+    }
+
+    /// As [`Connection::open`]; `patience` is for the shim's greeting.
+    pub fn open_within(
+        container: &Container,
+        patience: Duration,
+    ) -> Result<Connection, RuntimeError> {
         let id = container.short_id().to_owned();
         if !container.state.status.is_alive() {
             return Err(RuntimeError::NotRunning { id });
@@ -129,7 +137,7 @@ impl Connection {
         let socket = place::connect_socket(&container.place).map_err(failed("reach"))?;
         // A shim that does not answer is to be told of, not waited for.
         let limit = |time| set_socket_timeout(&socket, Timeout::Recv, time).map_err(Into::into);
-        limit(Some(GREETING)).map_err(failed("reach"))?;
+        limit(Some(patience)).map_err(failed("reach"))?;
         let hello = Hello { lowest: LOWEST, highest: HIGHEST };
         send_frame(&socket, &hello, &[]).map_err(failed("greet"))?;
         match receive_frame::<Welcome>(&socket).map_err(failed("greet"))? {
@@ -285,6 +293,15 @@ impl Connection {
     /// Its definition has other limits or another restart policy now.
     pub fn reload(&self) -> Result<(), RuntimeError> {
         self.ask(&Request::Reload)
+    }
+
+    /// As [`Connection::reload`], whether the shim follows or not, as long as it says so within this time.
+    pub fn reload_within(&self, time: Duration) -> Result<(), RuntimeError> {
+        self.send(&Request::Reload, &[])?;
+        match self.says_something_within(time) {
+            true => self.take_reply(),
+            false => Ok(()),
+        }
     }
 
     /// Ends the container and returns when it has ended; see [`Request::Stop`].

@@ -75,6 +75,8 @@ impl Supervisor {
     ) -> Result<(), NetworkError> {
         let Some(sandbox) = &mut self.sandbox else { return Ok(()) };
         let files = sandbox.change(settings)?;
+        self.container.state.ports = sandbox.ports();
+        self.save();
         let hosts = self.spec.etc.hosts.replace(files.hosts.clone()).unwrap_or_default();
         let resolv_conf =
             self.spec.etc.resolv_conf.replace(files.resolv_conf.clone()).unwrap_or_default();

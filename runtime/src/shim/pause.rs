@@ -4,6 +4,7 @@ use std::time::Instant;
 use super::restart::Restarter;
 use super::supervisor::{Phase, Supervisor};
 use crate::containers::Status;
+use crate::network::Sandbox;
 
 impl Supervisor {
     pub(super) fn is_paused(&self) -> bool {
@@ -74,7 +75,8 @@ impl Supervisor {
             }
             self.container.definition.name = now.name;
         }
-        if now.network != self.container.definition.network {
+        let taken_out = self.sandbox.as_ref().is_some_and(Sandbox::was_taken_out);
+        if taken_out || now.network != self.container.definition.network {
             self.change_network(&now.network).map_err(|error| error.to_string())?;
             self.container.definition.network = now.network;
         }

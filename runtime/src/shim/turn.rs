@@ -16,6 +16,7 @@ use crate::cgroup::Leaf;
 use crate::containers::{HealthRun, Status};
 use crate::events::Event;
 use crate::exec::Room;
+use crate::network::{Beside, Sandbox};
 use crate::zygote::message::{Step, StepError};
 
 /// How long nothing has to happen for a shim to settle.
@@ -36,6 +37,7 @@ enum What {
     ContainerEnd,
     ProbeOutput,
     ProbeEnd,
+    Network(Beside),
 }
 
 impl Supervisor {
@@ -106,6 +108,8 @@ impl Supervisor {
                 all.push((output.file.as_fd(), PollFlags::IN, What::ProbeOutput));
             }
         }
+        let network = self.sandbox.iter().flat_map(Sandbox::watched);
+        all.extend(network.map(|(fd, what)| (fd, PollFlags::IN, What::Network(what))));
         all
     }
 
@@ -121,7 +125,8 @@ impl Supervisor {
             (None, _) => None,
         };
         let settling = (!self.settled).then(|| Instant::now() + SETTLING);
-        [again, probe, self.patience, settling].into_iter().flatten().min()
+        let network = self.sandbox.as_ref().and_then(Sandbox::deadline);
+        [again, probe, self.patience, settling, network].into_iter().flatten().min()
     }
 
     fn handle(&mut self, what: What) -> io::Result<()> {
@@ -138,6 +143,9 @@ impl Supervisor {
                 let _more = self.probe.as_mut().is_some_and(Probe::read);
             }
             What::ProbeEnd => self.probe_ended(),
+            What::Network(what) => {
+                self.sandbox.iter_mut().for_each(|sandbox| sandbox.follow(what));
+            }
         }
         Ok(())
     }
@@ -409,6 +417,7 @@ impl Supervisor {
         if self.probe.as_ref().is_some_and(|probe| probe.deadline <= now) {
             self.probe_took_too_long();
         }
+        self.sandbox.iter_mut().for_each(Sandbox::mend);
         let due = self.monitor.as_ref().is_some_and(|monitor| monitor.next <= now);
         if due && self.probe.is_none() && !self.is_paused() {
             self.start_probe();

@@ -118,9 +118,6 @@ fn for_the_first(given: &ConnectionArgs, settings: &mut NetworkSettings) -> Resu
         let address = text.parse();
         first.mac = Some(address.with_context(|| format!("cannot use `--mac-address {text}`"))?);
     }
-    if !first.aliases.is_empty() && first.network == DEFAULT_NETWORK {
-        bail!("aliases exist on networks of `rbuild network create` only; `bridge` has no names");
-    }
     Ok(())
 }
 

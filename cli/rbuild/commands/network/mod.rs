@@ -68,8 +68,8 @@ fn connect(args: &NetworkConnectArgs, environment: &Environment) -> Result<Exit>
 
 fn disconnect(args: &NetworkDisconnectArgs, environment: &Environment) -> Result<Exit> {
     let (store, containers) = container::open(environment)?;
-    let network = networks_of(&store)?.find_or_default(&args.network)?;
-    engine::disconnect(&containers, &containers.find(&args.container)?, &network.name)?;
+    let container = containers.find(&args.container)?;
+    engine::disconnect(&store, &containers, &container, &args.network, args.force)?;
     Ok(Exit::Success)
 }
 

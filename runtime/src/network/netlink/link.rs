@@ -14,6 +14,7 @@ const ADDRESS_HEADER: usize = 8;
 const ROUTE_HEADER: usize = 12;
 
 const CREATE: i32 = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+const METRIC_MTU: u16 = 2; // RTAX_MTU
 const PEER: u16 = 1; // VETH_INFO_PEER
 const BRIDGE_PORT_HAIRPIN: u16 = 4; // IFLA_BRPORT_MODE
 const BRIDGE_PORT_ISOLATED: u16 = 33; // IFLA_BRPORT_ISOLATED
@@ -53,6 +54,8 @@ pub(in crate::network) struct RouteEntry {
     pub(in crate::network) destination: Option<Subnet>,
     pub(in crate::network) gateway: Option<Ipv4Addr>,
     pub(in crate::network) index: Option<u32>,
+    /// Where the route itself says how large packets may be.
+    pub(in crate::network) mtu: Option<u32>,
 }
 
 /// A pair of interfaces to be made: one here, one in another namespace.
@@ -235,6 +238,8 @@ pub(in crate::network) fn list_routes(socket: &mut Socket) -> io::Result<Vec<Rou
             destination,
             gateway: find(&attributes, libc::RTA_GATEWAY).and_then(|gateway| gateway.address()),
             index: find(&attributes, libc::RTA_OIF).and_then(|index| index.u32()),
+            mtu: find(&attributes, libc::RTA_METRICS)
+                .and_then(|metrics| find(&metrics.nested(), METRIC_MTU)?.u32()),
         })
     };
     Ok(replies.iter().filter_map(read).collect())

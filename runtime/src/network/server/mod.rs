@@ -1,7 +1,8 @@
-//! The process beside a container on networks: its name server, and what copies where NAT cannot redirect.
+//! The processes beside a container on networks: its name server, and what copies where NAT cannot redirect.
 //!
-//! A child of the shim's, which dies with it. It may have threads, as the shim may not; it stays in the host's network
-//! namespace, where the host's name servers can be asked, and has sockets of the container's.
+//! Children of the shim's, which die with it. They may have threads, as the shim may not; they stay in the host's network
+//! namespace, where the host's name servers can be asked, and have sockets of the container's. The one that copies begins
+//! with the first packet or connection it is needed for, and goes on when the networks of the container change.
 //!
 //! | file         | what                                                |
 //! |--------------|-----------------------------------------------------|
@@ -38,17 +39,6 @@ use zone::{Known, Zone};
 /// The networks whose names are known, and the servers that are asked else.
 pub(super) type Answers = (Vec<Known>, Vec<IpAddr>);
 
-/// What a container's server is to do.
-#[derive(Debug)]
-pub(super) struct Task<'a> {
-    pub(super) networks: &'a Networks,
-    /// Where questions come, whose names are answered and who is asked else; none is no name server.
-    pub(super) names: Option<(&'a Inside, Answers)>,
-    pub(super) held: &'a [HeldPort],
-    /// The container, as published ports reach it.
-    pub(super) address: Option<Ipv4Addr>,
-}
-
 /// The sockets in the container's namespace.
 #[derive(Debug)]
 pub(super) struct Inside {
@@ -56,19 +46,31 @@ pub(super) struct Inside {
     tcp: TcpListener,
 }
 
-/// Starts it, unless there is nothing to do. To be called from a process with one thread.
-pub(super) fn start(task: &Task<'_>) -> Result<Option<Child>> {
-    let step = "start the container's name server";
-    let nothing = task.names.is_none() && (task.held.is_empty() || task.address.is_none());
-    if nothing {
-        return Ok(None);
-    }
-    let child = spawn_child(0, None, || match run(task) {
+/// Starts the name server. To be called from a process with one thread.
+pub(super) fn start_answering(
+    networks: &Networks,
+    inside: &Inside,
+    (known, servers): &Answers,
+) -> Result<Child> {
+    start("start the container's name server", || {
+        // Locks and pipes of the shim's are to end with the shim.
+        close_all_except(&[inside.udp.as_fd(), inside.tcp.as_fd()])?;
+        answer(inside, servers, || Zone::new(networks.clone(), known.clone()))
+    })
+}
+
+/// Starts what copies to the container at this address. To be called from a process with one thread.
+pub(super) fn start_copying(held: &[HeldPort], address: Ipv4Addr) -> Result<Child> {
+    start("copy what comes to a published port", || copy(held, address))
+}
+
+fn start(step: &str, body: impl FnOnce() -> io::Result<()>) -> Result<Child> {
+    let child = spawn_child(0, None, || match body() {
         Ok(()) => 0,
         // Nobody is there to be told.
         Err(_) => 1,
     });
-    child.map(Some).map_err(io::Error::from).act(step)
+    child.map_err(io::Error::from).act(step)
 }
 
 /// On ports of the kernel's choice, to which port 53 leads.
@@ -87,29 +89,22 @@ pub(super) fn open_inside(namespace: &OwnedFd) -> Result<Inside> {
     Ok(inside)
 }
 
-fn run(task: &Task<'_>) -> io::Result<()> {
-    let mut kept: Vec<_> =
-        task.held.iter().flat_map(|port| &port.sockets).map(AsFd::as_fd).collect();
-    kept.extend(task.names.iter().flat_map(|(inside, _)| [inside.udp.as_fd(), inside.tcp.as_fd()]));
-    // Locks and pipes of the shim's are to end with the shim.
-    close_all_except(&kept)?;
+/// For ever.
+fn copy(held: &[HeldPort], address: Ipv4Addr) -> io::Result<()> {
+    let sockets = held.iter().flat_map(|port| &port.sockets).map(AsFd::as_fd);
+    close_all_except(&sockets.collect::<Vec<_>>())?;
     let mut last = None;
-    if let Some(address) = task.address {
-        for port in task.held {
-            let target = SocketAddrV4::new(address, port.bound.container.port).into();
-            for socket in &port.sockets {
-                let socket = socket.try_clone()?;
-                last = Some(relay(socket, port.bound.container.protocol, target)?);
-            }
+    for port in held {
+        let target = SocketAddrV4::new(address, port.bound.container.port).into();
+        for socket in &port.sockets {
+            let socket = socket.try_clone()?;
+            last = Some(relay(socket, port.bound.container.protocol, target)?);
         }
     }
-    let Some((inside, (known, servers))) = &task.names else {
-        if let Some(last) = last {
-            let _panicked = last.join();
-        }
-        return Ok(());
-    };
-    answer(inside, servers, || Zone::new(task.networks.clone(), known.clone()))
+    if let Some(last) = last {
+        let _panicked = last.join();
+    }
+    Ok(())
 }
 
 /// Answers by UDP and TCP, for ever.
