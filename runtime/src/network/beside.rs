@@ -58,3 +58,9 @@ impl Helper {
         self.began.map(|began| began + PAUSE).filter(|until| *until > Instant::now())
     }
 }
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

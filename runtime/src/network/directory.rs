@@ -14,6 +14,7 @@ use super::definition::{
 };
 use super::endpoint::Endpoint;
 use super::error::{NetworkError, file_error};
+use super::failpoint::pass;
 use super::firewall::Firewall;
 use super::lease::Leases;
 use super::names::KernelNames;
@@ -82,7 +83,7 @@ impl Networks {
         Ok(done)
     }
 
-    fn directory(&self) -> PathBuf {
+    pub(super) fn directory(&self) -> PathBuf {
         self.root.join("networks")
     }
 
@@ -222,7 +223,7 @@ impl Networks {
         self.make(guard, request)
     }
 
-    fn make(&self, _guard: &Guard, request: &NetworkRequest) -> Result<NetworkDefinition> {
+    fn make(&self, guard: &Guard, request: &NetworkRequest) -> Result<NetworkDefinition> {
         check_name(&request.name)?;
         let bridge = BridgeOptions::parse(&request.options)?;
         let all = self.list()?;
@@ -255,11 +256,15 @@ impl Networks {
             options: request.options.clone(),
             bridge,
         };
+        self.remove_halves(guard)?;
         let place = self.place(&definition.id);
         let temp = self.directory().join(format!("{}.new", definition.id));
         make_directory(&temp)?;
+        pass("the network has a place")?;
         write_json(&temp.join("network.json"), &definition)?;
+        pass("the network is written")?;
         fs::rename(&temp, &place).map_err(file_error("create", &place))?;
+        pass("the network is there")?;
         self.note(&definition.id, &definition.name, "create", None);
         Ok(definition)
     }
@@ -310,6 +315,7 @@ impl Networks {
     /// Writes a definition anew: only its subnet changes, while nobody is on it.
     pub(super) fn replace(&self, _guard: &Guard, definition: &NetworkDefinition) -> Result<()> {
         write_json(&self.place(&definition.id).join("network.json"), definition)?;
+        pass("the network has another subnet")?;
         self.write_leases(&definition.id, &Leases::default())
     }
 
@@ -317,7 +323,9 @@ impl Networks {
     pub(super) fn withdraw(&self, _guard: &Guard, id: &str) -> Result<()> {
         let (place, gone) = (self.place(id), self.directory().join(format!("{id}.gone")));
         fs::rename(&place, &gone).map_err(file_error("remove", &place))?;
+        pass("the network is nobody's")?;
         fs::remove_dir_all(&gone).map_err(file_error("remove", &gone))?;
+        pass("the network is gone")?;
         remove_if_there(fs::remove_dir_all(self.endpoints_directory(id)), &place)
     }
 

@@ -10,7 +10,7 @@ pub(super) use armed::pass;
 
 #[cfg(test)]
 pub(super) mod armed {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
     use std::io;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -31,9 +31,12 @@ pub(super) mod armed {
     thread_local! {
         /// How many places are passed before it happens.
         static NEXT: Cell<Option<(usize, Fault)>> = const { Cell::new(None) };
+        /// The places that were passed, while somebody wants to know.
+        static PASSED: RefCell<Option<Vec<&'static str>>> = const { RefCell::new(None) };
     }
 
     pub(in crate::network) fn pass(place: &'static str) -> Result<()> {
+        PASSED.with_borrow_mut(|passed| passed.iter_mut().for_each(|all| all.push(place)));
         match NEXT.get() {
             None => Ok(()),
             Some((0, fault)) => {
@@ -51,6 +54,15 @@ pub(super) mod armed {
                 Ok(())
             }
         }
+    }
+
+    /// The places of something that succeeds, in their order.
+    pub(in crate::network) fn places<T>(act: impl FnOnce() -> Result<T>) -> Vec<&'static str> {
+        PASSED.set(Some(Vec::new()));
+        let done = act();
+        let passed = PASSED.take().unwrap_or_default();
+        assert!(done.is_ok(), "{:?}", done.err());
+        passed
     }
 
     /// What came of something in which a place was made to fail.

@@ -7,6 +7,7 @@ use super::definition::NetworkDefinition;
 use super::directory::{
     Guard, Networks, Result, is_id, names_in, read_json, remove_file, write_json,
 };
+use super::failpoint::pass;
 use crate::containers::ProcessName;
 
 /// Beside the network's endpoints: which process will remove its bridge.
@@ -22,7 +23,8 @@ impl Networks {
         if self.count_endpoints(&network.id)? > 0 {
             return Ok(());
         }
-        write_json(&self.endpoints_directory(&network.id).join(KEEPER), &keeper)
+        write_json(&self.endpoints_directory(&network.id).join(KEEPER), &keeper)?;
+        pass("somebody keeps the bridge")
     }
 
     /// Who will remove the bridge of this network; none who has died before.

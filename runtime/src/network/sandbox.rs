@@ -9,6 +9,7 @@ use super::definition::{DEFAULT_NETWORK, NetworkDefinition};
 use super::directory::{Guard, Networks, Result};
 use super::endpoint::Endpoint;
 use super::error::{Act, NetworkError};
+use super::failpoint::pass;
 use super::files::{Resolver, asks_the_shim, hosts, resolv_conf};
 use super::holder::meet;
 use super::namespace;
@@ -33,9 +34,15 @@ pub(crate) struct Sandbox {
     copier: Helper,
     /// The name server's sockets, which stay when another process answers: clients keep theirs.
     inside: Option<Inside>,
-    id: String,
-    name: String,
-    shim: ProcessName,
+    owner: Owner,
+}
+
+/// The container that a sandbox is of.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) shim: ProcessName,
 }
 
 /// What a container on networks finds in /etc.
@@ -54,22 +61,23 @@ pub(crate) struct Remains {
 }
 
 impl Sandbox {
-    /// Makes it for the container, whose shim this process is. With a user namespace it belongs to that one's root.
+    /// Makes it. With a user namespace it belongs to that one's root.
     pub(crate) fn open(
         networks: Networks,
-        definition: &Definition,
-        shim: ProcessName,
+        owner: Owner,
+        settings: &NetworkSettings,
         user: Option<&UserNamespace>,
     ) -> Result<Sandbox> {
-        let settings = &definition.network;
         let way_out = way_out(&networks, &networks.lock()?, &settings.attachments)?;
         let held = reserve(&networks, settings, way_out.as_ref())?;
+        pass("its ports are held")?;
         let namespace = match user {
             Some(user) => user.make_network(),
             None => namespace::make(),
         };
         let namespace = namespace.act("make a network namespace")?;
         furnish_namespace(&namespace)?;
+        pass("its namespace is there")?;
         let mut sandbox = Sandbox {
             networks,
             namespace,
@@ -79,9 +87,7 @@ impl Sandbox {
             name_server: Helper::default(),
             copier: Helper::default(),
             inside: None,
-            id: definition.id.clone(),
-            name: definition.name.clone(),
-            shim,
+            owner,
         };
         let way_out = way_out.map(|(position, _)| position);
         let guard = sandbox.networks.lock()?;
@@ -123,7 +129,9 @@ impl Sandbox {
             Some(inside) => inside,
             none => none.insert(server::open_inside(&self.namespace)?),
         };
-        self.name_server.begin(|| server::start_answering(&self.networks, inside, answers))
+        pass("its name server has sockets")?;
+        self.name_server.begin(|| server::start_answering(&self.networks, inside, answers))?;
+        pass("its name server runs")
     }
 
     /// Networks whose names it may know: on the default one there are none.
@@ -205,8 +213,12 @@ impl Sandbox {
             true => self.held.iter().map(|port| port.bound).collect(),
             false => Vec::new(),
         };
-        let guest =
-            Guest { id: &self.id, name: &self.name, shim: self.shim, namespace: &self.namespace };
+        let guest = Guest {
+            id: &self.owner.id,
+            name: &self.owner.name,
+            shim: self.owner.shim,
+            namespace: &self.namespace,
+        };
         let wish = Wish { attachment: wanted, interface, leads_out, ports };
         let endpoint = self.networks.attach(guard, guest, wish)?;
         self.note(&endpoint, "connect");
@@ -216,7 +228,7 @@ impl Sandbox {
 
     fn note(&self, endpoint: &Endpoint, action: &str) {
         let Endpoint { network, network_name, .. } = endpoint;
-        self.networks.note(network, network_name, action, Some(&self.id));
+        self.networks.note(network, network_name, action, Some(&self.owner.id));
     }
 
     /// `eth` and the first number that no interface has.
@@ -240,7 +252,7 @@ impl Sandbox {
 
     /// The others on its networks know it by this name from now on.
     pub(crate) fn rename(&mut self, name: &str) -> Result<()> {
-        name.clone_into(&mut self.name);
+        name.clone_into(&mut self.owner.name);
         let _guard = self.networks.lock()?;
         for endpoint in &mut self.endpoints {
             endpoint.rename(name);
@@ -260,7 +272,9 @@ impl Sandbox {
             false => Vec::new(),
         };
         self.leave(&guard, settings)?;
+        pass("it has left its networks")?;
         self.come(&guard, settings)?;
+        pass("it has come to its networks")?;
         match &way_out {
             Some((position, _)) => {
                 self.held.extend(fresh);
@@ -268,6 +282,7 @@ impl Sandbox {
             }
             None => self.held.clear(),
         }
+        pass("its ports are published where they should be")?;
         drop(guard);
         if self.published_address() != address {
             self.copier.end();
@@ -283,8 +298,9 @@ impl Sandbox {
         };
         let stay: Vec<bool> = self.endpoints.iter().map(stays).collect::<Result<_>>()?;
         for (position, _) in stay.iter().enumerate().rev().filter(|(_, stays)| !**stays) {
+            self.networks.detach(guard, &self.endpoints[position], true)?;
             let endpoint = self.endpoints.remove(position);
-            self.networks.detach(guard, &endpoint, true)?;
+            pass("it has left a network")?;
             self.note(&endpoint, "disconnect");
             let network = self.networks.find(&endpoint.network)?;
             self.networks.remove_bridge(guard, &network)?;
@@ -293,7 +309,7 @@ impl Sandbox {
     }
 
     fn is_on(&self, endpoint: &Endpoint) -> Result<bool> {
-        Ok(self.networks.read_endpoint(&endpoint.network, &self.id)?.is_some())
+        Ok(self.networks.read_endpoint(&endpoint.network, &self.owner.id)?.is_some())
     }
 
     /// By force from a network, without this shim.
@@ -320,6 +336,7 @@ impl Sandbox {
             let wanted = if leads_out { ports.clone() } else { Vec::new() };
             if leads_out {
                 self.networks.lead_out(&self.namespace, endpoint)?;
+                pass("its default route leads out")?;
             }
             if endpoint.ports != wanted {
                 self.networks.publish(guard, endpoint, wanted)?;
@@ -338,18 +355,19 @@ impl Sandbox {
         self.answers = None;
         self.name_server.end();
         self.copier.end();
+        pass("nobody answers it any more")?;
         let mut left = Vec::new();
         while let Some(endpoint) = self.endpoints.pop() {
             self.networks.detach(guard, &endpoint, false)?;
             self.note(&endpoint, "disconnect");
             // Now, because the store may be removed before its bridges are.
             if let Ok(network) = self.networks.find(&endpoint.network) {
-                let _removed_at_once = self.networks.keep_bridge(&network, self.shim);
+                let _removed_at_once = self.networks.keep_bridge(&network, self.owner.shim);
                 left.push(network);
             }
         }
         self.held.clear();
-        Ok(Remains { networks: self.networks.clone(), left, shim: self.shim })
+        Ok(Remains { networks: self.networks.clone(), left, shim: self.owner.shim })
     }
 }
 

@@ -7,7 +7,7 @@ use super::supervisor::Supervisor;
 use crate::containers::{Container, ProcessName, Status};
 use crate::inside::root_of;
 use crate::network::{
-    NetworkError, NetworkSettings, Networks, Sandbox, files_of, merged_hosts, namespace,
+    NetworkError, NetworkSettings, Networks, Owner, Sandbox, files_of, merged_hosts, namespace,
 };
 use crate::spec::NetworkMode;
 use crate::zygote::message::{Step, StepError};
@@ -35,8 +35,10 @@ impl Supervisor {
             let networks = self.networks().map_err(failed(step))?;
             let shim = ProcessName::of_self().step("read /proc/self/stat")?;
             let definition = &self.container.definition;
-            let sandbox = Sandbox::open(networks, definition, shim, self.starter.user.as_ref())
-                .map_err(failed(step))?;
+            let owner = Owner { id: definition.id.clone(), name: definition.name.clone(), shim };
+            let user = self.starter.user.as_ref();
+            let sandbox =
+                Sandbox::open(networks, owner, &definition.network, user).map_err(failed(step))?;
             let files = sandbox.files(&definition.network);
             self.spec.etc.hosts = Some(files.hosts);
             self.spec.etc.resolv_conf = Some(files.resolv_conf);

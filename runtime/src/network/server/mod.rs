@@ -24,7 +24,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use sys::clone::{Child, close_all_except, spawn_child};
+#[cfg(not(test))]
+use sys::clone::spawn_child;
+use sys::clone::{Child, close_all_except};
 
 use super::directory::{Networks, Result};
 use super::error::Act;
@@ -64,6 +66,17 @@ pub(super) fn start_copying(held: &[HeldPort], address: Ipv4Addr) -> Result<Chil
     start("copy what comes to a published port", || copy(held, address))
 }
 
+/// Tests have threads, and processes of one thread only can do this: another one stands for it there.
+#[cfg(test)]
+fn start(step: &str, _body: impl FnOnce() -> io::Result<()>) -> Result<Child> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let child = std::process::Command::new("sleep").arg("1000").spawn().act(step)?;
+    let pid = Pid::from_child(&child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from).act(step)?;
+    Ok(Child { pid: pid.as_raw_nonzero().get(), pidfd })
+}
+
+#[cfg(not(test))]
 fn start(step: &str, body: impl FnOnce() -> io::Result<()>) -> Result<Child> {
     let child = spawn_child(0, None, || match body() {
         Ok(()) => 0,

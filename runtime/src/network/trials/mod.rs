@@ -4,6 +4,7 @@
 //! |--------------|--------------------------------------------------------------|
 //! | `world.rs`   | the namespace, the store, guests and what is left             |
 //! | `faults.rs`  | every place of every change fails, or is where the process dies |
+//! | `sandboxes.rs`| the same for a container's whole network, and which places there are |
 //! | `keepers.rs` | bridges stay for a moment                                     |
 //! | `model.rs`   | random changes, compared with a model after each               |
 //! | `many.rs`    | as many containers as a bridge takes                            |
@@ -11,4 +12,5 @@ mod faults;
 mod keepers;
 mod many;
 mod model;
+mod sandboxes;
 mod world;

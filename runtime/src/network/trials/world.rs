@@ -16,6 +16,7 @@ use super::super::netlink::Socket;
 use super::super::netlink::link::list_links;
 use super::super::port::BoundPort;
 use super::super::settings::Attachment;
+use super::super::subnet::Subnet;
 use crate::containers::ProcessName;
 
 pub(super) struct World {
@@ -58,6 +59,20 @@ impl World {
     pub(super) fn create(&self, name: &str) -> NetworkDefinition {
         let request = NetworkRequest { name: name.to_owned(), ..NetworkRequest::default() };
         self.networks.create(&self.networks.lock().unwrap(), &request).unwrap()
+    }
+
+    /// What was made or removed half.
+    pub(super) fn halves(&self) -> usize {
+        let names = std::fs::read_dir(self.networks.directory()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".new") || name.ends_with(".gone")).count()
+    }
+
+    /// The host gets a route to this subnet, or loses it.
+    pub(super) fn route(&self, change: &str, subnet: Subnet) {
+        let mut command = Command::new("ip");
+        command.args(["route", change, &subnet.to_string(), "dev", "lo"]);
+        assert!(command.status().unwrap().success());
     }
 
     pub(super) fn resident(&self, name: &str) -> Resident {
