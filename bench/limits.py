@@ -6,18 +6,32 @@ import subprocess
 import tarfile
 import tempfile
 import time
+import zlib
 
 
-def line(workload, context, tools, options, scratch, medians):
-    """A line for the report, or None. `medians`: of the seconds of each tool."""
+def lines(workload, context, tools, options, scratch, medians, known):
+    """Lines for the report. `medians`: of the seconds of each tool; `known`: those of the rows before."""
     ours = medians["rbuild"]
-    if workload.limit in ("archive", "hashing"):
-        return _ceiling(workload, context, options, ours)
+    if workload.limit == "archive":
+        return [_ceiling(workload, context, options, ours), _size(tools, scratch)]
+    if workload.limit == "hashing":
+        return [_ceiling(workload, context, options, ours)]
     if workload.limit == "layer":
-        return _copying(tools, scratch, ours)
+        return [_copying(tools, scratch, ours)]
     if workload.limit == "command":
-        return _bare(context, scratch, medians)
-    return None
+        return [_bare(context, scratch, medians)]
+    if workload.limit == "writing":
+        return [_writing(tools, scratch, ours, known.get(workload.name.removesuffix("-archive")))]
+    if workload.limit:
+        return [_beside(workload.limit, medians, known.get(workload.limit))]
+    return []
+
+
+def _beside(name, medians, other):
+    if other is None:
+        return f"beside `{name}`: not measured (that row was not asked for)"
+    times = ", ".join(f"{tool} {seconds / other[tool]:.2f}x" for tool, seconds in medians.items() if tool in other)
+    return f"beside `{name}`: {times}"
 
 
 def _ceiling(workload, context, options, ours):
@@ -41,21 +55,71 @@ def _seconds(text):
 
 def _copying(tools, scratch, ours):
     """The largest blob of the store copied as a whole by `cp`, and synced: a layer is one file, which has to be written."""
-    store = next(tool for tool in tools if tool.name == "rbuild").environment()["RBUILD_ROOT"]
-    blobs = os.path.join(store, "images/blobs/sha256")
-    largest = max((os.path.join(blobs, name) for name in os.listdir(blobs)), key=os.path.getsize)
+    layer = _largest_blob(tools)
+    copied = _copied(layer, scratch)
+    return (f"floor: `cp` of the layer ({os.path.getsize(layer) / 1e6:.0f} MB) and `sync` {copied * 1000:.0f} ms: "
+            f"rbuild takes {ours / copied:.2f} times that")
+
+
+def _writing(tools, scratch, ours, tagged):
+    """An archive like the last one, copied by `cp` and synced, beside the same change with `-t`."""
+    path = os.path.join(scratch, "written.tar")
+    rbuild = _rbuild(tools)
+    subprocess.run([*rbuild.program, "save", "--format", "oci", "-o", path, "rbuild-bench"], env=rbuild.environment(), check=True,
+                   stdout=subprocess.DEVNULL)
+    size, copied = os.path.getsize(path), _copied(path, scratch)
+    os.remove(path)
+    wrote = f"`cp` of the archive ({size / 1e6:.0f} MB) and `sync` {copied * 1000:.0f} ms"
+    if tagged is None:
+        return f"{wrote}; the row with `-t` was not asked for"
+    whole = tagged["rbuild"] + copied
+    return f"{wrote}, with the row with `-t` {whole * 1000:.0f} ms: rbuild takes {ours / whole:.2f} times that"
+
+
+def _size(tools, scratch):
+    """BuildKit compresses with Go's gzip at its level of its own, 6, whose size is that of zlib within a percent."""
+    path, layer = os.path.join(scratch, "sized.tar"), _largest_blob(tools, plain=True)
+    rbuild = _rbuild(tools)
+    subprocess.run([*rbuild.program, "save", "--format", "oci", "-o", path, "rbuild-bench"], env=rbuild.environment(), check=True,
+                   stdout=subprocess.DEVNULL)
+    ours = os.path.getsize(path)
+    os.remove(path)
+    packer, theirs = zlib.compressobj(6, zlib.DEFLATED, 31), 0
+    with open(layer, "rb") as file:
+        while piece := file.read(1 << 20):
+            theirs += len(packer.compress(piece))
+    theirs += len(packer.flush())
+    return (f"size: the archive has {ours / 1e6:.1f} MB, the layer by zlib at level 6 {theirs / 1e6:.1f} MB: "
+            f"{(ours / theirs - 1) * 100:+.1f} %")
+
+
+def _rbuild(tools):
+    return next(tool for tool in tools if tool.name == "rbuild")
+
+
+def _largest_blob(tools, plain=False):
+    blobs = os.path.join(_rbuild(tools).environment()["RBUILD_ROOT"], "images/blobs/sha256")
+    paths = [os.path.join(blobs, name) for name in os.listdir(blobs)]
+    return max((path for path in paths if not plain or not _is_packed(path)), key=os.path.getsize)
+
+
+def _is_packed(path):
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _copied(path, scratch):
+    """Seconds."""
     times = []
     for _ in range(3):
-        copy = os.path.join(scratch, "copied-layer")
+        copy = os.path.join(scratch, "copied")
         os.sync()
         start = time.monotonic()
-        subprocess.run(["cp", "--reflink=never", largest, copy], check=True)
+        subprocess.run(["cp", "--reflink=never", path, copy], check=True)
         subprocess.run(["sync", "-f", copy], check=True)
         times.append(time.monotonic() - start)
         os.remove(copy)
-    copied = statistics.median(times)
-    return (f"floor: `cp` of the layer ({os.path.getsize(largest) / 1e6:.0f} MB) and `sync` {copied * 1000:.0f} ms: "
-            f"rbuild takes {ours / copied:.2f} times that")
+    return statistics.median(times)
 
 
 def _bare(context, scratch, medians):

@@ -15,16 +15,17 @@ SCALE = float(os.environ.get("RBUILD_BENCH_SCALE", "1"))
 class Workload:
     """`prepare` writes the context; `change(context, round)` is done before each timed build. `before` says what a tool
     knows: nothing (`cold`), everything but the steps (`no-cache`), or all of it (`cached`). `output` is `tag` or
-    `archive`."""
+    `archive`, `plain` an archive whose layers are not compressed."""
 
     def __init__(self, name, description, goal, prepare, before="no-cache", change=None, output="tag", network="none",
-                 slow=False, without=(), builds=1, limit=None):
+                 slow=False, without=(), builds=1, limit=None, plain=False):
         self.name, self.description, self.goal, self.prepare = name, description, goal, prepare
         self.before, self.change, self.output, self.network = before, change, output, network
         # For the largest rows one round is enough, and some tools take hours.
         self.slow, self.without = slow, without
         # So many of the same at the same time.
         self.builds = builds
+        self.plain = plain
         # What is measured beside: see `limits.py`.
         self.limit = limit
 
@@ -113,6 +114,13 @@ def removed(context, number):
     os.remove(os.path.join(directory, sorted(os.listdir(directory))[-1]))
 
 
+def many_stages(context):
+    lines = []
+    for i in range(16):
+        lines += [f"FROM busybox AS s{i}", f"RUN sleep 0.5; echo {i} > /out"]
+    dockerfile(context, [*lines, "FROM busybox", *(f"COPY --from=s{i} /out /o{i}" for i in range(16))])
+
+
 def at_once(context):
     hello(context)
     dockerfile(context, ["FROM busybox", "COPY data /data", *(f"RUN sleep 0.5; echo {i} > /f{i}" for i in range(4))])
@@ -141,7 +149,25 @@ def copy_from(context):
         os.makedirs(directory, exist_ok=True)
         with open(os.path.join(directory, f"f{i}"), "w", encoding="utf-8") as file:
             file.write(f"{i}\n" * 100)
-    dockerfile(context, ["FROM scratch AS files", "COPY . /src", "FROM scratch", "COPY --from=files /src /dst"])
+    copied(context, "dst")
+
+
+def copied(context, name):
+    dockerfile(context, ["FROM scratch AS files", "COPY . /src", "FROM scratch", f"COPY --from=files /src /{name}"])
+
+
+def run_on(files):
+    """A base of many files, made once, and a RUN of one."""
+    count = int(files * SCALE)
+
+    def prepare(context):
+        changed_run(context, "start")
+
+    def changed_run(context, number):
+        loop = f"mkdir /many; cd /many; i=0; while [ $i -lt {count} ]; do " \
+            "[ $((i % 1000)) -gt 0 ] || { mkdir /many/d$i; cd /many/d$i; }; echo $i > $i; i=$((i+1)); done"
+        dockerfile(context, ["FROM busybox", f"RUN {loop}", f"RUN echo {number} {os.getpid()} {next(_changes)} > /one"])
+    return prepare, changed_run
 
 
 def stages(context):
@@ -174,17 +200,22 @@ def sparse(context):
 
 
 TREE = "20,000 small files and 4 of 100 MB"
+ON_FEW, ON_MANY = run_on(20_000), run_on(300_000)
 COPIES = ("buildah", "podman")
 WORKLOADS = [
     Workload("hello", "scratch and a COPY of 1 MB", "8x", hello),
     Workload("hello-cached", "the same, from the cache", "8x", hello, "cached"),
     Workload("runs", "30 RUN steps on busybox", "12x, 6 ms a step beyond the command", runs(30), network="host", limit="command"),
     Workload("parallel", "four stages of `sleep 2`, joined", "2.05 s", sleeps, network="host"),
+    Workload("stages-at-once", "16 stages of `sleep 0.5` at once, joined", "0.55 s: as many at once as there are", many_stages,
+             network="host"),
     Workload("at-once", "eight builds at once of one Dockerfile with 2 s of RUN", "2.2 s: each step made once", at_once, "cold",
              network="host", builds=8),
     Workload("tree", f"{TREE}, nothing known", "2x reading and hashing it", tree, "cold", limit="hashing"),
     Workload("tree-archive", "the same, to an archive", "8x BuildKit's gzip (28 s recorded), 75 % of the ceiling", tree, "cold",
              output="archive", limit="archive"),
+    Workload("tree-archive-plain", "the same, to an archive with layers as they are", "8x", tree, "cold", output="archive",
+             plain=True),
     Workload("tree-cached", "the same, all cached", "80 ms, 10x", tree, "cached"),
     Workload("tree-touched", "the same, one file touched", "120 ms", tree, "cached", touched),
     Workload("tree-changed", "the same, a byte of one small file changed", "1 s, 15x", tree, "cached", changed, limit="layer"),
@@ -192,13 +223,18 @@ WORKLOADS = [
     Workload("tree-added", "the same, one small file added", "1 s, 15x", tree, "cached", added, limit="layer"),
     Workload("tree-removed", "the same, one small file removed", "1 s, 15x", tree, "cached", removed, limit="layer"),
     *(Workload(f"tree-{what}-archive", f"the same, {what}, to an archive", "1.25x writing it and the row above", tree,
-               "cached", change, "archive")
+               "cached", change, "archive", limit="writing")
       for what, change in (("changed", changed), ("grown", grown), ("added", added), ("removed", removed))),
     Workload("run-writes", "a RUN that writes 50,000 files", "3x less than BuildKit beyond the command", run_writes,
              network="host", limit="command"),
     Workload("run-deletes", "and one that deletes them", "3x less", run_deletes, network="host", limit="command"),
     Workload("run-chmods", "and one that changes their modes", "3x less", run_chmods, network="host", limit="command"),
-    Workload("copy-from", "COPY --from of 20,000 files", "3x", copy_from),
+    Workload("run-on-20000", "a RUN that writes one file, on 20,000", "follows the change, not what is below", ON_FEW[0],
+             "cached", ON_FEW[1], network="host"),
+    Workload("run-on-300000", "the same, on 300,000", "as the row above", ON_MANY[0], "cached", ON_MANY[1],
+             network="host", limit="run-on-20000"),
+    Workload("copy-from", "COPY --from of 20,000 files to a new place, nothing else", "3x", copy_from, "cached",
+             lambda context, number: copied(context, f"dst{next(_changes)}")),
     Workload("stages-cached", "100 stages, 500 instructions, all cached", "50 ms", stages, "cached"),
     Workload("runs-600", "600 RUN steps", "complete, 256 MiB", runs(600), network="host", slow=True, without=COPIES),
     Workload("files-1000000", "a context of 1,000,000 files, nothing known", "complete, 256 MiB", many_files, "cold",
