@@ -56,7 +56,7 @@ pub use request::{
     Confinement, ContainerRequest, HealthRequest, HostNames, ImageMount, LogRequest, MountRequest,
     Program, Variable, VolumesFrom, set_variable,
 };
-pub use run::{end, fork_shim, kill, start, stop, wait};
+pub use run::{at_rest_or_alive, end, fork_shim, kill, start, stop, wait};
 pub use stillness::Stillness;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;

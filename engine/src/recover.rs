@@ -15,6 +15,7 @@ pub fn run(store: &Store, containers: &Containers) -> Result<()> {
     // not see groups has none.
     let _left = runtime::reconcile_if_one_died(&EngineId::of_root(store.root())?, store.state());
     for container in containers.list()? {
+        containers.bring_home(&container);
         let ended = container.state.status == Status::Exited;
         if container.definition.auto_remove && ended && !containers.is_held(&container) {
             remove(store, containers, &container)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::containers::{Container, Containers};
+use runtime::containers::{Container, ContainerError, Containers};
 use runtime::shim::{Connection, NewShim};
 use runtime::{ProcessView, RuntimeError};
 
@@ -14,12 +14,30 @@ const KILL: i32 = 9;
 const KILL_TAKES: Duration = Duration::from_secs(10);
 
 /// Starts a container that does not run. Before any thread exists.
+///
+/// A shim may be at work with it, whose command was killed, say: what comes of that is waited for.
 pub fn start(containers: &Containers, container: &Container) -> Result<()> {
+    let container = at_rest_or_alive(containers, container)?;
     if container.state.status.is_alive() {
         return Ok(());
     }
-    fork_shim(containers, container)?.begin((0, 0))?;
-    Ok(())
+    match fork_shim(containers, &container)?.begin((0, 0)) {
+        Ok(_) => Ok(()),
+        Err(refused @ RuntimeError::ShimRefused { .. }) => {
+            // Another has come first.
+            match at_rest_or_alive(containers, &containers.read(container.id())?)? {
+                now if now.state.status.is_alive() => Ok(()),
+                _ => Err(refused.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits for a shim that starts or ends the container.
+pub fn at_rest_or_alive(containers: &Containers, container: &Container) -> Result<Container> {
+    let gone = || ContainerError::NotFound { text: container.short_id().to_owned() };
+    Ok(containers.settled(container.clone())?.ok_or_else(gone)?)
 }
 
 /// A shim for a container that exists. Before any thread exists.
@@ -38,7 +56,7 @@ pub fn stop(container: &Container, signal: Option<i32>, timeout: Option<i64>) ->
         Ok(connection) => Ok(connection.stop(signal, timeout)?),
         Err(RuntimeError::NotRunning { .. }) => Ok(()),
         // It ended by itself in this moment.
-        Err(_) if !container.place.runtime.exists() => Ok(()),
+        Err(_) if !container.place.has_shim() => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

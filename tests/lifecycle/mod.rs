@@ -3,6 +3,7 @@
 mod beside;
 mod events;
 mod files;
+mod full;
 mod logs;
 pub(crate) mod place;
 mod protocol;

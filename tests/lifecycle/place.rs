@@ -1,6 +1,7 @@
 //! A store with busybox whose containers do not outlive their test.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -49,11 +50,13 @@ impl Place {
         asked_until(log, expected);
     }
 
-    /// The state as it is on disk.
+    /// The state as it was written, which on a full disk is elsewhere.
     pub(crate) fn state(&self, name: &str) -> Value {
         let id = self.look(name, "{{.Id}}");
-        let path = self.sandbox.root().join("containers").join(id).join("state.json");
-        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+        let path = |root: PathBuf| root.join("containers").join(&id).join("state.json");
+        let bytes = fs::read(path(self.sandbox.path("state")));
+        let bytes = bytes.or_else(|_| fs::read(path(self.sandbox.root())));
+        serde_json::from_slice(&bytes.unwrap()).unwrap()
     }
 
     pub(crate) fn shim(&self, name: &str) -> i32 {

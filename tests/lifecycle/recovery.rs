@@ -14,7 +14,7 @@ fn kills() -> u64 {
     wanted.and_then(|(_, value)| value.parse().ok()).unwrap_or(12)
 }
 
-fn kill(pid: i32) {
+pub(super) fn kill(pid: i32) {
     // It may be gone, which is as good.
     let _gone = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
     // On a busy machine a signal takes its time.

@@ -1,6 +1,6 @@
 //! [`Containers`]: finding them, giving them names, and the truth about those whose shim died.
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -19,7 +19,7 @@ const ID_LENGTH: usize = 64;
 /// As long as a dying shim is waited for.
 const DYING: Duration = Duration::from_secs(10);
 /// As long as one that is at work is, and how often it is looked at.
-const SETTLES: Duration = Duration::from_secs(10);
+const SETTLES: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
 /// Of a container whose shim was killed, and of one that a reboot ended.
 const KILLED: i32 = 137;
@@ -59,22 +59,17 @@ pub struct Guard {
 /// A container that is not started meanwhile.
 #[derive(Debug)]
 pub struct Still {
-    runtime: PathBuf,
+    place: Place,
     _lock: File,
 }
 
 impl Drop for Still {
     fn drop(&mut self) {
-        // What is left is found by whoever looks for leftovers.
-        let _left = remove_runtime(&self.runtime);
+        self.place.leave_runtime();
     }
 }
 
 impl Place {
-    pub fn state_file(&self) -> PathBuf {
-        self.directory.join("state.json")
-    }
-
     pub fn definition_file(&self) -> PathBuf {
         self.directory.join("definition.json")
     }
@@ -86,13 +81,6 @@ impl Place {
 
     pub(crate) fn lock_file(&self) -> PathBuf {
         self.runtime.join("lock")
-    }
-
-    /// Replaces the state, so that a reader sees the old or the new one.
-    pub(crate) fn write_state(&self, state: &State) -> io::Result<()> {
-        let temp = self.directory.join("state.json.new");
-        fs::write(&temp, serde_json::to_vec(state)?)?;
-        fs::rename(&temp, self.state_file())
     }
 }
 
@@ -228,10 +216,10 @@ impl Containers {
     pub fn read(&self, id: &str) -> Result<Container> {
         let place = self.place(id);
         let definition = self.read_definition(id, &place)?;
-        let mut state = self.read_state(&place);
+        let mut state = place.read_state();
         if state.status.is_alive() && !self.has_shim(&place, &state) {
             // It may have ended in good order between the two looks.
-            state = self.read_state(&place);
+            state = place.read_state();
             if state.status.is_alive() {
                 self.write_down_death(&place, &mut state)?;
             }
@@ -261,14 +249,6 @@ impl Containers {
         serde_json::from_slice(&bytes).map_err(failed)
     }
 
-    /// One that is not there yet, or was torn by a loss of power, is that of a container never started.
-    fn read_state(&self, place: &Place) -> State {
-        fs::read(place.state_file())
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default()
-    }
-
     /// The lock is let go first when a shim dies; then it takes the container along, whose file system may still have
     /// to reach the disk. Only after that is it over.
     fn has_shim(&self, place: &Place, state: &State) -> bool {
@@ -296,7 +276,8 @@ impl Containers {
         let path = place.state_file();
         match place.write_state(state) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            // On a full disk whoever looks next finds it out again; what takes containers away must not fail for that.
+            // Where it cannot be kept either, whoever looks next finds it out again; what takes containers away must not
+            // fail for that.
             Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
             other => other.map_err(file_error("write", &path)),
         }
@@ -429,7 +410,18 @@ impl Containers {
     pub fn hold(&self, container: &Container) -> Result<Option<Still>> {
         let place = &container.place;
         let lock = shim_lock(place).map_err(file_error("lock", &place.lock_file()))?;
-        Ok(lock.map(|lock| Still { runtime: place.runtime.clone(), _lock: lock }))
+        Ok(lock.map(|lock| Still { place: place.clone(), _lock: lock }))
+    }
+
+    /// Brings home the state of a container that ended while the disk was full, if there is room by now.
+    pub fn bring_home(&self, container: &Container) {
+        let place = &container.place;
+        if place.kept_state().exists()
+            && let Ok(Some(_still)) = self.hold(container)
+        {
+            // While it cannot be written it stays where it is.
+            let _later = place.write_state(&mut place.read_state());
+        }
     }
 
     /// Waits while a shim starts or ends the container: whoever asked it to may have been killed meanwhile. Then what it

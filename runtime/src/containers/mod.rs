@@ -2,6 +2,7 @@
 mod definition;
 mod directory;
 mod error;
+mod keeping;
 mod liveness;
 mod state;
 
@@ -10,7 +11,7 @@ pub use definition::{
     SCHEMA, VolumeUse,
 };
 pub use directory::{Container, Containers, Guard, Place, Still, check_name};
-pub(crate) use directory::{remove_runtime, short};
+pub(crate) use directory::short;
 pub use error::ContainerError;
 pub(crate) use liveness::boot_id;
 pub use state::{Health, HealthRun, HealthStatus, ProcessName, State, Status};

@@ -8,6 +8,8 @@ use crate::network::BoundPort;
 #[serde(default)]
 pub struct State {
     pub status: Status,
+    /// Rises with each writing: of two that are found the later one counts.
+    pub version: u64,
     /// The boot in which this was written.
     pub boot: String,
     pub shim: Option<ProcessName>,

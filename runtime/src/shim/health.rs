@@ -48,12 +48,13 @@ impl Monitor {
         }
     }
 
-    /// Takes the result of a run that has just ended.
-    pub(super) fn note(&mut self, run: HealthRun, now: Instant) {
+    /// Takes the result of a run that began at `began` and has just ended. What began while the container started up
+    /// belongs to that, as with docker.
+    pub(super) fn note(&mut self, run: HealthRun, began: Instant, now: Instant) {
         if run.exit_code == 0 {
             self.health.failing_streak = 0;
             self.health.status = HealthStatus::Healthy;
-        } else if !self.is_starting_up(now) {
+        } else if !self.is_starting_up(began) {
             self.health.failing_streak += 1;
             if self.health.failing_streak >= self.check.retries {
                 self.health.status = HealthStatus::Unhealthy;
@@ -95,7 +96,8 @@ mod tests {
         let began = Instant::now();
         let mut monitor = monitor(start_period, began);
         for (second, code, status, streak) in steps {
-            monitor.note(run(*code), began + Duration::from_secs(*second));
+            let now = began + Duration::from_secs(*second);
+            monitor.note(run(*code), now, now);
             let health = &monitor.health;
             assert_eq!((health.status, health.failing_streak), (*status, *streak), "at {second}");
         }
@@ -122,12 +124,25 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_counts_by_when_the_look_began() {
+        let began = Instant::now();
+        let at = |second| began + Duration::from_secs(second);
+        let mut monitor = monitor(60, began);
+        monitor.note(run(1), at(59), at(61));
+        assert_eq!(monitor.health.failing_streak, 0);
+        // The next look comes as late as if it had started up.
+        assert_eq!(monitor.next, at(91));
+        monitor.note(run(1), at(60), at(62));
+        assert_eq!(monitor.health.failing_streak, 1);
+    }
+
+    #[test]
     fn looks_are_frequent_while_it_starts_up() {
         let began = Instant::now();
         let after = |monitor: &Monitor| monitor.next.duration_since(began).as_secs();
         let mut starting = monitor(60, began);
         assert_eq!(after(&starting), 5);
-        starting.note(run(0), began + Duration::from_secs(6));
+        starting.note(run(0), began + Duration::from_secs(5), began + Duration::from_secs(6));
         assert_eq!(after(&starting), 36);
         assert_eq!(after(&monitor(0, began)), 30);
     }
@@ -136,7 +151,7 @@ mod tests {
     fn the_last_five_runs_are_remembered() {
         let now = Instant::now();
         let mut monitor = monitor(0, now);
-        (0..9).for_each(|code| monitor.note(run(code), now));
+        (0..9).for_each(|code| monitor.note(run(code), now, now));
         let codes: Vec<i32> = monitor.health.log.iter().map(|run| run.exit_code).collect();
         assert_eq!(codes, [4, 5, 6, 7, 8]);
     }

@@ -26,6 +26,7 @@ pub(super) struct Probe {
     pub(super) output: Option<Source>,
     text: Vec<u8>,
     began: String,
+    pub(super) begun: Instant,
     pub(super) deadline: Instant,
 }
 
@@ -46,7 +47,7 @@ impl Probe {
             stdout: writer.try_clone().step(step)?.into(),
             stderr: writer.into(),
         };
-        let began = clock::now();
+        let (began, begun) = (clock::now(), Instant::now());
         let streams = Streams::new(stdio).step(step)?;
         let timeout = Duration::from_nanos(monitor.check.timeout);
         let limit = timeout.min(LONGEST_START);
@@ -54,7 +55,7 @@ impl Probe {
         let reader = File::from(OwnedFd::from(reader));
         let output = Some(Source::new(reader, Stream::Stdout).step(step)?);
         let deadline = Instant::now() + timeout;
-        Ok(Probe { execution, output, text: Vec::new(), began, deadline })
+        Ok(Probe { execution, output, text: Vec::new(), began, begun, deadline })
     }
 
     pub(super) fn pidfd(&self) -> &OwnedFd {

@@ -19,7 +19,7 @@ use crate::cgroup::DeviceRules;
 use crate::clock;
 use crate::container::{ExitStatus, Stdio};
 use crate::containers::{
-    Container, Containers, ProcessName, State, Status, boot_id, remove_runtime,
+    Container, Containers, ProcessName, State, Status, boot_id,
 };
 use crate::engine::Owner;
 use crate::error::StartFailure;
@@ -68,6 +68,8 @@ pub(super) struct Supervisor {
     pub(super) patience: Option<Instant>,
     /// Nothing has happened for a while, and what only events need has been let go.
     pub(super) settled: bool,
+    /// Why the state could not be written, when it last changed.
+    unsaved: Option<String>,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,8 @@ pub struct Finished {
     pub container: Container,
     clients: Vec<Client>,
     farewell: Reply,
+    /// Why its end could not be written down.
+    unsaved: Option<String>,
     remains: Option<Remains>,
 }
 
@@ -101,8 +105,12 @@ impl Finished {
     /// Tells those who wait. The container is out of sight by then, if it was to be removed.
     pub fn tell(&mut self) {
         for client in self.clients.drain(..) {
-            if client.stops {
-                client.reply(&Reply::Done);
+            match &self.unsaved {
+                Some(cause) if client.stops => client.error(format!(
+                    "it has ended, but nothing could be written about that: {cause}"
+                )),
+                None if client.stops => client.reply(&Reply::Done),
+                _ => {}
             }
             let failed = matches!(self.farewell, Reply::Failed { .. });
             if client.waits || failed {
@@ -175,6 +183,7 @@ impl Supervisor {
                     probe: None,
                     patience: None,
                     settled: false,
+                    unsaved: None,
                     container,
                 }))
             }
@@ -194,7 +203,7 @@ impl Supervisor {
         let place = containers.place(&told.id);
         let lock = place::lock(&place).step("lock the container")?;
         let Some(lock) = lock else {
-            return Err("it is running already").step("lock the container");
+            return Err("another shim starts or ends it").step("lock the container");
         };
         let mut container = containers.read(&told.id).step("read the container's definition")?;
         let definition = &container.definition;
@@ -364,8 +373,12 @@ impl Supervisor {
     }
 
     /// The container's directory may be gone when it was removed by force; then nobody asks for its state.
-    pub(super) fn save(&self) {
-        let _gone = self.container.place.write_state(&self.container.state);
+    pub(super) fn save(&mut self) {
+        let Container { place, state, .. } = &mut self.container;
+        self.unsaved = match place.write_state(state) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Some(error.to_string()),
+            _ => None,
+        };
     }
 
     pub(super) fn event(&self, action: &str) {
@@ -408,12 +421,12 @@ impl Supervisor {
         self.container.state.shim = None;
         self.save();
         drop(self.listener);
-        let _left_to_others = remove_runtime(&self.container.place.runtime);
+        self.container.place.leave_runtime();
         drop(self.lock);
         self.owner.remove();
         self.starter.cgroups.remove_parents();
-        let Supervisor { container, clients, remains, .. } = self;
-        Ok(Finished { container, clients, farewell, remains })
+        let Supervisor { container, clients, unsaved, remains, .. } = self;
+        Ok(Finished { container, clients, farewell, unsaved, remains })
     }
 }
 

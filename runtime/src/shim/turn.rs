@@ -431,7 +431,7 @@ impl Supervisor {
             .and_then(|room| Probe::start(&room, &self.spec, monitor, &self.starter.launcher));
         match started {
             Ok(probe) => self.probe = Some(probe),
-            Err(error) => self.note_health(probe::impossible(&error)),
+            Err(error) => self.note_health(probe::impossible(&error), Instant::now()),
         }
     }
 
@@ -448,7 +448,8 @@ impl Supervisor {
 
     fn probe_ended(&mut self) {
         if let Some(probe) = self.probe.take() {
-            self.note_health(probe.result());
+            let begun = probe.begun;
+            self.note_health(probe.result(), begun);
         }
     }
 
@@ -456,13 +457,14 @@ impl Supervisor {
         let (Some(probe), Some(monitor)) = (self.probe.take(), &self.monitor) else { return };
         let limit = Duration::from_nanos(monitor.check.timeout);
         let why = format!("Health check exceeded timeout ({limit:?})");
-        self.note_health(probe.abandon(why));
+        let begun = probe.begun;
+        self.note_health(probe.abandon(why), begun);
     }
 
-    fn note_health(&mut self, run: HealthRun) {
+    fn note_health(&mut self, run: HealthRun, begun: Instant) {
         let Some(monitor) = &mut self.monitor else { return };
         let before = monitor.health.status;
-        monitor.note(run, Instant::now());
+        monitor.note(run, begun, Instant::now());
         let now = monitor.health.status;
         self.container.state.health = Some(monitor.health.clone());
         self.save();

@@ -29,6 +29,7 @@ fn start_attached(
     containers: &Containers,
     container: &Container,
 ) -> Result<Exit> {
+    let container = &engine::at_rest_or_alive(containers, container)?;
     let definition = &container.definition;
     if container.state.status.is_alive() {
         bail!("container {} runs already; use `rbuild attach`", container.short_id());
