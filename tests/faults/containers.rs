@@ -1,8 +1,11 @@
 //! kill -9 of whoever is at work (command, shim, the container's first process) at every system call of a container's
-//! life that changes a file, a mount or a cgroup: the next command finds a true state, and nothing is left.
+//! life that changes a file, a mount or a cgroup: the next command finds a true state, and nothing is left. And what the
+//! disk of the store refuses to any of them is told, or done without.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+
+use nix::errno::Errno;
 
 use super::points;
 use super::tracer::{self, Fault, Points, Traced};
@@ -62,12 +65,82 @@ fn remove_by_force() {
     survives(Act { before: Some(WAITS), command: "rm -f box", with_shim: true });
 }
 
+#[test]
+fn create_without_a_disk() {
+    let command = "create --name box busybox true";
+    survives_errors(Act { before: None, command, with_shim: false }, "created 0");
+}
+
+#[test]
+fn run_in_the_background_without_a_disk() {
+    let command = "run -d --name box busybox false";
+    survives_errors(Act { before: None, command, with_shim: false }, "exited 1");
+}
+
+#[test]
+fn start_without_a_disk() {
+    let before = Some("create --name box busybox false");
+    survives_errors(Act { before, command: "start box", with_shim: false }, "exited 1");
+}
+
+#[test]
+fn stop_without_a_disk() {
+    let act = Act { before: Some(WAITS), command: "stop -t 0 box", with_shim: true };
+    survives_errors(act, "exited 137");
+}
+
+#[test]
+fn kill_without_a_disk() {
+    let act = Act { before: Some(WAITS), command: "kill box", with_shim: true };
+    survives_errors(act, "exited 137");
+}
+
+#[test]
+fn remove_without_a_disk() {
+    let act = Act { before: Some(WAITS), command: "rm -f box", with_shim: true };
+    survives_errors(act, "");
+}
+
+/// What is left to do at each call that the disk of the store refuses. `end`: what the container is when the command
+/// succeeds, with calls refused or without.
+#[track_caller]
+fn survives_errors(act: Act, end: &str) {
+    let Some(place) = Place::new() else { return };
+    place.rbuild("run --rm busybox true").success();
+    let roots = [place.sandbox.root()];
+    let whole = traced(&place, act, &roots, None);
+    assert_eq!(whole.status, Some(0), "{whole:?}");
+    place.until_state("box", end);
+    clear(&place);
+    let mut failures = 0;
+    let errors = [Errno::ENOSPC, Errno::EIO, Errno::EDQUOT];
+    let count = whole.calls.len();
+    for (at, errno) in points(count).zip(errors.iter().cycle().copied()) {
+        let failed = traced(&place, act, &roots, Some(Fault::Fail { at, errno }));
+        println!("{errno} at {at}: {:?}", failed.calls.get(at - 1));
+        match failed.status {
+            Some(0) => place.until_state("box", end),
+            Some(1 | 125) => {
+                let (text, cause) = (failed.stderr.to_lowercase(), errno.desc().to_lowercase());
+                let broken = errno == Errno::EIO && text.contains("input/output error");
+                assert!(broken || text.contains(&cause), "{failed:?}");
+                assert_true_state(&place);
+                failures += 1;
+            }
+            _ => panic!("{failed:?}"),
+        }
+        clear(&place);
+    }
+    println!("{}: {failures} failures at {count} points", act.command);
+}
+
 #[track_caller]
 fn survives(act: Act) {
     let Some(place) = Place::new() else { return };
     // The image is unpacked then.
     place.rbuild("run --rm busybox true").success();
-    let whole = traced(&place, act, None);
+    let roots = [place.sandbox.path(""), PathBuf::from("/sys/fs/cgroup")];
+    let whole = traced(&place, act, &roots, None);
     assert_eq!(whole.status, Some(0), "{whole:?}");
     clear(&place);
     // A group whose processes are still dying is removed again and again.
@@ -77,7 +150,7 @@ fn survives(act: Act) {
     let mut tried = 0;
     for at in points(firsts.len()).map(|number| firsts[number - 1]) {
         // Processes may take turns in another order and need fewer calls.
-        let killed = traced(&place, act, Some(Fault::KillCaller { at }));
+        let killed = traced(&place, act, &roots, Some(Fault::KillCaller { at }));
         println!("killed at {at}: {:?}", killed.calls.last());
         assert_true_state(&place);
         clear(&place);
@@ -86,16 +159,14 @@ fn survives(act: Act) {
     println!("{}: {tried} of {} points", act.command, firsts.len());
 }
 
-fn traced(place: &Place, act: Act, fault: Option<Fault>) -> Traced {
+fn traced(place: &Place, act: Act, roots: &[PathBuf], fault: Option<Fault>) -> Traced {
     if let Some(before) = act.before {
         place.rbuild(before).success();
     }
     let others = if act.with_shim { vec![place.shim("box")] } else { Vec::new() };
     let command = place.sandbox.rbuild_command(act.command.split(' '));
-    let roots = [place.sandbox.path(""), PathBuf::from("/sys/fs/cgroup")];
     std::thread::scope(|scope| {
-        let tracing =
-            scope.spawn(|| tracer::run(&command, &others, &roots, Points::Changes, fault));
+        let tracing = scope.spawn(|| tracer::run(&command, &others, roots, Points::Changes, fault));
         tracing.join().unwrap()
     })
 }

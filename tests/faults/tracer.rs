@@ -169,7 +169,9 @@ impl Tracer<'_> {
         let mine =
             WaitOptions::from_bits_retain((libc::__WALL | libc::__WNOTHREAD).cast_unsigned());
         loop {
-            if self.has_others && self.killed.is_some() && self.status.is_some() {
+            // A command that fails may not have told the others to end.
+            let failed = self.status.is_some_and(|status| status.exit_status() != Some(0));
+            if self.has_others && self.status.is_some() && (failed || self.killed.is_some()) {
                 return None;
             }
             let options = if self.killed.is_some() { mine | WaitOptions::NOHANG } else { mine };

@@ -43,6 +43,14 @@ impl Place {
         asked_until(|| self.look(name, template), expected);
     }
 
+    /// Waits until a container has this status and exit code, and nothing to complain of; nothing where there is none.
+    #[track_caller]
+    pub(crate) fn until_state(&self, name: &str, expected: &str) {
+        let template = "{{.State.Status}} {{.State.ExitCode}}{{.State.Error}}";
+        let look = || self.sandbox.rbuild(["inspect", "--format", template, name]).stdout;
+        asked_until(|| look().trim_end().to_owned(), expected);
+    }
+
     /// Waits until this, and nothing else, is in the log.
     #[track_caller]
     pub(crate) fn until_logs(&self, name: &str, expected: &str) {

@@ -10,8 +10,8 @@ pub use definition::{
     Definition, HealthCheck, LogDriver, LogSettings, Origin, RestartPolicy, RestartPolicyError,
     SCHEMA, VolumeUse,
 };
-pub use directory::{Container, Containers, Guard, Place, Still, check_name};
 pub(crate) use directory::short;
+pub use directory::{Container, Containers, Guard, Place, Still, check_name};
 pub use error::ContainerError;
 pub(crate) use liveness::boot_id;
 pub use state::{Health, HealthRun, HealthStatus, ProcessName, State, Status};

@@ -18,9 +18,7 @@ use super::streams::{Sink, Source};
 use crate::cgroup::DeviceRules;
 use crate::clock;
 use crate::container::{ExitStatus, Stdio};
-use crate::containers::{
-    Container, Containers, ProcessName, State, Status, boot_id,
-};
+use crate::containers::{Container, Containers, ProcessName, State, Status, boot_id};
 use crate::engine::Owner;
 use crate::error::StartFailure;
 use crate::events::Event;
