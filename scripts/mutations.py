@@ -15,6 +15,16 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COPY = os.path.join(ROOT, "target", "mutations")
 PROCESS = "runtime/src/process/"
+# Where a test is, unless it is a case of runtime/tests/containers.
+WHERE = {
+    "cve_2025_52881_nothing_is_written_by_way_of_a_link": ["-p", "runtime", "--lib"],
+    "tar_slip_links_of_an_archive_stay_inside": ["-p", "store", "--test", "layer"],
+    "cve_2024_23651_sources_stay_inside": ["-p", "builder", "--test", "run"],
+    "cve_2014_8989_groups_are_those_of_the_user": ["-p", "rbuild", "--test", "main"],
+    "cp_into_a_running_container_stays_inside": ["-p", "rbuild", "--test", "main"],
+}
+BENEATH = [("sys/src/root_dir/place.rs", "let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;",
+            "let resolve = ResolveFlags::NO_MAGICLINKS;")]
 
 # The test that is to fail; what is taken away; in which file what becomes what.
 MUTATIONS = [
@@ -33,6 +43,26 @@ MUTATIONS = [
       (PROCESS + "mod.rs", 'if current.to_bytes().starts_with(b"/") {', "if !current.to_bytes().is_empty() {")]),
     ("cve_2025_31133_masks_by_another_null", "whatever is at /dev/null covers files",
      [(PROCESS + "masks.rs", "if is_device && found.st_rdev == makedev(1, 3) {", "if is_device || found.st_rdev != makedev(1, 3) {")]),
+    ("cve_2025_31133_the_images_null", "the container's /dev is the image's",
+     [(PROCESS + "base_mounts.rs", 'let dev = mount(root, "tmpfs", "dev", &settings, NOSUID | libc::MOUNT_ATTR_STRICTATIME)?;',
+       'let dev = { let _ = &settings; root.create_dir_all("dev", 0o755).step("make /dev")?; root.subdir("dev").step("open /dev")?.as_fd().try_clone_to_owned().step("keep /dev")? };')]),
+    ("cve_2025_31133_directories_exchanged_while_masking", "links that are there at the moment are followed to where /proc goes",
+     [(PROCESS + "base_mounts.rs", "let place = root.subdir_nofollow(target).step(step())?;\n    let mounted",
+       "let place = root.subdir(target).step(step())?;\n    let mounted")]),
+    ("cve_2025_52565_console", "the container's /dev is the image's",
+     [(PROCESS + "base_mounts.rs", 'let dev = mount(root, "tmpfs", "dev", &settings, NOSUID | libc::MOUNT_ATTR_STRICTATIME)?;',
+       'let dev = { let _ = &settings; root.create_dir_all("dev", 0o755).step("make /dev")?; root.subdir("dev").step("open /dev")?.as_fd().try_clone_to_owned().step("keep /dev")? };')]),
+    ("cve_2025_52881_sysctls_are_the_containers", "names of settings may go up",
+     [("runtime/src/spec/sysctl.rs", 'part.is_empty() || part == ".."', "part.is_empty()")]),
+    ("cve_2025_52881_nothing_is_written_by_way_of_a_link", "links and mounts below /proc/sys are followed",
+     [(PROCESS + "sysctls.rs", "Mode::empty(), RESOLVE)?;", "Mode::empty(), ResolveFlags::empty())?;")]),
+    ("cve_2021_30465_targets_swapped_for_links", "links lead out of the root", BENEATH),
+    ("tar_slip_links_of_an_archive_stay_inside", "links lead out of the root", BENEATH),
+    ("cve_2024_23651_sources_stay_inside", "links lead out of the root", BENEATH),
+    ("cp_into_a_running_container_stays_inside", "links lead out of the root", BENEATH),
+    ("cve_2014_8989_groups_are_those_of_the_user", "the groups of whoever starts it are kept",
+     [(PROCESS + "privileges.rs", "thread::set_thread_groups(&groups).map_err(failed)?;", "let _ = (groups, thread::set_thread_groups);"),
+      ("runtime/src/user_namespace.rs", "    thread::set_thread_groups(&[]).step(step)?;\n", "")]),
     ("cve_2019_19921_mounts_over_proc", "mounts over /proc are made",
      [(PROCESS + "stubs.rs", "if kind == PROC_SUPER_MAGIC {", "if kind == PROC_SUPER_MAGIC && is_dir && path.as_os_str().is_empty() {")]),
     ("cve_2026_41579_links_for_base_mounts", "links of the image are followed to where /dev, /proc and /sys go",
@@ -104,12 +134,11 @@ def fails(test, changes):
     try:
         for file, text, instead in changes:
             write(file, read(COPY, file).replace(text, instead))
-        build = subprocess.run(["cargo", "test", "-q", "-p", "runtime", "--test", "containers", "--no-run"], cwd=COPY,
-                               capture_output=True, text=True)
+        command = ["cargo", "test", "-q"] + WHERE.get(test, ["-p", "runtime", "--test", "containers"])
+        build = subprocess.run(command + ["--no-run"], cwd=COPY, capture_output=True, text=True)
         if build.returncode != 0:
             sys.exit(f"error: {test}: this does not compile:\n{build.stderr}")
-        return subprocess.run(["cargo", "test", "-q", "-p", "runtime", "--test", "containers", test], cwd=COPY,
-                              capture_output=True).returncode != 0
+        return subprocess.run(command + [test], cwd=COPY, capture_output=True).returncode != 0
     finally:
         for file, text in before.items():
             write(file, text)

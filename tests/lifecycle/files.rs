@@ -195,6 +195,37 @@ fn files_are_copied_both_ways_whether_it_runs_or_not() {
     place.assert_nothing_left();
 }
 
+/// A program in the container exchanges directories for links to the host's while files are copied there.
+#[test]
+fn cp_into_a_running_container_stays_inside() {
+    let Some(place) = Place::new() else { return };
+    let outside = tempfile::tempdir().unwrap();
+    let target = outside.path().display();
+    let script = format!(
+        "mkdir -p {target} /real; while :; do ln -sfn {target} /d; rm /d; mkdir /d; rm -rf /d; done"
+    );
+    place.sandbox.rbuild(["run", "-d", "--name", "box", "busybox", "sh", "-c", &script]).success();
+    place.sandbox.write("file", "copied\n");
+    place.sandbox.write("source/file", "copied\n");
+    let mut copied = 0;
+    for number in 0..20 {
+        // Whether there is a place for it depends on the moment.
+        for (from, to) in [("file", format!("box:/d/f{number}")), ("source/.", "box:/d".to_owned())]
+        {
+            copied += usize::from(cp(&place, from, &to).status == Some(0));
+        }
+    }
+    assert!(copied > 0, "nothing was copied");
+    // And by a link that stays.
+    place.sandbox.rbuild(["exec", "box", "ln", "-s", &target.to_string(), "/stays"]).success();
+    cp(&place, "file", "box:/stays/f").success();
+    let inside = format!("{target}/f");
+    place.sandbox.rbuild(["exec", "box", "cat", &inside]).success().prints("copied\n");
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    place.rbuild("rm -f box").success();
+    place.assert_nothing_left();
+}
+
 #[test]
 fn archives_go_through_stdin_and_stdout() {
     let Some(place) = Place::new() else { return };

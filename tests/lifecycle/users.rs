@@ -266,3 +266,27 @@ fn ranges_are_free_again() {
     place.rbuild("rm -f two three").success();
     place.assert_nothing_left();
 }
+
+/// Whoever may drop a group can read what is withheld from it, and whoever keeps one of ours can read what is ours. So groups are
+/// those of the image's user, whoever starts it, and nobody inside makes a user namespace in which to have others.
+#[test]
+fn cve_2014_8989_groups_are_those_of_the_user() {
+    let Some(place) = Place::new() else { return };
+    let script = "grep Groups /proc/self/status; unshare -U true 2>/dev/null || echo refused";
+    for flags in ["--user 5:5", "--user 0:0", "--userns auto", "--userns auto --user 5:5"] {
+        let line = format!("run --rm --network none {flags} busybox sh -c");
+        let words = || line.split(' ').chain([script]);
+        let expected = place.sandbox.rbuild(words()).success().stdout;
+        assert!(expected.ends_with("refused\n"), "{expected}");
+        let plain = place.sandbox.rbuild_command(words());
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--groups", "4242,0"]).arg(plain.get_program()).args(plain.get_args());
+        command.env_clear();
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(plain.get_current_dir().unwrap());
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{flags}: {output:?}");
+        assert!(!expected.contains("4242"), "{expected}");
+    }
+    place.assert_nothing_left();
+}

@@ -8,7 +8,7 @@ pub(crate) const CASES: &[Case] = &[
     ("cache_mounts::builds_at_once_take_turns", builds_at_once_take_turns),
     ("cache_mounts::start_from_files", start_from_files),
     ("cache_mounts::owner_and_mode", owner_and_mode),
-    ("cache_mounts::sources_stay_inside", sources_stay_inside),
+    ("cache_mounts::cve_2024_23651_sources_stay_inside", sources_stay_inside),
 ];
 
 fn are_kept_and_leave_no_trace(world: &World) {

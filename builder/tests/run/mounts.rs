@@ -13,7 +13,7 @@ pub(crate) const CASES: &[Case] = &[
     ("mounts::written_files_are_thrown_away", written_files_are_thrown_away),
     ("mounts::stages_and_named_contexts", stages_and_named_contexts),
     ("mounts::missing_sources", missing_sources),
-    ("mounts::sources_stay_inside", sources_stay_inside),
+    ("mounts::cve_2024_23651_sources_stay_inside", sources_stay_inside),
     ("mounts::changes_run_again", changes_run_again),
     ("mounts::secrets", secrets),
     ("mounts::one_target_twice", one_target_twice),

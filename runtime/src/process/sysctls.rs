@@ -15,6 +15,12 @@ use crate::zygote::message::{Step, StepError};
 /// All groups that there are, but for those that are none.
 const LAST_GROUP: u32 = i32::MAX as u32;
 
+/// Neither links nor other mounts.
+const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_XDEV)
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
+
 pub(super) fn write_all(spec: &ContainerSpec, proc: &OwnedFd) -> Result<(), StepError> {
     if spec.network != NetworkMode::Host {
         for (path, value) in open_network(spec) {
@@ -48,11 +54,44 @@ pub(super) fn write_asked(spec: &ContainerSpec, proc: &OwnedFd) -> Result<(), St
 }
 
 fn write(proc: &OwnedFd, path: &str, value: &str) -> std::io::Result<()> {
-    let resolve = ResolveFlags::BENEATH
-        | ResolveFlags::NO_XDEV
-        | ResolveFlags::NO_SYMLINKS
-        | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = openat2(proc, Path::new("sys").join(path), flags, Mode::empty(), resolve)?;
+    let file = openat2(proc, Path::new("sys").join(path), flags, Mode::empty(), RESOLVE)?;
     File::from(file).write_all(value.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::{fs, io};
+
+    use super::*;
+
+    /// Whatever leads elsewhere is not followed: by a link, by what is mounted there, by a magic link.
+    #[test]
+    fn cve_2025_52881_nothing_is_written_by_way_of_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        fs::create_dir_all(place("proc/sys/net")).unwrap();
+        fs::write(place("outside"), "before").unwrap();
+        fs::write(place("proc/sys/net/own"), "before").unwrap();
+        symlink(place("outside"), place("proc/sys/net/link")).unwrap();
+        symlink("../../../outside", place("proc/sys/net/relative")).unwrap();
+        symlink(directory.path(), place("proc/sys/net/directory")).unwrap();
+        let proc = OwnedFd::from(File::open(place("proc")).unwrap());
+        write(&proc, "net/own", "after!").unwrap();
+        assert_eq!(fs::read(place("proc/sys/net/own")).unwrap(), b"after!");
+        let failed = |path: &str| write(&proc, path, "after!").unwrap_err().raw_os_error();
+        for path in ["net/link", "net/relative", "net/directory/outside"] {
+            assert_eq!(failed(path), Some(libc::ELOOP), "{path}");
+        }
+        assert_eq!(failed("../../outside"), Some(libc::EXDEV));
+        assert_eq!(fs::read(place("outside")).unwrap(), b"before");
+        // Another file system is another's, whoever mounted it.
+        let root = OwnedFd::from(File::open("/").unwrap());
+        let into = openat2(&root, "proc/version", OFlags::RDONLY, Mode::empty(), RESOLVE);
+        assert_eq!(
+            into.map(drop).map_err(io::Error::from).unwrap_err().raw_os_error(),
+            Some(libc::EXDEV)
+        );
+    }
 }

@@ -22,6 +22,10 @@ pub(crate) const CASES: &[Case] = &[
     ("cve::cve_2024_21626_working_directories", working_directories),
     ("cve::cve_2025_31133_masks_by_another_null", masks_by_another_null),
     ("cve::cve_2025_31133_the_images_null", the_images_null),
+    (
+        "cve::cve_2025_31133_directories_exchanged_while_masking",
+        directories_exchanged_while_masking,
+    ),
     ("cve::cve_2025_52565_console", console),
     ("cve::cve_2025_52881_sysctls_are_the_containers", sysctls_are_the_containers),
     ("cve::cve_2019_19921_mounts_over_proc", mounts_over_proc),
@@ -146,6 +150,51 @@ fn the_images_null(world: &World) {
     assert_eq!(success(world.run(&spec)), "1:3\n1:3\n1:3\n1\n");
 }
 
+/// Somebody exchanges /proc, /sys and /dev of the image for links while containers begin: wherever /proc is to be seen in what
+/// has begun, its masks are there too.
+fn directories_exchanged_while_masking(world: &World) {
+    let script = "for d in /proc /other /link; do \
+                  for f in keys timer_list; do test ! -e $d/$f || stat -c %t:%T $d/$f; done; \
+                  for f in sys/kernel/core_pattern sysrq-trigger; do \
+                  test -e $d/$f && { : >>$d/$f; } 2>/dev/null && echo writable $d/$f; done; done";
+    let mut masked = 0;
+    for round in 0..60 {
+        let spec = world.shell(script);
+        let upper = world.upper(&spec);
+        let name = ["proc", "sys", "dev"][round % 3];
+        for real in ["proc", "sys", "dev", "other"] {
+            fs::create_dir_all(upper.join(real)).unwrap();
+        }
+        symlink("other", upper.join("link")).unwrap();
+        let output = while_exchanged((&upper.join(name), &upper.join("link")), || {
+            let mut container = world.start(&spec).ok()?;
+            let text = read(&mut container.take_stdout().unwrap());
+            container.wait().unwrap();
+            Some(text)
+        });
+        for line in output.iter().flat_map(|text| text.lines()) {
+            assert_eq!(line, "1:3", "round {round}, /{name}: {output:?}");
+            masked += 1;
+        }
+    }
+    assert!(masked > 0, "nothing was masked");
+}
+
+/// Exchanges two names for each other, again and again, while something is done.
+fn while_exchanged<T>((a, b): (&Path, &Path), act: impl FnOnce() -> T) -> T {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
+        stop.store(true, Ordering::Relaxed);
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 fn console(world: &World) {
     let spec = world.shell(
         "stat -c %t /dev/console; readlink -f /dev/console; tty; cat /proc/sys/kernel/core_pattern",
@@ -219,14 +268,8 @@ fn targets_swapped_for_links(world: &World) {
         fs::create_dir_all(path).unwrap();
     }
     symlink(&outside, shared.join("b")).unwrap();
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let (a, b) = (shared.join("a"), shared.join("b"));
-            while !stop.load(Ordering::Relaxed) {
-                renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE).unwrap();
-            }
-        });
+    let mut started = 0;
+    while_exchanged((&shared.join("a"), &shared.join("b")), || {
         for round in 0..60 {
             let mut spec = world.shell("cat /proc/self/mountinfo");
             let tmpfs = runtime::MountSource::Tmpfs(Tmpfs::default());
@@ -236,11 +279,13 @@ fn targets_swapped_for_links(world: &World) {
                 Mount { target: target.into(), source: tmpfs, read_only: false },
             ];
             // Whether it starts depends on the moment; where things are made does not.
-            let started = world.start(&spec).map(|container| container.wait());
-            drop(started);
+            if let Ok(container) = world.start(&spec) {
+                assert!(container.wait().unwrap().success());
+                started += 1;
+            }
         }
-        stop.store(true, Ordering::Relaxed);
     });
+    assert!(started > 0, "none was started");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }
 

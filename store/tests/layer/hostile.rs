@@ -50,6 +50,20 @@ fn absolute_paths_land_below_the_root() {
     assert_eq!(paths, ["b", "b/c"]);
 }
 
+/// What is called zip slip or tar slip, by an absolute link.
+#[test]
+fn tar_slip_links_of_an_archive_stay_inside() {
+    let outside = tempfile::tempdir().unwrap();
+    let target = outside.path().to_str().unwrap();
+    let inside = target.trim_start_matches('/');
+    for link in [target.to_owned(), format!("../../../../../../../..{target}")] {
+        let bytes = Archive::default().dir(inside).symlink("out", &link).file("out/new", "x").end();
+        let (_, paths) = accepted(&bytes);
+        assert!(paths.contains(&format!("{inside}/new")), "{paths:?}");
+    }
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn symlinked_parents_lead_nowhere_outside() {
     for target in ["/", "..", "../..", "../../../.."] {
