@@ -28,6 +28,7 @@ const LINKS: [(&str, &str); 6] = [
 /// The roots of mounts that are the container's own beyond doubt.
 pub(super) struct BaseMounts {
     pub(super) proc: OwnedFd,
+    pub(super) sys: OwnedFd,
     /// Where its terminal comes from.
     pub(super) devpts: OwnedFd,
 }
@@ -40,9 +41,9 @@ pub(super) fn mount_all(
 ) -> Result<BaseMounts, StepError> {
     let proc = mount(root, "proc", "proc", &[], NOSUID | NODEV | NOEXEC)?;
     let devpts = mount_dev(launch, root, shared_memory)?;
-    mount(root, "sysfs", "sys", &[], NOSUID | NODEV | NOEXEC | read_only(launch))?;
+    let sys = mount(root, "sysfs", "sys", &[], NOSUID | NODEV | NOEXEC | read_only(launch))?;
     mount_cgroups(launch, root)?;
-    Ok(BaseMounts { proc, devpts })
+    Ok(BaseMounts { proc, sys, devpts })
 }
 
 fn read_only(launch: &Launch<'_>) -> u64 {

@@ -1,13 +1,14 @@
 //! Parts of /proc and /sys that are hidden or read-only: as Docker has them, or as they are listed.
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, makedev};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, fstat, makedev, statx};
 use sys::RootDir;
 use sys::mount::{Setting, attach, clone_mount, new_mount};
 
+use super::base_mounts::BaseMounts;
 use super::user_mounts;
 use crate::zygote::message::{Step, StepError};
 
@@ -33,16 +34,67 @@ const EMPTY: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NODEV
     | libc::MOUNT_ATTR_NOEXEC;
 
-pub(super) fn mask_all(root: &RootDir) -> Result<(), StepError> {
+pub(super) fn mask_all(root: &RootDir, base: &BaseMounts) -> Result<(), StepError> {
     let masked: Vec<PathBuf> =
         MASKED.iter().map(PathBuf::from).chain(thermal_throttles()).collect();
-    cover(root, &masked, &READ_ONLY.map(PathBuf::from))
+    let views = Views::new(root, [("proc", Some(&base.proc)), ("sys", Some(&base.sys))])?;
+    cover(&views, &masked, &READ_ONLY.map(PathBuf::from))
+}
+
+/// Where paths are looked for. Those of file systems that are the container's own beyond doubt are looked for in them: whoever
+/// exchanges the directories they are mounted on meanwhile would have them left uncovered.
+pub(super) struct Views<'a> {
+    root: &'a RootDir,
+    own: Vec<View>,
+}
+
+struct View {
+    name: &'static str,
+    tree: RootDir,
+    /// Something else is mounted there now, which has such paths too.
+    hidden: bool,
+}
+
+impl<'a> Views<'a> {
+    pub(super) fn new(
+        root: &'a RootDir,
+        own: [(&'static str, Option<&OwnedFd>); 2],
+    ) -> Result<Views<'a>, StepError> {
+        let mut views = Views { root, own: Vec::new() };
+        for (name, mount) in own {
+            let Some(mount) = mount else { continue };
+            let step = || format!("look into /{name}");
+            let seen = root.subdir(name).ok().and_then(|seen| mount_id(&seen).ok());
+            let hidden = seen != Some(mount_id(mount).step(step())?);
+            let tree = RootDir::from_fd(mount.try_clone().step(step())?);
+            views.own.push(View { name, tree, hidden });
+        }
+        Ok(views)
+    }
+
+    /// What exists by this name.
+    fn places(&self, path: &Path) -> sys::Result<Vec<OwnedFd>> {
+        let path = path.strip_prefix("/").unwrap_or(path);
+        let view = self.own.iter().find(|view| path.starts_with(view.name));
+        let mut places = Vec::new();
+        if let Some(View { name, tree, .. }) = view {
+            places.extend(existing(tree, path.strip_prefix(name).unwrap_or(path))?);
+        }
+        if view.is_none_or(|view| view.hidden) {
+            places.extend(existing(self.root, path)?);
+        }
+        Ok(places)
+    }
+}
+
+fn mount_id(place: impl AsFd) -> rustix::io::Result<u64> {
+    Ok(statx(place, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id)
 }
 
 /// Covers what exists: files by the host's /dev/null, directories by one empty tmpfs. Both are
 /// read-only: the device works nevertheless, but its owner and mode stay the host's to change.
 pub(super) fn cover(
-    root: &RootDir,
+    views: &Views<'_>,
     masked: &[PathBuf],
     unwritable: &[PathBuf],
 ) -> Result<(), StepError> {
@@ -52,25 +104,27 @@ pub(super) fn cover(
     let (mut null, mut empty) = (None, None);
     for path in masked {
         let step = || format!("mask `{}`", path.display());
-        let Some(place) = existing(root, path).step(step())? else { continue };
-        let mode = fstat(&place).step(step())?.st_mode;
-        let is_dir = FileType::from_raw_mode(mode) == FileType::Directory;
-        let first = if is_dir { &mut empty } else { &mut null };
-        let cover = match (&first, is_dir) {
-            (Some(first), _) => clone_mount(first, false),
-            (None, true) => new_mount("tmpfs", &[Setting::Text("size", "4k")], EMPTY),
-            (None, false) => read_only_null(&device),
+        for place in views.places(path).step(step())? {
+            let mode = fstat(&place).step(step())?.st_mode;
+            let is_dir = FileType::from_raw_mode(mode) == FileType::Directory;
+            let first = if is_dir { &mut empty } else { &mut null };
+            let cover = match (&first, is_dir) {
+                (Some(first), _) => clone_mount(first, false),
+                (None, true) => new_mount("tmpfs", &[Setting::Text("size", "4k")], EMPTY),
+                (None, false) => read_only_null(&device),
+            }
+            .step(step())?;
+            attach(&cover, place).step(step())?;
+            first.get_or_insert(cover);
         }
-        .step(step())?;
-        attach(&cover, place).step(step())?;
-        first.get_or_insert(cover);
     }
     for path in unwritable {
         let step = || format!("make `{}` read-only", path.display());
-        let Some(place) = existing(root, path).step(step())? else { continue };
-        let copy = clone_mount(&place, true).step(step())?;
-        user_mounts::make_read_only(&copy, true).step(step())?;
-        attach(copy, place).step(step())?;
+        for place in views.places(path).step(step())? {
+            let copy = clone_mount(&place, true).step(step())?;
+            user_mounts::make_read_only(&copy, true).step(step())?;
+            attach(copy, place).step(step())?;
+        }
     }
     Ok(())
 }

@@ -227,7 +227,7 @@ fn set_up(launch: &Launch<'_>) -> Result<Never, StepError> {
     given_devices::make_all(launch, &root)?;
     sysctls::write_all(spec, &base.proc)?;
     if !launch.has_machine() && !spec.open_system_paths {
-        masks::mask_all(&root)?;
+        masks::mask_all(&root, &base)?;
     }
     root.create_dir_all(&spec.cwd, 0o755).step(format!("create `{}`", spec.cwd.display()))?;
     if spec.read_only_rootfs {

@@ -51,8 +51,9 @@ impl FromStr for Sysctl {
     fn from_str(text: &str) -> Result<Sysctl, SysctlError> {
         let form = || SysctlError::Form { text: text.to_owned() };
         let (name, value) = text.split_once('=').ok_or_else(form)?;
-        let parts = name.split(['.', '/']);
-        if parts.clone().any(|part| part.is_empty() || part == "..") || value.contains('\0') {
+        // This leaves no `..` either.
+        let has_gap = name.split(['.', '/']).any(str::is_empty);
+        if has_gap || value.contains('\0') {
             return Err(form());
         }
         let sysctl = Sysctl { name: name.to_owned(), value: value.to_owned() };

@@ -6,8 +6,8 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use runtime::{
-    Capability, CapabilitySet, ContainerSpec, EngineId, Mount, Outcome, Seccomp, StartFailure,
-    Stdio, Sysctl, Tmpfs, Zygote,
+    Capability, CapabilitySet, ContainerSpec, EngineId, Mount, Outcome, Rootfs, Seccomp,
+    StartFailure, Stdio, Sysctl, Tmpfs, Zygote,
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
@@ -159,14 +159,20 @@ fn directories_exchanged_while_masking(world: &World) {
                   test -e $d/$f && { : >>$d/$f; } 2>/dev/null && echo writable $d/$f; done; done";
     let mut masked = 0;
     for round in 0..60 {
-        let spec = world.shell(script);
-        let upper = world.upper(&spec);
-        let name = ["proc", "sys", "dev"][round % 3];
+        // Not an overlay, which does not notice.
+        let root = world.path(&format!("exchanged-{round}"));
+        let copied = Command::new("cp").arg("-a").args([&world.path("base"), &root]).status();
+        assert!(copied.unwrap().success());
         for real in ["proc", "sys", "dev", "other"] {
-            fs::create_dir_all(upper.join(real)).unwrap();
+            fs::create_dir_all(root.join(real)).unwrap();
         }
-        symlink("other", upper.join("link")).unwrap();
-        let output = while_exchanged((&upper.join(name), &upper.join("link")), || {
+        let mut spec = world.shell(script);
+        // A link, or a directory that is as good as the first.
+        let (name, other) = [("proc", "link"), ("proc", "other"), ("dev", "link")][round % 3];
+        symlink("other", root.join("link")).unwrap();
+        let names = (root.join(name), root.join(other));
+        spec.rootfs = Rootfs::Directory { path: root, read_only: false };
+        let output = while_exchanged((&names.0, &names.1), || {
             let mut container = world.start(&spec).ok()?;
             let text = read(&mut container.take_stdout().unwrap());
             container.wait().unwrap();

@@ -56,7 +56,8 @@ pub(super) fn set_up(launch: &Launch<'_>, listed: &Listed) -> Result<Never, Step
     hooks::run_here(&listed.create_container, &listed.told)?;
 
     write_sysctls(launch, kernel.proc.as_ref())?;
-    masks::cover(&root, &listed.masked, &listed.read_only)?;
+    let views = masks::Views::new(&root, [("proc", kernel.proc.as_ref()), ("sys", None)])?;
+    masks::cover(&views, &listed.masked, &listed.read_only)?;
     root.create_dir_all(&spec.cwd, 0o755).step(format!("create `{}`", spec.cwd.display()))?;
     if spec.read_only_rootfs {
         user_mounts::make_read_only(&rootfs, false).step("make the rootfs read-only")?;
