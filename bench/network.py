@@ -21,6 +21,8 @@ HOST, OUTSIDE = "10.99.0.1", "10.99.0.2"
 IMAGE = "localhost/bench-network:latest"
 NAMES = ["attach", "throughput", "crowd", "names"]
 PAUSE = 0.3
+# Nobody keeps a bridge for so long.
+LONG_PAUSE = 1.5
 GOALS = {"attach": "a bridge and a published port add 2 ms at most", "throughput": "docker's, each",
          "crowd": "removing 200 takes the caller 200 ms", "names": "10,000 questions a second"}
 CROWD = 200
@@ -158,7 +160,7 @@ def installed(options, scratch):
 
 def podman(scratch):
     tool = Buildah("podman", scratch)
-    tool.program += ["--network-config-dir", os.path.join(scratch, "podman-networks")]
+    tool.flags = ["--network-config-dir", os.path.join(scratch, "podman-networks")]
     return tool
 
 
@@ -191,26 +193,37 @@ def image(scratch):
 
 
 def row_attach(engines, options):
-    """`run --rm … true` without a network, on a bridge, and with a published port"""
-    kinds = {"none": ["--network", "none"], "bridge": [], "publish": ["-p", "18080:80"]}
-    figures = {(engine.name, kind): [] for engine in engines for kind in kinds}
-    for number in range(4 * options.rounds + 1):
-        for engine in engines:
-            for kind, flags in kinds.items():
-                # The kernel takes namespaces away after their containers, and whoever comes at once waits for that.
-                time.sleep(PAUSE)
-                value = start.timed(engine, engine.run("--rm", *flags))
-                if number > 0:
-                    figures[engine.name, kind].append(value)
+    """`run --rm … true`: without a network, on a bridge that others are on, with a published port too; `first` is alone on its bridge"""
+    for engine in engines:
+        engine.start("resident")
+    figures = turns(engines, {"none": ["--network", "none"], "bridge": [], "publish": ["-p", "18080:80"]},
+                    4 * options.rounds, PAUSE)
+    for engine in engines:
+        subprocess.run(engine.remove("resident"), env=engine.environment(), check=True, capture_output=True)
+    figures |= turns(engines, {"first": []}, options.rounds, LONG_PAUSE)
     ours = statistics.median(seconds for seconds, _ in figures["rbuild", "publish"])
     for engine in engines:
         base = None
-        for kind in kinds:
+        for kind in ("none", "bridge", "publish", "first"):
             seconds, cpu = zip(*figures[engine.name, kind])
             median, used = statistics.median(seconds), statistics.median(cpu)
             base = base if base is not None else (median, used)
-            print(f"  {engine.name:<8} {kind:<8} {median * 1e3:8.1f} ms  (+{(median - base[0]) * 1e3:.1f} ms,"
-                  f" CPU of the command +{(used - base[1]) * 1e3:.1f} ms)  {median / ours:6.2f}x", flush=True)
+            print(f"  {engine.name:<8} {kind:<8} {median * 1e3:8.1f} ms  ({(median - base[0]) * 1e3:+.1f} ms,"
+                  f" CPU of the command {(used - base[1]) * 1e3:+.1f} ms)  {median / ours:6.2f}x", flush=True)
+
+
+def turns(engines, kinds, count, pause):
+    """The engines take turns with each kind; the first time counts for nothing."""
+    figures = {(engine.name, kind): [] for engine in engines for kind in kinds}
+    for number in range(count + 1):
+        for engine in engines:
+            for kind, flags in kinds.items():
+                # The kernel takes namespaces away after their containers, and whoever comes at once waits for that.
+                time.sleep(pause)
+                value = start.timed(engine, engine.run("--rm", *flags))
+                if number > 0:
+                    figures[engine.name, kind].append(value)
+    return figures
 
 
 def row_throughput(engines, options):

@@ -81,11 +81,14 @@ class Buildah(Tool):
 
     def __init__(self, name, scratch):
         self.name, self.directory, self.number, self.base = name, os.path.join(scratch, name), 0, None
+        # More flags of every command.
+        self.flags = []
 
     @property
     def program(self):
         runtime = ["--runtime", "runc"] if self.name == "podman" and shutil.which("runc") else []
-        return [self.name, *runtime, "--root", self.root(self.number), "--runroot", os.path.join(self.directory, "run")]
+        return [self.name, *runtime, "--root", self.root(self.number), "--runroot", os.path.join(self.directory, "run"),
+                *self.flags]
 
     def form_of(self, workload):
         # buildah compresses what goes to an archive, also with `--disable-compression`.

@@ -154,7 +154,8 @@ impl Networks {
         let mut elements: Vec<Element> = firewall::of_network(network, bridge);
         elements.extend(firewall::of_endpoint(endpoint));
         self.firewall(|firewall| {
-            if firewall.add(&elements)? == Changed::Stale {
+            // Asked first: a transaction that fails waits for a grace period of the kernel's, some 10 to 20 ms.
+            if !firewall.exists()? || firewall.add(&elements)? == Changed::Stale {
                 self.make_tables(firewall)?;
             }
             pass("the firewall lets it through")?;
