@@ -20,7 +20,7 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 HOST, OUTSIDE = "10.99.0.1", "10.99.0.2"
 IMAGE = "localhost/bench-network:latest"
 NAMES = ["attach", "throughput", "crowd", "names"]
-PAUSE = 0.3
+PAUSE = 0.5
 # Nobody keeps a bridge for so long.
 LONG_PAUSE = 1.5
 GOALS = {"attach": "a bridge and a published port add 2 ms at most", "throughput": "docker's, each",

@@ -95,7 +95,7 @@ impl Networks {
             Some(mtu) => mtu,
             None => routes::mtu(socket)?,
         };
-        foreign::admit(&self.names.table(), name, network.bridge.asks_others)?;
+        self.firewall(|firewall| foreign::admit(firewall, name, network.bridge.asks_others))?;
         pass("other firewalls let the bridge through")?;
         let gateway = network.gateway;
         let made = socket.request(make_bridge(name, MacAddress::of(gateway), mtu));
@@ -145,7 +145,7 @@ impl Networks {
             unless(libc::ENODEV, removed).act(format!("remove the bridge `{name}`"))?;
         }
         pass("the bridge is gone")?;
-        foreign::dismiss(&self.names.table(), &name)?;
+        self.firewall(|firewall| foreign::dismiss(firewall, &name))?;
         pass("other firewalls have forgotten the bridge")?;
         self.firewall(|firewall| {
             if self.is_idle()? {

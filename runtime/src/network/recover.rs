@@ -110,7 +110,7 @@ impl Networks {
             let bridge = self.bridge_name(&network);
             let rules = others.admitted.iter().filter(|admitted| **admitted == bridge).count();
             if network.bridge.asks_others && rules < foreign::RULES {
-                foreign::admit(&self.names.table(), &bridge, true)?;
+                self.firewall(|firewall| foreign::admit(firewall, &bridge, true))?;
             }
         }
         Ok(())
@@ -124,7 +124,7 @@ impl Networks {
             if link.name.starts_with(&prefix) {
                 let removed = socket.request(remove_link(link.index));
                 unless(libc::ENODEV, removed).act(format!("remove `{}`", link.name))?;
-                foreign::dismiss(&self.names.table(), &link.name)?;
+                self.firewall(|firewall| foreign::dismiss(firewall, &link.name))?;
             }
         }
         self.firewall(Firewall::remove)
@@ -171,7 +171,9 @@ impl Networks {
         for (mut network, endpoints) in self.in_use()? {
             let bridge = self.bridge(&guard, &mut network, &mut socket)?;
             set_kernel(&bridge.name)?;
-            foreign::admit(&self.names.table(), &bridge.name, network.bridge.asks_others)?;
+            self.firewall(|firewall| {
+                foreign::admit(firewall, &bridge.name, network.bridge.asks_others)
+            })?;
             for endpoint in &endpoints {
                 mend_port(&mut socket, &network, &bridge, endpoint)?;
             }

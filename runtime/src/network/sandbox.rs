@@ -58,6 +58,7 @@ pub(crate) struct Remains {
     networks: Networks,
     left: Vec<NetworkDefinition>,
     shim: ProcessName,
+    _inside: Option<Inside>,
 }
 
 impl Sandbox {
@@ -367,7 +368,12 @@ impl Sandbox {
             }
         }
         self.held.clear();
-        Ok(Remains { networks: self.networks.clone(), left, shim: self.owner.shim })
+        Ok(Remains {
+            networks: self.networks.clone(),
+            left,
+            shim: self.owner.shim,
+            _inside: self.inside.take(),
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use super::super::error::{Act, NetworkError};
 use super::super::netlink::Socket;
 use super::super::netlink::message::{Message, Received, find};
 use super::super::routes;
+use super::Firewall;
 use super::barrier::{COMMENT, HEADER, chains, comment_of, dropping, rules_of};
 use super::rule::{Meta, REGISTER_1, Rule, Verdict};
 use super::table::{DELETE_RULE, NEW_RULE, message, transaction};
@@ -32,14 +33,14 @@ pub(in crate::network) struct Others {
 /// Makes sure that other firewalls let through what comes from and goes to this bridge; unless `may_ask`, without a word
 /// of ours among theirs.
 pub(in crate::network) fn admit(
-    mark: &str,
+    firewall: &mut Firewall,
     bridge: &str,
     may_ask: bool,
 ) -> Result<(), NetworkError> {
-    let mut socket = Socket::netfilter().act(STEP)?;
-    let others = look(&mut socket, mark).act(STEP)?;
+    let Firewall { socket, table: mark } = firewall;
+    let others = look(socket, mark).act(STEP)?;
     if others.has_place && may_ask {
-        take_away(&mut socket, mark, bridge)?;
+        take_away(socket, mark, bridge)?;
         let mut rules = rules_for(bridge);
         // Each one is put before those that are there.
         rules.reverse();
@@ -83,9 +84,11 @@ fn user_rules(socket: &mut Socket) -> io::Result<Vec<Received>> {
 }
 
 /// Takes back the rules for this bridge.
-pub(in crate::network) fn dismiss(mark: &str, bridge: &str) -> Result<(), NetworkError> {
-    let mut socket = Socket::netfilter().act(STEP)?;
-    take_away(&mut socket, mark, bridge)
+pub(in crate::network) fn dismiss(
+    firewall: &mut Firewall,
+    bridge: &str,
+) -> Result<(), NetworkError> {
+    take_away(&mut firewall.socket, &firewall.table, bridge)
 }
 
 fn comment(mark: &str, bridge: &str) -> Vec<u8> {

@@ -46,6 +46,8 @@ pub(super) type Answers = (Vec<Known>, Vec<IpAddr>);
 pub(super) struct Inside {
     udp: UdpSocket,
     tcp: TcpListener,
+    /// By which port 53 was led here. Closing it waits for a grace period of the kernel's.
+    _rules: Socket,
 }
 
 /// Starts the name server. To be called from a process with one thread.
@@ -89,17 +91,16 @@ fn start(step: &str, body: impl FnOnce() -> io::Result<()>) -> Result<Child> {
 /// On ports of the kernel's choice, to which port 53 leads.
 pub(super) fn open_inside(namespace: &OwnedFd) -> Result<Inside> {
     let step = "make the container's name server";
-    let (inside, mut netfilter) = within(namespace, || {
+    let (udp, tcp, mut rules) = within(namespace, || {
         let udp = UdpSocket::bind((resolver::ADDRESS, 0))?;
         let tcp = TcpListener::bind((resolver::ADDRESS, 0))?;
         udp.set_nonblocking(true)?;
-        Ok((Inside { udp, tcp }, Socket::netfilter()?))
+        Ok((udp, tcp, Socket::netfilter()?))
     })
     .act(step)?;
     let port = |address: io::Result<SocketAddr>| address.map(|address| address.port()).act(step);
-    let (udp, tcp) = (port(inside.udp.local_addr())?, port(inside.tcp.local_addr())?);
-    resolver::lead(&mut netfilter, udp, tcp)?;
-    Ok(inside)
+    resolver::lead(&mut rules, port(udp.local_addr())?, port(tcp.local_addr())?)?;
+    Ok(Inside { udp, tcp, _rules: rules })
 }
 
 /// For ever.
