@@ -34,6 +34,11 @@ fn a_restart_keeps_address_ports_and_who_joined() {
     // With another shim it is another namespace, but the same address.
     world.rbuild("restart -t 0 web").success();
     assert_eq!(world.address("web"), address);
+    // Who joined keeps the old one, which leads nowhere, until it is started again.
+    assert_ne!(namespace("joined"), namespace("web"));
+    assert_eq!(world.fetch_in("joined", HOST, 8080), None);
+    world.rbuild("restart -t 0 joined").success();
+    assert_eq!(namespace("joined"), namespace("web"));
     let missing = world.rbuild("run --rm --network container:nobody busybox true");
     missing.exits(125).says("container `nobody` does not exist");
     world.rbuild("rm -f joined").success();
@@ -154,4 +159,74 @@ fn a_bridge_that_is_kept_is_as_it_should_be() {
         world.rbuild("run --rm busybox true").success();
         world.rbuild("network rules").success();
     }
+}
+
+#[test]
+fn the_default_route_goes_by_the_network_of_the_highest_priority() {
+    let Some(world) = World::new() else { return };
+    for number in 1..=3 {
+        world.rbuild(&format!("network create --subnet 10.7{number}.0.0/24 net{number}")).success();
+    }
+    let flags =
+        "run -d --name aa --network net1 --network name=net2,gw-priority=5 busybox sleep 1000";
+    world.rbuild(flags).success();
+    let way_out =
+        || world.rbuild("exec aa ip route").success().stdout.lines().next().unwrap().to_owned();
+    assert_eq!(way_out(), "default via 10.72.0.1 dev eth1 ");
+    world.rbuild("network connect --gw-priority 9 net3 aa").success();
+    assert_eq!(way_out(), "default via 10.73.0.1 dev eth2 ");
+    world.rbuild("network disconnect net3 aa").success();
+    assert_eq!(way_out(), "default via 10.72.0.1 dev eth1 ");
+    world.rbuild("network disconnect net2 aa").success();
+    assert_eq!(way_out(), "default via 10.71.0.1 dev eth0 ");
+}
+
+#[test]
+fn a_hardware_address_of_ones_choice_is_used_and_let_through() {
+    let Some(world) = World::new() else { return };
+    world.serve("web", "--mac-address 02:42:00:00:00:99 -p 8080:80");
+    let shown = world.rbuild("exec web cat /sys/class/net/eth0/address").success().stdout;
+    assert_eq!(shown, "02:42:00:00:00:99\n");
+    assert_eq!(world.look("web", "{{.NetworkSettings.MacAddress}}"), "02:42:00:00:00:99");
+    assert!(world.outside.fetch(&format!("http://{HOST}:8080/")).is_some());
+    world
+        .rbuild("run --rm --mac-address 02:42 busybox true")
+        .exits(125)
+        .says("`--mac-address 02:42`");
+}
+
+#[test]
+fn the_environment_says_which_network_is_the_default() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create --subnet 10.77.0.0/24 net").success();
+    let shown = |value: &str| {
+        let setting = format!("RBUILD_NETWORK={value}");
+        let words = "run --rm busybox ip -4 -o address".split(' ');
+        crate::support::run(&mut world.rbuild_through(&["env", &setting], words), "")
+    };
+    assert!(shown("net").success().stdout.contains("inet 10.77.0.2/24"));
+    assert!(shown("host").success().stdout.contains(&format!("inet {HOST}/24")));
+    let alone = shown("none").success().stdout;
+    assert!(alone.lines().count() == 1 && alone.contains("127.0.0.1/8"), "{alone}");
+    shown("nowhere").exits(125).says("network `nowhere` does not exist");
+}
+
+#[test]
+fn on_the_hosts_network_interfaces_and_ports_are_shared_and_nothing_else() {
+    let Some(world) = World::new() else { return };
+    let script = "mkdir /www; echo hello > /www/index.html; exec httpd -f -p 8088 -h /www";
+    let started = world.shell("run -d --name web --network host -p 80:8088 busybox", script);
+    started.success().says("`--publish` and `--publish-all` have no effect");
+    until("it answers at a port of the host's", || {
+        world.host.fetch("http://127.0.0.1:8088/").as_deref() == Some("hello\n")
+    });
+    assert_eq!(world.outside.fetch(&format!("http://{HOST}:8088/")).as_deref(), Some("hello\n"));
+    let own = std::fs::read_link(world.host.path()).unwrap();
+    let namespaces = world.rbuild("exec web readlink /proc/self/ns/net").success().stdout;
+    assert_eq!(namespaces.trim(), own.to_str().unwrap());
+    // Neither processes nor the right to change what is shared.
+    assert_eq!(world.rbuild("exec web cat /proc/1/comm").success().stdout, "httpd\n");
+    assert_ne!(world.rbuild("exec web ip link set up0 down").status, Some(0));
+    world.rbuild("rm -f web").success();
+    assert!(!world.host.connects("127.0.0.1", 8088));
 }
