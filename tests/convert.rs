@@ -105,6 +105,50 @@ fn layers_get_the_compression_asked_for() {
     assert_eq!(entry(&sandbox, "z").1, entry(&sandbox, "zstd").1);
 }
 
+/// `save` and `build` take the same flags; an output that says something of its own counts first.
+#[test]
+fn what_goes_out_gets_the_compression_asked_for() {
+    let sandbox = Sandbox::new();
+    let text = "FROM scratch\nCOPY Dockerfile /a\n";
+    sandbox.build(text, &["-t", "app:1"]).success();
+    let form = |to: &str| {
+        let (_, manifest) = entry(&sandbox, to);
+        let media_type = manifest["layers"][0]["mediaType"].as_str().unwrap();
+        media_type.rsplit('.').next().unwrap().to_owned()
+    };
+    let zstd = &["--compression", "zstd", "--compression-level=5"][..];
+    let save = |flags: &[&str], image: &str, to: &str| {
+        let command = ["save", "--format=oci-dir", "-o", to];
+        sandbox.rbuild([&command[..], flags, &[image]].concat())
+    };
+    for (flags, to, expected) in [
+        (&[][..], "s-none", "tar+gzip"),
+        (zstd, "s-zstd", "tar+zstd"),
+        (&["--compression", "uncompressed"], "s-plain", "tar"),
+    ] {
+        save(flags, "app:1", to).success();
+        assert_eq!(form(to), expected, "{to}");
+    }
+    // What came compressed stays so unless it is forced.
+    sandbox.rbuild(["load", "-i", "s-zstd"]).success();
+    save(&["--compression=gzip"], "app:1", "s-kept").success();
+    save(&["--force-compression"], "app:1", "s-forced").success();
+    assert_eq!([form("s-kept"), form("s-forced")], ["tar+zstd", "tar+gzip"]);
+    save(&["--uncompressed", "--compression=gzip"], "app:1", "x").exits(2).says("--compression");
+    save(&["--compression=xz"], "app:1", "x").exits(1).says("`xz` is not supported");
+
+    let build = |flags: &[&str], own: &str, to: &str| {
+        let output = format!("type=oci,tar=false,dest={to}{own}");
+        sandbox.build(text, &[flags, &["-o", &output]].concat())
+    };
+    build(zstd, "", "b-zstd").success();
+    build(zstd, ",compression=gzip", "b-own").success();
+    assert_eq!([form("b-zstd"), form("b-own")], ["tar+zstd", "tar+gzip"]);
+    let nothing = sandbox.build(text, zstd).exits(1);
+    nothing.says("about images that go out");
+    sandbox.build(text, &["--force-compression", "-o", "files"]).exits(1).says("go out");
+}
+
 #[test]
 fn what_cannot_be_converted_is_said() {
     let sandbox = Sandbox::new();

@@ -47,6 +47,13 @@ fn images_go_to_a_registry_and_come_back_from_a_neighbour_the_same() {
     let again = online(&sandbox, &["push", &ours]).success();
     assert!(!again.stdout.contains(": Pushed\n"), "{again}");
     assert!(again.stdout.contains(": Layer already exists\n"), "{again}");
+    // In another form it is another image there.
+    let small = registry.name("small:zstd");
+    sandbox.rbuild(["tag", "small:1", &small]).success();
+    online(&sandbox, &["push", "--compression=zstd", "--force-compression", &small]).success();
+    let raw = format!("docker://{small}");
+    let raw = skopeo(&sandbox, &["inspect", "--tls-verify=false", "--raw", &raw]).success().stdout;
+    assert!(raw.contains("tar+zstd") && !raw.contains("gzip"), "{raw}");
     let (from, to) = (format!("docker://{ours}"), format!("docker://{theirs}"));
     let copy = ["copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", &from, &to];
     skopeo(&sandbox, &copy).success();

@@ -40,8 +40,10 @@ pub(crate) struct SaveArgs {
     #[arg(long, value_enum, default_value = "docker")]
     pub(crate) format: ArchiveFormat,
     /// Write plain layers, whatever form they have in the store (default: as they came, built ones as gzip)
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["compression", "compression_level", "force_compression"])]
     pub(crate) uncompressed: bool,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     /// Of images for several platforms, save only this one
     #[arg(long)]
     pub(crate) platform: Option<String>,
@@ -79,6 +81,21 @@ pub(crate) struct ExportArgs {
     pub(crate) platform: Option<String>,
 }
 
+/// How layers are written.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct FormArgs {
+    /// What layers that are not compressed get, and with `--force-compression` all: `gzip`, `zstd` or `uncompressed`
+    /// (default: gzip; `convert` leaves layers as they are)
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) compression: Option<String>,
+    /// 0 to 9 for gzip, 1 to 22 for zstd
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) compression_level: Option<i32>,
+    /// Layers that are compressed in another way get this compression too
+    #[arg(long)]
+    pub(crate) force_compression: bool,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ConvertArgs {
     /// `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]` or `store:NAME`, where FILE may
@@ -88,16 +105,8 @@ pub(crate) struct ConvertArgs {
     /// The same; NAME replaces the names of the source, and only `store:NAME` changes the store's
     #[arg(value_name = "DESTINATION")]
     pub(crate) destination: String,
-    /// What layers that are not compressed get, and with `--force-compression` all: `gzip`, `zstd` or `uncompressed`
-    /// (default: layers stay as they are)
-    #[arg(long, value_name = "TYPE")]
-    pub(crate) compression: Option<String>,
-    /// 0 to 9 for gzip, 1 to 22 for zstd
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) compression_level: Option<i32>,
-    /// Layers that are compressed in another way get this compression too
-    #[arg(long)]
-    pub(crate) force_compression: bool,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     /// Of images for several platforms, convert only this one (default: all of them)
     #[arg(long)]
     pub(crate) platform: Option<String>,

@@ -26,7 +26,9 @@ use cli::manual::{CompletionArgs, ManualArgs};
 
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub(crate) use archives::{ArchiveFormat, ConvertArgs, ExportArgs, ImportArgs, LoadArgs, SaveArgs};
+pub(crate) use archives::{
+    ArchiveFormat, ConvertArgs, ExportArgs, FormArgs, ImportArgs, LoadArgs, SaveArgs,
+};
 pub(crate) use cache::{
     CacheArgs, CacheCommand, CacheExportArgs, CacheImportArgs, CacheLsArgs, CachePruneOrMountsArgs,
 };
@@ -316,6 +318,8 @@ pub(crate) struct BuildArgs {
     /// Also write the result: `type=oci|docker|tar|local[,dest=PATH]`, or push it: `type=registry`
     #[arg(short, long = "output", value_name = "SPEC")]
     pub(crate) outputs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     /// Show no progress, print the image ID
     #[arg(short, long)]
     pub(crate) quiet: bool,

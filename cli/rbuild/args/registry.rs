@@ -2,6 +2,8 @@
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::FormArgs;
+
 /// When `run` and `create` ask a registry for the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PullPolicy {
@@ -39,6 +41,8 @@ pub(crate) struct PushArgs {
     /// Print the name only
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
 }

@@ -8,6 +8,7 @@ mod df;
 mod dockerfile;
 mod events;
 mod export;
+mod form;
 mod history;
 mod image;
 mod images;

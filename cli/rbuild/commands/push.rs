@@ -21,6 +21,7 @@ pub(crate) fn run(args: &PushArgs, environment: &Environment) -> Result<Exit> {
     if name.digest().is_some() {
         bail!("`{}` has a digest: an image is pushed by name and tag", args.name);
     }
+    let options = PushOptions { form: args.form.or_gzip()?, ..AS_DOCKER };
     let registries = registries(environment, args.tls.tls_verify)?;
     let store = open_store(environment)?;
     let target = match &args.platform {
@@ -31,14 +32,14 @@ pub(crate) fn run(args: &PushArgs, environment: &Environment) -> Result<Exit> {
         }
     };
     if args.quiet {
-        registries.push(&store, &target, &name, &AS_DOCKER, &Silent)?;
+        registries.push(&store, &target, &name, &options, &Silent)?;
         image_events::transferred(&store, &name, "push");
         output::line(&name.to_string())?;
         return Ok(Exit::Success);
     }
     output::line(&format!("The push refers to repository [{}]", name.name()))?;
     let transfer = Transfer::new(Direction::Push);
-    let pushed = registries.push(&store, &target, &name, &AS_DOCKER, &transfer)?;
+    let pushed = registries.push(&store, &target, &name, &options, &transfer)?;
     image_events::transferred(&store, &name, "push");
     if let Some(platform) = &pushed.only {
         let text = format!(

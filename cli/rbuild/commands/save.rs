@@ -20,7 +20,7 @@ pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<Exit> {
     // Layers that are plain in the store are compressed on the way out, unless that is not wanted.
     let form = match args.uncompressed {
         true => FormOptions { form: LayerForm::Plain, force: true },
-        false => FormOptions { form: LayerForm::GZIP, force: false },
+        false => args.form.or_gzip()?,
     };
     let kind = match args.format {
         ArchiveFormat::OciDir => {

@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use builder::request::{Destination, ImageOutput, LayerCompression, Output, PushOutput};
-use cli::caches::compression;
+use builder::request::{Destination, ImageOutput, Output, PushOutput};
 use cli::fields::{self, boolean};
+
+use crate::args::FormArgs;
 
 /// The settings as typed.
 #[derive(Debug, Default)]
@@ -34,8 +35,8 @@ pub(super) enum Asked {
     },
 }
 
-pub(super) fn parse(text: &str) -> Result<Asked> {
-    resolve(settings(text)?).with_context(|| format!("`--output {text}`"))
+pub(super) fn parse(text: &str, form: &FormArgs) -> Result<Asked> {
+    resolve(settings(text)?, form).with_context(|| format!("`--output {text}`"))
 }
 
 fn settings(text: &str) -> Result<Settings> {
@@ -79,7 +80,7 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
     Ok(())
 }
 
-fn resolve(settings: Settings) -> Result<Asked> {
+fn resolve(settings: Settings, form: &FormArgs) -> Result<Asked> {
     let kind = settings.kind.clone().context("`type` is missing")?;
     if settings.push && !matches!(kind.as_str(), "image" | "registry") {
         bail!("`push` belongs to `type=image`");
@@ -88,34 +89,28 @@ fn resolve(settings: Settings) -> Result<Asked> {
         bail!("`push-by-digest` needs `type=image,push=true` or `type=registry`");
     }
     Ok(Asked::Output(match kind.as_str() {
-        "oci" => Output::Oci(image(settings)?),
+        "oci" => Output::Oci(image(settings, form)?),
         // Without a destination docker loads the image; here it is in the store already.
         "docker" if settings.dest.is_none() => return stored(settings),
-        "docker" => Output::Docker(image(settings)?),
-        "image" if settings.push => pushed(settings)?,
+        "docker" => Output::Docker(image(settings, form)?),
+        "image" if settings.push => pushed(settings, form)?,
         "image" => return stored(settings),
         "tar" => Output::Tar(files(settings)?),
         "local" => match files(settings)? {
             Destination::Path(path) => Output::Local(path),
             Destination::Stdout => bail!("a directory cannot go to stdout"),
         },
-        "registry" => pushed(settings)?,
+        "registry" => pushed(settings, form)?,
         _ => bail!("unknown type `{kind}`; known are oci, docker, tar, local, image, registry"),
     }))
 }
 
 /// `--push`
-pub(super) fn registry() -> Output {
-    Output::Push(PushOutput {
-        names: Vec::new(),
-        by_digest: false,
-        compression: LayerCompression::Gzip { level: None },
-        force_compression: false,
-        rewrite_timestamp: None,
-    })
+pub(super) fn registry(form: &FormArgs) -> Result<Output> {
+    pushed(Settings::default(), form)
 }
 
-fn pushed(settings: Settings) -> Result<Output> {
+fn pushed(settings: Settings, form: &FormArgs) -> Result<Output> {
     if settings.dest.is_some() || settings.tar.is_some() {
         bail!("`dest` and `tar` belong to `type=oci` and `type=docker`");
     }
@@ -131,8 +126,8 @@ fn pushed(settings: Settings) -> Result<Output> {
     Ok(Output::Push(PushOutput {
         names: settings.names,
         by_digest: settings.by_digest,
-        compression: compression(settings.compression.as_deref(), settings.level)?,
-        force_compression: settings.force_compression,
+        compression: form.or(settings.compression.as_deref(), settings.level)?,
+        force_compression: settings.force_compression || form.force_compression,
         rewrite_timestamp: settings.rewrite_timestamp,
     }))
 }
@@ -177,7 +172,7 @@ impl Settings {
     }
 }
 
-fn image(settings: Settings) -> Result<ImageOutput> {
+fn image(settings: Settings, form: &FormArgs) -> Result<ImageOutput> {
     let as_directory = settings.tar == Some(false);
     let dest = destination(settings.dest)?;
     if as_directory && dest == Destination::Stdout {
@@ -187,8 +182,8 @@ fn image(settings: Settings) -> Result<ImageOutput> {
         dest,
         as_directory,
         names: settings.names,
-        compression: compression(settings.compression.as_deref(), settings.level)?,
-        force_compression: settings.force_compression,
+        compression: form.or(settings.compression.as_deref(), settings.level)?,
+        force_compression: settings.force_compression || form.force_compression,
         rewrite_timestamp: settings.rewrite_timestamp,
     })
 }
@@ -207,7 +202,43 @@ fn destination(dest: Option<String>) -> Result<Destination> {
 
 #[cfg(test)]
 mod tests {
+    use builder::request::LayerCompression;
+
     use super::*;
+
+    fn parse(text: &str) -> Result<Asked> {
+        super::parse(text, &FormArgs::default())
+    }
+
+    fn registry() -> Output {
+        super::registry(&FormArgs::default()).unwrap()
+    }
+
+    #[test]
+    fn what_an_output_says_of_itself_counts_before_what_is_said_of_all() {
+        let zstd = |level| LayerCompression::Zstd { level };
+        let gzip = |level| LayerCompression::Gzip { level };
+        for (form, level, own, expected) in [
+            (Some("zstd"), Some(7), "", zstd(Some(7))),
+            (Some("zstd"), Some(7), ",compression-level=3", zstd(Some(3))),
+            (Some("zstd"), Some(7), ",compression=gzip", gzip(None)),
+            (Some("uncompressed"), None, "", LayerCompression::Uncompressed),
+            (None, Some(9), "", gzip(Some(9))),
+            (None, None, "", gzip(None)),
+        ] {
+            let compression = form.map(str::to_owned);
+            let form = FormArgs { compression, compression_level: level, force_compression: true };
+            let text = format!("type=oci,dest=x{own}");
+            let Asked::Output(Output::Oci(image)) = super::parse(&text, &form).unwrap() else {
+                panic!("an OCI archive")
+            };
+            assert_eq!(image.compression, expected, "{text} {form:?}");
+            assert!(image.force_compression);
+        }
+        let form = FormArgs { compression_level: Some(10), ..FormArgs::default() };
+        assert!(super::parse("type=oci,dest=x", &form).is_err());
+        assert!(super::registry(&form).is_err());
+    }
 
     #[test]
     fn the_forms_of_docker_are_understood() {

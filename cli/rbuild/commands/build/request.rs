@@ -20,7 +20,7 @@ use store::Reference;
 use super::context::Inputs;
 use super::output::{self, Asked, is_tagged};
 use super::{git, secret, ssh};
-use crate::args::BuildArgs;
+use crate::args::{BuildArgs, FormArgs};
 use crate::commands::settings;
 
 pub(super) fn resolve(
@@ -30,9 +30,15 @@ pub(super) fn resolve(
     environment: &Environment,
 ) -> Result<BuildRequest> {
     let secrets = args.secrets.iter().map(|text| secret::parse(text, environment));
-    let mut outputs = outputs(&args.outputs)?;
+    let mut outputs = outputs(&args.outputs, &args.form)?;
     if args.push == Some(true) && !outputs.pushes() {
-        outputs.written.push(output::registry());
+        outputs.written.push(output::registry(&args.form)?);
+    }
+    if args.form.is_given() && !outputs.written.iter().any(|output| output.layer_form().is_some()) {
+        bail!(
+            "`--compression` and what belongs to it are about images that go out: give `--push` or `--output type=oci`, \
+             `docker` or `registry`"
+        );
     }
     if outputs.pushes_tags() && args.tag.is_empty() && outputs.names.is_empty() {
         bail!("an image without a name cannot be pushed: give it one with `--tag`");
@@ -151,10 +157,10 @@ impl Outputs {
     }
 }
 
-fn outputs(texts: &[String]) -> Result<Outputs> {
+fn outputs(texts: &[String], form: &FormArgs) -> Result<Outputs> {
     let mut outputs = Outputs { written: Vec::new(), rewrite_timestamps: true, names: Vec::new() };
     for text in texts {
-        match output::parse(text)? {
+        match output::parse(text, form)? {
             Asked::Output(output) => outputs.written.push(output),
             Asked::Stored { names, rewrite_timestamp } => {
                 outputs.names.extend(names);

@@ -11,18 +11,17 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use cli::Exit;
 use cli::environment::Environment;
-use store::archive::{ArchiveKind, FormOptions, ImageToSave, LayerForm, Scratch};
+use store::archive::{ArchiveKind, FormOptions, ImageToSave, Scratch};
 use store::{Descriptor, LoadOptions, Platform, Reference, Store};
 
 use self::transport::{FileOrPipe, Kind, Place};
 use super::{open_store, save};
 use crate::args::ConvertArgs;
-use cli::caches::compression;
 
 pub(crate) fn run(args: &ConvertArgs, environment: &Environment) -> Result<Exit> {
     let (from, to) = (Place::parse(&args.source)?, Place::parse(&args.destination)?);
     let platform = args.platform.as_deref().map(str::parse::<Platform>).transpose()?;
-    let form = form(args)?;
+    let form = args.form.or_as_it_is()?;
     let real = open_store(environment)?;
     let in_store = [&from, &to].iter().any(|place| matches!(place, Place::Store { .. }));
     let scratch = if in_store { None } else { Some(real.scratch()?) };
@@ -32,18 +31,6 @@ pub(crate) fn run(args: &ConvertArgs, environment: &Environment) -> Result<Exit>
     let images = renamed(images, &to).with_context(|| format!("`{}`", args.destination))?;
     write(store, &images, &to, form)?;
     Ok(Exit::Success)
-}
-
-/// Without `--compression` every layer keeps the form it has.
-fn form(args: &ConvertArgs) -> Result<FormOptions> {
-    let (level, force) = (args.compression_level, args.force_compression);
-    match &args.compression {
-        Some(name) => Ok(FormOptions { form: compression(Some(name), level)?.form(), force }),
-        None if level.is_some() => bail!("`--compression-level` needs `--compression`"),
-        None if force => bail!("`--force-compression` needs `--compression`"),
-        // Plain layers stay plain, and others are not forced.
-        None => Ok(FormOptions { form: LayerForm::Plain, force: false }),
-    }
 }
 
 fn read(store: &Store, from: &Place, platform: Option<&Platform>) -> Result<Vec<ImageToSave>> {
