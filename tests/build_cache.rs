@@ -1,8 +1,8 @@
 //! The build cache from end to end: what it believes, what it says, what it shares, what it keeps.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::support::{Archive, Output, Sandbox, privileged, run};
@@ -32,7 +32,12 @@ fn archive(sandbox: &Sandbox, store: &str, workers: &str, setting: &str) -> Vec<
 fn an_archive_depends_neither_on_threads_nor_on_what_was_compressed_before() {
     let sandbox = Sandbox::new();
     files(&sandbox);
-    let settings = ["", ",compression=gzip,compression-level=1", ",compression=zstd"];
+    let settings = [
+        "",
+        ",compression=gzip,compression-level=1",
+        ",compression=zstd",
+        ",compression=uncompressed",
+    ];
     for (number, setting) in settings.into_iter().enumerate() {
         let one = archive(&sandbox, &format!("one{number}"), "1", setting);
         for workers in ["2", "5"] {
@@ -51,8 +56,10 @@ fn an_archive_depends_neither_on_threads_nor_on_what_was_compressed_before() {
         let known = archive(&sandbox, &format!("one{number}"), "2", setting);
         assert!(known != one);
         assert!(archive(&sandbox, &format!("new{number}"), "2", setting) == known, "{setting}");
-        let pieces = fs::read_dir(sandbox.path(&format!("one{number}/cache/pieces"))).unwrap();
-        assert_eq!(pieces.count(), 2);
+        if !setting.contains("uncompressed") {
+            let pieces = fs::read_dir(sandbox.path(&format!("one{number}/cache/pieces"))).unwrap();
+            assert_eq!(pieces.count(), 2);
+        }
     }
     run(sandbox.rbuild_command(["build", "."]).env("RBUILD_WORKERS", "0"), "").exits(1);
 }
@@ -117,6 +124,20 @@ fn built(sandbox: &Sandbox) -> String {
     read("a/f") + &read("b/f")
 }
 
+/// Whether the new file of that name has the inode of the old one: the file system decides, and others may take it.
+fn replaced_with_its_inode(path: &Path, text: &str, time: SystemTime) -> bool {
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        let inode = fs::metadata(path).unwrap().ino();
+        fs::remove_file(path).unwrap();
+        write_at(path.to_owned(), text, time);
+        if fs::metadata(path).unwrap().ino() == inode {
+            return true;
+        }
+    }
+    false
+}
+
 fn write_at(path: PathBuf, text: &str, time: SystemTime) {
     fs::write(&path, text).unwrap();
     File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
@@ -138,9 +159,12 @@ fn a_change_is_seen_whatever_it_looks_like() {
         write_at(a.clone(), text, time);
         assert_eq!(built(&sandbox), format!("{text}two"));
     }
-    // Another file that may get the same inode.
-    fs::remove_file(&a).unwrap();
-    write_at(a.clone(), "ddd", time);
+    // Another file that gets the same inode.
+    if !replaced_with_its_inode(&a, "ddd", time) {
+        println!(
+            "not tried: a file with the inode of another, which this file system does not give again"
+        );
+    }
     assert_eq!(built(&sandbox), "dddtwo");
     // Long enough that the index believes what it knows.
     std::thread::sleep(Duration::from_millis(50));
@@ -212,27 +236,6 @@ fn a_build_explains_every_step() {
     assert_eq!(quiet.stderr.lines().filter(|line| line.starts_with("hit ")).count(), 3);
     let unwanted = explained(sandbox.build(text, &["--explain", "--no-cache"]).success());
     assert_eq!(unwanted[1], "     the cache was not to be used");
-}
-
-#[test]
-fn a_step_that_makes_the_same_again_keeps_later_steps() {
-    if !privileged() {
-        return;
-    }
-    let sandbox = Sandbox::with_busybox();
-    sandbox.write("context/version", "1");
-    let text = "FROM busybox\nCOPY version /tmp/version\nRUN rm /tmp/version; echo same > /out\n\
-                RUN cp /out /copy\n";
-    let text = text.replace("COPY", "COPY --link");
-    // The file is in the layer below, so the state before the RUN is another; its result has to be the same.
-    let bound = "FROM busybox\nRUN --mount=type=bind,target=/src test -e /src/version; echo same > /out\n\
-                 RUN cp /out /copy\n";
-    sandbox.build(&text, &[]).success();
-    sandbox.build(bound, &[]).success();
-    sandbox.write("context/version", "2");
-    let again = sandbox.build(bound, &["--explain"]).success();
-    again.says("same result as before").says("hit  [3/3] RUN cp /out /copy");
-    sandbox.validate();
 }
 
 #[test]
@@ -379,46 +382,60 @@ fn a_mount_in_use_is_neither_exported_nor_removed() {
     sandbox.rbuild(["cache", "prune", "-f", "--mount", "busy"]).success();
 }
 
+/// Times of access are those of the last reading, where the file system keeps them.
 #[test]
-fn a_build_brings_the_cache_within_the_size_it_is_given() {
-    let sandbox = Sandbox::new();
-    let text = "FROM scratch AS a\nCOPY big /\nFROM scratch\nCOPY --from=a /big /\n";
-    let kept = || sandbox.rbuild(["cache", "ls", "-q"]).success().stdout.lines().count();
-    for number in 0..4 {
-        sandbox.write("context/big", &format!("{number:08}").repeat(12_500));
-        sandbox.build(text, &[]).success();
-        sandbox.rbuild(["image", "prune", "-f"]).success();
-    }
-    let before = kept();
-    sandbox.write("context/big", "small");
-    sandbox.build(text, &["--cache-max-size", "150k"]).success();
-    assert!((1..before).contains(&kept()), "{} of {before}", kept());
-    sandbox.build(text, &["--cache-max-size", "much"]).exits(1).says("--cache-max-size");
-}
-
-/// What another step makes is found by what it is, not by what a step that made the same once has made since.
-#[test]
-fn a_result_that_was_made_anew_differently_is_not_the_one_before() {
+fn what_is_cached_is_not_read() {
     if !privileged() {
         return;
     }
-    let sandbox = Sandbox::with_busybox();
-    let build = |script: &str, flags: &[&str]| {
-        let text = format!("FROM busybox\nRUN --mount=type=cache,target=/c {script}\n");
-        sandbox.write("context/Dockerfile", &text);
-        let words = ["build", "-t", "image"].iter().chain(flags).chain(&["context"]);
-        sandbox.rbuild(words).success()
+    let sandbox = Sandbox::new();
+    let context = sandbox.path("context");
+    fs::create_dir(&context).unwrap();
+    let _mounted = Mounted::new(&context);
+    files(&sandbox);
+    let read = || {
+        let mut times = vec![fs::metadata(context.join("large")).unwrap().accessed().unwrap()];
+        let small = fs::read_dir(context.join("src")).unwrap().map(|entry| entry.unwrap().path());
+        let mut small: Vec<PathBuf> = small.collect();
+        small.sort();
+        times.extend(small.iter().map(|path| fs::metadata(path).unwrap().accessed().unwrap()));
+        times
     };
-    let set = |value: &str| build(&format!("echo {value} > /c/v"), &["--no-cache"]);
-    let step = "cat /c/v > /out";
-    set("1");
-    build(step, &[]);
-    set("2");
-    build(step, &["--no-cache"]);
-    set("1");
-    build(&format!("{step}; : other"), &[]);
-    let found = sandbox.rbuild(["run", "--rm", "--network", "none", "image", "cat", "/out"]);
-    assert_eq!(found.success().stdout, "1\n");
+    let build = || {
+        // Long enough that the index believes what it knows, and that another time is another one.
+        std::thread::sleep(Duration::from_millis(50));
+        sandbox.rbuild(["build", "-q", "context"]).success();
+        read()
+    };
+    let written = read();
+    let first = build();
+    assert!(written.iter().zip(&first).all(|(before, after)| before < after), "times are not kept");
+    let known = build();
+    assert!(known == build() && known == build(), "files were read though nothing changed");
+    // The one that changed, and no other.
+    sandbox.write("context/src/f300", "changed");
+    let written = read();
+    let changed = build();
+    let read_again = written.iter().zip(&changed).filter(|(before, after)| before != after);
+    assert_eq!(read_again.count(), 1);
+}
+
+/// A file system in memory that keeps every time of access.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(path: &Path) -> Mounted {
+        let mut command = std::process::Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", "strictatime", "tmpfs"]).arg(path);
+        assert!(command.status().unwrap().success());
+        Mounted(path.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ended = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }
 
 /// Two projects in which somebody says `.` have nothing to do with each other.

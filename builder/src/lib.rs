@@ -44,6 +44,7 @@ pub use progress::{BuildEvent, Progress};
 pub use quirk::Quirk;
 pub use request::BuildRequest;
 pub use step::{PlannedStep, Source, StageId, Step};
+pub use threads::set_workers;
 
 /// Builds the image of a request: everything from its text to the tagged image and the outputs asked for.
 /// Without `zygote` a RUN that the cache does not have fails.

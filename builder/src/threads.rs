@@ -1,9 +1,17 @@
 //! The same work on many things, on all processors.
 
-use std::sync::{Mutex, PoisonError};
+use std::num::NonZero;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// More would get in each other's way.
 const MOST: usize = 8;
+static WORKERS: OnceLock<NonZero<usize>> = OnceLock::new();
+
+/// Reads and hashes files on so many threads from now on, in all builds of this process, instead of on all processors. What
+/// is made stays the same. Only the first call counts.
+pub fn set_workers(count: NonZero<usize>) {
+    let _decided = WORKERS.set(count);
+}
 
 /// Does the same to all of them and keeps their order; each thread gets `few` at least.
 pub(crate) fn map<T: Sync, R: Send>(
@@ -54,11 +62,16 @@ pub(crate) fn each<T: Send>(
     });
 }
 
-/// At least one. Asking for the number of processors reads a dozen files.
 fn wanted(most: usize) -> usize {
+    bounded(most, WORKERS.get().copied())
+}
+
+/// At least one. Asking for the number of processors reads a dozen files.
+fn bounded(most: usize, workers: Option<NonZero<usize>>) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, |n| n.get()).min(MOST);
     match most {
         0 | 1 => 1,
-        _ => std::thread::available_parallelism().map_or(1, |n| n.get()).min(MOST).min(most),
+        _ => workers.map_or_else(processors, NonZero::get).min(most),
     }
 }
 
@@ -67,6 +80,16 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+
+    #[test]
+    fn as_many_as_are_asked_for_and_have_work() {
+        for (most, workers, threads) in
+            [(100, 1, 1), (100, 2, 2), (100, 5, 5), (100, 20, 20), (3, 5, 3), (1, 5, 1), (0, 5, 1)]
+        {
+            assert_eq!(bounded(most, NonZero::new(workers)), threads, "{most} {workers}");
+        }
+        assert!((1..=MOST).contains(&bounded(100, None)));
+    }
 
     #[test]
     fn the_order_stays() {

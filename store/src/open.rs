@@ -150,7 +150,7 @@ impl Store {
         &self.inner.root
     }
 
-    /// Compresses on so many threads from now on, instead of on all processors. The bytes stay the same. Only the
+    /// Compresses, also several layers, on so many threads from now on, instead of on all processors. The bytes stay the same. Only the
     /// first call counts.
     pub fn set_workers(&self, count: NonZero<usize>) {
         let _decided = self.inner.workers.set(count);

@@ -266,6 +266,9 @@ pub(crate) struct BuildArgs {
     /// Bring the cache within this size afterwards: `20g`, `15%` of the disk, `off` (default: $RBUILD_CACHE_CAP)
     #[arg(long, value_name = "SIZE")]
     pub(crate) cache_max_size: Option<String>,
+    /// Forget afterwards what the cache has and nobody used for so long: `1440h`, `off` (default: $RBUILD_CACHE_AGE)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) cache_max_age: Option<String>,
     /// How to show progress (default: $BUILDKIT_PROGRESS, else auto)
     #[arg(long, value_name = "MODE")]
     pub(crate) progress: Option<ProgressMode>,

@@ -104,7 +104,8 @@ impl Store {
                 results.lock().unwrap_or_else(|e| e.into_inner())[number] = Some(result);
             }
         };
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(MOST_LAYERS);
+        let processors = || std::thread::available_parallelism().map_or(1, |n| n.get());
+        let threads = self.workers().map_or_else(processors, |n| n.get()).min(MOST_LAYERS);
         std::thread::scope(|scope| {
             for _ in 1..threads.min(layers.len()) {
                 scope.spawn(work);

@@ -36,11 +36,15 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     }
     let mode = progress_mode(args, environment)?;
     let cap = space::cap(args.cache_max_size.as_deref(), environment)?;
+    let age = space::age(args.cache_max_age.as_deref(), environment)?;
     let workers = space::workers(environment)?;
     // Before any thread exists.
     let engine = Engine::start(environment)?;
     let store = Store::open(&engine.locations.root, &engine.locations.state)?;
-    workers.into_iter().for_each(|count| store.set_workers(count));
+    if let Some(count) = workers {
+        store.set_workers(count);
+        builder::set_workers(count);
+    }
     let cancel = Cancel::default();
     interrupt::watch(&cancel)?;
     let request = match request(args, Some(&store), environment, &cancel) {
@@ -65,8 +69,8 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     }
     // What made nothing left the cache as large as it was.
     let grew = built.as_ref().map_or(true, |built| built.cached < built.steps);
-    if grew || !request.outputs.is_empty() || cap != space::Cap::Default {
-        space::keep_within(cap, environment);
+    if grew || !request.outputs.is_empty() || cap != space::Cap::Default || age.is_some() {
+        space::keep_within(cap, age, environment);
     }
     match built {
         Ok(built) => {

@@ -1,9 +1,10 @@
 //! After a build: the cache keeps to its limit (`docs/decisions/0006-space.md`).
 
 use std::num::NonZero;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use builder::cache::{self, CacheLimit};
+use anyhow::{Context, Result, bail};
+use builder::cache::{self, CacheLimit, CacheSelection};
 use cli::environment::Environment;
 use cli::report::Report;
 use store::usage::Disk;
@@ -11,6 +12,7 @@ use store::usage::Disk;
 use crate::commands::{open_store, settings};
 
 const VARIABLE: &str = "RBUILD_CACHE_CAP";
+const AGE: &str = "RBUILD_CACHE_AGE";
 const WORKERS: &str = "RBUILD_WORKERS";
 
 /// What `--cache-max-size` or else `$RBUILD_CACHE_CAP` says.
@@ -32,10 +34,25 @@ pub(super) fn cap(typed: Option<&str>, environment: &Environment) -> Result<Cap>
         .with_context(|| format!("{name} is a size (`20g`), a part of the disk (`15%`) or `off`"))
 }
 
-/// How many threads compress, if `$RBUILD_WORKERS` says so. The bytes are the same on any number.
+/// What `--cache-max-age` or else `$RBUILD_CACHE_AGE` says; none without them, and for `off`.
+pub(super) fn age(typed: Option<&str>, environment: &Environment) -> Result<Option<Duration>> {
+    let (text, name) = match typed {
+        Some(_) => (typed, "`--cache-max-age`"),
+        None => (environment.text(AGE), AGE),
+    };
+    let Some(text) = text.filter(|text| *text != "off") else { return Ok(None) };
+    let age = parser::duration::parse(text).ok().and_then(|nanos| u64::try_from(nanos).ok());
+    match age {
+        Some(nanos) => Ok(Some(Duration::from_nanos(nanos))),
+        None => bail!("{name} is a time (`1440h`) or `off`, not `{text}`"),
+    }
+}
+
+/// How many threads read, hash and compress, if `$RBUILD_WORKERS` says so. The bytes are the same on any number.
 pub(super) fn workers(environment: &Environment) -> Result<Option<NonZero<usize>>> {
     let count = environment.text(WORKERS).map(str::parse).transpose();
-    count.with_context(|| format!("{WORKERS} is the number of threads that compress"))
+    count
+        .with_context(|| format!("{WORKERS} is the number of threads that read, hash and compress"))
 }
 
 fn parse(text: Option<&str>) -> Result<Cap> {
@@ -61,10 +78,16 @@ fn limit(cap: Cap, disk: &Disk) -> Option<CacheLimit> {
 
 /// A failure is no failure of the build. The build's own handle of the store must be closed by now: what it used is
 /// not in use any more.
-pub(super) fn keep_within(cap: Cap, environment: &Environment) {
-    let kept = open_store(environment).and_then(|store| match limit(cap, &store.disk()?) {
-        Some(limit) => Ok(cache::keep_within(&store, limit).map(drop)?),
-        None => Ok(()),
+pub(super) fn keep_within(cap: Cap, age: Option<Duration>, environment: &Environment) {
+    let kept = open_store(environment).and_then(|store| {
+        if age.is_some() {
+            let old = CacheSelection { all: true, unused_for: age, limit: None };
+            cache::prune(&store, Some(old))?;
+        }
+        match limit(cap, &store.disk()?) {
+            Some(limit) => Ok(cache::keep_within(&store, limit).map(drop)?),
+            None => Ok(()),
+        }
     });
     if let Err(error) = kept {
         let report =
