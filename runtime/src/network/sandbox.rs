@@ -255,9 +255,14 @@ impl Sandbox {
     pub(crate) fn rename(&mut self, name: &str) -> Result<()> {
         name.clone_into(&mut self.owner.name);
         let _guard = self.networks.lock()?;
-        for endpoint in &mut self.endpoints {
+        let on: Vec<bool> =
+            self.endpoints.iter().map(|found| self.is_on(found)).collect::<Result<_>>()?;
+        for (endpoint, on) in self.endpoints.iter_mut().zip(on) {
             endpoint.rename(name);
-            self.networks.write_endpoint(endpoint)?;
+            // Nobody is to find it where it was taken out by force.
+            if on {
+                self.networks.write_endpoint(endpoint)?;
+            }
         }
         Ok(())
     }
