@@ -5,6 +5,7 @@ mod events;
 mod files;
 mod full;
 mod logs;
+mod moments;
 pub(crate) mod place;
 mod protocol;
 mod recovery;

@@ -8,12 +8,6 @@ use super::place::Place;
 
 const WAITS: &str = "while :; do sleep 0.05; done";
 
-/// `RBUILD_TEST_KILLS=200` tries so many moments.
-fn kills() -> u64 {
-    let wanted = std::env::vars().find(|(name, _)| name == "RBUILD_TEST_KILLS");
-    wanted.and_then(|(_, value)| value.parse().ok()).unwrap_or(12)
-}
-
 pub(super) fn kill(pid: i32) {
     // It may be gone, which is as good.
     let _gone = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
@@ -91,47 +85,22 @@ fn a_shim_keeps_no_descriptor_of_who_is_gone() {
     place.assert_nothing_left();
 }
 
-/// Killed at moments spread over the time a command takes.
-#[test]
-fn commands_killed_at_any_moment_leave_nothing_behind() {
-    let Some(place) = Place::new() else { return };
-    let count = kills();
-    for number in 0..count {
-        let commands: [&[&str]; 6] = [
-            &["run", "-d", "--name", "x", "busybox", "sleep", "60"],
-            &["run", "--rm", "--name", "y", "busybox", "true"],
-            &["stop", "-t", "0", "x"],
-            &["start", "x"],
-            &["rm", "-f", "x"],
-            &["create", "--name", "z", "busybox", "true"],
-        ];
-        let words = commands[usize::try_from(number % 6).unwrap()];
-        let mut child = place.sandbox.spawn(words);
-        // A different fraction of some twenty milliseconds each time.
-        std::thread::sleep(Duration::from_micros(number.wrapping_mul(7919) % 20_000));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        // Whatever there is can be listed, and what runs can be run in.
-        let list = place.rbuild("ps -a --format {{.Names}}:{{.State}}").success().stdout;
-        if number % 4 == 3 && list.contains("x:running") {
-            kill(place.shim("x"));
-        }
-    }
-    for name in place.rbuild("ps -a --format {{.Names}}").success().stdout.lines() {
-        place.rbuild(&format!("rm -f {name}")).success();
-    }
-    place.assert_nothing_left();
-}
-
 #[test]
 fn many_starts_leak_nothing() {
     let Some(place) = Place::new() else { return };
-    let children: Vec<_> =
-        (0..8).map(|_| place.sandbox.spawn(&["run", "--rm", "busybox", "true"])).collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
+    let wanted = std::env::vars().find(|(name, _)| name == "RBUILD_TEST_STARTS");
+    let starts = wanted.and_then(|(_, value)| value.parse().ok()).unwrap_or(32);
+    let mut begun = 0;
+    while begun < starts {
+        let run = || place.sandbox.spawn(&["run", "--rm", "busybox", "true"]);
+        let children: Vec<_> = (0..8).map(|_| run()).collect();
+        begun += children.len();
+        for mut child in children {
+            assert!(child.wait().unwrap().success());
+        }
     }
     place.assert_nothing_left();
+    println!("{begun} starts");
 }
 
 /// Its programs are not in a PID namespace that would end with it.

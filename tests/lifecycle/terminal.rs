@@ -68,9 +68,15 @@ impl Screen {
                 None => self.read(),
             }
         };
-        let after = tcgetattr(self.far.as_fd()).unwrap();
-        assert_eq!(after.local_modes, self.before.local_modes, "the terminal is not as it was");
+        self.assert_as_before();
         status.code()
+    }
+
+    /// Its modes, of input, output, control and local, its characters and speeds.
+    #[track_caller]
+    fn assert_as_before(&self) {
+        let (before, after) = (&self.before, tcgetattr(self.far.as_fd()).unwrap());
+        assert_eq!(format!("{after:?}"), format!("{before:?}"), "the terminal is not as it was");
     }
 }
 

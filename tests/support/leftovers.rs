@@ -1,4 +1,7 @@
-//! What containers may leave behind: processes, cgroups, mounts, run-time files, leases, names.
+//! What containers may leave behind: processes, namespaces, descriptors, cgroups, mounts, run-time files, leases, names.
+//!
+//! Tests run at once, so only what belongs to the test's own store counts: its shims, what is in its groups, what has its
+//! files open or mounted. A namespace is there as long as a process or a descriptor of one is, or a mount of it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -28,12 +31,9 @@ pub(crate) fn leftovers(sandbox: &Sandbox) -> Vec<String> {
         list(&hierarchy.path().join("rbuild").join(&engine), &[]);
     }
     let own = root.display().to_string();
+    let parent = root.parent().unwrap();
     for process in fs::read_dir("/proc").unwrap().flatten() {
-        let read = |file: &str| fs::read(process.path().join(file)).unwrap_or_default();
-        let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
-        if command.contains("container-shim") && command.contains(&own) {
-            left.push(command);
-        }
+        left.extend(process_of(&process.path(), parent, &engine));
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     // The store itself may be a mount that the test has made.
@@ -45,4 +45,34 @@ pub(crate) fn leftovers(sandbox: &Sandbox) -> Vec<String> {
     // Groups of controllers, not of containers.
     left.retain(|path| !path.starts_with("/sys/") || Path::new(path).is_dir());
     left
+}
+
+/// Why a process belongs to the test, if it does.
+fn process_of(process: &Path, own: &Path, engine: &str) -> Option<String> {
+    let name = process.file_name()?.to_str()?.parse::<u32>().ok()?;
+    let read = |file: &str| fs::read(process.join(file)).unwrap_or_default();
+    let text = |file: &str| String::from_utf8_lossy(&read(file)).replace('\0', " ");
+    let (command, shown) = (text("cmdline"), own.to_str()?);
+    if command.contains("container-shim") && command.contains(shown) {
+        return Some(command);
+    }
+    let namespace = || fs::read_link(process.join("ns/mnt"));
+    // Ours are those of this machine's other processes, which see what the test has mounted, too.
+    let apart =
+        || namespace().is_ok_and(|found| fs::read_link("/proc/self/ns/mnt").unwrap() != found);
+    let why = if text("cgroup").contains(&format!("/rbuild/{engine}")) {
+        "in a group"
+    } else if text("mountinfo").contains(shown) && apart() {
+        "has a mount"
+    } else if name != std::process::id() && has_open(process, own) {
+        "has a file open"
+    } else {
+        return None;
+    };
+    Some(format!("process {name}, `{command}`: {why}"))
+}
+
+fn has_open(process: &Path, own: &Path) -> bool {
+    let links = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+    links.into_iter().any(|link| fs::read_link(link.path()).is_ok_and(|to| to.starts_with(own)))
 }
