@@ -3,6 +3,7 @@
 mod beside;
 mod events;
 mod files;
+mod flags;
 mod full;
 mod logs;
 mod moments;

@@ -46,6 +46,30 @@ fn who_kills_the_shim_or_the_first_process_leaves_a_true_state() {
     place.assert_nothing_left();
 }
 
+/// Two megabytes at most when nothing happens; as it is built for tests, with neither optimisation nor one unit of code, more of
+/// the program stays.
+#[test]
+fn an_idle_shim_is_small() {
+    let Some(place) = Place::new() else { return };
+    place.rbuild("run -d --name box busybox sleep 600").success();
+    let rollup = format!("/proc/{}/smaps_rollup", place.shim("box"));
+    let kilobytes = || -> u64 {
+        let text = std::fs::read_to_string(&rollup).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+        line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let most = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 10 };
+    // It lets go of what it needs no more when nothing has happened for a second.
+    let began = Instant::now();
+    while kilobytes() > most {
+        assert!(began.elapsed() < Duration::from_secs(60), "{} kB, not {most}", kilobytes());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    println!("PSS of an idle shim: {} kB", kilobytes());
+    place.rbuild("rm -f box").success();
+    place.assert_nothing_left();
+}
+
 /// Clients that come, go and are killed leave the shim with the descriptors that it had.
 #[test]
 fn a_shim_keeps_no_descriptor_of_who_is_gone() {

@@ -169,3 +169,87 @@ fn a_terminal_without_input_and_input_without_a_terminal() {
     let output = place.sandbox.rbuild_with_input(["run", "-i", "--rm", "busybox", "cat"], "typed");
     output.success().prints("typed");
 }
+
+/// Ctrl-Z, `bg` and `fg` are the container's, as the terminal is.
+#[test]
+fn jobs_are_the_shells_inside() {
+    let Some(place) = Place::new() else { return };
+    let words = ["run", "-it", "--name", "jobs", "busybox", "sh"];
+    let mut screen = Screen::run(&mut place.sandbox.rbuild_command(words));
+    screen.expect("# ");
+    screen.write("echo 'echo go-$((1 + 1)); until test -e /flag; do sleep 0.05; done; echo flag-$((1 + 1))' > /job\n");
+    screen.write("echo 'read x; echo read-$x; exec sleep 600' >> /job\n");
+    screen.write("sh /job\n");
+    screen.expect("go-2");
+    screen.write("\x1a");
+    screen.expect("Stopped");
+    assert_eq!(screen.child.try_wait().unwrap(), None, "the command has stopped or ended");
+    // It goes on behind the shell until it wants to read, which it may not.
+    screen.write("bg; touch /flag\n");
+    screen.expect("flag-2");
+    screen.write("until jobs | grep Stopped; do sleep 0.05; done; echo waits-$((1 + 1))\n");
+    screen.expect("waits-2");
+    screen.write("fg\n");
+    screen.expect("sh /job");
+    screen.write("hello\n");
+    screen.expect("read-hello");
+    screen.write("\x03");
+    screen.write("echo alive-$((40 + 2))\n");
+    screen.expect("alive-42");
+    screen.write("exit 4\n");
+    assert_eq!(screen.end(), Some(4));
+}
+
+/// Who sits there has gone, by a line that is cut for example.
+#[test]
+fn a_hang_up_ends_the_command() {
+    let Some(place) = Place::new() else { return };
+    let plain = place.sandbox.rbuild_command(["run", "-it", "--name", "box", "busybox", "sh"]);
+    // Its terminal is the one of its session.
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait"]).arg(plain.get_program()).args(plain.get_args()).env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(plain.get_current_dir().unwrap());
+    let mut screen = Screen::run(&mut command);
+    screen.expect("# ");
+    let Screen { near, far, mut child, .. } = screen;
+    drop((near, far));
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // What becomes of the container is true, and it can be removed.
+    place.rbuild("ps -a").success();
+    place.rbuild("rm -f box").success();
+    place.assert_nothing_left();
+}
+
+#[test]
+fn detach_keys_are_those_that_were_chosen() {
+    let Some(place) = Place::new() else { return };
+    let keys = ["--detach-keys", "ctrl-x,y"];
+    let run = [&["run", "-it", "--name", "box"][..], &keys, &["busybox", "sh"]].concat();
+    let mut screen = Screen::run(&mut place.sandbox.rbuild_command(run));
+    screen.expect("# ");
+    // Docker's own mean nothing then.
+    screen.write("\x10\x11\x03echo still-$((40 + 2))\n");
+    screen.expect("still-42");
+    screen.write("\x18y");
+    assert_eq!(screen.end(), Some(0));
+    assert_eq!(place.look("box", "{{.State.Running}}"), "true");
+    let exec = [&["exec", "-it"][..], &keys, &["box", "sh"]].concat();
+    let mut screen = Screen::run(&mut place.sandbox.rbuild_command(exec));
+    screen.expect("# ");
+    screen.write("\x18y");
+    screen.end();
+    place.rbuild("stop -t 0 box").success();
+    let start = [&["start", "-ai"][..], &keys, &["box"]].concat();
+    let mut screen = Screen::run(&mut place.sandbox.rbuild_command(start));
+    screen.expect("# ");
+    screen.write("\x18y");
+    assert_eq!(screen.end(), Some(0));
+    assert_eq!(place.look("box", "{{.State.Running}}"), "true");
+    place.rbuild("rm -f box").success();
+    place.assert_nothing_left();
+}

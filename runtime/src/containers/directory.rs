@@ -417,6 +417,7 @@ impl Containers {
     pub fn bring_home(&self, container: &Container) {
         let place = &container.place;
         if place.kept_state().exists()
+            && !self.is_held(container)
             && let Ok(Some(_still)) = self.hold(container)
         {
             // While it cannot be written it stays where it is.
