@@ -86,7 +86,7 @@ pub enum Left {
     Ended(i32),
     /// By the detach keys.
     Detached,
-    /// By a signal that was for us alone.
+    /// By a signal that was for us alone, or with our terminal.
     Killed(i32),
 }
 
@@ -145,16 +145,22 @@ impl Session {
         ];
         let stop = signals.handle();
         let killed = Arc::new(std::sync::Mutex::new(None));
+        let typed = terminal.is_some();
         let forwarder = thread::spawn({
             let (target, killed) = (Arc::clone(&target), Arc::clone(&killed));
             move || {
                 let mut endings = 0;
                 for signal in &mut signals {
                     endings += usize::from([SIGINT, SIGTERM].contains(&signal));
+                    // Nobody is there who could ask for more.
+                    let cut_off = typed && signal == SIGHUP && has_hung_up();
+                    if cut_off && sig_proxy {
+                        target.signal(signal);
+                    }
                     if signal == SIGWINCH {
                         let (rows, columns) = size();
                         target.resize(rows, columns);
-                    } else if !sig_proxy {
+                    } else if !sig_proxy || cut_off {
                         *killed.lock().unwrap_or_else(|e| e.into_inner()) = Some(signal);
                         target.leave();
                     } else {
@@ -222,6 +228,11 @@ fn copy(mut from: Source, mut to: impl Write) -> io::Result<()> {
         to.flush()?;
     }
     Ok(())
+}
+
+/// Whether our terminal, which was one, is none any more.
+fn has_hung_up() -> bool {
+    termios::tcgetattr(io::stdin()).is_err()
 }
 
 /// The size of our terminal, if we have one.

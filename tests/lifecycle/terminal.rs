@@ -6,8 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::pty::{Winsize, openpty};
+use nix::fcntl::OFlag;
+use nix::pty::{posix_openpt, ptsname_r, unlockpt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::termios::{LocalModes, Termios, Winsize as Size, tcgetattr, tcsetwinsize};
 
 use super::place::Place;
@@ -23,13 +25,19 @@ struct Screen {
 
 impl Screen {
     fn run(command: &mut Command) -> Screen {
-        let size = Winsize { ws_row: 31, ws_col: 97, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(Some(&size), None).unwrap();
-        let before = tcgetattr(&pty.slave).unwrap();
-        let end = || Stdio::from(pty.slave.try_clone().unwrap());
+        // Nobody inherits our side: it hangs up when we let go of it.
+        let near = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+        unlockpt(&near).unwrap();
+        let path = ptsname_r(&near).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let far = rustix::fs::open(path, flags, Mode::empty()).unwrap();
+        let size = Size { ws_row: 31, ws_col: 97, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&far, size).unwrap();
+        let before = tcgetattr(&far).unwrap();
+        let end = || Stdio::from(far.try_clone().unwrap());
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        let near = File::from(pty.master);
-        Screen { near, far: pty.slave, before, seen: String::new(), child }
+        let near = File::from(OwnedFd::from(near));
+        Screen { near, far, before, seen: String::new(), child }
     }
 
     fn write(&mut self, text: &str) {
@@ -215,12 +223,16 @@ fn a_hang_up_ends_the_command() {
     let Screen { near, far, mut child, .. } = screen;
     drop((near, far));
     let began = Instant::now();
-    while child.try_wait().unwrap().is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
         assert!(began.elapsed() < Duration::from_secs(60), "it goes on");
         std::thread::sleep(Duration::from_millis(20));
-    }
-    // What becomes of the container is true, and it can be removed.
-    place.rbuild("ps -a").success();
+    };
+    assert_eq!(status.code(), Some(129));
+    // The first program of a container does not hear what it has no handler for.
+    assert_eq!(place.look("box", "{{.State.Running}}"), "true");
     place.rbuild("rm -f box").success();
     place.assert_nothing_left();
 }
