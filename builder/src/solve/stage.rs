@@ -56,9 +56,12 @@ fn steps(session: &Session<'_>, stage: &PlannedStage) -> Result<Filesystem, Buil
         Ok(())
     };
     let done = run();
-    // Also of a build that failed. Without it less can be explained, and nothing else is wrong.
-    let _unsaved = places.save(&session.cache);
-    done.map(|()| filesystem)
+    // Also of a build that failed, which is told before anything else.
+    let saved = places.save(&session.cache);
+    done?;
+    let last = stage.steps.last().map(|step| step.name.clone()).unwrap_or_default();
+    saved.map_err(base_failed(last))?;
+    Ok(filesystem)
 }
 
 /// By which the steps of the stage are known to the next build.
