@@ -91,6 +91,44 @@ fn a_command_that_ran_elsewhere_does_not_run_here() {
     second.validate();
 }
 
+/// What was made on this machine's own result, which is gone, does not go with another machine's.
+#[test]
+fn results_of_two_machines_are_not_mixed() {
+    if !privileged() {
+        return;
+    }
+    let sandbox = with_image();
+    let Some(registry) = Registry::start(&sandbox, "") else { return };
+    let name = registry.name("cache:1");
+    let machine = || {
+        let sandbox = Sandbox::with_busybox();
+        sandbox.write(
+            "context/Dockerfile",
+            "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /once\nRUN cp /once /twice\n",
+        );
+        sandbox
+    };
+    let (first, second) = (machine(), machine());
+    build(&first, &["--cache-to", &format!("type=registry,ref={name},mode=max")]);
+    build(&second, &[]);
+    // The first step was not used for long, the second one was.
+    let steps = second.root().join("cache/steps");
+    let is_first = |path: &std::path::PathBuf| {
+        path.extension().is_some_and(|ending| ending == "json")
+            && std::fs::read_to_string(path).unwrap().contains("random/uuid")
+    };
+    let paths = std::fs::read_dir(steps).unwrap().map(|entry| entry.unwrap().path());
+    let record = paths.filter(is_first).collect::<Vec<_>>();
+    let [record] = &record[..] else { panic!("{record:?}") };
+    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(48 * 3600);
+    std::fs::File::open(record).unwrap().set_modified(before).unwrap();
+    second.rbuild(["builder", "prune", "-a", "-f", "--filter", "unused-for=24h"]).success();
+    assert!(!record.exists());
+    build(&second, &["-t", "app", "--cache-from", &name]);
+    let read = |file: &str| second.rbuild(["run", "--rm", "app", "cat", file]).success().stdout;
+    assert_eq!(read("/once"), read("/twice"));
+}
+
 /// `--cache-to type=inline`: the image says which steps made its layers, and who names it as a cache builds with them.
 #[test]
 fn an_image_may_be_its_own_cache() {

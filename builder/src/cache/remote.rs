@@ -165,10 +165,13 @@ impl Imported {
         };
         let (Some(known), Some(registries)) = (taken, &self.registries) else { return Ok(false) };
         let Known { name, record, layer } = known;
-        // A state that is another one here: the cache would speak for steps that nobody asked it about.
-        let state = record.same_as.and_then(|key| cache.read(&key.to_string()));
-        if state.is_some_and(|own| own.diff_id != record.diff_id) {
-            return Ok(false);
+        // A state that is another one here: the cache would speak for steps that nobody asked it about. Of one that is
+        // gone here nobody knows what it was, and later steps that were made on it may be there.
+        let state = record.same_as.unwrap_or(wanted.key);
+        match cache.read(&state.to_string()) {
+            Some(own) if own.diff_id == record.diff_id => {}
+            None if !cache.has_run(state) => {}
+            _ => return Ok(false),
         }
         let descriptor = registries.fetch_plain(store, &name, &layer, record.diff_id, watch)?;
         let unreadable = |source: StepError| RemoteError::Layer { source: Box::new(source) };
