@@ -1,9 +1,12 @@
 //! Containers on a disk that is full: they end, and what became of them is known.
 
 use std::fs::File;
+use std::path::Path;
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 use super::place::Place;
-use crate::support::{Sandbox, SmallDisk, busybox_rootfs, privileged};
+use crate::support::{Sandbox, SmallDisk, busybox_rootfs, privileged, until};
 
 const ENOUGH: u64 = 64 << 10;
 /// Ends by itself when it is asked to.
@@ -94,6 +97,19 @@ fn a_stop_of_which_nothing_can_be_written_says_so() {
     place.assert_nothing_left();
 }
 
+/// Waits until somebody has looked at a lock again and again while `act` is under way. Each look is too short to be found
+/// in /proc.
+fn until_looked_at<T>(lock: &Path, act: impl FnOnce() -> T) -> T {
+    let looks = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+    inotify::add_watch(&looks, lock, WatchFlags::OPEN).unwrap();
+    let acts = act();
+    // More often than whoever does not wait would.
+    for _ in 0..5 {
+        until("the lock is looked at", || rustix::io::read(&looks, &mut [0; 4096]).is_ok());
+    }
+    acts
+}
+
 /// A command that finds a shim at work, whose own command was killed say, waits for what comes of it.
 #[test]
 fn a_start_waits_for_a_shim_that_is_at_work() {
@@ -104,8 +120,7 @@ fn a_start_waits_for_a_shim_that_is_at_work() {
     let path = directory.join("lock");
     let lock = File::create(&path).unwrap();
     lock.lock().unwrap();
-    let mut start = place.sandbox.spawn(&["start", "box"]);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    let mut start = until_looked_at(&path, || place.sandbox.spawn(&["start", "box"]));
     assert_eq!(start.try_wait().unwrap(), None, "it does not wait");
     std::fs::remove_file(path).unwrap();
     drop(lock);

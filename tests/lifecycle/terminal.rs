@@ -200,7 +200,12 @@ fn jobs_are_the_shells_inside() {
     let mut screen = Screen::run(&mut place.sandbox.rbuild_command(words));
     screen.expect("# ");
     screen.write("echo 'echo go-$((1 + 1)); until test -e /flag; do sleep 0.05; done' > /job\n");
-    screen.write("echo 'echo flag-$((1 + 1)); while :; do sleep 0.05; done' >> /job\n");
+    // Those of /proc/PID/stat: its own group of processes, and the one in front.
+    let fields = "a b c d own e f front g";
+    screen.write("echo 'echo flag-$((1 + 1))' >> /job\n");
+    screen.write(&format!("echo 'until read -r {fields} < /proc/$$/stat' >> /job\n"));
+    screen.write("echo 'test $own = $front; do sleep 0.05; done' >> /job\n");
+    screen.write("echo 'echo front-$((1 + 1)); while :; do sleep 0.05; done' >> /job\n");
     screen.write("sh /job\n");
     screen.expect("go-2");
     screen.write("\x1a");
@@ -211,8 +216,12 @@ fn jobs_are_the_shells_inside() {
     screen.expect("flag-2");
     screen.write("echo behind-$((1 + 1))\n");
     screen.expect("behind-2");
-    // In front of it, it is what Ctrl-C ends, whenever that comes to be.
+    // What is typed behind a Ctrl-C may be flushed with it, as long as the shell does not read keys by itself.
+    screen.expect("# ");
     screen.write("fg\n");
+    screen.expect("sh /job");
+    // In front of it, it is what Ctrl-C ends; before that it would be the `fg`.
+    screen.expect("front-2");
     screen.insist("\x03echo alive-$((40 + 2))\n", "alive-42");
     let programs = place.rbuild("top jobs").success().stdout;
     assert!(!programs.contains("sh /job"), "{programs}");

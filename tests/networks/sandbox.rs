@@ -161,6 +161,42 @@ fn a_bridge_that_is_kept_is_as_it_should_be() {
     }
 }
 
+/// The pair of before goes with its namespace, which nothing is to keep.
+#[test]
+fn after_a_restart_there_is_one_port_with_the_containers_address() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create net").success();
+    world.serve("web", "--network net");
+    world.rbuild("run -d --name other --network net busybox sleep 1000").success();
+    let address = world.look("web", "{{.NetworkSettings.Networks.net.IPAddress}}");
+    for _ in 0..5 {
+        world.rbuild("restart -t 0 web").success();
+        until("the server answers", || {
+            world.fetch_in("other", &address, 80).as_deref() == Some("hello web")
+        });
+        until("the old port is gone", || {
+            let links = world.host.command("ip", ["-brief", "link"]).stdout;
+            links.lines().filter(|line| line.starts_with("rv")).count() == 2
+        });
+    }
+}
+
+#[test]
+fn who_cannot_come_to_a_network_is_where_it_was() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create --subnet 10.77.0.0/24 net").success();
+    world.rbuild("run -d --name aa --network net --ip 10.77.0.9 busybox sleep 1000").success();
+    world.rbuild("run -d --name bb busybox sleep 1000").success();
+    let refused = world.rbuild("network connect --ip 10.77.0.9 net bb");
+    refused.exits(1).says("10.77.0.9");
+    let template = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+    assert_eq!(world.look("bb", template), "bridge");
+    world.rbuild("network connect net bb").success();
+    world.rbuild("rm -f aa bb").success();
+    world.rbuild("network rm net").success();
+    world.until_nothing_is_left();
+}
+
 #[test]
 fn the_default_route_goes_by_the_network_of_the_highest_priority() {
     let Some(world) = World::new() else { return };

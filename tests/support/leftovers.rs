@@ -31,15 +31,11 @@ pub(crate) fn leftovers(sandbox: &Sandbox) -> Vec<String> {
         list(&hierarchy.path().join("rbuild").join(&engine), &[]);
     }
     let own = root.display().to_string();
-    let parent = root.parent().unwrap();
     for process in fs::read_dir("/proc").unwrap().flatten() {
-        left.extend(process_of(&process.path(), parent, &engine));
+        left.extend(process_of(&process.path(), &root, &engine));
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    // The store itself may be a mount that the test has made.
-    let place = format!(" {own} ");
-    let ours = mounts.lines().filter(|line| line.contains(&own) && !line.contains(&place));
-    left.extend(ours.map(str::to_owned));
+    left.extend(mounts_of(&mounts, &own, &own).map(str::to_owned));
     // Leases of processes that live are theirs.
     left.retain(|path| !path.contains("/leases/") || path.contains("keep."));
     // Groups of controllers, not of containers.
@@ -47,8 +43,16 @@ pub(crate) fn leftovers(sandbox: &Sandbox) -> Vec<String> {
     left
 }
 
+/// The lines of a mountinfo that name what is the test's own, but for the store itself: that may be a mount that the test
+/// has made, and what other tests start meanwhile gets a copy of it.
+fn mounts_of<'a>(mounts: &'a str, own: &'a str, root: &'a str) -> impl Iterator<Item = &'a str> {
+    let point = |line: &'a str| line.split(' ').nth(4);
+    mounts.lines().filter(move |line| line.contains(own) && point(line) != Some(root))
+}
+
 /// Why a process belongs to the test, if it does.
-fn process_of(process: &Path, own: &Path, engine: &str) -> Option<String> {
+fn process_of(process: &Path, root: &Path, engine: &str) -> Option<String> {
+    let own = root.parent()?;
     let name = process.file_name()?.to_str()?.parse::<u32>().ok()?;
     let read = |file: &str| fs::read(process.join(file)).unwrap_or_default();
     let text = |file: &str| String::from_utf8_lossy(&read(file)).replace('\0', " ");
@@ -62,7 +66,7 @@ fn process_of(process: &Path, own: &Path, engine: &str) -> Option<String> {
         || namespace().is_ok_and(|found| fs::read_link("/proc/self/ns/mnt").unwrap() != found);
     let why = if text("cgroup").contains(&format!("/rbuild/{engine}")) {
         "in a group"
-    } else if text("mountinfo").contains(shown) && apart() {
+    } else if mounts_of(&text("mountinfo"), shown, root.to_str()?).next().is_some() && apart() {
         "has a mount"
     } else if name != std::process::id() && has_open(process, own) {
         "has a file open"

@@ -1,9 +1,9 @@
 //! `KEY.gone`: what remains of a record that was pruned while others stayed.
 //!
-//! A step that runs again must lead to a new state (see [`super`]), because records may have been made on its first one.
-//! All of these were written before the record went, for a build that stands on a state holds the state's layer, and what is
-//! held is not pruned. So a marker says when it was made, and goes when every record that is left was written later. It has
-//! nothing to do with what became of the step since then: only [`super::prune()`] removes it.
+//! A step that runs again must lead to a new state (see [`super`]), because records may have been made on its first one,
+//! and builds that run may still make some: a record can name another layer than the one that they hold. So a marker says when it was
+//! made, and goes when no record names the state and every one that is left was written longer after that than a build takes.
+//! It has nothing to do with what became of the step since then: only [`super::prune()`] removes it.
 
 use std::fs;
 use std::path::Path;
@@ -93,7 +93,15 @@ mod tests {
         // The last of them may stand on `later`, which was there before it went.
         assert!(cache.has_run(key("first")) && cache.has_run(key("on the first")));
         write(&cache, "latest");
+        // A build that found the first result may still run.
         forget(&store, &cache, "later");
+        assert!(cache.has_run(key("first")) && cache.has_run(key("later")));
+        for name in ["first", "on the first"] {
+            let marker = cache.path(&key(name).to_string(), "gone");
+            let time = time(&marker) - prune::LONGEST_BUILD;
+            fs::write(&marker, time.to_string()).unwrap();
+        }
+        prune_old(&store, &[]);
         assert!(!cache.has_run(key("first")) && !cache.has_run(key("on the first")));
         assert!(cache.has_run(key("later")));
         assert_eq!(markers(&cache), 1);

@@ -136,10 +136,11 @@ impl Sweep {
         }
         let now = millis(SystemTime::now()).max(kept.newest);
         for key in gone {
-            if !kept.keys.is_empty() {
+            if !kept.keys.is_empty() || !held.is_empty() {
                 markers::set(cache, &key, now)?;
             }
             self.bytes += remove(&cache.path(&key, "json"))?;
+            kept.gone.insert(key.clone());
             self.entries.push(key);
         }
         if kept.keys.is_empty() {
@@ -160,16 +161,22 @@ impl Sweep {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
             let needed = match extension.as_str() {
-                "gone" => kept.oldest.is_some_and(|oldest| oldest <= markers::time(&path)),
+                "gone" => kept.may_stand_on(&stem, markers::time(&path), !held.is_empty()),
                 "index" => kept.indexes.contains(&path) || is_of_any(&stem, held),
                 _ => kept.keys.contains(&stem),
             };
             if needed {
                 continue;
             }
-            // One that is damaged; those that were chosen are gone by now.
-            if extension == "json" && !kept.keys.is_empty() && path.exists() {
-                markers::set(cache, &stem, markers::FOREVER)?;
+            if extension == "json" {
+                // What was chosen is gone; if it is there, somebody has made it again.
+                if !path.exists() || kept.gone.contains(&stem) || cache.read(&stem).is_some() {
+                    continue;
+                }
+                // It is damaged.
+                if !kept.keys.is_empty() || !held.is_empty() {
+                    markers::set(cache, &stem, markers::FOREVER)?;
+                }
             }
             self.bytes += remove(&path)?;
         }
@@ -211,6 +218,9 @@ impl Sweep {
     }
 }
 
+/// In milliseconds. A build writes at its end what it made on a result that it found at its beginning.
+pub(super) const LONGEST_BUILD: u64 = 7 * 24 * 3600 * 1000;
+
 /// The records that stay.
 #[derive(Debug, Default)]
 struct Kept {
@@ -219,6 +229,10 @@ struct Kept {
     /// When the first and the last of them were written; what does not tell is older than everything.
     oldest: Option<u64>,
     newest: u64,
+    /// The states that they stand on or lead to.
+    states: HashSet<String>,
+    /// What has been removed.
+    gone: HashSet<String>,
 }
 
 impl Kept {
@@ -228,6 +242,19 @@ impl Kept {
         self.keys.insert(record.key.clone());
         self.oldest = Some(self.oldest.map_or(written, |oldest| oldest.min(written)));
         self.newest = self.newest.max(written);
+        self.states.insert(record.parent.clone());
+        self.states.extend(record.same_as.map(|state| state.to_string()));
+    }
+
+    /// Whether a record that stays, or a build that runs, may have to do with the first result of a step that was removed
+    /// at this time.
+    fn may_stand_on(&self, key: &str, time: u64, builds_run: bool) -> bool {
+        match self.oldest {
+            Some(oldest) => {
+                self.states.contains(key) || oldest <= time.saturating_add(LONGEST_BUILD)
+            }
+            None => builds_run,
+        }
     }
 }
 

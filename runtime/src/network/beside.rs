@@ -37,10 +37,17 @@ impl Helper {
         Ok(())
     }
 
-    pub(super) fn end(&mut self) {
-        if let Some(child) = self.child.take() {
+    /// Without waiting until it has gone.
+    pub(super) fn kill(&self) {
+        if let Some(child) = &self.child {
             // It may have ended by itself; how does not matter.
             let _ended = pidfd_send_signal(&child.pidfd, Signal::KILL);
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.kill();
+        if let Some(child) = self.child.take() {
             let _status = reap(child.pidfd.as_fd());
         }
     }

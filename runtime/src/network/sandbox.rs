@@ -32,6 +32,7 @@ pub(crate) struct Sandbox {
     answers: Option<Answers>,
     name_server: Helper,
     copier: Helper,
+    copies_to: Option<Ipv4Addr>,
     /// The name server's sockets, which stay when another process answers: clients keep theirs.
     inside: Option<Inside>,
     owner: Owner,
@@ -58,7 +59,8 @@ pub(crate) struct Remains {
     networks: Networks,
     left: Vec<NetworkDefinition>,
     shim: ProcessName,
-    _inside: Option<Inside>,
+    /// Killed, but its end may take the kernel longer than anybody should wait.
+    _name_server: Helper,
 }
 
 impl Sandbox {
@@ -87,6 +89,7 @@ impl Sandbox {
             answers: None,
             name_server: Helper::default(),
             copier: Helper::default(),
+            copies_to: None,
             inside: None,
             owner,
         };
@@ -118,20 +121,26 @@ impl Sandbox {
     /// Starts the process that answers names, in place of the one before, or ends it.
     fn serve(&mut self, settings: &NetworkSettings) -> Result<()> {
         let host = Resolver::of_host();
-        self.answers = match asks_the_shim(settings, &self.endpoints, &host) {
-            true => Some((self.known()?, self.upstream(settings, host))),
-            false => None,
-        };
-        let Some(answers) = &self.answers else {
+        if !asks_the_shim(settings, &self.endpoints, &host) {
+            self.answers = None;
             self.name_server.end();
             return Ok(());
-        };
+        }
+        let answers = (self.known()?, self.upstream(settings, host));
+        let mut leading = None;
         let inside = match &mut self.inside {
             Some(inside) => inside,
-            none => none.insert(server::open_inside(&self.namespace)?),
+            none => {
+                pass("it is to have a name server")?;
+                let (inside, new) = server::open_inside(&self.namespace)?;
+                leading = Some(new);
+                none.insert(inside)
+            }
         };
         pass("its name server has sockets")?;
-        self.name_server.begin(|| server::start_answering(&self.networks, inside, answers))?;
+        let answers = self.answers.insert(answers);
+        self.name_server
+            .begin(|| server::start_answering(&self.networks, inside, answers, leading))?;
         pass("its name server runs")
     }
 
@@ -183,6 +192,7 @@ impl Sandbox {
             (Beside::NamesEnded, _) => self.name_server.end(),
             (Beside::CopierEnded, _) => self.copier.end(),
             (Beside::Arrived, Some(address)) if !self.copier.runs() => {
+                self.copies_to = Some(address);
                 // Where it cannot begin now, it is tried again.
                 let _later = self.copier.begin(|| server::start_copying(&self.held, address));
             }
@@ -190,13 +200,16 @@ impl Sandbox {
         }
     }
 
-    /// A name server that has died is replaced.
+    /// A name server that has died is replaced; nothing is copied to an address that the ports have left.
     pub(crate) fn mend(&mut self) {
+        if self.copier.runs() && self.copies_to != self.published_address() {
+            self.copier.end();
+        }
         let Some((answers, inside)) = self.answers.as_ref().zip(self.inside.as_ref()) else {
             return;
         };
         if !self.name_server.runs() && self.name_server.pause().is_none() {
-            let start = || server::start_answering(&self.networks, inside, answers);
+            let start = || server::start_answering(&self.networks, inside, answers, None);
             // Where it cannot begin now, it is tried again.
             let _later = self.name_server.begin(start);
         }
@@ -270,7 +283,6 @@ impl Sandbox {
     /// Takes what the definition says now: comes to networks that are new in it, goes from those that are no more.
     pub(crate) fn change(&mut self, settings: &NetworkSettings) -> Result<Files> {
         let guard = self.networks.lock()?;
-        let address = self.published_address();
         let way_out = way_out(&self.networks, &guard, &settings.attachments)?;
         // Before anything is changed: they may be somebody else's by now.
         let fresh = match self.held.is_empty() {
@@ -290,9 +302,6 @@ impl Sandbox {
         }
         pass("its ports are published where they should be")?;
         drop(guard);
-        if self.published_address() != address {
-            self.copier.end();
-        }
         self.serve(settings)?;
         Ok(self.files(settings))
     }
@@ -304,12 +313,19 @@ impl Sandbox {
         };
         let stay: Vec<bool> = self.endpoints.iter().map(stays).collect::<Result<_>>()?;
         for (position, _) in stay.iter().enumerate().rev().filter(|(_, stays)| !**stays) {
+            let was_on = self.is_on(&self.endpoints[position])?;
             self.networks.detach(guard, &self.endpoints[position], true)?;
             let endpoint = self.endpoints.remove(position);
             pass("it has left a network")?;
-            self.note(&endpoint, "disconnect");
-            let network = self.networks.find(&endpoint.network)?;
-            self.networks.remove_bridge(guard, &network)?;
+            if was_on {
+                self.note(&endpoint, "disconnect");
+            }
+            // One that it was taken out of by force may have been removed since.
+            match self.networks.find(&endpoint.network) {
+                Ok(network) => self.networks.remove_bridge(guard, &network)?,
+                Err(NetworkError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -359,7 +375,7 @@ impl Sandbox {
 
     fn withdraw(&mut self, guard: &Guard) -> Result<Remains> {
         self.answers = None;
-        self.name_server.end();
+        self.name_server.kill();
         self.copier.end();
         pass("nobody answers it any more")?;
         let mut left = Vec::new();
@@ -377,7 +393,7 @@ impl Sandbox {
             networks: self.networks.clone(),
             left,
             shim: self.owner.shim,
-            _inside: self.inside.take(),
+            _name_server: std::mem::take(&mut self.name_server),
         })
     }
 }

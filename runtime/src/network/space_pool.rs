@@ -135,9 +135,11 @@ impl Drop for SpacePool {
 
 /// A name server for what only the host can ask, by threads of this process that end with it.
 fn serve(namespace: &OwnedFd, servers: Vec<IpAddr>) -> Result<Vec<u16>> {
-    let inside = server::open_inside(namespace)?;
+    let (inside, leading) = server::open_inside(namespace)?;
     let ports = inside.ports().act("make a name server")?;
     let serve = move || {
+        // Closing it would be waited for.
+        let _open = leading;
         // Nobody is there to be told.
         let _ended = server::pass_on_everything(&inside, &servers);
     };

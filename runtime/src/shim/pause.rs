@@ -77,7 +77,12 @@ impl Supervisor {
         }
         let taken_out = self.sandbox.as_ref().is_some_and(Sandbox::was_taken_out);
         if taken_out || now.network != self.container.definition.network {
-            self.change_network(&now.network).map_err(|error| error.to_string())?;
+            if let Err(error) = self.change_network(&now.network) {
+                // Whoever asked puts the definition back.
+                let before = self.container.definition.network.clone();
+                let _as_far_as_possible = self.change_network(&before);
+                return Err(error.to_string());
+            }
             self.container.definition.network = now.network;
         }
         self.container.definition.spec.limits = now.spec.limits;

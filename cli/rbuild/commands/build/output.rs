@@ -18,7 +18,7 @@ struct Settings {
     tar: Option<bool>,
     compression: Option<String>,
     level: Option<i32>,
-    force_compression: bool,
+    force_compression: Option<bool>,
     rewrite_timestamp: Option<bool>,
     push: bool,
     by_digest: bool,
@@ -62,7 +62,7 @@ fn set(settings: &mut Settings, name: &str, value: Option<String>) -> Result<()>
         "rewrite-timestamp" => settings.rewrite_timestamp = Some(flag(value)?),
         // What they ask for is what happens anyway.
         "oci-mediatypes" | "unpack" | "store" if flag(value.clone())? => {}
-        "force-compression" => settings.force_compression = flag(value)?,
+        "force-compression" => settings.force_compression = Some(flag(value)?),
         "push" => settings.push = flag(value)?,
         "push-by-digest" => settings.by_digest = flag(value)?,
         "type" => settings.kind = value,
@@ -127,7 +127,7 @@ fn pushed(settings: Settings, form: &FormArgs) -> Result<Output> {
         names: settings.names,
         by_digest: settings.by_digest,
         compression: form.or(settings.compression.as_deref(), settings.level)?,
-        force_compression: settings.force_compression || form.force_compression,
+        force_compression: settings.force_compression.unwrap_or(form.force_compression),
         rewrite_timestamp: settings.rewrite_timestamp,
     }))
 }
@@ -162,7 +162,7 @@ impl Settings {
         let given = [
             ("compression", self.compression.is_some()),
             ("compression-level", self.level.is_some()),
-            ("force-compression", self.force_compression),
+            ("force-compression", self.force_compression == Some(true)),
             ("tar", self.tar.is_some()),
         ];
         match given.iter().find(|(_, given)| *given) {
@@ -183,7 +183,7 @@ fn image(settings: Settings, form: &FormArgs) -> Result<ImageOutput> {
         as_directory,
         names: settings.names,
         compression: form.or(settings.compression.as_deref(), settings.level)?,
-        force_compression: settings.force_compression || form.force_compression,
+        force_compression: settings.force_compression.unwrap_or(form.force_compression),
         rewrite_timestamp: settings.rewrite_timestamp,
     })
 }
@@ -218,13 +218,14 @@ mod tests {
     fn what_an_output_says_of_itself_counts_before_what_is_said_of_all() {
         let zstd = |level| LayerCompression::Zstd { level };
         let gzip = |level| LayerCompression::Gzip { level };
-        for (form, level, own, expected) in [
-            (Some("zstd"), Some(7), "", zstd(Some(7))),
-            (Some("zstd"), Some(7), ",compression-level=3", zstd(Some(3))),
-            (Some("zstd"), Some(7), ",compression=gzip", gzip(None)),
-            (Some("uncompressed"), None, "", LayerCompression::Uncompressed),
-            (None, Some(9), "", gzip(Some(9))),
-            (None, None, "", gzip(None)),
+        for (form, level, own, expected, forced) in [
+            (Some("zstd"), Some(7), "", zstd(Some(7)), true),
+            (Some("zstd"), Some(7), ",compression-level=3", zstd(Some(3)), true),
+            (Some("zstd"), Some(7), ",compression=gzip", gzip(None), true),
+            (Some("uncompressed"), None, "", LayerCompression::Uncompressed, true),
+            (None, Some(9), "", gzip(Some(9)), true),
+            (None, None, "", gzip(None), true),
+            (None, None, ",force-compression=false", gzip(None), false),
         ] {
             let compression = form.map(str::to_owned);
             let form = FormArgs { compression, compression_level: level, force_compression: true };
@@ -233,7 +234,7 @@ mod tests {
                 panic!("an OCI archive")
             };
             assert_eq!(image.compression, expected, "{text} {form:?}");
-            assert!(image.force_compression);
+            assert_eq!(image.force_compression, forced, "{text} {form:?}");
         }
         let form = FormArgs { compression_level: Some(10), ..FormArgs::default() };
         assert!(super::parse("type=oci,dest=x", &form).is_err());

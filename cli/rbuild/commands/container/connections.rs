@@ -241,7 +241,6 @@ mod tests {
             &["--network", "none", "--ip", "10.0.0.1"],
             &["--network", "container:c", "-p", "80"],
             &["--network", "container:c", "--hostname", "x"],
-            &["--network", "bridge", "--network-alias", "x"],
             &["--network", "name=a,driver-opt=x"],
             &["--network", "alias=x"],
             &["--network", "a", "--ip", "fd00::1"],

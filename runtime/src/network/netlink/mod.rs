@@ -13,7 +13,7 @@ pub(super) mod message;
 
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_send_buffer_size_force, set_socket_timeout};
@@ -47,6 +47,12 @@ pub(super) struct Refusal {
     pub(super) errno: i32,
     /// The kernel's own words, where it has some.
     pub(super) reason: String,
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
 }
 
 impl Socket {

@@ -46,19 +46,25 @@ pub(super) type Answers = (Vec<Known>, Vec<IpAddr>);
 pub(super) struct Inside {
     udp: UdpSocket,
     tcp: TcpListener,
-    /// By which port 53 was led here. Closing it waits for a grace period of the kernel's.
-    _rules: Socket,
 }
 
-/// Starts the name server. To be called from a process with one thread.
+/// By which port 53 was led to a name server. Closing the last descriptor waits for a grace period of the kernel's, and
+/// until then the namespace stays.
+#[derive(Debug)]
+pub(super) struct Leading(Socket);
+
+/// Starts the name server, which has the last descriptor of `leading`. To be called from a process with one thread.
 pub(super) fn start_answering(
     networks: &Networks,
     inside: &Inside,
     (known, servers): &Answers,
+    leading: Option<Leading>,
 ) -> Result<Child> {
     start("start the container's name server", || {
+        let mut kept = vec![inside.udp.as_fd(), inside.tcp.as_fd()];
+        kept.extend(leading.as_ref().map(|Leading(socket)| socket.as_fd()));
         // Locks and pipes of the shim's are to end with the shim.
-        close_all_except(&[inside.udp.as_fd(), inside.tcp.as_fd()])?;
+        close_all_except(&kept)?;
         answer(inside, servers, || Zone::new(networks.clone(), known.clone()))
     })
 }
@@ -89,7 +95,7 @@ fn start(step: &str, body: impl FnOnce() -> io::Result<()>) -> Result<Child> {
 }
 
 /// On ports of the kernel's choice, to which port 53 leads.
-pub(super) fn open_inside(namespace: &OwnedFd) -> Result<Inside> {
+pub(super) fn open_inside(namespace: &OwnedFd) -> Result<(Inside, Leading)> {
     let step = "make the container's name server";
     let (udp, tcp, mut rules) = within(namespace, || {
         let udp = UdpSocket::bind((resolver::ADDRESS, 0))?;
@@ -100,7 +106,7 @@ pub(super) fn open_inside(namespace: &OwnedFd) -> Result<Inside> {
     .act(step)?;
     let port = |address: io::Result<SocketAddr>| address.map(|address| address.port()).act(step);
     resolver::lead(&mut rules, port(udp.local_addr())?, port(tcp.local_addr())?)?;
-    Ok(Inside { udp, tcp, _rules: rules })
+    Ok((Inside { udp, tcp }, Leading(rules)))
 }
 
 /// For ever.

@@ -145,7 +145,8 @@ fn these_are_the_places() {
         let changed = places(|| sandbox.change(&settings(&["second"])));
         let closed = places(|| close(sandbox));
         let held = ["its ports are held", "its namespace is there"];
-        assert_eq!(opened, [&held[..], &COMES, &SERVED].concat());
+        let new = ["it is to have a name server"];
+        assert_eq!(opened, [&held[..], &COMES, &new, &SERVED].concat());
         let published = [
             "it has come to its networks",
             "its default route leads out",
