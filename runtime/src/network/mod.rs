@@ -5,11 +5,11 @@
 //! | `settings.rs`   | what a container wants; `port.rs`, `mac.rs`, `subnet.rs` parts of it |
 //! | `definition.rs` | what a network is                                            |
 //! | `directory.rs`  | networks on disk; `lease.rs` addresses, `pool.rs` subnets, `endpoint.rs` who is on one now |
-//! | `sandbox.rs`    | a container's namespace, endpoints and ports                 |
+//! | `sandbox/`      | a container's namespace, endpoints and ports                 |
 //! | `space_pool.rs` | namespaces of programs that have no shim                     |
 //! | `attach.rs`     | a container comes to a network, and goes; `bridge.rs` with it |
 //! | `ports.rs`      | published ports are held; `holder.rs` by whom                |
-//! | `server/`       | processes that answer names and copy what NAT cannot redirect; `beside.rs` when they begin |
+//! | `server/`       | processes that answer names and copy what NAT cannot redirect |
 //! | `firewall/`     | NAT, forwarding and isolation                                |
 //! | `files.rs`      | /etc/hosts and /etc/resolv.conf                              |
 //! | `kept.rs`       | bridges stay for a moment                                    |
@@ -19,7 +19,6 @@
 //! | `names.rs`      | names of kernel objects; `namespace.rs` network namespaces   |
 //! | `netlink/`      | links, addresses, routes; `routes.rs` the host's             |
 mod attach;
-mod beside;
 mod bridge;
 mod definition;
 mod directory;
@@ -50,7 +49,6 @@ mod subnet;
 #[cfg(test)]
 mod trials;
 
-pub(crate) use beside::Beside;
 pub use definition::{
     BridgeOptions, DEFAULT_NETWORK, NetworkDefinition, NetworkRequest, STEPS_NETWORK, is_predefined,
 };
@@ -69,7 +67,7 @@ pub use port::{
     parse_published,
 };
 pub use rules::{Rules, RulesPart};
-pub(crate) use sandbox::{Owner, Remains, Sandbox, files_of};
+pub(crate) use sandbox::{Beside, Owner, Remains, Sandbox, files_of};
 pub use settings::{Attachment, DnsSettings, HostAddress, NetworkSettings};
 pub use space_pool::{Space, SpacePool};
 pub use subnet::{Subnet, SubnetError};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, pidfd_send_signal};
 use sys::clone::Child;
 
-use super::directory::Result;
+use super::super::directory::Result;
 use crate::starter::reap;
 
 /// One that ends at once is not begun again at once.
