@@ -5,35 +5,42 @@
 //! made, and goes when no record names the state and every one that is left was written longer after that than a build takes.
 //! It has nothing to do with what became of the step since then: only [`super::prune()`] removes it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use store::StoreError;
 
 use super::prune::failed;
-use super::record::Cache;
+use super::record::{Cache, millis};
 
-/// For a record that was damaged: somebody may have held its layer.
-pub(super) const FOREVER: u64 = u64::MAX;
+/// For a record that was damaged: somebody may have held its layer. In the year 2100; a file system that knows no such time
+/// takes the last one it knows.
+pub(super) const FOREVER: u64 = 4_102_444_800_000;
 
-/// `time` is not earlier than when any record that stays was written, whatever the clock says.
+/// `time` is not earlier than when any record that stays was written, whatever the clock says. It is that of an empty
+/// file, which takes no room: there can be many.
 pub(super) fn set(cache: &Cache, key: &str, time: u64) -> Result<(), StoreError> {
     let marker = cache.path(key, "gone");
     let before = if marker.exists() { self::time(&marker) } else { 0 };
-    fs::write(&marker, time.max(before).to_string()).map_err(failed("write", &marker))
+    let time = UNIX_EPOCH + Duration::from_millis(time.max(before));
+    let written = File::create(&marker).and_then(|file| file.set_modified(time));
+    written.map_err(failed("write", &marker))
 }
 
-/// Those of versions before do not tell.
+/// Those of versions before, which have content, do not tell.
 pub(super) fn time(marker: &Path) -> u64 {
-    let text = fs::read_to_string(marker).unwrap_or_default();
-    text.parse().unwrap_or(FOREVER)
+    let Ok(about) = fs::metadata(marker) else { return FOREVER };
+    match about.modified() {
+        Ok(time) if about.len() == 0 => millis(time),
+        _ => FOREVER,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::thread::sleep;
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use store::{Descriptor, DiffId, Digest, Store};
 
@@ -98,8 +105,8 @@ mod tests {
         assert!(cache.has_run(key("first")) && cache.has_run(key("later")));
         for name in ["first", "on the first"] {
             let marker = cache.path(&key(name).to_string(), "gone");
-            let time = time(&marker) - prune::LONGEST_BUILD;
-            fs::write(&marker, time.to_string()).unwrap();
+            let time = Duration::from_millis(time(&marker) - prune::LONGEST_BUILD);
+            File::open(&marker).unwrap().set_modified(UNIX_EPOCH + time).unwrap();
         }
         prune_old(&store, &[]);
         assert!(!cache.has_run(key("first")) && !cache.has_run(key("on the first")));
