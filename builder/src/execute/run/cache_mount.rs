@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use store::Store;
 
 use crate::cache::{About, KeyBuilder, StepKey};
@@ -150,7 +151,7 @@ fn lock(file: &File, path: &Path, sharing: Sharing, cancel: &Cancel) -> Result<b
 }
 
 /// Complete before it is visible: filled under another name, then renamed. Two that share it may
-/// both try; the first wins.
+/// both try; the first wins, also with a directory that is empty, which a plain rename would replace.
 fn make(
     path: &Path,
     mount: &CacheMount,
@@ -169,9 +170,9 @@ fn make(
         chown(&temp, Some(uid), Some(gid)).map_err(io_error("change the owner of", &temp))?;
         set_mode(mode)?;
     }
-    match fs::rename(&temp, path) {
+    match renameat_with(CWD, &temp, CWD, path, RenameFlags::NOREPLACE) {
         Err(_) if path.exists() => fs::remove_dir_all(&temp).map_err(io_error("remove", &temp)),
-        renamed => renamed.map_err(io_error("create", path)),
+        renamed => renamed.map_err(|errno| io_error("create", path)(errno.into())),
     }
 }
 
