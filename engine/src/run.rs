@@ -23,15 +23,19 @@ pub fn start(containers: &Containers, container: &Container) -> Result<()> {
     }
     match fork_shim(containers, &container)?.begin((0, 0)) {
         Ok(_) => Ok(()),
-        Err(refused @ RuntimeError::ShimRefused { .. }) => {
-            // Another has come first.
-            match at_rest_or_alive(containers, &containers.read(container.id())?)? {
-                now if now.state.status.is_alive() => Ok(()),
-                _ => Err(refused.into()),
-            }
-        }
+        Err(RuntimeError::ShimRefused { .. }) => start_after_another(containers, &container),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Somebody has come first: who has started it, or who has held it for a moment and lets go again.
+fn start_after_another(containers: &Containers, container: &Container) -> Result<()> {
+    let container = at_rest_or_alive(containers, &containers.read(container.id())?)?;
+    if container.state.status.is_alive() {
+        return Ok(());
+    }
+    fork_shim(containers, &container)?.begin((0, 0))?;
+    Ok(())
 }
 
 /// Waits for a shim that starts or ends the container.

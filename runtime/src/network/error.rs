@@ -59,7 +59,7 @@ pub enum NetworkError {
     #[error("cannot publish port {port} on {address}: {source}")]
     Publish { address: String, port: u16, source: io::Error },
     #[error(
-        "the chain `{chain}` of another firewall drops what is forwarded, and has no chain for rules of ours"
+        "the chain `{chain}` of another firewall drops what is forwarded, and nothing there lets our bridges through"
     )]
     ForeignFirewall { chain: String },
     #[error("the interface `{interface}` exists and is none of rbuild's")]
@@ -110,7 +110,7 @@ impl NetworkError {
             NetworkError::PortTaken { .. } => "publish another port, or end what uses this one",
             NetworkError::ForeignFirewall { chain } => {
                 return Some(format!(
-                    "let `{chain}` accept what comes from and goes to interfaces whose names begin with `rb`, or set its policy to accept"
+                    "let `{chain}` accept, before it drops, what comes from and goes to interfaces whose names begin with `rb`"
                 ));
             }
             NetworkError::Kernel { .. } => WITHOUT,

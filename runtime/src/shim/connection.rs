@@ -295,7 +295,7 @@ impl Connection {
         self.ask(&Request::Reload)
     }
 
-    /// As [`Connection::reload`], whether the shim follows or not, as long as it says so within this time.
+    /// As [`Connection::reload`]; a shim that says nothing within this time is not waited for any longer.
     pub fn reload_within(&self, time: Duration) -> Result<(), RuntimeError> {
         self.send(&Request::Reload, &[])?;
         match self.says_something_within(time) {
