@@ -85,20 +85,34 @@ fn stat_fields(path: &str) -> io::Result<(String, String)> {
 /// Kills and removes what dead zygotes of this engine left behind (cgroups; mounts and processes
 /// cannot be left). `state` is the run-time state directory. [`crate::Zygote::start`] calls it.
 pub fn reconcile(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
-    let directory = owners_directory(state);
-    let failed = |source| RuntimeError::Reconcile { path: directory.clone(), source };
-    remove_dead_owners(&directory).map_err(failed)?;
-    cgroup::reconcile(engine, state, |owner| is_alive(&directory, owner)).map_err(failed)
+    clear_dead(engine, state, true)
 }
 
 /// The same where an owner has died without it, which its file tells; else nothing but a look at those.
 pub fn reconcile_if_one_died(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
+    clear_dead(engine, state, false)
+}
+
+fn clear_dead(engine: &EngineId, state: &Path, always: bool) -> Result<(), RuntimeError> {
     let directory = owners_directory(state);
-    let removed = remove_dead_owners(&directory);
-    match removed.map_err(|source| RuntimeError::Reconcile { path: directory, source })? {
-        0 => Ok(()),
-        _ => reconcile(engine, state),
+    let failed = |source| RuntimeError::Reconcile { path: directory.clone(), source };
+    loop {
+        let dead = dead_owners(&directory).map_err(failed)?;
+        if always || !dead.is_empty() {
+            clear(engine, state, &dead).map_err(failed)?;
+        }
+        if dead.len() < AT_ONCE {
+            return Ok(());
+        }
     }
+}
+
+/// A dead owner's file goes last: while it is there, whoever comes next does again what was not done.
+fn clear(engine: &EngineId, state: &Path, dead: &[DeadOwner]) -> io::Result<()> {
+    let directory = owners_directory(state);
+    let is_dead = |owner: &str| dead.iter().any(|it| it.name == owner);
+    cgroup::reconcile(engine, state, |owner| !is_dead(owner) && is_alive(&directory, owner))?;
+    dead.iter().try_for_each(|owner| unless_gone(fs::remove_file(directory.join(&owner.name))))
 }
 
 /// Whether the zygote of this name may still be alive: it holds its lock, or else the process that
@@ -118,33 +132,52 @@ fn starter_lives(owner: &str) -> bool {
     })
 }
 
-/// Removes the files that nobody has locked, and says how many there were.
-fn remove_dead_owners(directory: &Path) -> io::Result<usize> {
-    let mut count = 0;
+/// The owner's file, locked, so that no new owner of that name takes it for its own while it is cleared away.
+#[derive(Debug)]
+struct DeadOwner {
+    name: String,
+    _lock: File,
+}
+
+/// How many are cleared away at once: each keeps a descriptor.
+const AT_ONCE: usize = 100;
+
+/// Up to [`AT_ONCE`] of those whose file nobody has locked and whose starter is gone. A process that is being killed lets its lock go some
+/// time before it is gone, and until then its groups are its own.
+fn dead_owners(directory: &Path) -> io::Result<Vec<DeadOwner>> {
+    let mut dead = Vec::new();
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(dead),
         Err(error) => return Err(error),
     };
     for entry in entries {
+        if dead.len() == AT_ONCE {
+            break;
+        }
         let path = entry?.path();
-        let dead = File::open(&path).map(|file| (file.try_lock(), file));
-        let removed = match dead {
-            // Removed before the lock is let go, so that no new owner takes it for its own.
-            Ok((Ok(()), _locked)) => {
-                count += 1;
-                fs::remove_file(&path)
-            }
-            Ok((Err(TryLockError::WouldBlock), _)) => Ok(()),
-            Ok((Err(TryLockError::Error(error)), _)) | Err(error) => Err(error),
-        };
-        match removed {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let lock = match File::open(&path) {
+            Ok(file) => file,
             // Removed in the meantime, by its owner or by another process doing this.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        match lock.try_lock() {
+            Ok(()) if starter_lives(&name) => {}
+            Ok(()) => dead.push(DeadOwner { name, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    Ok(count)
+    Ok(dead)
+}
+
+fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -155,34 +188,40 @@ mod tests {
     fn an_owner_is_alive_while_it_holds_its_lock_or_its_starter_lives() {
         let state = tempfile::tempdir().unwrap();
         let directory = owners_directory(state.path());
-        remove_dead_owners(&directory).unwrap();
+        assert!(dead_owners(&directory).unwrap().is_empty());
         let owner = Owner::create(state.path()).unwrap();
-        remove_dead_owners(&directory).unwrap();
-        let Owner { name, path, .. } = &owner;
-        assert!(path.exists() && is_alive(&directory, name));
+        assert!(dead_owners(&directory).unwrap().is_empty());
+        let name = owner.name.clone();
+        assert!(is_alive(&directory, &name));
         // Another state directory of the same store has not heard of it.
-        assert!(is_alive(&state.path().join("other"), name));
-        let dead = format!("{}-1", std::process::id());
-        assert!(!is_alive(&directory, &dead));
-        let path = path.clone();
+        assert!(is_alive(&state.path().join("other"), &name));
+        // A lock goes some time before its process.
         drop(owner);
-        remove_dead_owners(&directory).unwrap();
-        assert!(!path.exists());
+        assert!(dead_owners(&directory).unwrap().is_empty());
+        let ended = format!("{}-1", std::process::id());
+        assert!(!is_alive(&directory, &ended));
+        File::create(directory.join(&ended)).unwrap();
+        let dead = dead_owners(&directory).unwrap();
+        assert_eq!(dead.iter().map(|owner| &owner.name).collect::<Vec<_>>(), [&ended]);
+        // Whoever else looks meanwhile leaves it to this one.
+        assert!(dead_owners(&directory).unwrap().is_empty());
     }
 
     #[test]
     fn many_processes_clean_up_at_once() {
-        let state = tempfile::tempdir().unwrap();
-        let directory = owners_directory(state.path());
+        let root = tempfile::tempdir().unwrap();
+        let engine = EngineId::of_root(root.path()).unwrap();
+        let directory = owners_directory(root.path());
         fs::create_dir(&directory).unwrap();
         for number in 0..2000 {
-            File::create(directory.join(format!("1-{number}"))).unwrap();
+            File::create(directory.join(format!("0-{number}"))).unwrap();
         }
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| remove_dead_owners(&directory).unwrap());
+                scope.spawn(|| reconcile_if_one_died(&engine, root.path()).unwrap());
             }
         });
+        // Files that somebody had locked while another looked were that one's.
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
     }
 }
