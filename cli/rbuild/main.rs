@@ -16,6 +16,9 @@ fn main() -> ExitCode {
         Some((verb, words)) if verb == cli::networks::VERB => {
             return cli::networks::run_sweep(words).into();
         }
+        Some((verb, [])) if verb == commands::run::floor::VERB => {
+            return commands::run::floor::run().into();
+        }
         _ => {}
     }
     if let Some(words) = commands::oci::words(std::env::args_os()) {

@@ -68,7 +68,7 @@ impl Owner {
 }
 
 /// This process's PID, as the host's /proc has it, and when it was started, in clock ticks after the boot.
-fn own_name() -> io::Result<String> {
+pub(crate) fn own_name() -> io::Result<String> {
     let ProcessName { pid, start } = ProcessName::of_self()?;
     Ok(format!("{pid}-{start}"))
 }

@@ -12,6 +12,8 @@ pub enum RuntimeError {
     ZygotePrepare { step: String, cause: String },
     #[error("cannot start a shim: {act}: {source}")]
     ShimStart { act: &'static str, source: io::Error },
+    #[error("cannot measure what the kernel takes for a start: {source}")]
+    Floor { source: io::Error },
     #[error("cannot {act} the shim of container {id}: {source}")]
     Shim { act: &'static str, id: String, source: io::Error },
     #[error(

@@ -132,6 +132,7 @@ pub(crate) fn start(
         others: &[],
         pause: None,
         preserved: room.preserved,
+        phases: None,
         prepared: None,
         filesystems: None,
     };

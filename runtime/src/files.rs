@@ -63,6 +63,7 @@ fn prepare_and_run(
         others: &[],
         pause: None,
         preserved: 0,
+        phases: None,
         prepared: None,
         filesystems: None,
     };

@@ -26,6 +26,7 @@ mod inside;
 mod joined;
 pub mod network;
 pub mod oci;
+mod phases;
 mod process;
 mod seccomp;
 pub mod shim;
@@ -44,8 +45,9 @@ pub use engine::{EngineId, reconcile, reconcile_if_one_died};
 pub use error::{RuntimeError, StartFailure};
 pub use exec::{Execution, exec};
 pub use files::with_files_of;
-pub use floor::start_floor;
+pub use floor::start_floors;
 pub use inside::{processes_of, usage_of, with_root_of};
+pub use phases::{Phase, PhaseEnd};
 pub use seccomp::{Profile, ProfileError};
 pub use spec::{
     AccessTimes, Amount, BindOptions, ContainerSpec, CpuTime, Device, DeviceAccess, DeviceKind,
@@ -55,4 +57,5 @@ pub use spec::{
     PropagationKind, RateKind, Rootfs, Seccomp, SpecError, Submounts, Sysctl, SysctlError, Tmpfs,
     TmpfsUse, Ulimit, UlimitError, UserIds,
 };
+pub use sys::marks::now as monotonic;
 pub use zygote::{ProcessView, Zygote};

@@ -18,6 +18,7 @@ use crate::cgroup::{Cgroups, DeviceRules, Leaf};
 use crate::container::{ExitStatus, Outcome};
 use crate::error::StartFailure;
 use crate::joined::Joined;
+use crate::phases::{Phase, Phases};
 use crate::process::filesystem::mount_all;
 use crate::process::{
     self, ChildStdio, Filesystems, Launch, Pause, Prepared, Stubs, program, remove_stubs,
@@ -46,6 +47,8 @@ pub(crate) struct Starter {
     pub(crate) preserved: u32,
     /// Made before the first container that has one, and kept for the next start.
     pub(crate) user: Option<UserNamespace>,
+    /// What its start takes, if anybody asks.
+    pub(crate) phases: Phases,
 }
 
 /// See [`process::Pause`].
@@ -143,6 +146,7 @@ impl Starter {
             filesystems: Some(&filesystems),
             ..self.launch(&spec, &leaf, filter, far_status.as_fd())
         };
+        self.phases.end(Phase::Group);
         if self.joined.is_watched() {
             // While it is set up it has what is the host's.
             process::conceal()?;
@@ -216,6 +220,7 @@ impl Starter {
                 .as_ref()
                 .map(|pipes| Pause { begin: pipes.begin.as_fd(), report: pipes.report.as_fd() }),
             preserved: self.preserved,
+            phases: Some(&self.phases),
             prepared: None,
             filesystems: None,
         }

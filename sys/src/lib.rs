@@ -12,6 +12,7 @@ pub mod interface;
 pub mod iptables;
 pub mod keyring;
 pub mod lock;
+pub mod marks;
 pub mod memory;
 pub mod mount;
 pub mod netlink;

@@ -231,11 +231,38 @@ fn wrong_flags_say_what_and_leave_nothing() {
     place.assert_nothing_left();
 }
 
+/// Of all three processes, in the order in which they begin; the kernel's share is no more than what it takes with us.
 #[test]
 fn a_start_shows_its_phases_and_what_the_kernel_takes() {
     let Some(place) = Place::new() else { return };
-    let traced = place.rbuild("run --rm --trace-start busybox true").success();
-    let traced = traced.says("find image").says("fork shim").says("start program");
-    traced.says("in all").says("ms  is the floor here: ");
+    place.rbuild("run --rm busybox true").success();
+    let command = "run --rm --network none --trace-start busybox echo done";
+    let traced = place.rbuild(command).success();
+    assert_eq!(traced.stdout, "done\n");
+    let rows: Vec<(f64, f64, Option<f64>, String)> =
+        traced.stderr.lines().skip(2).map(row).collect();
+    let (last, phases) = rows.split_last().unwrap();
+    assert_eq!(last.3, "in all", "{traced}");
+    assert!(phases.is_sorted_by(|one, next| one.0 <= next.0), "{traced}");
+    let of = |who: &str| phases.iter().filter(|row| row.3.starts_with(who)).count();
+    assert_eq!((of("rbuild "), of("shim "), of("container ")), (5, 11, 7), "{traced}");
+    for (_, took, floor, what) in phases {
+        assert!(*took <= last.1, "{what}: {traced}");
+        let expected = ["clone of the shim", "overlay", "filter", "cgroup of the"];
+        assert!(floor.is_some() || !expected.iter().any(|it| what.contains(it)), "{traced}");
+    }
+    let floor: f64 = phases.iter().filter_map(|row| row.2).sum();
+    assert!((floor - last.2.unwrap()).abs() < 0.1 && floor < last.1, "{traced}");
+    // Until it runs, of one that is left to itself.
+    let traced = place.rbuild("run -d --rm --trace-start busybox true").success();
+    let traced = traced.says("overlay").says("shim       network").says("in all");
+    assert!(!traced.stderr.contains("out of sight"), "{traced}");
     place.assert_nothing_left();
+}
+
+/// When it began, how long it took, the floor if there is one, and what it is.
+fn row(line: &str) -> (f64, f64, Option<f64>, String) {
+    let number = |columns: std::ops::Range<usize>| line[columns].trim().parse().ok();
+    let (began, took) = (number(0..8).unwrap_or_default(), number(8..17).unwrap());
+    (began, took, number(17..26), line[28..].to_owned())
 }

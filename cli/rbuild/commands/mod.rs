@@ -28,7 +28,7 @@ mod prune;
 mod pull;
 mod push;
 mod rmi;
-mod run;
+pub(crate) mod run;
 mod save;
 mod settings;
 mod store;

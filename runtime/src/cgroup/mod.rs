@@ -11,6 +11,7 @@
 //! are errors then, and devices are kept away by mounting everything `nodev` and withholding
 //! CAP_MKNOD. That is stricter than the device rules, not weaker.
 mod ahead;
+mod bare;
 mod devices;
 mod freeze;
 mod hierarchy;
@@ -31,6 +32,7 @@ use sys::bpf::DeviceProgram;
 use crate::engine::EngineId;
 use crate::spec::{ContainerSpec, Limits, MachineAccess};
 pub use ahead::expect_joins;
+pub(crate) use bare::BareGroups;
 pub(crate) use hierarchy::{Hierarchy, Version};
 pub(crate) use leaf::Leaf;
 pub use usage::Usage;

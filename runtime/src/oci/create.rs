@@ -25,6 +25,7 @@ use crate::containers::ProcessName;
 use crate::engine::EngineId;
 use crate::exec::Execution;
 use crate::joined::Joined;
+use crate::phases::Phases;
 use crate::process::{ChildStdio, hooks};
 use crate::spec::{ContainerSpec, HookState, NamespaceMode, Rootfs};
 use crate::starter::{PausePipes, Progress, Running, Starter, reap};
@@ -181,6 +182,7 @@ fn make(
         pipes: Some(pipes(&container.directory).map_err(failed)?),
         preserved: request.preserved,
         user: users,
+        phases: Phases::default(),
     };
     let network = plan.network.as_deref().map(open_namespace).transpose().map_err(failed)?;
     let standard: [OwnedFd; 3] = own_streams().step("use the standard streams").map_err(failed)?;

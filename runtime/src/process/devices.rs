@@ -10,7 +10,7 @@ use super::user_mounts;
 use crate::zygote::message::{Step, StepError};
 
 /// Name, major, minor; all are character devices that anybody may read and write.
-const HARMLESS: [(&str, u32, u32); 6] = [
+pub(crate) const HARMLESS: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
     ("zero", 1, 5),
     ("full", 1, 7),

@@ -12,7 +12,7 @@ use super::base_mounts::BaseMounts;
 use super::user_mounts;
 use crate::zygote::message::{Step, StepError};
 
-const MASKED: [&str; 12] = [
+pub(crate) const MASKED: [&str; 12] = [
     "proc/acpi",
     "proc/asound",
     "proc/interrupts",
@@ -27,7 +27,8 @@ const MASKED: [&str; 12] = [
     "sys/firmware",
 ];
 
-const READ_ONLY: [&str; 5] = ["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
+pub(crate) const READ_ONLY: [&str; 5] =
+    ["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
 
 const EMPTY: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NOSUID

@@ -48,15 +48,18 @@ use sys::seccomp::Instruction;
 use crate::cgroup::{DeviceRules, Leaf};
 use crate::error::StartFailure;
 use crate::joined::SharedIpc;
+use crate::phases::{Phase, Phases};
 use crate::spec::{ContainerSpec, MachineAccess, NamespaceMode, NetworkMode, Rootfs};
 use crate::user::{self, ResolvedUser};
 use crate::zygote::channel::send_with_descriptors;
 use crate::zygote::message::{Step, StepError};
 pub(crate) use aside::run as look_aside;
+pub(crate) use base_mounts::LINKS;
+pub(crate) use devices::HARMLESS;
 pub(crate) use filesystem::Filesystems;
 pub(crate) use join::run as run_in_container;
 pub(crate) use mapped::Prepared;
-pub(crate) use masks::open_null;
+pub(crate) use masks::{MASKED, READ_ONLY, open_null};
 pub(crate) use pause::Pause;
 pub(crate) use stubs::{Stubs, remove as remove_stubs};
 
@@ -85,6 +88,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) pause: Option<Pause<'a>>,
     /// So many descriptors from 3 on are the program's.
     pub(crate) preserved: u32,
+    pub(crate) phases: Option<&'a Phases>,
     /// What is mounted in a container with a user namespace of its own.
     pub(crate) prepared: Option<&'a Prepared>,
     /// File systems of its own that are mounted already.
@@ -100,6 +104,12 @@ pub(crate) enum ChildStdio<'a> {
 impl Launch<'_> {
     fn has_machine(&self) -> bool {
         self.spec.machine != MachineAccess::Confined
+    }
+
+    fn end(&self, phase: Phase) {
+        if let Some(phases) = self.phases {
+            phases.end(phase);
+        }
     }
 
     /// Namespaces of files belong to the machine's root, those that we make to the container's own.
@@ -154,10 +164,12 @@ fn report_failure(status: BorrowedFd<'_>, failure: &StepError) -> u8 {
 enum Never {}
 
 fn start(launch: &Launch<'_>) -> Result<Never, StepError> {
+    launch.end(Phase::Clone);
     if !launch.gives_namespaces_ahead() {
         join_given(launch)?;
     }
     leave_the_caller(launch.leaf, &launch.spec.namespaces.cgroup)?;
+    launch.end(Phase::Apart);
     match &launch.spec.listed {
         Some(listed) => listed::set_up(launch, listed),
         None => set_up(launch),
@@ -217,11 +229,13 @@ fn set_up(launch: &Launch<'_>) -> Result<Never, StepError> {
             (rootfs, upper_directory(&spec.rootfs)?, launch)
         }
     };
+    launch.end(Phase::Rootfs);
     user_mounts::take_filesystems(launch, &mut followed)?;
     let root = RootDir::from_fd(rootfs.try_clone().step("use the rootfs")?);
     let user = resolve_user(&root, spec)?;
     let mut targets = stubs::Targets::new(&root, upper);
     let base = base_mounts::mount_all(launch, &root, shared_memory)?;
+    launch.end(Phase::Base);
     let terminal = terminal::open(launch, &root, &base.devpts, user.uid)?;
     user_mounts::mount_all(launch, &mut targets, followed)?;
     given_devices::make_all(launch, &root)?;
@@ -229,11 +243,13 @@ fn set_up(launch: &Launch<'_>) -> Result<Never, StepError> {
     if !launch.has_machine() && !spec.open_system_paths {
         masks::mask_all(&root, &base)?;
     }
+    launch.end(Phase::Cover);
     root.create_dir_all(&spec.cwd, 0o755).step(format!("create `{}`", spec.cwd.display()))?;
     if spec.read_only_rootfs {
         user_mounts::make_read_only(&rootfs, false).step("make the rootfs read-only")?;
     }
     sys::mount::change_root(&rootfs).step("change root")?;
+    launch.end(Phase::Root);
 
     let created = targets.into_stubs();
     drop((root, rootfs, base));
@@ -306,6 +322,7 @@ fn become_program(
     let umask = spec.listed.as_ref().map_or(0o022, |listed| listed.umask);
     rustix::process::umask(Mode::from_raw_mode(umask));
     let path = program::find(spec)?;
+    launch.end(Phase::Privileges);
     match &launch.pause {
         Some(pause) => pause::then_execute(launch, pause, &path, &environment),
         None => Err(program::execute(launch, &path, &environment)),

@@ -15,6 +15,7 @@ use sys::clone::{Child, close_all_except, spawn_child};
 use crate::cgroup::Cgroups;
 use crate::engine::{EngineId, Owner, reconcile};
 use crate::error::RuntimeError;
+use crate::phases::{Phase, Phases};
 use crate::process;
 use crate::starter::Starter;
 use crate::zygote::message::{Step, StepError};
@@ -29,13 +30,19 @@ pub(super) struct Told {
     pub(super) root: PathBuf,
     pub(super) state: PathBuf,
     pub(super) id: String,
+    /// Whoever starts it wants to know what takes how long.
+    pub(super) traced: bool,
 }
+
+/// The last argument then.
+const TRACED: &str = "traced";
 
 impl Told {
     pub(super) fn of(arguments: &[OsString]) -> Option<Told> {
-        let [root, state, id] = arguments else { return None };
+        let [root, state, id, more @ ..] = arguments else { return None };
         let id = id.to_str()?.to_owned();
-        Some(Told { root: root.into(), state: state.into(), id })
+        let traced = more.iter().any(|word| word == TRACED);
+        Some(Told { root: root.into(), state: state.into(), id, traced })
     }
 }
 
@@ -46,6 +53,7 @@ pub(super) fn fork(
     state: &Path,
     id: &str,
     processes: ProcessView,
+    traced: bool,
 ) -> Result<(OwnedFd, Child), RuntimeError> {
     check_machine()?;
     let at = |act| move |source: io::Error| RuntimeError::ShimStart { act, source };
@@ -53,13 +61,16 @@ pub(super) fn fork(
         socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(|errno| at("make a socket")(errno.into()))?;
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|error| at("name it")(error.into()));
-    let arguments = [
+    let mut arguments = vec![
         text(b"rbuild")?,
         text(VERB.as_bytes())?,
         text(root.as_os_str().as_bytes())?,
         text(state.as_os_str().as_bytes())?,
         text(id.as_bytes())?,
     ];
+    if traced {
+        arguments.push(text(TRACED.as_bytes())?);
+    }
     let flags = match processes {
         ProcessView::Own => libc::CLONE_NEWPID | libc::CLONE_NEWNS,
         ProcessView::Host => libc::CLONE_NEWNS,
@@ -101,6 +112,8 @@ pub(super) fn take_socket() -> io::Result<OwnedFd> {
 }
 
 pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> {
+    let phases = Phases::new(told.traced);
+    phases.end(Phase::Exec);
     sys::signal::reset_all().step("reset signals")?;
     let ignored = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTERM, libc::SIGPIPE];
     sys::signal::ignore(&ignored);
@@ -127,7 +140,9 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
         pipes: None,
         preserved: 0,
         user: None,
+        phases,
     };
+    starter.phases.end(Phase::Prepare);
     Ok(Ready {
         socket: socket.as_fd().try_clone_to_owned().step("keep the socket")?,
         starter,

@@ -26,6 +26,8 @@ pub(super) struct Client {
     pub(super) stops: bool,
     pub(super) attached: Attached,
     pub(super) gone: bool,
+    /// Has made this shim, and wants to know what takes how long.
+    pub(super) traces: bool,
 }
 
 /// What a client wants.
@@ -40,7 +42,7 @@ pub(super) enum Message {
 
 impl Client {
     /// The one that made this shim: it need not ask what it speaks.
-    pub(super) fn maker(socket: OwnedFd) -> Client {
+    pub(super) fn maker(socket: OwnedFd, traces: bool) -> Client {
         Client {
             socket,
             greeted: true,
@@ -48,6 +50,7 @@ impl Client {
             stops: false,
             attached: Attached::default(),
             gone: false,
+            traces,
         }
     }
 
@@ -61,7 +64,7 @@ impl Client {
         }
         set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
         set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
-        Ok(Some(Client { greeted: false, ..Client::maker(socket) }))
+        Ok(Some(Client { greeted: false, ..Client::maker(socket, false) }))
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

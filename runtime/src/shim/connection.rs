@@ -3,6 +3,7 @@ use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -14,6 +15,7 @@ use super::place;
 use super::protocol::{HIGHEST, Hello, LOWEST, Reply, Request, Welcome};
 use crate::containers::{Container, short};
 use crate::error::RuntimeError;
+use crate::phases::PhaseEnd;
 use crate::zygote::ProcessView;
 use crate::zygote::channel::{receive_frame, send_frame};
 
@@ -30,7 +32,11 @@ pub struct NewShim {
 pub struct Connection {
     id: String,
     socket: OwnedFd,
+    phases: ToldPhases,
 }
+
+/// What a shim has told of the phases of a start, so far.
+pub type ToldPhases = Arc<Mutex<Vec<PhaseEnd>>>;
 
 /// Which of the container's streams to be attached to, and our ends of them.
 #[derive(Debug, Default)]
@@ -60,14 +66,24 @@ impl NewShim {
         id: &str,
         processes: ProcessView,
     ) -> Result<NewShim, RuntimeError> {
-        let (socket, child) = begin::fork(root, state, id, processes)?;
-        let id = short(id).to_owned();
-        Ok(NewShim { connection: Connection { id, socket }, _child: Some(child) })
+        let (socket, child) = begin::fork(root, state, id, processes, false)?;
+        Ok(NewShim { connection: Connection::new(id, socket), _child: Some(child) })
+    }
+
+    /// The same, of one that tells what takes how long: [`Connection::phases`].
+    pub fn fork_traced(
+        root: &Path,
+        state: &Path,
+        id: &str,
+        processes: ProcessView,
+    ) -> Result<NewShim, RuntimeError> {
+        let (socket, child) = begin::fork(root, state, id, processes, true)?;
+        Ok(NewShim { connection: Connection::new(id, socket), _child: Some(child) })
     }
 
     /// The shim at the other end of a socket, which another process has forked.
     pub(super) fn behind(socket: OwnedFd, id: &str) -> NewShim {
-        NewShim { connection: Connection { id: short(id).to_owned(), socket }, _child: None }
+        NewShim { connection: Connection::new(id, socket), _child: None }
     }
 
     /// Attaches before there is any output.
@@ -116,6 +132,15 @@ impl NewShim {
 }
 
 impl Connection {
+    fn new(id: &str, socket: OwnedFd) -> Connection {
+        Connection { id: short(id).to_owned(), socket, phases: ToldPhases::default() }
+    }
+
+    /// Of a shim that was asked for them: those of the start when the container has been started, all others when it has ended.
+    pub fn phases(&self) -> ToldPhases {
+        Arc::clone(&self.phases)
+    }
+
     /// To the shim of a container that runs.
     pub fn open(container: &Container) -> Result<Connection, RuntimeError> {
         Connection::open_within(container, GREETING)
@@ -143,7 +168,7 @@ impl Connection {
         match receive_frame::<Welcome>(&socket).map_err(failed("greet"))? {
             Some((Welcome { version: Some(_), .. }, _)) => {
                 limit(None).map_err(failed("reach"))?;
-                Ok(Connection { id, socket })
+                Ok(Connection::new(&id, socket))
             }
             Some((Welcome { lowest, highest, .. }, _)) => {
                 Err(RuntimeError::ShimVersion { id, lowest, highest })
@@ -159,11 +184,18 @@ impl Connection {
 
     /// The next reply; none when the shim has ended.
     fn receive(&self) -> Result<Option<Reply>, RuntimeError> {
-        match receive_frame::<Reply>(&self.socket) {
-            Ok(reply) => Ok(reply.map(|(reply, _)| reply)),
-            // It ended without having read what it was sent last.
-            Err(source) if source.kind() == io::ErrorKind::ConnectionReset => Ok(None),
-            Err(source) => Err(RuntimeError::Shim { act: "hear", id: self.id.clone(), source }),
+        loop {
+            match receive_frame::<Reply>(&self.socket) {
+                Ok(Some((Reply::Phases { ended }, _))) => {
+                    *self.phases.lock().unwrap_or_else(PoisonError::into_inner) = ended;
+                }
+                Ok(reply) => return Ok(reply.map(|(reply, _)| reply)),
+                // It ended without having read what it was sent last.
+                Err(source) if source.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(source) => {
+                    return Err(RuntimeError::Shim { act: "hear", id: self.id.clone(), source });
+                }
+            }
         }
     }
 

@@ -80,7 +80,7 @@ fn serve(orders: &OwnedFd, root: &Path, state: &Path) -> u8 {
     // The kernel takes away what is left of shims that have ended.
     sys::signal::ignore(&[libc::SIGCHLD, libc::SIGPIPE]);
     while let Ok(Some((order, _))) = receive_frame::<Order>(orders) {
-        let answered = match begin::fork(root, state, &order.id, order.processes) {
+        let answered = match begin::fork(root, state, &order.id, order.processes, false) {
             Ok((socket, _child)) => send_frame(orders, &Answer::Made, &[socket.as_fd()]),
             Err(error) => send_frame(orders, &Answer::Failed { cause: error.to_string() }, &[]),
         };

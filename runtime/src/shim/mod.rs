@@ -42,7 +42,7 @@ use std::ffi::OsString;
 use std::io;
 
 pub use begin::VERB;
-pub use connection::{AttachStreams, Connection, Ended, NewShim};
+pub use connection::{AttachStreams, Connection, Ended, NewShim, ToldPhases};
 pub use log::files as log_files;
 pub use maker::ShimMaker;
 pub(crate) use place::lock;

@@ -2,10 +2,11 @@
 //!
 //! Frames are eight bytes of length and JSON ([`crate::zygote::channel`]). The client begins with [`Hello`]; the
 //! shim answers [`Welcome`]. Then requests and replies; every request gets a reply, and replies that nobody asked for
-//! are [`Reply::Ended`] only.
+//! are [`Reply::Ended`] only, and [`Reply::Phases`] to who has made a shim for that.
 use serde::{Deserialize, Serialize};
 
 use crate::error::StartFailure;
+use crate::phases::PhaseEnd;
 
 /// The versions spoken here.
 pub(crate) const LOWEST: u32 = 1;
@@ -82,6 +83,11 @@ pub(crate) enum Reply {
         exit_code: i32,
         error: String,
         last: bool,
+    },
+    /// Only to who has made the shim and asked for it, before [`Reply::Done`] of the start and before the last
+    /// [`Reply::Ended`]: the phases that are over.
+    Phases {
+        ended: Vec<PhaseEnd>,
     },
 }
 

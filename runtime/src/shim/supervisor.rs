@@ -24,6 +24,7 @@ use crate::error::StartFailure;
 use crate::events::Event;
 use crate::joined::Joined;
 use crate::network::{Remains, Sandbox};
+use crate::phases::{Phase as StartPhase, Phases};
 use crate::process::ChildStdio;
 use crate::spec::ContainerSpec;
 use crate::starter::{Running, Starter};
@@ -97,11 +98,14 @@ pub struct Finished {
     /// Why its end could not be written down.
     unsaved: Option<String>,
     remains: Option<Remains>,
+    phases: Phases,
 }
 
 impl Finished {
     /// Tells those who wait. The container is out of sight by then, if it was to be removed.
     pub fn tell(&mut self) {
+        self.phases.end(StartPhase::Withdrawn);
+        tell_phases(&self.clients, &self.phases);
         for client in self.clients.drain(..) {
             match &self.unsaved {
                 Some(cause) if client.stops => client.error(format!(
@@ -126,6 +130,13 @@ impl Finished {
     }
 }
 
+/// To those who have asked.
+fn tell_phases(clients: &[Client], phases: &Phases) {
+    for client in clients.iter().filter(|client| client.traces) {
+        client.reply(&Reply::Phases { ended: phases.ended() });
+    }
+}
+
 /// The container is not this shim's yet: who made it has to remove it.
 fn not_ready(error: &StepError) -> Reply {
     Reply::Error { message: format!("cannot start the shim: {}: {}", error.step, error.cause) }
@@ -141,7 +152,7 @@ impl Supervisor {
                 return Ok(None);
             }
         };
-        let mut maker = Client::maker(socket);
+        let mut maker = Client::maker(socket, told.traced);
         let size = loop {
             match maker.receive() {
                 Message::Request(Request::Begin { rows, columns }, _) => break (rows, columns),
@@ -157,7 +168,10 @@ impl Supervisor {
                 }
             }
         };
-        match Supervisor::take_over(told) {
+        starter.phases.end(StartPhase::Asked);
+        let taken = Supervisor::take_over(told);
+        starter.phases.end(StartPhase::TakeOver);
+        match taken {
             Ok((container, spec, lock, listener, log)) => {
                 let definition = &container.definition;
                 Ok(Some(Supervisor {
@@ -219,6 +233,7 @@ impl Supervisor {
         (state.restarts, state.stopped_by_hand) = (0, false);
         match self.start() {
             Ok(()) => {
+                tell_phases(&self.clients[..1], &self.starter.phases);
                 self.clients[0].reply(&Reply::Done);
                 while !matches!(self.phase, Phase::Over) {
                     self.turn()?;
@@ -253,6 +268,9 @@ impl Supervisor {
         }
         let network = self.enter_network()?;
         let namespace = network.as_ref().map(AsFd::as_fd);
+        if namespace.is_some() {
+            self.starter.phases.end(StartPhase::Network);
+        }
         let mut running = self.starter.spawn(self.spec.clone(), child_stdio, namespace)?;
         drop((theirs, network));
         let terminal = match running.wait_for_start() {
@@ -264,6 +282,7 @@ impl Supervisor {
                 });
             }
         };
+        self.starter.phases.end(StartPhase::Started);
         let process =
             host_process(&running).step("find the container's process").and_then(|process| {
                 self.connect(stdin, stdout, stderr, terminal).step(step).map(|()| process)
@@ -277,6 +296,7 @@ impl Supervisor {
                 return Err(error);
             }
         }
+        self.starter.phases.end(StartPhase::Noted);
         self.phase = Phase::Running { running: Box::new(running), began: Instant::now() };
         Ok(())
     }
@@ -423,8 +443,10 @@ impl Supervisor {
         drop(self.lock);
         self.owner.remove();
         self.starter.cgroups.remove_parents();
-        let Supervisor { container, clients, unsaved, remains, .. } = self;
-        Ok(Finished { container, clients, farewell, unsaved, remains })
+        self.starter.phases.end(StartPhase::Over);
+        let Supervisor { container, clients, unsaved, remains, starter, .. } = self;
+        let phases = starter.phases;
+        Ok(Finished { container, clients, farewell, unsaved, remains, phases })
     }
 }
 

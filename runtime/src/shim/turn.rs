@@ -17,6 +17,7 @@ use crate::containers::{HealthRun, Status};
 use crate::events::Event;
 use crate::exec::Room;
 use crate::network::{Beside, Sandbox};
+use crate::phases::Phase as StartPhase;
 use crate::zygote::message::{Step, StepError};
 
 /// How long nothing has to happen for a shim to settle.
@@ -351,7 +352,10 @@ impl Supervisor {
             return Ok(());
         };
         self.input = None;
-        match running.finish()? {
+        self.starter.phases.end(StartPhase::Ended);
+        let finished = running.finish()?;
+        self.starter.phases.end(StartPhase::Gone);
+        match finished {
             Ok(status) => self.note_end(status, began),
             Err(failure) => self.note_failure(&failure),
         }

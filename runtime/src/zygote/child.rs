@@ -66,6 +66,7 @@ fn prepare(
         pipes: None,
         preserved: 0,
         user: None,
+        phases: crate::phases::Phases::default(),
     };
     let socket = socket.try_clone_to_owned().step("keep the socket")?;
     Ok(Server { socket, starter, containers: Vec::new(), spares: Vec::new() })

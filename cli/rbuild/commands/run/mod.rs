@@ -1,5 +1,6 @@
 //! `rbuild run`: a new container, which is then started.
 
+pub(crate) mod floor;
 mod trace;
 
 use anyhow::{Result, bail};
@@ -9,6 +10,7 @@ use cli::session::{self, Bond, Manner, Session};
 use cli::zygote::lazy_snapshotter;
 use cli::{Exit, output};
 use engine::{containers_of, names};
+use runtime::Phase;
 use runtime::shim::{AttachStreams, Connection, NewShim};
 use store::Store;
 
@@ -48,48 +50,52 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
         find_image(&store, &container.image, container.pull.into(), container.quiet, environment)?;
     store.mark_used(&image);
     lazy_snapshotter(&store, environment)?;
-    trace.phase("read arguments, find image");
+    trace.end(Phase::Find);
     let id = names::random_id()?;
     // Before any thread exists. It gets ready while the container is made.
-    let shim = NewShim::fork(store.root(), store.state(), &id, plan.process_view())?;
+    let fork = if trace.is_wanted() { NewShim::fork_traced } else { NewShim::fork };
+    let shim = fork(store.root(), store.state(), &id, plan.process_view())?;
+    trace.end(Phase::Fork);
     runtime::expect_joins(plan.limits());
-    trace.phase("fork shim");
     let containers = containers_of(&store);
     plan.make(&store, &containers, &image, &id)?;
-    trace.phase("make container");
+    trace.end(Phase::Make);
     let started = match args.detach {
-        true => shim.begin((0, 0)).map(|_| None).map_err(Into::into),
-        false => begin_attached(shim, wanted, manner).map(Some),
+        true => shim.begin((0, 0)).map(|connection| (connection, None)).map_err(Into::into),
+        false => begin_attached(shim, wanted, manner),
     };
-    let attached = match started {
-        Ok(attached) => attached,
+    let (connection, attached) = match started {
+        Ok(started) => started,
         Err(error) => {
             engine::remove_unstarted(&store, &containers, &id, error.downcast_ref());
             return Err(error);
         }
     };
-    trace.phase("start program");
-    let Some((session, streams, connection)) = attached else {
-        trace.print();
+    trace.end(Phase::Begun);
+    trace.listen(&connection);
+    let Some((session, streams)) = attached else {
+        trace.print(environment);
         output::line(&id)?;
         return Ok(Exit::Success);
     };
     let bond = Bond { goes: container.lifecycle.rm, owns: true };
     let exit = session::follow(session, streams, connection, bond)?;
-    trace.phase("run, end, clean up");
-    trace.print();
+    trace.end(Phase::Heard);
+    trace.print(environment);
     Ok(exit)
 }
+
+type Attached = (Session, AttachStreams);
 
 fn begin_attached(
     shim: NewShim,
     wanted: Wanted,
     manner: Manner<'_>,
-) -> Result<(Session, AttachStreams, Connection)> {
+) -> Result<(Connection, Option<Attached>)> {
     let session = Session::open(manner)?;
     let streams = shim.attach(wanted.input, wanted.output, wanted.errors && !manner.tty)?;
     let connection = shim.begin(session::size())?;
-    Ok((session, streams, connection))
+    Ok((connection, Some((session, streams))))
 }
 
 /// Without `--attach`: everything, but standard input only if it is kept open.
