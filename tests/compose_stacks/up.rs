@@ -359,3 +359,30 @@ fn a_container_of_another_project_is_found_by_the_name_of_the_link() {
     stack.rcompose("-f ../other/compose.yaml down -t 0").success();
     stack.sandbox.rbuild(["network", "rm", "shared"]).success();
 }
+
+#[test]
+fn what_a_service_cannot_have_is_told_before_anything_is_made() {
+    let web = "{image: busybox, command: sleep 1000, volumes: [rows:/data]}";
+    let Some(stack) = Stack::new(&format!("services: {{web: {web}}}\nvolumes: {{rows: {{}}}}"))
+    else {
+        return;
+    };
+    for (attributes, expected) in [
+        ("ports: [{target: 80, protocol: sctp}]", "the protocol `sctp`: known are tcp and udp"),
+        ("volumes: [{type: npipe, target: /pipe}]", "there are no mounts of type `npipe` here"),
+        ("uts: 'service:web'", "only processes, IPC and the network of other containers"),
+        ("networks: {default: {ipv6_address: 'fd00::5'}}", "`networks.default.ipv6_address`"),
+        ("stop_signal: SIGNOPE", "`stop_signal`"),
+        ("devices: ['/dev/absent:/dev/x']", "/dev/absent"),
+    ] {
+        let other = format!("{{image: busybox, depends_on: [web], {attributes}}}");
+        stack.write(&format!("services: {{web: {web}, other: {other}}}\nvolumes: {{rows: {{}}}}"));
+        let up = stack.rcompose("up -d").exits(1).says(expected).says("service `other`");
+        assert_eq!(stack.ask("ps -aq"), "", "{up}");
+        for kind in ["network", "volume"] {
+            let all = stack.sandbox.rbuild([kind, "ls", "--format", "{{.Name}}"]).success();
+            assert!(!all.stdout.contains("shop"), "{attributes}: {all}");
+        }
+    }
+    stack.assert_goes();
+}

@@ -39,7 +39,7 @@ pub use error::StackError;
 pub use external::{ExternalError, ExternalKind, Externals};
 pub use members::{Member, external_links, joined, members, projects};
 pub use observe::{observe, observe_without_images, status};
-pub use request::{Replica, container_request};
+pub use request::{Replica, check_request, container_request};
 
 pub(crate) type Result<T, E = StackError> = std::result::Result<T, E>;
 

@@ -11,8 +11,9 @@ use crate::stack::{Result, StackError};
 /// Steps that work at once, unless somebody says otherwise.
 const WORKERS: usize = 16;
 
-/// Carries out a plan; the first failure ends it.
+/// Carries out a plan; the first failure ends it. What is wrong with a service itself is told before the first step.
 pub fn run(plan: &Plan, order: Order<'_>, observer: &dyn Observer) -> Result<()> {
+    plan.steps.iter().try_for_each(|step| steps::check(&step.action, order))?;
     let most = order.options.parallel.unwrap_or(WORKERS).max(1);
     let mut pending = Pending::of(plan);
     let mut ready: VecDeque<usize> = pending.ready().into();

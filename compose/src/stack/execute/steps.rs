@@ -8,9 +8,9 @@ use runtime::shim::Connection;
 use super::wait::wait_for_service;
 use super::{Observer, Order, Waited, hooks, resources};
 use crate::model::Service;
-use crate::reconcile::{Action, Condition, Record};
+use crate::reconcile::{Action, Condition, Record, service_joins};
 use crate::stack::{
-    Replica, Result, StackError, container_request, external_links, joined, labels,
+    Replica, Result, StackError, check_request, container_request, external_links, joined, labels,
 };
 
 pub(super) fn carry_out(action: &Action, order: Order<'_>, observer: &dyn Observer) -> Result<()> {
@@ -39,6 +39,33 @@ pub(super) fn carry_out(action: &Action, order: Order<'_>, observer: &dyn Observ
         Action::CreateVolume { key, .. } => resources::create_volume(order, key),
         Action::RemoveVolume { name } => resources::remove_volume(order, name),
     }
+}
+
+/// Whether what this step is to make can be made at all, as far as the project tells: asked before anything is made.
+pub(super) fn check(action: &Action, order: Order<'_>) -> Result<()> {
+    let (Action::Create { service: key, number, name }
+    | Action::Recreate { service: key, number, name, .. }) = action
+    else {
+        return Ok(());
+    };
+    let (project, service) = (order.project, service_of(order, key)?);
+    let modes = [&service.network_mode, &service.ipc, &service.pid, &service.uts];
+    // They may be made only now.
+    let joins = modes.into_iter().cloned().chain(service_joins(service));
+    let replica = Replica {
+        project,
+        service: key,
+        number: *number,
+        name: name.clone(),
+        one_off: false,
+        has_names: true,
+        record: Record::default(),
+        contents: order.contents,
+        joins: joins.map(|name| (name, String::new())).collect(),
+        links: Vec::new(),
+        inherited: &[],
+    };
+    check_request(&replica, service)
 }
 
 fn service_of<'a>(order: Order<'a>, name: &str) -> Result<&'a Service> {

@@ -97,25 +97,9 @@ pub fn container_request(
     image: &Image,
 ) -> Result<ContainerRequest> {
     let about = About { replica, service };
-    let name = service.image_name(&replica.project.name, replica.service);
-    let mut request = ContainerRequest::of(name);
+    let mut request = about.attributes()?;
     request.name = Some(replica.name.clone());
     request.program = about.program(image);
-    (request.network, request.connections) = about.connections()?;
-    request.names = about.names(request.network)?;
-    request.mounts = about.mounts()?;
-    request.volumes_from = about.volumes_from()?;
-    request.confinement = about.confinement()?;
-    request.restart = about.restart()?;
-    request.health = about.health();
-    request.log = about.log()?;
-    if !service.stop_signal.is_empty() {
-        let parsed = signal::parse(&service.stop_signal).map_err(about.wrong("`stop_signal`"))?;
-        request.stop_signal = Some(parsed);
-    }
-    if let Some(grace) = service.stop_grace_period {
-        request.stop_timeout = Some(seconds(grace.0));
-    }
     request.labels = service.labels.0.iter().map(|(a, b)| (a.clone(), b.clone())).collect();
     let identity = Identity {
         project: replica.project.name.clone(),
@@ -129,6 +113,11 @@ pub fn container_request(
     Ok(request)
 }
 
+/// What can be found wrong with a service before there is anything of it, neither image nor networks nor containers that it joins.
+pub fn check_request(replica: &Replica<'_>, service: &Service) -> Result<()> {
+    About { replica, service }.attributes().map(drop)
+}
+
 /// Whole seconds, of which a part is one.
 pub(crate) fn seconds(nanoseconds: i64) -> u32 {
     let nanoseconds = u64::try_from(nanoseconds).unwrap_or(0);
@@ -136,6 +125,30 @@ pub(crate) fn seconds(nanoseconds: i64) -> u32 {
 }
 
 impl About<'_> {
+    /// All but the program, which depends on the image, and the labels.
+    fn attributes(&self) -> Result<ContainerRequest> {
+        let (replica, service) = (self.replica, self.service);
+        let name = service.image_name(&replica.project.name, replica.service);
+        let mut request = ContainerRequest::of(name);
+        (request.network, request.connections) = self.connections()?;
+        request.names = self.names(request.network)?;
+        request.mounts = self.mounts()?;
+        request.volumes_from = self.volumes_from()?;
+        request.confinement = self.confinement()?;
+        request.restart = self.restart()?;
+        request.health = self.health();
+        request.log = self.log()?;
+        if !service.stop_signal.is_empty() {
+            let parsed =
+                signal::parse(&service.stop_signal).map_err(self.wrong("`stop_signal`"))?;
+            request.stop_signal = Some(parsed);
+        }
+        if let Some(grace) = service.stop_grace_period {
+            request.stop_timeout = Some(seconds(grace.0));
+        }
+        Ok(request)
+    }
+
     /// As docker combines them: an entry point that is there takes the image's command away, an empty one does not.
     fn program(&self, image: &Image) -> Program {
         let service = self.service;
