@@ -121,6 +121,13 @@ fn chains_that_drop_are_named_or_asked_for_a_place() {
     world.serve("web", "-p 8080:80");
     world.serve("other", "");
     assert_all_works(&world, "with a fence that lets us through");
+    // Nothing of ours is wrong, and nothing of ours would help.
+    nft("flush chain inet fence through");
+    let rules = world.rbuild("network rules").exits(1);
+    assert!(!rules.stdout.contains("`rbuild network reload` mends it"), "{rules}");
+    let rules = format!("{rules}");
+    let expected = "  `fence through` of another firewall drops what is forwarded: let `fence through` accept, before it drops, what comes";
+    assert!(rules.contains(expected), "{rules}");
 }
 
 #[test]

@@ -17,10 +17,18 @@ pub(super) fn run(environment: &Environment) -> Result<Exit> {
     if rules.parts.is_empty() {
         output::line("no container is on a network, so there are no rules")?;
     }
-    if rules.differences.is_empty() {
-        return Ok(Exit::Success);
+    if !rules.differences.is_empty() {
+        output::line("not as it should be (`rbuild network reload` mends it):")?;
+        rules.differences.iter().try_for_each(|line| output::line(&format!("  {line}")))?;
     }
-    output::line("not as it should be (`rbuild network reload` mends it):")?;
-    rules.differences.iter().try_for_each(|line| output::line(&format!("  {line}")))?;
-    Ok(Exit::Failure)
+    if !rules.foreign.is_empty() {
+        output::line("not as it should be (theirs to change; `rbuild network reload` does not):")?;
+    }
+    for (what, remedy) in &rules.foreign {
+        output::line(&format!("  {what}: {remedy}"))?;
+    }
+    Ok(match rules.differences.is_empty() && rules.foreign.is_empty() {
+        true => Exit::Success,
+        false => Exit::Failure,
+    })
 }

@@ -8,7 +8,7 @@ use super::bridge::set_kernel_values;
 use super::definition::NetworkDefinition;
 use super::directory::{Networks, Result};
 use super::endpoint::Endpoint;
-use super::error::Act;
+use super::error::{Act, NetworkError};
 use super::firewall::foreign::{self, Others};
 use super::firewall::kernel::{ChainState, Held, HeldChain, HeldRule};
 use super::firewall::{self, Element, Family, SetName};
@@ -22,6 +22,8 @@ pub struct Rules {
     pub parts: Vec<RulesPart>,
     /// What is not as it should be; `network reload` mends it.
     pub differences: Vec<String>,
+    /// Chains of other firewalls that drop what is forwarded, each with what helps: it is theirs to change.
+    pub foreign: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +51,8 @@ impl Networks {
     pub fn rules(&self) -> Result<Rules> {
         let look = self.look()?;
         let speaker = Speaker::of(&look.bridges, &look.in_use);
-        let mut rules = Rules { parts: parts(&look, &speaker), differences: Vec::new() };
+        let mut rules =
+            Rules { parts: parts(&look, &speaker), foreign: look.foreign(), ..Rules::default() };
         look.differ(&speaker, &mut rules.differences);
         look.differ_links(self, &mut rules.differences);
         Ok(rules)
@@ -252,16 +255,21 @@ impl Look {
                 out.push(format!("{name} is {}, not {wanted}", found.unwrap_or_default()));
             }
         }
+    }
+
+    /// Nothing of theirs is changed but DOCKER-USER, which is made for that.
+    fn foreign(&self) -> Vec<(String, String)> {
         let has_rules_there =
             |network: &NetworkDefinition| self.others.has_place && network.bridge.asks_others;
-        if self.in_use.iter().any(|(network, _)| !has_rules_there(network)) {
-            out.extend(
-                self.others
-                    .dropping
-                    .iter()
-                    .map(|chain| format!("`{chain}` of another firewall drops what is forwarded")),
-            );
+        if self.in_use.iter().all(|(network, _)| has_rules_there(network)) {
+            return Vec::new();
         }
+        let told = |chain: &String| {
+            let error = NetworkError::ForeignFirewall { chain: chain.clone() };
+            let what = format!("`{chain}` of another firewall drops what is forwarded");
+            (what, error.hint().unwrap_or_default())
+        };
+        self.others.dropping.iter().map(told).collect()
     }
 
     /// Bridges and pairs, and the rules in DOCKER-USER.

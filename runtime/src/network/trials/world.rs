@@ -131,6 +131,7 @@ impl World {
     pub(super) fn assert_in_order(&self, when: &str) {
         let rules = self.networks.rules().unwrap();
         assert!(rules.differences.is_empty(), "{when}: {:#?}", rules.differences);
+        assert_eq!(rules.foreign, [], "{when}");
         let mut expected: BTreeSet<String> = ["lo".to_owned()].into();
         for (network, ends) in self.networks.in_use().unwrap() {
             expected.insert(self.networks.bridge_name(&network));
