@@ -19,6 +19,7 @@ PROCESS = "runtime/src/process/"
 WHERE = {
     "cve_2025_52881_nothing_is_written_by_way_of_a_link": ["-p", "runtime", "--lib"],
     "cve_2024_23651_sources_stay_inside": ["-p", "builder", "--test", "run"],
+    "tar_slip_links_of_an_archive_stay_inside": ["-p", "store", "--test", "layer"],
     "cve_2014_8989_groups_are_those_of_the_user": ["-p", "rbuild", "--test", "main"],
     "cp_into_a_running_container_stays_inside": ["-p", "rbuild", "--test", "main"],
 }
@@ -58,6 +59,7 @@ MUTATIONS = [
      [(PROCESS + "sysctls.rs", "Mode::empty(), RESOLVE)?;", "Mode::empty(), ResolveFlags::empty())?;")]),
     ("cve_2021_30465_targets_swapped_for_links", "links lead out of the root", BENEATH),
     ("cve_2024_23651_sources_stay_inside", "links lead out of the root", BENEATH),
+    ("tar_slip_links_of_an_archive_stay_inside", "links lead out of the root", BENEATH),
     ("cp_into_a_running_container_stays_inside", "links lead out of the root", BENEATH),
     ("cve_2014_8989_groups_are_those_of_the_user", "the groups of whoever starts it are kept",
      [(PROCESS + "privileges.rs", "thread::set_thread_groups(&groups).map_err(failed)?;", "let _ = (groups, thread::set_thread_groups);"),

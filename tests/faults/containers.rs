@@ -10,6 +10,8 @@ use nix::errno::Errno;
 use super::points;
 use super::tracer::{self, Fault, Points, Traced};
 use crate::lifecycle::place::Place;
+use crate::networks::world::Namespace;
+use crate::support::{installed, until};
 
 /// A command about the container `box`, which an earlier one may have made.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,18 @@ fn remove() {
 #[test]
 fn remove_by_force() {
     survives(Act { before: Some(WAITS), command: "rm -f box", with_shim: true });
+}
+
+const SERVES: &str = "run -d --network net -p 127.0.0.1:8080:80 --name box busybox sleep 600";
+
+#[test]
+fn run_on_a_network() {
+    survives_on_a_network(Act { before: None, command: SERVES, with_shim: false });
+}
+
+#[test]
+fn remove_from_a_network() {
+    survives_on_a_network(Act { before: Some(SERVES), command: "rm -f box", with_shim: true });
 }
 
 #[test]
@@ -134,15 +148,41 @@ fn survives_errors(act: Act, end: &str) {
     println!("{}: {failures} failures at {count} points", act.command);
 }
 
+/// The same on a bridge, of a machine that has no other: no interface and no rule is left either.
+#[track_caller]
+fn survives_on_a_network(act: Act) {
+    let Some(mut place) = Place::new() else { return };
+    if !["nsenter", "ip"].iter().all(|program| installed(program)) {
+        return;
+    }
+    let machine = Namespace::new();
+    place.sandbox.through = machine.through();
+    place.rbuild("network create net").success();
+    survives_in(&place, act, &|| {
+        until("interfaces and rules are gone", || {
+            // What was killed while it waited is cleaned up by whoever looks next.
+            place.rbuild("ps -aq").success();
+            machine.left().is_empty()
+        });
+    });
+}
+
 #[track_caller]
 fn survives(act: Act) {
     let Some(place) = Place::new() else { return };
+    survives_in(&place, act, &|| {});
+}
+
+/// `gone` waits until nothing is left that is not of the store.
+#[track_caller]
+fn survives_in(place: &Place, act: Act, gone: &dyn Fn()) {
     // The image is unpacked then.
     place.rbuild("run --rm busybox true").success();
     let roots = [place.sandbox.path(""), PathBuf::from("/sys/fs/cgroup")];
-    let whole = traced(&place, act, &roots, None);
+    let whole = traced(place, act, &roots, None);
     assert_eq!(whole.status, Some(0), "{whole:?}");
-    clear(&place);
+    clear(place);
+    gone();
     // A group whose processes are still dying is removed again and again.
     let mut known = HashSet::new();
     let firsts: Vec<usize> =
@@ -150,10 +190,11 @@ fn survives(act: Act) {
     let mut tried = 0;
     for at in points(firsts.len()).map(|number| firsts[number - 1]) {
         // Processes may take turns in another order and need fewer calls.
-        let killed = traced(&place, act, &roots, Some(Fault::KillCaller { at }));
+        let killed = traced(place, act, &roots, Some(Fault::KillCaller { at }));
         println!("killed at {at}: {:?}", killed.calls.last());
-        assert_true_state(&place);
-        clear(&place);
+        assert_true_state(place);
+        clear(place);
+        gone();
         tried += 1;
     }
     println!("{}: {tried} of {} points", act.command, firsts.len());

@@ -19,7 +19,7 @@ struct Act {
 
 const MADE: &str = "create --name box busybox sleep 600";
 const RUNS: &str = "run -d --name box busybox sleep 600";
-const ACTS: [Act; 8] = [
+const ACTS: [Act; 9] = [
     Act { before: &[], command: MADE },
     Act { before: &[], command: RUNS },
     Act { before: &[], command: "run --name box busybox true" },
@@ -28,6 +28,7 @@ const ACTS: [Act; 8] = [
     Act { before: &[RUNS], command: "stop -t 0 box" },
     Act { before: &[RUNS], command: "kill box" },
     Act { before: &[RUNS], command: "rm -f box" },
+    Act { before: &[RUNS], command: "exec box true" },
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,7 +138,7 @@ fn kill_at_once(place: &Place, victim: Victim, child: &mut Child) -> bool {
     victims.iter().filter(|pid| hit(pid)).count() > 0
 }
 
-fn shims_of(place: &Place) -> Vec<i32> {
+pub(super) fn shims_of(place: &Place) -> Vec<i32> {
     let own = place.sandbox.root().display().to_string();
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let of_ours = processes.filter(|process| {

@@ -1,9 +1,13 @@
 //! kill -9 of anything at any moment: the next command finds a true state, and nothing is left.
 
+use std::fs::File;
+use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::moments::shims_of;
 use super::place::Place;
 
 const WAITS: &str = "while :; do sleep 0.05; done";
@@ -162,4 +166,50 @@ fn a_signal_to_us_is_one_to_the_container() {
         kill_process(Pid::from_child(&client), signal).unwrap();
         assert_eq!(client.wait().unwrap().code(), Some(7), "{name}");
     }
+}
+
+/// Somebody looks at the container, and holds its lock for as long, just when its shim wants to have it.
+#[test]
+fn a_start_that_meets_a_look_is_tried_once_more() {
+    let Some(place) = Place::new() else { return };
+    place.rbuild("create --name box busybox sleep 600").success();
+    let directory = place.sandbox.path("state/containers").join(place.look("box", "{{.Id}}"));
+    let mut met = 0;
+    // A shim may be quicker than we are.
+    for _ in 0..200 {
+        let mut start = place.sandbox.spawn(&["start", "box"]);
+        met += usize::from(meets_a_look(&place, &directory, &mut start));
+        assert!(start.wait().unwrap().success());
+        place.until("box", "{{.State.Status}}", "running");
+        place.rbuild("kill box").success();
+        place.until("box", "{{.State.Status}}", "exited");
+        if met == 3 {
+            break;
+        }
+    }
+    assert_eq!(met, 3, "no shim ever met us");
+    place.rbuild("rm box").success();
+    place.assert_nothing_left();
+}
+
+/// Whether its first shim has found the lock held by us, and given up.
+fn meets_a_look(place: &Place, directory: &Path, start: &mut Child) -> bool {
+    let first = loop {
+        match shims_of(place).first() {
+            Some(shim) => break *shim,
+            None if start.try_wait().unwrap().is_some() => return false,
+            None => {}
+        }
+    };
+    std::fs::create_dir_all(directory).unwrap();
+    let Ok(lock) = File::create(directory.join("lock")) else { return false };
+    if lock.try_lock().is_err() {
+        return false;
+    }
+    let began = Instant::now();
+    while runs(first) {
+        assert!(began.elapsed() < Duration::from_secs(60), "the shim does not give up");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
 }

@@ -1,6 +1,11 @@
 //! Who reaches whom, and who does not.
 
-use super::world::{HOST, OUTSIDE, World};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, Protocol, SendFlags, SocketType};
+
+use super::world::{HOST, OUTSIDE, World, thread_in};
 
 #[test]
 fn a_container_reaches_its_network_and_the_world_as_its_host() {
@@ -92,6 +97,73 @@ fn the_hosts_loopback_is_its_own() {
     assert!(way.stdout.contains("dev eth0"), "{way}");
     assert_eq!(world.fetch_in("aa", "127.0.0.1", 9000), None);
     assert!(world.host.connects("127.0.0.1", 9000));
+}
+
+/// Packets of the container's own making, with an address of the loopback as sender, as receiver, and as both. What comes after
+/// them on the same way does arrive, so they have been looked at.
+#[test]
+fn packets_of_the_loopback_do_not_come_from_a_container() {
+    let Some(world) = World::new() else { return };
+    if !crate::support::installed("nft") {
+        return;
+    }
+    let flags =
+        "run -d --name aa --cap-add NET_ADMIN --sysctl net.ipv4.conf.all.route_localnet=1 busybox";
+    world.shell(flags, "exec sleep 1000").success();
+    let gateway = world.look("aa", "{{.NetworkSettings.Gateway}}");
+    let script = format!(
+        "ip route del table local 127.0.0.0/8 dev lo; ip route del table local 127.0.0.1 dev lo; \
+         ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.1 via {gateway} dev eth0"
+    );
+    world.shell("exec aa", &script).success();
+    let bind = || UdpSocket::bind("0.0.0.0:9000").unwrap();
+    let service = world.host.thread(bind).join().unwrap();
+    service.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let heard = || {
+        let mut buffer = [0; 64];
+        let length = service.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let own = world.address("aa");
+    let inside = world.look("aa", "{{.NetworkSettings.SandboxKey}}");
+    let send = |from: &str, to: &str, text: &'static str| {
+        let addresses = [from, to].map(|address| address.parse::<Ipv4Addr>().unwrap());
+        thread_in(&inside, move || send_raw(addresses, 9000, text)).join().unwrap();
+    };
+    for round in ["first", "second"] {
+        send("127.0.0.1", &gateway, "from the loopback");
+        send(&own, "127.0.0.1", "to the loopback");
+        send("127.0.0.1", "127.0.0.1", "from and to the loopback");
+        send(&own, &gateway, round);
+        assert_eq!(heard(), round);
+    }
+    // It is the rules that hold them.
+    let listed = world.host.command("nft", ["list", "tables"]).stdout;
+    let table = listed.split_whitespace().find(|word| word.starts_with("rbuild-")).unwrap();
+    world.host.command("nft", ["flush", "chain", "ip", table, "martians"]);
+    send(&own, "127.0.0.1", "to the loopback");
+    assert_eq!(heard(), "to the loopback");
+}
+
+/// A UDP packet with these addresses, whosever they are.
+fn send_raw([from, to]: [Ipv4Addr; 2], port: u16, text: &str) {
+    let length = u16::try_from(28 + text.len()).unwrap();
+    // Version and length of the header, no fragments, 64 hops, UDP; the kernel adds up the header.
+    let mut packet = vec![0x45, 0];
+    packet.extend(length.to_be_bytes());
+    packet.extend([0, 0, 0, 0, 64, 17, 0, 0]);
+    packet.extend(from.octets());
+    packet.extend(to.octets());
+    // Without a sum of its own.
+    for word in [9001, port, length - 20, 0] {
+        packet.extend(word.to_be_bytes());
+    }
+    packet.extend(text.as_bytes());
+    let raw = Protocol::from_raw(255.try_into().unwrap());
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::RAW, Some(raw)).unwrap();
+    let there = SocketAddrV4::new(to, 0);
+    let sent = rustix::net::sendto(&socket, &packet, SendFlags::empty(), &there).unwrap();
+    assert_eq!(sent, packet.len());
 }
 
 #[test]

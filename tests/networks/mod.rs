@@ -9,4 +9,4 @@ mod pictures;
 mod ports;
 mod sandbox;
 mod verbs;
-mod world;
+pub(crate) mod world;

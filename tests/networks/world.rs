@@ -25,12 +25,12 @@ pub(super) struct World {
 }
 
 /// A network namespace, kept by a process.
-pub(super) struct Namespace {
+pub(crate) struct Namespace {
     holder: Child,
 }
 
 impl Namespace {
-    fn new() -> Namespace {
+    pub(crate) fn new() -> Namespace {
         let own = fs::read_link("/proc/self/ns/net").unwrap();
         let mut command = Command::new("unshare");
         let holder = command.args(["--net", "sleep", "1000"]).stdin(Stdio::null()).spawn().unwrap();
@@ -58,6 +58,24 @@ impl Namespace {
 
     fn prefix(&self) -> Vec<String> {
         vec![format!("--net={}", self.path()), "--".to_owned()]
+    }
+
+    /// What starts a program there.
+    pub(crate) fn through(&self) -> Vec<String> {
+        std::iter::once("nsenter".to_owned()).chain(self.prefix()).collect()
+    }
+
+    /// The host's interfaces that are not its own, and what the firewall has.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let links = self.command("ip", ["-brief", "link"]).stdout;
+        let names = links.lines().filter_map(|line| line.split([' ', '@']).next());
+        let mut left: Vec<String> =
+            names.filter(|name| !["lo", "up0"].contains(name)).map(str::to_owned).collect();
+        if installed("nft") {
+            let tables = self.command("nft", ["list", "tables"]).stdout;
+            left.extend(tables.lines().map(str::to_owned));
+        }
+        left
     }
 
     /// Runs a program there and fails the test if it fails.
@@ -315,17 +333,9 @@ impl World {
         run(&mut command, "").success().stdout.trim_end().to_owned()
     }
 
-    /// The host's interfaces that are not its own, and what the firewall has.
+    /// See [`Namespace::left`].
     pub(super) fn left(&self) -> Vec<String> {
-        let links = self.host.command("ip", ["-brief", "link"]).stdout;
-        let names = links.lines().filter_map(|line| line.split([' ', '@']).next());
-        let mut left: Vec<String> =
-            names.filter(|name| !["lo", "up0"].contains(name)).map(str::to_owned).collect();
-        if installed("nft") {
-            let tables = self.host.command("nft", ["list", "tables"]).stdout;
-            left.extend(tables.lines().map(str::to_owned));
-        }
-        left
+        self.host.left()
     }
 
     #[track_caller]

@@ -15,16 +15,22 @@ pub(crate) struct Sandbox {
     directory: TempDir,
     /// `RBUILD_SNAPSHOTTER`, empty for what suits the place.
     pub(crate) snapshotter: &'static str,
+    /// A program and its arguments that start `rbuild` somewhere else.
+    pub(crate) through: Vec<String>,
 }
 
 impl Sandbox {
     pub(crate) fn new() -> Sandbox {
-        Sandbox { directory: TempDir::new().unwrap(), snapshotter: "" }
+        Sandbox { directory: TempDir::new().unwrap(), snapshotter: "", through: Vec::new() }
     }
 
     /// Somewhere else than among the other temporary directories.
     pub(crate) fn within(directory: &Path) -> Sandbox {
-        Sandbox { directory: TempDir::new_in(directory).unwrap(), snapshotter: "" }
+        Sandbox {
+            directory: TempDir::new_in(directory).unwrap(),
+            snapshotter: "",
+            through: Vec::new(),
+        }
     }
 
     /// With the image `busybox:latest` in the store.
@@ -77,8 +83,11 @@ impl Sandbox {
         &self,
         args: impl IntoIterator<Item = A>,
     ) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_rbuild"));
-        command.args(args);
+        let program = env!("CARGO_BIN_EXE_rbuild");
+        let words = self.through.iter().map(String::as_str).chain([program]);
+        let words: Vec<&str> = words.collect();
+        let mut command = self.command(words[0]);
+        command.args(&words[1..]).args(args);
         command
     }
 
