@@ -62,6 +62,18 @@ impl Remover {
     }
 }
 
+/// Whether there is anything of nobody's in the `temp/` of the store at `root`: a look that opens no store. What cannot be seen is
+/// nobody's concern.
+pub fn may_have_leftovers(root: &Path) -> bool {
+    let Ok(names) = fs::read_dir(root.join("temp")) else { return false };
+    let leases = root.join("leases");
+    names.flatten().any(|name| {
+        let name = name.file_name();
+        let owner = name.to_str().map(lease::owner_of_temp);
+        !owner.is_some_and(|owner| lease::owner_lives(&leases, owner))
+    })
+}
+
 impl Store {
     /// Moves a file or directory out of sight, for [`Store::remove_aside`]. Should this process die before,
     /// it is a leftover.

@@ -227,6 +227,13 @@ pub(crate) fn owner_of_temp(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
+/// Whether this one of [`living_owners`] is there.
+pub(crate) fn owner_lives(leases: &Path, owner: &str) -> bool {
+    let unfinished = format!("{UNFINISHED}{owner}");
+    // First the name that it begins with: in between, it has either.
+    [unfinished.as_str(), owner].iter().any(|name| is_alive(&leases.join(name)).unwrap_or(false))
+}
+
 /// A session is alive as long as its owner holds the lock. A file that is gone was a dead one's.
 fn is_alive(path: &Path) -> Result<bool> {
     let file = match File::open(path) {

@@ -19,9 +19,7 @@ use crate::args::RemoveLeftoversArgs;
 /// Starts the process if there is something to remove and none yet. A failure is none of the command's: the next
 /// one tries again.
 pub(super) fn start(environment: &Environment) {
-    let temp = environment.locations().root.join("temp");
-    let any = temp.read_dir().is_ok_and(|mut names| names.next().is_some());
-    if any {
+    if store::aside::may_have_leftovers(&environment.locations().root) {
         let _next_time = start_if_needed(environment);
     }
 }
