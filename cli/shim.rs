@@ -1,24 +1,32 @@
 //! The hidden command that a container's shim is. Everything but the removal at the end is in `runtime::shim`.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use engine::Withdrawn;
-use runtime::shim::Finished;
+use runtime::shim::{Finished, Seed};
 use store::Store;
 
 use crate::Exit;
 
-/// `arguments` are those that `runtime` has written. There is nobody to report an error to: what the shim leaves, the next
-/// command that looks at containers finds.
-pub fn run(arguments: &[OsString]) -> Exit {
-    let places: Vec<PathBuf> = arguments.iter().take(2).map(PathBuf::from).collect();
-    let ended = runtime::shim::main(arguments);
-    let (mut finished, root, state) = match (ended, places.as_slice()) {
-        (Ok(Some(finished)), [root, state]) => (finished, root, state),
-        (Ok(_), _) => return Exit::Success,
-        (Err(_), _) => return Exit::Failure,
+/// `arguments` are those that `runtime` has written.
+pub fn run_words(arguments: &[OsString]) -> Exit {
+    match Seed::executed(arguments) {
+        Ok(Some(seed)) => run(seed),
+        Ok(None) => Exit::Success,
+        Err(_) => Exit::Failure,
+    }
+}
+
+/// In the process that is to be it. There is nobody to report an error to: what the shim leaves, the next command that looks at
+/// containers finds.
+pub fn run(seed: Seed) -> Exit {
+    let (root, state) = (&seed.root().to_owned(), &seed.state().to_owned());
+    let mut finished = match runtime::shim::main(seed) {
+        Ok(Some(finished)) => finished,
+        Ok(None) => return Exit::Success,
+        Err(_) => return Exit::Failure,
     };
     let withdrawn = withdraw_if_asked(&finished, root, state);
     finished.tell();

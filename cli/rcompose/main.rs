@@ -13,7 +13,9 @@ use cli::report::{self, Report};
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     match words.split_first() {
-        Some((verb, words)) if verb == runtime::shim::VERB => return cli::shim::run(words).into(),
+        Some((verb, words)) if verb == runtime::shim::VERB => {
+            return cli::shim::run_words(words).into();
+        }
         Some((verb, words)) if verb == cli::networks::VERB => {
             return cli::networks::run_sweep(words).into();
         }

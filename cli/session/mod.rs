@@ -114,6 +114,8 @@ pub struct Session {
 impl Session {
     pub fn open(manner: Manner<'_>) -> Result<Session> {
         manner.check()?;
+        // Those that copy and wait need none of their own.
+        runtime::share_allocations();
         let keys = DetachKeys::parse(manner.detach_keys)?;
         let typed = manner.tty && manner.input;
         let terminal = if typed {

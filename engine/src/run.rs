@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runtime::containers::{Container, ContainerError, Containers};
-use runtime::shim::{Connection, NewShim};
+use runtime::shim::{Connection, NewShim, ShimOrder};
 use runtime::{ProcessView, RuntimeError};
 
 use crate::Result;
@@ -48,7 +48,9 @@ pub fn at_rest_or_alive(containers: &Containers, container: &Container) -> Resul
 pub fn fork_shim(containers: &Containers, container: &Container) -> Result<NewShim> {
     let (root, state) = (containers.root(), containers.state_directory());
     let spec = &container.definition.spec;
-    let shim = NewShim::fork(root, state, container.id(), ProcessView::needed_by(spec))?;
+    let (id, processes) = (container.id(), ProcessView::needed_by(spec));
+    let order = ShimOrder { root, state, id, processes, traced: false, main: None };
+    let shim = NewShim::fork(order)?;
     runtime::expect_joins(&spec.limits);
     Ok(shim)
 }

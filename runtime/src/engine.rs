@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::cgroup;
+use crate::cgroup::{self, Hierarchy};
 use crate::containers::ProcessName;
 use crate::error::RuntimeError;
 
@@ -85,33 +85,47 @@ fn stat_fields(path: &str) -> io::Result<(String, String)> {
 /// Kills and removes what dead zygotes of this engine left behind (cgroups; mounts and processes
 /// cannot be left). `state` is the run-time state directory. [`crate::Zygote::start`] calls it.
 pub fn reconcile(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
-    clear_dead(engine, state, true)
+    reconcile_in(&cgroup::detect(), engine, state)
 }
 
-/// The same where an owner has died without it, which its file tells; else nothing but a look at those.
-pub fn reconcile_if_one_died(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
-    clear_dead(engine, state, false)
-}
-
-fn clear_dead(engine: &EngineId, state: &Path, always: bool) -> Result<(), RuntimeError> {
+/// The same, where it is known which cgroups this machine has.
+pub(crate) fn reconcile_in(
+    hierarchies: &[Hierarchy],
+    engine: &EngineId,
+    state: &Path,
+) -> Result<(), RuntimeError> {
     let directory = owners_directory(state);
     let failed = |source| RuntimeError::Reconcile { path: directory.clone(), source };
     loop {
         let dead = dead_owners(&directory).map_err(failed)?;
-        if always || !dead.is_empty() {
-            clear(engine, state, &dead).map_err(failed)?;
-        }
+        clear(hierarchies, engine, state, &dead).map_err(failed)?;
         if dead.len() < AT_ONCE {
             return Ok(());
         }
     }
 }
 
+/// The same where an owner has died without it, which its file tells; else nothing but a look at those.
+pub fn reconcile_if_one_died(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
+    let directory = owners_directory(state);
+    let dead = dead_owners(&directory);
+    match dead.map_err(|source| RuntimeError::Reconcile { path: directory, source })?.is_empty() {
+        true => Ok(()),
+        false => reconcile(engine, state),
+    }
+}
+
 /// A dead owner's file goes last: while it is there, whoever comes next does again what was not done.
-fn clear(engine: &EngineId, state: &Path, dead: &[DeadOwner]) -> io::Result<()> {
+fn clear(
+    hierarchies: &[Hierarchy],
+    engine: &EngineId,
+    state: &Path,
+    dead: &[DeadOwner],
+) -> io::Result<()> {
     let directory = owners_directory(state);
     let is_dead = |owner: &str| dead.iter().any(|it| it.name == owner);
-    cgroup::reconcile(engine, state, |owner| !is_dead(owner) && is_alive(&directory, owner))?;
+    let lives = |owner: &str| !is_dead(owner) && is_alive(&directory, owner);
+    cgroup::reconcile(hierarchies, engine, state, lives)?;
     dead.iter().try_for_each(|owner| unless_gone(fs::remove_file(directory.join(&owner.name))))
 }
 

@@ -133,6 +133,7 @@ pub(crate) fn start(
         pause: None,
         preserved: room.preserved,
         phases: None,
+        rules_follow: false,
         prepared: None,
         filesystems: None,
     };

@@ -58,4 +58,5 @@ pub use spec::{
     TmpfsUse, Ulimit, UlimitError, UserIds,
 };
 pub use sys::marks::now as monotonic;
+pub use sys::memory::share_allocations;
 pub use zygote::{ProcessView, Zygote};

@@ -33,7 +33,7 @@ phases! {
     Make "rbuild" "directory, lease, name",
     Begun "rbuild" "waits for the start",
     Heard "rbuild" "waits for the end",
-    Exec "shim" "exec of its program",
+    Begin "shim" "becomes one",
     Prepare "shim" "mounts, leftovers, launcher",
     Asked "shim" "waits for the container",
     TakeOver "shim" "lock, definition, log, socket",

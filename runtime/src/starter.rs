@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use nix::sched::{CloneFlags, setns};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair};
-use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid};
 use sys::RootDir;
 use sys::clone::{Child, spawn_child};
 use sys::seccomp::Instruction;
@@ -28,6 +28,8 @@ use crate::spec::{ContainerSpec, MachineAccess, NetworkMode, Rootfs, Seccomp};
 use crate::user_namespace::UserNamespace;
 use crate::zygote::channel::receive_with_descriptors;
 use crate::zygote::message::{Step, StepError};
+
+const GROUP: &str = "create cgroup";
 
 /// What every container is started with.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ pub(crate) struct Running {
     pub(crate) leaf: Leaf,
     start: Start,
     stubs: Stubs,
+    /// What was made below its mounts goes with all else that it has written.
+    pub(crate) goes_whole: bool,
 }
 
 /// How far the start of a program is.
@@ -139,11 +143,18 @@ impl Starter {
             Some(_) => Filesystems::new(),
             None => mount_all(&spec)?,
         };
-        let leaf = self.create_leaf(group, &spec)?;
+        let rules_follow = self.devices(&spec) == DeviceRules::V2
+            && spec.user_namespace.is_none()
+            && spec.listed.is_none();
+        let leaf = match rules_follow {
+            true => Leaf::create_without_rules(&self.cgroups, group, &spec).step(GROUP)?,
+            false => self.create_leaf(group, &spec)?,
+        };
         let launch = Launch {
             stdio,
             network,
             filesystems: Some(&filesystems),
+            rules_follow,
             ..self.launch(&spec, &leaf, filter, far_status.as_fd())
         };
         self.phases.end(Phase::Group);
@@ -166,7 +177,24 @@ impl Starter {
                 return Err(error);
             }
         };
-        Ok(Running::started(spec, child, leaf, status))
+        let running = Running::started(spec, child, leaf, status);
+        if rules_follow && let Err(error) = self.apply_rules(&running) {
+            // It waits for them.
+            let _ended = pidfd_send_signal(&running.child.pidfd, Signal::KILL);
+            let _status = running.finish();
+            return Err(error);
+        }
+        Ok(running)
+    }
+
+    /// While its process makes mounts: the kernel takes its time to check the program.
+    fn apply_rules(&self, running: &Running) -> Result<(), StepError> {
+        let spec = &running.spec;
+        running
+            .leaf
+            .apply_device_rules(&self.cgroups, self.devices(spec), &spec.device_rules)
+            .step(GROUP)?;
+        running.answer().step(GROUP)
     }
 
     /// The usual filter, once for each set of capabilities.
@@ -191,7 +219,7 @@ impl Starter {
     }
 
     pub(crate) fn create_leaf(&self, name: &str, spec: &ContainerSpec) -> Result<Leaf, StepError> {
-        Leaf::create(&self.cgroups, name, spec, self.devices(spec)).step("create cgroup")
+        Leaf::create(&self.cgroups, name, spec, self.devices(spec)).step(GROUP)
     }
 
     /// What the process needs; its standard streams are still the status socket.
@@ -221,6 +249,7 @@ impl Starter {
                 .map(|pipes| Pause { begin: pipes.begin.as_fd(), report: pipes.report.as_fd() }),
             preserved: self.preserved,
             phases: Some(&self.phases),
+            rules_follow: false,
             prepared: None,
             filesystems: None,
         }
@@ -261,7 +290,14 @@ impl Running {
         leaf: Leaf,
         status: OwnedFd,
     ) -> Running {
-        Running { spec, child, leaf, start: Start::going(status), stubs: Stubs::default() }
+        Running {
+            spec,
+            child,
+            leaf,
+            start: Start::going(status),
+            stubs: Stubs::default(),
+            goes_whole: false,
+        }
     }
 
     /// Where messages come from while it starts.
@@ -325,7 +361,7 @@ impl Running {
             Rootfs::Directory { path, .. } => path,
             Rootfs::Overlay { upper: None, .. } => return,
         };
-        if self.stubs == Stubs::default() {
+        if self.goes_whole || self.stubs == Stubs::default() {
             return;
         }
         // Gone if the caller has thrown it away already.

@@ -19,6 +19,7 @@ pub mod netlink;
 pub mod root_dir;
 pub mod seccomp;
 pub mod signal;
+pub mod title;
 pub mod writeback;
 
 pub use call::Call;

@@ -14,7 +14,27 @@ pub fn forget_files() -> io::Result<()> {
             return Err(io::Error::last_os_error());
         }
     }
+    give_back();
     Ok(())
+}
+
+/// Threads from now on allocate where the first one does: an area of its own for each is worth its mapping only for those that
+/// allocate much.
+pub fn share_allocations() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a number that the allocator looks at when a thread allocates for the first time.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// What was allocated and freed.
+fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: touches free memory of the allocator only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Private mappings of files that cannot be written and have no page of their own.

@@ -29,7 +29,7 @@ use std::path::Path;
 
 use runtime::ProcessView;
 use runtime::containers::Containers;
-use runtime::shim::{NewShim, ShimMaker};
+use runtime::shim::{NewShim, ShimMaker, ShimOrder};
 use store::{Image, Platform, Store};
 
 use crate::model::{Project, Service};
@@ -98,7 +98,10 @@ impl Host {
     pub fn shim(&self, id: &str, processes: ProcessView) -> Result<NewShim> {
         let made = match &self.shims {
             Some(maker) => maker.make(id, processes),
-            None => NewShim::fork(self.store.root(), self.store.state(), id, processes),
+            None => {
+                let (root, state) = (self.store.root(), self.store.state());
+                NewShim::fork(ShimOrder { root, state, id, processes, traced: false, main: None })
+            }
         };
         Ok(made.map_err(engine::EngineError::from)?)
     }

@@ -66,15 +66,25 @@ impl Leaf {
         spec: &ContainerSpec,
         devices: DeviceRules,
     ) -> Result<Leaf, LeafError> {
+        let leaf = Leaf::create_without_rules(cgroups, name, spec)?;
+        leaf.or_remove(leaf.apply_device_rules(cgroups, devices, &spec.device_rules))?;
+        Ok(leaf)
+    }
+
+    /// The same, whose device rules are still to be applied.
+    pub(crate) fn create_without_rules(
+        cgroups: &Cgroups,
+        name: &str,
+        spec: &ContainerSpec,
+    ) -> Result<Leaf, LeafError> {
         let mut leaf = Leaf::default();
         let filled = leaf.fill(cgroups, name, spec);
-        match filled.and_then(|()| leaf.apply_device_rules(cgroups, devices, &spec.device_rules)) {
-            Ok(()) => Ok(leaf),
-            Err(error) => {
-                leaf.remove();
-                Err(error)
-            }
-        }
+        leaf.or_remove(filled)?;
+        Ok(leaf)
+    }
+
+    fn or_remove(&self, result: Result<(), LeafError>) -> Result<(), LeafError> {
+        result.inspect_err(|_| self.remove())
     }
 
     /// That of a container which runs.
@@ -279,7 +289,7 @@ impl Leaf {
         Ok(())
     }
 
-    fn apply_device_rules(
+    pub(crate) fn apply_device_rules(
         &self,
         cgroups: &Cgroups,
         by: DeviceRules,
@@ -299,7 +309,7 @@ impl Leaf {
                     return Err(LeafError::NoController { controller: "devices" });
                 };
                 let attached = match &cgroups.usual_rules {
-                    Some(program) if more.is_empty() => program.attach(group),
+                    Some(rules) if more.is_empty() => rules.attach(group),
                     _ => DeviceProgram::load(&devices::v2_program(more))
                         .and_then(|program| program.attach(group)),
                 };

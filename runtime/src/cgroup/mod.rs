@@ -18,6 +18,7 @@ mod hierarchy;
 mod leaf;
 mod limits;
 mod usage;
+mod usual;
 
 use std::fs;
 use std::io::{self, Write};
@@ -27,15 +28,15 @@ use std::sync::Arc;
 
 use rustix::fs::Access;
 use serde::{Deserialize, Serialize};
-use sys::bpf::DeviceProgram;
 
 use crate::engine::EngineId;
 use crate::spec::{ContainerSpec, Limits, MachineAccess};
 pub use ahead::expect_joins;
 pub(crate) use bare::BareGroups;
-pub(crate) use hierarchy::{Hierarchy, Version};
+pub(crate) use hierarchy::{Hierarchy, Version, detect};
 pub(crate) use leaf::Leaf;
 pub use usage::Usage;
+use usual::UsualRules;
 
 /// What enforces the device rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +55,7 @@ pub(crate) struct Cgroups {
     pub(crate) hierarchies: Vec<Hierarchy>,
     pub(crate) devices: DeviceRules,
     /// v2's program for containers without rules of their own, if it can be used. Then nobody needs v1 but for limits.
-    usual_rules: Option<Arc<DeviceProgram>>,
+    usual_rules: Option<Arc<UsualRules>>,
     /// `rbuild/<engine>`, below each hierarchy's mount.
     parent: PathBuf,
     engine: String,
@@ -98,29 +99,40 @@ fn put(path: &Path, value: &str) -> io::Result<()> {
 }
 
 impl Cgroups {
-    /// Finds out what works by creating the engine's group everywhere.
-    pub(crate) fn prepare(engine: &EngineId, owner: &str, state: &Path) -> Cgroups {
-        let prepared = Cgroups::prepare_in(parent_name(engine), owner, false);
+    /// Finds out what works of this machine's hierarchies by creating the engine's group everywhere.
+    pub(crate) fn prepare(
+        hierarchies: Vec<Hierarchy>,
+        engine: &EngineId,
+        owner: &str,
+        state: &Path,
+    ) -> Cgroups {
+        let parent = parent_name(engine);
+        let prepared = Cgroups::prepare_in(hierarchies, parent, owner, Some(state));
         Cgroups { engine: engine.to_string(), other_parents: other_parents(state), ..prepared }
     }
 
     /// The same for groups below a parent that somebody else has chosen, who looks for them in every hierarchy. `owner` is
     /// a name that nobody else uses there.
     pub(crate) fn prepare_at(parent: PathBuf, owner: &str) -> Cgroups {
-        let prepared = Cgroups::prepare_in(parent, owner, true);
+        let prepared = Cgroups::prepare_in(detect(), parent, owner, None);
         // Else v1 would be for limits only.
         Cgroups { usual_rules: None, ..prepared }
     }
 
-    fn prepare_in(parent: PathBuf, owner: &str, everywhere: bool) -> Cgroups {
+    /// `state` is the engine's own, which looks for its groups where they are needed only.
+    fn prepare_in(
+        mut hierarchies: Vec<Hierarchy>,
+        parent: PathBuf,
+        owner: &str,
+        state: Option<&Path>,
+    ) -> Cgroups {
         let mut warnings = Vec::new();
-        let mut hierarchies = hierarchy::detect();
         let (mut unusable, mut cause) = (Vec::new(), None);
-        let usual_rules = v2_device_rules(&hierarchies, &parent, owner).map(Arc::new);
+        let usual_rules = UsualRules::find(&hierarchies, &parent, owner, state).map(Arc::new);
         let v2_rules = usual_rules.is_some();
         let prepare = |hierarchy: &Hierarchy| match hierarchy.version {
             Version::V1 if hierarchy.is_on_demand() => Ok(()),
-            Version::V1 if v2_rules && !everywhere => {
+            Version::V1 if v2_rules && state.is_some() => {
                 Ok(rustix::fs::access(&hierarchy.mount, Access::WRITE_OK)?)
             }
             _ => prepare_parent(hierarchy, &parent),
@@ -189,7 +201,7 @@ impl Cgroups {
     /// The same of [`Cgroups::prepare_at`].
     pub(crate) fn look_at(parent: PathBuf, devices: DeviceRules) -> Cgroups {
         Cgroups {
-            hierarchies: hierarchy::detect(),
+            hierarchies: detect(),
             devices,
             usual_rules: None,
             parent,
@@ -277,30 +289,18 @@ pub(crate) fn joins_v1(spec: &ContainerSpec) -> bool {
     spec.limits != Limits::default() || spec.cgroup_parent.is_some() || manages_groups
 }
 
-/// The usual rules for v2, if they can be had there.
-fn v2_device_rules(hierarchies: &[Hierarchy], parent: &Path, owner: &str) -> Option<DeviceProgram> {
-    let v2 = hierarchies.iter().find(|h| h.version == Version::V2)?;
-    let program = DeviceProgram::load(&devices::v2_program(&[])).ok()?;
-    // A trial on a group of its own: programs on the parent would stay.
-    let trial = v2.mount.join(parent).join(format!("{owner}.trial"));
-    create_dirs(&trial).ok()?;
-    let attached = fs::File::open(&trial).is_ok_and(|group| program.attach(group).is_ok());
-    let _ = fs::remove_dir(&trial);
-    attached.then_some(program)
-}
-
 /// Kills and removes the engine's groups whose owner `is_alive` denies.
 pub(crate) fn reconcile(
+    hierarchies: &[Hierarchy],
     engine: &EngineId,
     state: &Path,
     is_alive: impl Fn(&str) -> bool,
 ) -> io::Result<()> {
     let parent = parent_name(engine);
-    let hierarchies = hierarchy::detect();
     let others = fs::read_to_string(other_parents(state)).unwrap_or_default();
     let prefix = foreign_prefix(&engine.to_string());
     let mut result = Ok(());
-    for hierarchy in &hierarchies {
+    for hierarchy in hierarchies {
         let own = hierarchy.mount.join(&parent);
         if own.exists() {
             result = result.and(remove_dead(&own, "", &is_alive));

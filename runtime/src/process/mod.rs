@@ -41,6 +41,7 @@ use std::path::{Path, PathBuf};
 use nix::sched::{CloneFlags, setns, unshare};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::net::RecvFlags;
 use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
 use sys::RootDir;
 use sys::seccomp::Instruction;
@@ -89,6 +90,8 @@ pub(crate) struct Launch<'a> {
     /// So many descriptors from 3 on are the program's.
     pub(crate) preserved: u32,
     pub(crate) phases: Option<&'a Phases>,
+    /// Its device rules are made while it sets itself up: it waits for them.
+    pub(crate) rules_follow: bool,
     /// What is mounted in a container with a user namespace of its own.
     pub(crate) prepared: Option<&'a Prepared>,
     /// File systems of its own that are mounted already.
@@ -293,6 +296,7 @@ fn enter(
     terminal: Option<terminal::Terminal>,
 ) -> Result<Never, StepError> {
     let spec = launch.spec;
+    wait_for_rules(launch)?;
     if spec.namespaces.uts.is_own() {
         rustix::system::sethostname(spec.hostname.as_bytes()).step("set hostname")?;
         if let Some(domain) = &spec.domainname {
@@ -303,6 +307,18 @@ fn enter(
         sys::interface::bring_loopback_up().step("bring up loopback")?;
     }
     become_program(launch, user, terminal)
+}
+
+/// A byte says that they are in force.
+fn wait_for_rules(launch: &Launch<'_>) -> Result<(), StepError> {
+    if !launch.rules_follow {
+        return Ok(());
+    }
+    match rustix::net::recv(launch.status, &mut [0; 1], RecvFlags::empty()) {
+        Ok((1, _)) => Ok(()),
+        Ok(_) => Err("who starts it has gone").step("wait for device rules"),
+        Err(errno) => Err(errno).step("wait for device rules"),
+    }
 }
 
 /// What a program of the container needs, its first or another one: limits, standard streams, privileges, exec.

@@ -11,9 +11,10 @@ use rustix::fs::Mode;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sys::clone::{Child, close_all_except, spawn_child};
+use sys::title;
 
-use crate::cgroup::Cgroups;
-use crate::engine::{EngineId, Owner, reconcile};
+use crate::cgroup::{self, Cgroups};
+use crate::engine::{EngineId, Owner, reconcile_in};
 use crate::error::RuntimeError;
 use crate::phases::{Phase, Phases};
 use crate::process;
@@ -46,42 +47,110 @@ impl Told {
     }
 }
 
-/// Starts a shim for the container `id`, which need not exist yet: it prepares itself meanwhile. To be called from a
-/// process with one thread whose program hands [`VERB`] to [`super::main`].
-pub(super) fn fork(
-    root: &Path,
-    state: &Path,
-    id: &str,
-    processes: ProcessView,
-    traced: bool,
-) -> Result<(OwnedFd, Child), RuntimeError> {
+/// A process that is a shim but for what a shim does: hand it to [`super::main`].
+#[derive(Debug)]
+pub struct Seed {
+    pub(super) socket: OwnedFd,
+    pub(super) told: Told,
+}
+
+impl Seed {
+    /// Of a process whose program was executed for that, with what came behind [`VERB`] on its command line. None of any other.
+    pub fn executed(arguments: &[OsString]) -> io::Result<Option<Seed>> {
+        let Some(told) = Told::of(arguments) else { return Ok(None) };
+        let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
+        leave_streams()?;
+        Ok(Some(Seed { socket, told }))
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.told.root
+    }
+
+    pub fn state(&self) -> &Path {
+        &self.told.state
+    }
+}
+
+/// What a new shim is to be.
+#[derive(Clone, Copy)]
+pub struct ShimOrder<'a> {
+    pub root: &'a Path,
+    pub state: &'a Path,
+    /// Of a container that need not exist yet: the shim prepares itself meanwhile.
+    pub id: &'a str,
+    pub processes: ProcessView,
+    /// It tells what takes how long.
+    pub traced: bool,
+    /// What the new process does, a copy of this one, where it need not execute the program anew, which takes longer than all that
+    /// it does then. What this returns is the process's exit status.
+    pub main: Option<&'a dyn Fn(Seed) -> u8>,
+}
+
+impl std::fmt::Debug for ShimOrder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShimOrder").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl ShimOrder<'_> {
+    fn arguments(&self) -> Result<Vec<CString>, RuntimeError> {
+        let words = [
+            b"rbuild",
+            VERB.as_bytes(),
+            self.root.as_os_str().as_bytes(),
+            self.state.as_os_str().as_bytes(),
+            self.id.as_bytes(),
+        ];
+        let words = words.into_iter().chain(self.traced.then_some(TRACED.as_bytes()));
+        let text = |bytes: &[u8]| {
+            CString::new(bytes)
+                .map_err(|error| RuntimeError::ShimStart { act: "name it", source: error.into() })
+        };
+        words.map(text).collect()
+    }
+
+    fn told(&self) -> Told {
+        let (root, state) = (self.root.to_owned(), self.state.to_owned());
+        Told { root, state, id: self.id.to_owned(), traced: self.traced }
+    }
+}
+
+/// Starts a shim. To be called from a process with one thread whose program hands [`VERB`] to [`super::main`].
+pub(super) fn fork(order: ShimOrder<'_>) -> Result<(OwnedFd, Child), RuntimeError> {
     check_machine()?;
     let at = |act| move |source: io::Error| RuntimeError::ShimStart { act, source };
     let (near, far) =
         socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(|errno| at("make a socket")(errno.into()))?;
-    let text = |bytes: &[u8]| CString::new(bytes).map_err(|error| at("name it")(error.into()));
-    let mut arguments = vec![
-        text(b"rbuild")?,
-        text(VERB.as_bytes())?,
-        text(root.as_os_str().as_bytes())?,
-        text(state.as_os_str().as_bytes())?,
-        text(id.as_bytes())?,
-    ];
-    if traced {
-        arguments.push(text(TRACED.as_bytes())?);
-    }
-    let flags = match processes {
+    let arguments = order.arguments()?;
+    let flags = match order.processes {
         ProcessView::Own => libc::CLONE_NEWPID | libc::CLONE_NEWNS,
         ProcessView::Host => libc::CLONE_NEWNS,
     };
-    let child = spawn_child(flags, None, || become_shim(&far, &arguments))
-        .map_err(|error| at("make namespaces (this needs CAP_SYS_ADMIN)")(error.into()))?;
+    let child = spawn_child(flags, None, || match order.main {
+        // Who cannot rename itself is not to be seen with our command line, which may have secrets in it.
+        Some(main) if title::set(&arguments).is_ok() => go_on_as_shim(&far, order, main),
+        _ => execute_shim(&far, &arguments),
+    })
+    .map_err(|error| at("make namespaces (this needs CAP_SYS_ADMIN)")(error.into()))?;
     Ok((near, child))
 }
 
+/// Nothing of ours but the socket, and what is in memory.
+fn go_on_as_shim(socket: &OwnedFd, order: ShimOrder<'_>, main: &dyn Fn(Seed) -> u8) -> u8 {
+    let seed = || -> io::Result<Seed> {
+        rustix::process::setsid()?;
+        let socket = rustix::io::fcntl_dupfd_cloexec(socket, 3)?;
+        close_all_except(&[socket.as_fd()])?;
+        leave_streams()?;
+        Ok(Seed { socket, told: order.told() })
+    };
+    seed().map_or(127, main)
+}
+
 /// Nothing of ours but the socket, as standard input.
-fn become_shim(socket: &OwnedFd, arguments: &[CString]) -> u8 {
+fn execute_shim(socket: &OwnedFd, arguments: &[CString]) -> u8 {
     let done = rustix::process::setsid().is_ok()
         && rustix::stdio::dup2_stdin(socket).is_ok()
         && close_all_except(&[]).is_ok();
@@ -93,6 +162,14 @@ fn become_shim(socket: &OwnedFd, arguments: &[CString]) -> u8 {
     127
 }
 
+fn leave_streams() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
+}
+
 /// What a shim has once it is one.
 #[derive(Debug)]
 pub(super) struct Ready {
@@ -101,19 +178,9 @@ pub(super) struct Ready {
     pub(super) owner: Owner,
 }
 
-/// The socket has to be there for telling what goes wrong in the rest.
-pub(super) fn take_socket() -> io::Result<OwnedFd> {
-    let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
-    Ok(socket)
-}
-
 pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> {
     let phases = Phases::new(told.traced);
-    phases.end(Phase::Exec);
+    phases.end(Phase::Begin);
     sys::signal::reset_all().step("reset signals")?;
     let ignored = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTERM, libc::SIGPIPE];
     sys::signal::ignore(&ignored);
@@ -126,13 +193,14 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
     let engine = EngineId::of_root(&told.root).step("name the engine")?;
     let mountpoints = create_mountpoints(&told.state).step("create the mount points")?;
     // What cannot be removed today is no reason to start nothing; the next start tries again.
-    let _leftovers = reconcile(&engine, &told.state);
+    let hierarchies = cgroup::detect();
+    let _leftovers = reconcile_in(&hierarchies, &engine, &told.state);
     let owner = Owner::create(&told.state).step("create the owner file")?;
     let open_files = child::raise_open_files().step("raise the limit on open files")?;
     let starter = Starter {
         owner: owner.name.clone(),
         launcher: launcher::sealed().step("make the launcher")?,
-        cgroups: Cgroups::prepare(&engine, &owner.name, &told.state),
+        cgroups: Cgroups::prepare(hierarchies, &engine, &owner.name, &told.state),
         mountpoints,
         open_files,
         filters: HashMap::new(),

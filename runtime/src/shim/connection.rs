@@ -2,7 +2,6 @@
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,13 +9,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use sys::clone::Child;
 
-use super::begin;
+use super::begin::{self, ShimOrder};
 use super::place;
 use super::protocol::{HIGHEST, Hello, LOWEST, Reply, Request, Welcome};
 use crate::containers::{Container, short};
 use crate::error::RuntimeError;
 use crate::phases::PhaseEnd;
-use crate::zygote::ProcessView;
 use crate::zygote::channel::{receive_frame, send_frame};
 
 /// A shim that prepares itself for a container that may not exist yet.
@@ -60,25 +58,9 @@ pub struct Ended {
 
 impl NewShim {
     /// To be called from a process with one thread whose program hands [`super::VERB`] to [`super::main`].
-    pub fn fork(
-        root: &Path,
-        state: &Path,
-        id: &str,
-        processes: ProcessView,
-    ) -> Result<NewShim, RuntimeError> {
-        let (socket, child) = begin::fork(root, state, id, processes, false)?;
-        Ok(NewShim { connection: Connection::new(id, socket), _child: Some(child) })
-    }
-
-    /// The same, of one that tells what takes how long: [`Connection::phases`].
-    pub fn fork_traced(
-        root: &Path,
-        state: &Path,
-        id: &str,
-        processes: ProcessView,
-    ) -> Result<NewShim, RuntimeError> {
-        let (socket, child) = begin::fork(root, state, id, processes, true)?;
-        Ok(NewShim { connection: Connection::new(id, socket), _child: Some(child) })
+    pub fn fork(order: ShimOrder<'_>) -> Result<NewShim, RuntimeError> {
+        let (socket, child) = begin::fork(order)?;
+        Ok(NewShim { connection: Connection::new(order.id, socket), _child: Some(child) })
     }
 
     /// The shim at the other end of a socket, which another process has forked.

@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use serde::{Deserialize, Serialize};
 use sys::clone::{Child, close_all_except, spawn_child};
 
-use super::begin;
+use super::begin::{self, ShimOrder};
 use super::connection::NewShim;
 use crate::error::RuntimeError;
 use crate::zygote::channel::{receive_frame, send_frame};
@@ -80,7 +80,14 @@ fn serve(orders: &OwnedFd, root: &Path, state: &Path) -> u8 {
     // The kernel takes away what is left of shims that have ended.
     sys::signal::ignore(&[libc::SIGCHLD, libc::SIGPIPE]);
     while let Ok(Some((order, _))) = receive_frame::<Order>(orders) {
-        let answered = match begin::fork(root, state, &order.id, order.processes, false) {
+        let answered = match begin::fork(ShimOrder {
+            root,
+            state,
+            id: &order.id,
+            processes: order.processes,
+            traced: false,
+            main: None,
+        }) {
             Ok((socket, _child)) => send_frame(orders, &Answer::Made, &[socket.as_fd()]),
             Err(error) => send_frame(orders, &Answer::Failed { cause: error.to_string() }, &[]),
         };

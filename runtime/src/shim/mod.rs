@@ -38,10 +38,9 @@ mod streams;
 mod supervisor;
 mod turn;
 
-use std::ffi::OsString;
 use std::io;
 
-pub use begin::VERB;
+pub use begin::{Seed, ShimOrder, VERB};
 pub use connection::{AttachStreams, Connection, Ended, NewShim, ToldPhases};
 pub use log::files as log_files;
 pub use maker::ShimMaker;
@@ -51,12 +50,10 @@ pub use supervisor::Finished;
 
 use supervisor::Supervisor;
 
-/// The main function of a shim, with what came behind [`VERB`] on its command line. Returns when the container has
-/// ended for good: then its caller removes it, if it is to be removed, and ends the process.
-pub fn main(arguments: &[OsString]) -> io::Result<Option<Finished>> {
-    let Some(told) = begin::Told::of(arguments) else { return Ok(None) };
-    let socket = begin::take_socket()?;
-    match Supervisor::begin(socket, &told)? {
+/// The main function of a shim. Returns when the container has ended for good: then its caller removes it, if it is to be
+/// removed, and ends the process.
+pub fn main(seed: Seed) -> io::Result<Option<Finished>> {
+    match Supervisor::begin(seed.socket, &seed.told)? {
         Some(supervisor) => supervisor.run().map(Some),
         None => Ok(None),
     }

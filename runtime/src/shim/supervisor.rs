@@ -273,6 +273,7 @@ impl Supervisor {
         }
         let mut running = self.starter.spawn(self.spec.clone(), child_stdio, namespace)?;
         drop((theirs, network));
+        running.goes_whole = self.container.definition.auto_remove;
         let terminal = match running.wait_for_start() {
             Ok(terminal) => terminal.map(File::from),
             Err(error) => {

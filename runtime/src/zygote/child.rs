@@ -11,7 +11,7 @@ use super::channel::send_frame;
 use super::launcher;
 use super::message::{Event, Step, StepError};
 use super::serve::Server;
-use crate::cgroup::Cgroups;
+use crate::cgroup::{self, Cgroups};
 use crate::engine::{EngineId, Owner};
 use crate::process;
 use crate::starter::Starter;
@@ -58,7 +58,12 @@ fn prepare(
     let starter = Starter {
         owner: owner.name.clone(),
         launcher: launcher::sealed().step("make the launcher")?,
-        cgroups: Cgroups::prepare(engine, &owner.name, mountpoints.parent().unwrap_or(mountpoints)),
+        cgroups: Cgroups::prepare(
+            cgroup::detect(),
+            engine,
+            &owner.name,
+            mountpoints.parent().unwrap_or(mountpoints),
+        ),
         mountpoints: mountpoints.to_owned(),
         open_files,
         filters: HashMap::new(),

@@ -11,7 +11,7 @@ use cli::zygote::lazy_snapshotter;
 use cli::{Exit, output};
 use engine::{containers_of, names};
 use runtime::Phase;
-use runtime::shim::{AttachStreams, Connection, NewShim};
+use runtime::shim::{AttachStreams, Connection, NewShim, ShimOrder};
 use store::Store;
 
 use super::container::make::Plan;
@@ -53,8 +53,14 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     trace.end(Phase::Find);
     let id = names::random_id()?;
     // Before any thread exists. It gets ready while the container is made.
-    let fork = if trace.is_wanted() { NewShim::fork_traced } else { NewShim::fork };
-    let shim = fork(store.root(), store.state(), &id, plan.process_view())?;
+    let shim = NewShim::fork(ShimOrder {
+        root: store.root(),
+        state: store.state(),
+        id: &id,
+        processes: plan.process_view(),
+        traced: trace.is_wanted(),
+        main: Some(&|seed| cli::shim::run(seed).status()),
+    })?;
     trace.end(Phase::Fork);
     runtime::expect_joins(plan.limits());
     let containers = containers_of(&store);
