@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest as _, Sha256};
+use store::layer::gzip::Gzip;
 
 /// Compressed at a time, as layers are.
 const PIECE: usize = 1 << 20;
@@ -56,7 +56,7 @@ fn list(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
 
 /// What one processor does, and how long it takes for each part.
 struct Worker {
-    codec: Compressor,
+    codec: Gzip,
     plain: Sha256,
     packed: Sha256,
     piece: Vec<u8>,
@@ -72,11 +72,9 @@ struct Parts {
 }
 
 impl Worker {
-    fn new(level: i32) -> Result<Worker, Failure> {
-        let level = CompressionLvl::new(level).map_err(|_| "gzip has no such level")?;
-        let mut codec = Compressor::new(level);
-        let out = vec![0; codec.gzip_compress_bound(PIECE)];
-        let (plain, packed, piece) = (Sha256::new(), Sha256::new(), Vec::with_capacity(PIECE));
+    fn new(level: u32) -> Result<Worker, Failure> {
+        let (codec, plain, packed) = (Gzip::new(level)?, Sha256::new(), Sha256::new());
+        let (piece, out) = (Vec::with_capacity(PIECE), Vec::new());
         Ok(Worker { codec, plain, packed, piece, out, done: Parts::default() })
     }
 
@@ -102,18 +100,18 @@ impl Worker {
         let began = Instant::now();
         self.plain.update(&self.piece);
         let hashed = Instant::now();
-        let length = self.codec.gzip_compress(&self.piece, &mut self.out)?;
+        self.codec.compress(&self.piece, &mut self.out)?;
         let deflated = Instant::now();
-        self.packed.update(&self.out[..length]);
+        self.packed.update(&self.out);
         let times = [hashed - began, deflated - hashed, deflated.elapsed()];
         self.done.times[1..].iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
-        self.done.packed += length as u64;
+        self.done.packed += self.out.len() as u64;
         self.piece.clear();
         Ok(())
     }
 }
 
-fn one_after_the_other(files: &[PathBuf], level: i32) -> Result<Parts, Failure> {
+fn one_after_the_other(files: &[PathBuf], level: u32) -> Result<Parts, Failure> {
     let mut worker = Worker::new(level)?;
     files.iter().try_for_each(|path| worker.take(path))?;
     worker.pack()?;
@@ -121,7 +119,7 @@ fn one_after_the_other(files: &[PathBuf], level: i32) -> Result<Parts, Failure> 
 }
 
 /// Large files are cut by nobody, so they are given out first: all end at about the same time.
-fn at_once(files: &[PathBuf], level: i32, threads: usize) -> Result<(), Failure> {
+fn at_once(files: &[PathBuf], level: u32, threads: usize) -> Result<(), Failure> {
     let sized = files.iter().map(|path| Ok((fs::metadata(path)?.len(), path)));
     let mut sized = sized.collect::<Result<Vec<_>, std::io::Error>>()?;
     sized.sort_by_key(|(size, _)| *size);

@@ -12,7 +12,7 @@ use crate::digest::DiffId;
 use crate::error::{Result, StoreError, io_error};
 use crate::image::{Image, ImageLayer};
 use crate::layer::compress::Compressor;
-use crate::layer::{Compression, compressor_with};
+use crate::layer::{Compression, compressor_with, gzip};
 use crate::lease::Held;
 use crate::manifest::Manifest;
 use crate::media_type;
@@ -65,6 +65,8 @@ impl LayerForm {
     fn cache_suffix(self) -> String {
         match self {
             LayerForm::Plain => "tar".to_owned(),
+            // Their bytes were others when pieces that get no smaller were compressed, too.
+            LayerForm::Gzip { level } if gzip::is_quick(level) => format!("gzip-{level}s"),
             LayerForm::Gzip { level } => format!("gzip-{level}"),
             LayerForm::Zstd { level } => format!("zstd-{level}"),
         }

@@ -16,6 +16,7 @@
 //! | `changes.rs`  | whole tree, once a copy of its parents → entries                         |
 //! | `compress.rs` | gzip, zstd; reading also xz and bzip2                                   |
 //! | `parallel.rs` | compressing on all cores, the same bytes on any number of them          |
+//! | `gzip.rs`     | one piece of a layer as a gzip member                                   |
 //! | `borders.rs`  | where a layer is cut into pieces for that                               |
 //! | `holes.rs`    | sparse files on disk                                                    |
 //! | `xattr.rs`    | which extended attributes belong to an image                            |
@@ -33,6 +34,7 @@ pub(crate) mod disk;
 pub mod entry;
 pub mod error;
 mod gathered;
+pub mod gzip;
 pub mod holes;
 pub mod index;
 mod member;

@@ -17,10 +17,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use libdeflater::{CompressionLvl, Compressor as Deflate};
-
 use super::borders::{self, Borders};
 use super::content::ContentDigest;
+use super::gzip::Gzip;
 
 /// Pieces that were compressed before, by what they are made of.
 pub(crate) trait KnownPieces: Send + Sync {
@@ -240,19 +239,14 @@ fn length(bytes: &[u8]) -> u32 {
 }
 
 enum Codec {
-    Gzip(Deflate),
+    Gzip(Gzip),
     Zstd(zstd::bulk::Compressor<'static>),
 }
 
 impl Codec {
     fn new(method: Method) -> io::Result<Codec> {
         Ok(match method {
-            Method::Gzip { level } => {
-                let level = i32::try_from(level.min(9)).unwrap_or(9);
-                let level = CompressionLvl::new(level)
-                    .map_err(|_| io::Error::other("gzip has no such level"))?;
-                Codec::Gzip(Deflate::new(level))
-            }
+            Method::Gzip { level } => Codec::Gzip(Gzip::new(level)?),
             Method::Zstd { level } => {
                 let mut compressor = zstd::bulk::Compressor::new(level)?;
                 compressor.include_checksum(true)?;
@@ -263,14 +257,7 @@ impl Codec {
 
     fn compress(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Codec::Gzip(deflate) => {
-                packed.resize(deflate.gzip_compress_bound(plain.len()), 0);
-                let length = deflate
-                    .gzip_compress(plain, packed)
-                    .map_err(|error| io::Error::other(error.to_string()))?;
-                packed.truncate(length);
-                Ok(())
-            }
+            Codec::Gzip(gzip) => gzip.compress(plain, packed),
             Codec::Zstd(compressor) => {
                 packed.clear();
                 packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
