@@ -100,12 +100,12 @@ impl Worker {
         let began = Instant::now();
         self.plain.update(&self.piece);
         let hashed = Instant::now();
-        self.codec.compress(&self.piece, &mut self.out)?;
+        let length = self.codec.compress(&self.piece, &mut self.out)?;
         let deflated = Instant::now();
-        self.packed.update(&self.out);
+        self.packed.update(&self.out[..length]);
         let times = [hashed - began, deflated - hashed, deflated.elapsed()];
         self.done.times[1..].iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
-        self.done.packed += self.out.len() as u64;
+        self.done.packed += length as u64;
         self.piece.clear();
         Ok(())
     }

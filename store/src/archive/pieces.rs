@@ -109,14 +109,21 @@ impl Blob {
 }
 
 impl KnownPieces for Known {
-    fn take(&self, plain: &ContentDigest, length: usize, out: &mut Vec<u8>) -> bool {
-        let Some(place) = self.pieces.get(plain) else { return false };
+    fn take(
+        &self,
+        plain: &ContentDigest,
+        length: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(usize, ContentDigest)> {
+        let place = self.pieces.get(plain)?;
         let record = &place.record;
-        let Some(file) = self.blobs[place.blob].open() else { return false };
-        out.resize(record.packed_length as usize, 0);
-        record.plain_length as usize == length
-            && file.read_exact_at(out, place.offset).is_ok()
-            && ContentDigest::of(out) == record.packed
+        let file = self.blobs[place.blob].open()?;
+        let end = record.packed_length as usize;
+        out.resize(end.max(out.len()), 0);
+        let whole = record.plain_length as usize == length
+            && file.read_exact_at(&mut out[..end], place.offset).is_ok()
+            && ContentDigest::of(&out[..end]) == record.packed;
+        whole.then_some((end, record.packed))
     }
 }
 
@@ -179,7 +186,9 @@ mod tests {
         known.add(path.clone(), &[record(b"1", b"first"), record(b"22", b"second")]);
         let take = |plain: &[u8], length| {
             let mut out = Vec::new();
-            known.take(&ContentDigest::of(plain), length, &mut out).then_some(out)
+            let (end, _) = known.take(&ContentDigest::of(plain), length, &mut out)?;
+            out.truncate(end);
+            Some(out)
         };
         assert_eq!(take(b"22", 2).as_deref(), Some(&b"second"[..]));
         assert_eq!(take(b"22", 3), None);

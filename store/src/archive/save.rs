@@ -2,7 +2,8 @@
 //!
 //! Both kinds of archive are an OCI layout in a tar; a Docker archive has `manifest.json` besides, for readers that
 //! know only that. Blobs that images share are written once. Equal images make equal bytes. Every blob is hashed on
-//! its way: what is damaged in the store does not leave it as if it were sound.
+//! its way, unless this process has hashed it already, when it wrote it: what is damaged in the store does not leave it as
+//! if it were sound.
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -113,8 +114,13 @@ impl Store {
         let mut file = file.take(blob.size);
         let unreadable = |source| StoreError::BlobSource { source };
         let name = blob_name(&blob.digest);
-        let read = ahead::hashed(&mut file, |content| sink.file(&name, content, blob.size));
-        let ahead::Hashed { digest: actual, size, .. } = read.map_err(unreadable)??;
+        let (actual, size) = if self.is_own(&blob.digest) {
+            (blob.digest, sink.file(&name, &mut file, blob.size)?)
+        } else {
+            let read = ahead::hashed(&mut file, |content| sink.file(&name, content, blob.size));
+            let ahead::Hashed { digest, size, .. } = read.map_err(unreadable)??;
+            (digest, size)
+        };
         file.set_limit(1);
         let more = io::copy(&mut file, &mut io::sink()).map_err(unreadable)?;
         let digest = blob.digest;
@@ -175,7 +181,7 @@ fn archived((image, outgoing): (&ImageToSave, &Outgoing)) -> Option<ArchivedImag
 
 fn document(sink: &mut dyn Sink, name: &str, mut bytes: &[u8]) -> Result<()> {
     let size = bytes.len() as u64;
-    sink.file(name, &mut bytes, size)
+    sink.file(name, &mut bytes, size).map(drop)
 }
 
 fn about(image: &ImageToSave, error: StoreError) -> StoreError {

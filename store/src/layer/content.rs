@@ -1,5 +1,6 @@
 //! [`ContentDigest`]: identity of a file's bytes, for cache keys and comparisons.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -11,6 +12,11 @@ pub struct ContentDigest([u8; 32]);
 /// BLAKE3 is fastest on large pieces.
 const BUFFER: usize = 32 << 10;
 
+thread_local! {
+    /// What a thread reads into, one file after the other: zeros for each would take as long as hashing a small one.
+    static PIECE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 impl ContentDigest {
     pub fn of(bytes: &[u8]) -> ContentDigest {
         ContentDigest(*blake3::hash(bytes).as_bytes())
@@ -18,15 +24,18 @@ impl ContentDigest {
 
     pub fn of_reader(mut reader: impl Read) -> io::Result<ContentDigest> {
         let mut hasher = ContentHasher::default();
-        let mut buffer = [0; BUFFER];
-        loop {
+        let mut buffer = PIECE.take();
+        buffer.resize(BUFFER, 0);
+        let result = loop {
             match reader.read(&mut buffer) {
-                Ok(0) => return Ok(hasher.finish()),
+                Ok(0) => break Ok(hasher.finish()),
                 Ok(count) => hasher.update(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => break Err(error),
             }
-        }
+        };
+        PIECE.set(buffer);
+        result
     }
 
     pub fn from_bytes(bytes: [u8; 32]) -> ContentDigest {

@@ -37,17 +37,17 @@ impl Gzip {
         Ok(Gzip { deflate: at_level(level.min(9))?, stored, sample: Vec::new() })
     }
 
-    /// Replaces what is in `packed`.
-    pub fn compress(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> io::Result<()> {
+    /// Puts it at the beginning of `packed`, which grows if it has to. Returns the length.
+    pub fn compress(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> io::Result<usize> {
         let as_it_is = self.gets_no_smaller(plain);
         let deflate = match &mut self.stored {
             Some(stored) if as_it_is => stored,
             _ => &mut self.deflate,
         };
-        packed.resize(deflate.gzip_compress_bound(plain.len()), 0);
-        let length = deflate.gzip_compress(plain, packed);
-        packed.truncate(length.map_err(|error| io::Error::other(error.to_string()))?);
-        Ok(())
+        let bound = deflate.gzip_compress_bound(plain.len());
+        packed.resize(bound.max(packed.len()), 0);
+        let length = deflate.gzip_compress(plain, &mut packed[..bound]);
+        length.map_err(|error| io::Error::other(error.to_string()))
     }
 
     /// By samples, of pieces that are much larger than these.
@@ -101,7 +101,8 @@ mod tests {
 
     fn packed(plain: &[u8], level: u32) -> Vec<u8> {
         let mut packed = vec![1, 2, 3];
-        Gzip::new(level).unwrap().compress(plain, &mut packed).unwrap();
+        let length = Gzip::new(level).unwrap().compress(plain, &mut packed).unwrap();
+        packed.truncate(length);
         let mut read = Vec::new();
         flate2::read::GzDecoder::new(&*packed).read_to_end(&mut read).unwrap();
         assert!(read == plain, "level {level}");

@@ -23,8 +23,14 @@ use super::gzip::Gzip;
 
 /// Pieces that were compressed before, by what they are made of.
 pub(crate) trait KnownPieces: Send + Sync {
-    /// Puts the compressed form of a piece into `out` if it is known and undamaged.
-    fn take(&self, plain: &ContentDigest, length: usize, out: &mut Vec<u8>) -> bool;
+    /// Puts the compressed form of a piece at the beginning of `out` if it is known and undamaged. Returns its length
+    /// and digest.
+    fn take(
+        &self,
+        plain: &ContentDigest,
+        length: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(usize, ContentDigest)>;
 }
 
 /// A piece as it was written.
@@ -57,6 +63,8 @@ pub(super) struct Parallel<W: Write> {
     jobs: Option<SyncSender<Job>>,
     workers: Vec<JoinHandle<()>>,
     spare: Vec<Vec<u8>>,
+    /// Their bytes stay, so that nobody has to fill them with zeros.
+    spare_packed: Vec<Vec<u8>>,
     records: Vec<PieceRecord>,
 }
 
@@ -65,6 +73,8 @@ type Packed = io::Result<Done>;
 struct Done {
     plain: Vec<u8>,
     packed: Vec<u8>,
+    /// So much of `packed`.
+    length: usize,
     record: Option<PieceRecord>,
 }
 
@@ -100,6 +110,7 @@ impl<W: Write> Parallel<W> {
             jobs: Some(jobs),
             workers,
             spare: Vec::new(),
+            spare_packed: Vec::new(),
             records: Vec::new(),
         })
     }
@@ -133,7 +144,7 @@ impl<W: Write> Parallel<W> {
         // Of its final size: growing would leave the allocator with its former ones.
         let next = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(borders::LONGEST));
         let plain = std::mem::replace(&mut self.piece, next);
-        let packed = self.spare.pop().unwrap_or_default();
+        let packed = self.spare_packed.pop().unwrap_or_default();
         let (result, pending) = sync_channel(1);
         let gone = || io::Error::other("the compressing threads are gone");
         let job = Job { plain, packed, result };
@@ -146,11 +157,11 @@ impl<W: Write> Parallel<W> {
         let Some((result, _permit)) = self.pending.pop_front() else { return Ok(()) };
         let panicked = |_| io::Error::other("a compressing thread panicked");
         let mut done = result.recv().map_err(panicked)??;
-        self.sink.write_all(&done.packed)?;
+        self.sink.write_all(&done.packed[..done.length])?;
         self.records.extend(done.record);
         done.plain.clear();
-        done.packed.clear();
-        self.spare.extend([done.plain, done.packed]);
+        self.spare.push(done.plain);
+        self.spare_packed.push(done.packed);
         Ok(())
     }
 }
@@ -208,30 +219,36 @@ fn processors() -> usize {
 fn serve(queue: &Mutex<Receiver<Job>>, codec: &mut Codec, memory: Option<&Memory>) -> bool {
     let Ok(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).recv() else { return false };
     let Job { plain, mut packed, result } = job;
-    let packed =
-        pack(&plain, &mut packed, codec, memory).map(|record| Done { plain, packed, record });
+    let made = pack(&plain, &mut packed, codec, memory);
+    let done = made.map(|(length, record)| Done { plain, packed, length, record });
     // Nobody waits for the result when the writer was given up.
-    let _ = result.send(packed);
+    let _ = result.send(done);
     true
 }
 
+/// The length of what is in `packed` then.
 fn pack(
     plain: &[u8],
     packed: &mut Vec<u8>,
     codec: &mut Codec,
     memory: Option<&Memory>,
-) -> io::Result<Option<PieceRecord>> {
-    let Some(memory) = memory else { return codec.compress(plain, packed).map(|()| None) };
+) -> io::Result<(usize, Option<PieceRecord>)> {
+    let Some(memory) = memory else { return Ok((codec.compress(plain, packed)?, None)) };
     let digest = ContentDigest::of(plain);
-    if !memory.take(&digest, plain.len(), packed) {
-        codec.compress(plain, packed)?;
-    }
-    Ok(Some(PieceRecord {
+    let (end, packed_digest) = match memory.take(&digest, plain.len(), packed) {
+        Some(known) => known,
+        None => {
+            let end = codec.compress(plain, packed)?;
+            (end, ContentDigest::of(&packed[..end]))
+        }
+    };
+    let record = PieceRecord {
         plain: digest,
         plain_length: length(plain),
-        packed: ContentDigest::of(packed),
-        packed_length: length(packed),
-    }))
+        packed: packed_digest,
+        packed_length: length(&packed[..end]),
+    };
+    Ok((end, Some(record)))
 }
 
 fn length(bytes: &[u8]) -> u32 {
@@ -255,13 +272,13 @@ impl Codec {
         })
     }
 
-    fn compress(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> io::Result<()> {
+    fn compress(&mut self, plain: &[u8], packed: &mut Vec<u8>) -> io::Result<usize> {
         match self {
             Codec::Gzip(gzip) => gzip.compress(plain, packed),
             Codec::Zstd(compressor) => {
-                packed.clear();
-                packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
-                compressor.compress_to_buffer(plain, packed).map(drop)
+                let bound = zstd::zstd_safe::compress_bound(plain.len());
+                packed.resize(bound.max(packed.len()), 0);
+                compressor.compress_to_buffer(plain, &mut packed[..bound])
             }
         }
     }
