@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::digest::Digest;
 use crate::error::{Result, StoreError, io_error};
 use crate::hashed_file::{Hashed, HashedFile};
+use crate::layer::write::Lends;
 use crate::lease::Held;
 use crate::lock::LockName;
 use crate::midstates::{Marks, Midstate};
@@ -235,13 +236,27 @@ impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.file {
             Some(file) => file.write(bytes),
-            None => Err(io::Error::other("the blob is finished")),
+            None => Err(is_finished()),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+impl Lends for BlobWriter {
+    fn space(&mut self) -> io::Result<&mut [u8]> {
+        self.file.as_mut().ok_or_else(is_finished)?.space()
+    }
+
+    fn filled(&mut self, count: usize) -> io::Result<&[u8]> {
+        Ok(self.file.as_mut().ok_or_else(is_finished)?.filled(count))
+    }
+}
+
+fn is_finished() -> io::Error {
+    io::Error::other("the blob is finished")
 }
 
 impl Drop for BlobWriter {

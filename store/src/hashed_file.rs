@@ -23,7 +23,10 @@ const ALONE: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct HashedFile {
+    /// Always of the same length, once there is something.
     piece: Vec<u8>,
+    /// So much of it is to be written.
+    used: usize,
     size: u64,
     marks: Marks,
     /// Of a file that this one may begin like.
@@ -61,7 +64,7 @@ impl HashedFile {
     pub(crate) fn new(file: File) -> HashedFile {
         let work = Work::Alone { file: HoleWriter::new(file), hasher: Hasher::default() };
         let (marks, former) = (Marks::default(), Vec::new());
-        HashedFile { piece: Vec::new(), size: 0, marks, former, work }
+        HashedFile { piece: Vec::new(), used: 0, size: 0, marks, former, work }
     }
 
     /// Where marks are to be set.
@@ -97,13 +100,13 @@ impl HashedFile {
 
     /// The piece at hand is complete.
     fn pass_on(&mut self) -> io::Result<()> {
-        if self.piece.is_empty() {
+        if self.used == 0 {
             return Ok(());
         }
+        let used = std::mem::take(&mut self.used);
         if let Work::Alone { file, hasher } = &mut self.work {
-            hasher.update(&self.piece);
-            file.write_all(&self.piece)?;
-            self.piece.clear();
+            hasher.update(&self.piece[..used]);
+            file.write_all(&self.piece[..used])?;
             if self.size >= ALONE {
                 self.share()?;
             }
@@ -111,7 +114,10 @@ impl HashedFile {
         }
         let Work::Shared(threads) = &self.work else { return Err(panicked()) };
         let next = threads.spare.recv().ok();
-        let full = Arc::new(std::mem::replace(&mut self.piece, next.unwrap_or_default()));
+        let mut full = std::mem::replace(&mut self.piece, next.unwrap_or_default());
+        // The last one.
+        full.truncate(used);
+        let full = Arc::new(full);
         let marks = self.marks.take(self.size);
         let sent = threads.to_hasher.send((full.clone(), marks)).is_ok()
             && threads.to_writer.send(full).is_ok()
@@ -128,7 +134,7 @@ impl HashedFile {
         let (give_back, spare) = channel();
         let former = std::mem::take(&mut self.former);
         let pieces = PIECES + if former.is_empty() { 0 } else { KEPT };
-        (1..pieces).for_each(|_| drop(give_back.send(Vec::with_capacity(PIECE))));
+        (1..pieces).for_each(|_| drop(give_back.send(vec![0; PIECE])));
         let (spare_of_hasher, failed) = (give_back.clone(), Arc::new(AtomicBool::new(false)));
         let noticed = failed.clone();
         let hashing = Hashing::new(hasher, self.size, former, spare_of_hasher);
@@ -139,6 +145,26 @@ impl HashedFile {
             .spawn(move || write_all(file, &write_queue, &give_back, &noticed))?;
         self.work = Work::Shared(Threads { to_hasher, to_writer, spare, hashing, writing, failed });
         Ok(())
+    }
+
+    /// Where what comes next may be put, at least one byte.
+    pub(crate) fn space(&mut self) -> io::Result<&mut [u8]> {
+        if self.used == PIECE {
+            self.pass_on()?;
+        }
+        if self.piece.len() < PIECE {
+            // Memory that was never used, of which only so much is touched as is needed.
+            self.piece = vec![0; PIECE];
+        }
+        Ok(&mut self.piece[self.used..])
+    }
+
+    /// So much of the space is to be written. Returns these bytes.
+    pub(crate) fn filled(&mut self, count: usize) -> &[u8] {
+        let start = self.used;
+        self.used += count;
+        self.size += count as u64;
+        &self.piece[start..self.used]
     }
 
     fn failure(&mut self) -> io::Error {
@@ -157,12 +183,10 @@ impl HashedFile {
 
 impl Write for HashedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.piece.len() == PIECE {
-            self.pass_on()?;
-        }
-        let count = bytes.len().min(PIECE - self.piece.len());
-        self.piece.extend_from_slice(&bytes[..count]);
-        self.size += count as u64;
+        let space = self.space()?;
+        let count = bytes.len().min(space.len());
+        space[..count].copy_from_slice(&bytes[..count]);
+        self.filled(count);
         Ok(count)
     }
 
@@ -173,8 +197,7 @@ impl Write for HashedFile {
 
 /// Whoever is done with a piece last gives it back.
 fn give(piece: Arc<Vec<u8>>, spare: &Sender<Vec<u8>>) {
-    if let Some(mut piece) = Arc::into_inner(piece) {
-        piece.clear();
+    if let Some(piece) = Arc::into_inner(piece) {
         // Nobody needs it in the end.
         let _ = spare.send(piece);
     }

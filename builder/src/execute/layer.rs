@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use store::archive::Packing;
 use store::id_map::IdMap;
-use store::layer::{EntryKind, LayerError, LayerWriter, WhiteoutForm, apply};
+use store::layer::{EntryKind, LayerError, LayerWriter, Lends, WhiteoutForm, apply};
 use store::tree::Tree;
 use store::{BlobWriter, Descriptor, LayerForm, Store, media_type};
 use sys::RootDir;
@@ -102,7 +102,7 @@ pub(crate) fn new_layer(
     former.inspect(|former| blob.follow(former.digest()));
     let marks = blob.marks();
     let packing = pack.map(|form| store.packing(form)).transpose()?.flatten();
-    let writer = LayerWriter::new(LayerSink { blob, packing });
+    let writer = LayerWriter::new(LayerSink { blob, packing }).lending();
     Ok(match marks {
         Some(marks) => writer.marking(marks),
         None => writer,
@@ -128,14 +128,29 @@ pub(crate) struct LayerSink {
     packing: Option<Packing>,
 }
 
+/// What cannot be compressed now is compressed when it is asked for.
+fn pack(packing: &mut Option<Packing>, bytes: &[u8]) {
+    if packing.as_mut().is_some_and(|packing| packing.write_all(bytes).is_err()) {
+        *packing = None;
+    }
+}
+
+impl Lends for LayerSink {
+    fn space(&mut self) -> io::Result<&mut [u8]> {
+        self.blob.space()
+    }
+
+    fn filled(&mut self, count: usize) -> io::Result<&[u8]> {
+        let bytes = self.blob.filled(count)?;
+        pack(&mut self.packing, bytes);
+        Ok(bytes)
+    }
+}
+
 impl Write for LayerSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.blob.write(bytes)?;
-        if let Some(packing) = &mut self.packing
-            && packing.write_all(&bytes[..count]).is_err()
-        {
-            self.packing = None;
-        }
+        pack(&mut self.packing, &bytes[..count]);
         Ok(count)
     }
 

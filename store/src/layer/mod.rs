@@ -55,4 +55,4 @@ pub use entry::{Entry, EntryKind};
 pub use error::LayerError;
 pub use index::{Child, Entries, LayerIndex, compare_paths};
 pub use read::{Member, Whiteouts, is_archive, read_layer};
-pub use write::LayerWriter;
+pub use write::{LayerWriter, Lends};

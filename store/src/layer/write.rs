@@ -15,15 +15,34 @@ use super::tar_format::{BLOCK, padding};
 use super::{LayerError, LayerIndex, compare_paths, xattr};
 use crate::midstates::{APART, Mark, Marks};
 
+/// A sink that lends the memory it writes from: what is read goes there at once, instead of being copied there.
+pub trait Lends: Write {
+    /// At least one byte.
+    fn space(&mut self) -> io::Result<&mut [u8]>;
+
+    /// The first `count` bytes of the space are to be written. These are returned.
+    fn filled(&mut self, count: usize) -> io::Result<&[u8]>;
+}
+
 /// Writes one layer and keeps its index, with content digests and offsets.
 #[derive(Debug)]
 pub struct LayerWriter<W> {
     sink: W,
+    pass: Pass<W>,
     position: u64,
     written: LayerIndex,
     last_digest: Option<ContentDigest>,
     buffer: Vec<u8>,
     marking: Option<Marking>,
+}
+
+/// Reads once, up to so many bytes, and passes what was read on to the sink; nothing at the end.
+type Pass<W> =
+    for<'a> fn(&'a mut W, &'a mut Vec<u8>, usize, &mut dyn Read) -> Result<&'a [u8], NotPassed>;
+
+enum NotPassed {
+    Read(io::Error),
+    Write(io::Error),
 }
 
 /// Sets marks (`crate::midstates`).
@@ -44,7 +63,7 @@ impl<W: Write> LayerWriter<W> {
     pub fn new(sink: W) -> LayerWriter<W> {
         let written = LayerIndex::default();
         let (last_digest, buffer, marking) = (None, Vec::new(), None);
-        LayerWriter { sink, position: 0, written, last_digest, buffer, marking }
+        LayerWriter { sink, pass: copied, position: 0, written, last_digest, buffer, marking }
     }
 
     /// Sets marks, of a blob that has just been begun.
@@ -205,29 +224,26 @@ impl<W: Write> LayerWriter<W> {
         content: Option<&mut dyn Read>,
     ) -> Result<ContentDigest, LayerError> {
         let changed = || LayerError::SizeChanged { path: show(path), expected: size };
-        let read_error = |source| LayerError::ReadFile { path: show(path), source };
+        let failed = |error| match error {
+            NotPassed::Read(source) => LayerError::ReadFile { path: show(path), source },
+            NotPassed::Write(source) => LayerError::Write { source },
+        };
         let mut hasher = ContentHasher::default();
         let mut empty = io::empty();
         let content = content.unwrap_or(&mut empty);
         let mut buffer = std::mem::take(&mut self.buffer);
         // A small layer touches little memory; one byte more shows whether a file has grown.
         let wanted = usize::try_from(size).unwrap_or(BUFFER).saturating_add(1).min(BUFFER);
-        if buffer.len() < wanted {
-            buffer.resize(wanted, 0);
-        }
         let mut left = size;
         loop {
-            let count = match content.read(&mut buffer) {
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(source) => return Err(read_error(source)),
-            };
-            if count == 0 {
+            let passed = (self.pass)(&mut self.sink, &mut buffer, wanted, &mut *content);
+            let bytes = passed.map_err(failed)?;
+            if bytes.is_empty() {
                 break;
             }
-            left = left.checked_sub(count as u64).ok_or_else(changed)?;
-            hasher.update(&buffer[..count]);
-            self.put_content(&buffer[..count])?;
+            left = left.checked_sub(bytes.len() as u64).ok_or_else(changed)?;
+            hasher.update(bytes);
+            self.position += bytes.len() as u64;
             if left > 0 {
                 self.mark(Some(&hasher));
             }
@@ -281,6 +297,47 @@ impl<W: Write> LayerWriter<W> {
         self.sink.write_all(bytes).map_err(|source| LayerError::Write { source })?;
         self.position += bytes.len() as u64;
         Ok(())
+    }
+}
+
+impl<W: Lends> LayerWriter<W> {
+    /// Reads into the memory of the sink.
+    pub fn lending(mut self) -> LayerWriter<W> {
+        self.pass = lent;
+        self
+    }
+}
+
+fn copied<'a, W: Write>(
+    sink: &'a mut W,
+    buffer: &'a mut Vec<u8>,
+    wanted: usize,
+    content: &mut dyn Read,
+) -> Result<&'a [u8], NotPassed> {
+    if buffer.len() < wanted {
+        buffer.resize(wanted, 0);
+    }
+    let count = read_once(content, buffer)?;
+    sink.write_all(&buffer[..count]).map_err(NotPassed::Write)?;
+    Ok(&buffer[..count])
+}
+
+fn lent<'a, W: Lends>(
+    sink: &'a mut W,
+    _buffer: &'a mut Vec<u8>,
+    _wanted: usize,
+    content: &mut dyn Read,
+) -> Result<&'a [u8], NotPassed> {
+    let count = read_once(content, sink.space().map_err(NotPassed::Write)?)?;
+    sink.filled(count).map_err(NotPassed::Write)
+}
+
+fn read_once(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, NotPassed> {
+    loop {
+        match content.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read.map_err(NotPassed::Read),
+        }
     }
 }
 
