@@ -37,6 +37,7 @@ mod networks;
 mod nobody_waits;
 mod oci;
 mod outline;
+mod pieces;
 mod platforms;
 mod power_loss;
 mod prune;
