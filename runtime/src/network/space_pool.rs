@@ -3,7 +3,7 @@
 //! A namespace is one program's at a time and the next one's after that, unless something is left in it. The process
 //! that made them owns the endpoints; when it has gone they are leftovers like those of a shim. The bridge stays for a
 //! moment after the last of them, since one build often follows another: [`Networks::remove_unused`].
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +42,8 @@ pub struct Space {
     resolv_conf: Vec<u8>,
     /// The ports of its own name server, which are in use for good.
     own_ports: Vec<u16>,
+    /// What the kernel counted when there was nothing else.
+    counted: String,
 }
 
 impl Space {
@@ -108,7 +110,8 @@ impl SpacePool {
         let asks_us = host.servers.iter().all(IpAddr::is_loopback);
         let own_ports = if asks_us { serve(&namespace, host.servers.clone())? } else { Vec::new() };
         let resolv_conf = resolv_conf(&NetworkSettings::default(), &host, asks_us);
-        Ok(Space { id, namespace, resolv_conf, own_ports })
+        let counted = count(&namespace).act("count sockets")?;
+        Ok(Space { id, namespace, resolv_conf, own_ports, counted })
     }
 
     fn withdraw(&self, made: Vec<Endpoint>) -> Result<()> {
@@ -148,21 +151,49 @@ fn serve(namespace: &OwnedFd, servers: Vec<IpAddr>) -> Result<Vec<u16>> {
 }
 
 /// Nothing in it but our name server.
-fn is_unused(space: &Space) -> std::io::Result<bool> {
+fn is_unused(space: &Space) -> io::Result<bool> {
+    // The tables below are gone through as they are for the whole machine, which takes milliseconds. Asking the name server is
+    // counted too, so that more says nothing yet.
+    if !space.counted.is_empty() && count(&space.namespace)? == space.counted {
+        return Ok(true);
+    }
     for table in ["tcp", "tcp6", "udp", "udp6", "raw"] {
-        let text = namespace::within(&space.namespace, || {
-            let mut text = String::new();
-            match std::fs::File::open(format!("/proc/thread-self/net/{table}")) {
-                Ok(mut file) => file.read_to_string(&mut text).map(|_| text),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(text),
-                Err(error) => Err(error),
-            }
-        })?;
+        let text = read_within(&space.namespace, table)?;
         if text.lines().skip(1).any(|line| !is_own(line, &space.own_ports)) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// What is in use of each protocol there, and the ports that wait until they can be used again; nothing where
+/// the kernel does not count.
+fn count(namespace: &OwnedFd) -> io::Result<String> {
+    let text = read_within(namespace, "sockstat")? + &read_within(namespace, "sockstat6")?;
+    Ok(in_use(&text))
+}
+
+fn in_use(text: &str) -> String {
+    let counts = text.lines().flat_map(|line| {
+        let mut words = line.split_whitespace();
+        let protocol = words.next().unwrap_or_default();
+        let pairs = std::iter::from_fn(move || Some((words.next()?, words.next()?)));
+        let counted = pairs.filter(|(what, _)| matches!(*what, "inuse" | "tw"));
+        counted.map(move |(what, count)| format!("{protocol} {what} {count}\n"))
+    });
+    counts.collect()
+}
+
+/// A file of `/proc/net`; nothing if there is none.
+fn read_within(namespace: &OwnedFd, name: &str) -> io::Result<String> {
+    namespace::within(namespace, || {
+        let mut text = String::new();
+        match std::fs::File::open(format!("/proc/thread-self/net/{name}")) {
+            Ok(mut file) => file.read_to_string(&mut text).map(|_| text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(text),
+            Err(error) => Err(error),
+        }
+    })
 }
 
 fn is_own(line: &str, ports: &[u16]) -> bool {
@@ -203,5 +234,55 @@ mod tests {
         let line = "   1: 0B00007F:A4D2 00000000:0000 0A 00000000:00000000 00:00000000 00000000";
         assert!(is_own(line, &[0xa4d2]));
         assert!(!is_own(line, &[]) && !is_own("", &[1]));
+    }
+
+    #[test]
+    fn of_what_the_kernel_counts_only_what_is_in_use_there_counts() {
+        let text = "sockets: used 9\nTCP: inuse 1 orphan 0 tw 2 alloc 35 mem 70\nUDP: inuse 3 mem 0\nRAW6: inuse 0\n";
+        assert_eq!(in_use(text), "TCP: inuse 1\nTCP: tw 2\nUDP: inuse 3\nRAW6: inuse 0\n");
+        assert_eq!(in_use(""), "");
+    }
+
+    /// What a program leaves is seen by both ways of looking, and what it has closed by neither.
+    #[test]
+    fn sockets_are_seen_however_they_are_looked_for() {
+        if !rustix::process::geteuid().is_root() {
+            return println!("skipped: needs root");
+        }
+        let namespace = namespace::make().unwrap();
+        furnish_namespace(&namespace).unwrap();
+        let counted = count(&namespace).unwrap();
+        assert!(counted.contains("TCP: tw 0"), "{counted}");
+        let space = |counted: &str| Space {
+            id: String::new(),
+            namespace: namespace.try_clone().unwrap(),
+            resolv_conf: Vec::new(),
+            own_ports: Vec::new(),
+            counted: counted.to_owned(),
+        };
+        let ways = [space(&counted), space("")];
+        let unused = || ways.each_ref().map(|space| is_unused(space).unwrap());
+        assert_eq!(unused(), [true; 2]);
+        let within =
+            |act: &mut dyn FnMut() -> io::Result<()>| namespace::within(&namespace, act).unwrap();
+        let (mut udp, mut listener, mut ends) = (None, None, None);
+        within(&mut || std::net::UdpSocket::bind("127.0.0.1:0").map(|socket| udp = Some(socket)));
+        assert_eq!(unused(), [false; 2]);
+        drop(udp);
+        within(&mut || std::net::TcpListener::bind("127.0.0.1:0").map(|it| listener = Some(it)));
+        assert_eq!(unused(), [false; 2]);
+        let listener = listener.unwrap();
+        within(&mut || {
+            let near = std::net::TcpStream::connect(listener.local_addr()?)?;
+            ends = Some((near, listener.accept()?.0));
+            Ok(())
+        });
+        drop(listener);
+        assert_eq!(unused(), [false; 2]);
+        // Who closes first has the port for a minute more.
+        let (near, far) = ends.unwrap();
+        drop(near);
+        drop(far);
+        assert_eq!(unused(), [false; 2]);
     }
 }
