@@ -36,7 +36,7 @@ impl Starter {
         // No container has a name with this sign in it.
         let name = format!("ahead+{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let spec = shape.example(&name);
-        self.compile_filter(&spec);
+        self.compile_filter(spec.capabilities);
         let leaf = self.create_leaf(&self.group_name(&spec.id), &spec)?;
         let filter = self.compiled_filter(&spec);
         let launch = self.launch(&spec, &leaf, filter, far_status.as_fd());

@@ -122,7 +122,9 @@ impl Starter {
         if (spec.network == NetworkMode::Sandbox) != network.is_some() {
             return Err("no namespace was made for it").step("join the network namespace");
         }
-        self.compile_filter(&spec);
+        if spec.seccomp == Seccomp::Default {
+            self.compile_filter(spec.capabilities);
+        }
         let compiled;
         let filter = match &spec.seccomp {
             Seccomp::Profile(profile) => {
@@ -194,16 +196,16 @@ impl Starter {
             .leaf
             .apply_device_rules(&self.cgroups, self.devices(spec), &spec.device_rules)
             .step(GROUP)?;
-        running.answer().step(GROUP)
+        match running.answer() {
+            // It has ended, and why is what it said last.
+            Err(error) if is_gone(&error) => Ok(()),
+            other => other.step(GROUP),
+        }
     }
 
     /// The usual filter, once for each set of capabilities.
-    pub(crate) fn compile_filter(&mut self, spec: &ContainerSpec) {
-        if spec.seccomp == Seccomp::Default {
-            self.filters
-                .entry(spec.capabilities)
-                .or_insert_with(|| seccomp::filter(spec.capabilities));
-        }
+    pub(crate) fn compile_filter(&mut self, capabilities: CapabilitySet) {
+        self.filters.entry(capabilities).or_insert_with(|| seccomp::filter(capabilities));
     }
 
     pub(crate) fn compiled_filter(&self, spec: &ContainerSpec) -> Option<&[Instruction]> {
@@ -436,13 +438,20 @@ impl Start {
 /// The length of the message that comes next, which is waited for: a kind byte and JSON.
 fn next_length(status: &OwnedFd) -> io::Result<usize> {
     let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+    let mut reset = false;
     loop {
         match recv(status, &mut [0; 1], flags) {
             Err(rustix::io::Errno::INTR) => {}
+            // It ended before it had read our answer, which is told once, and first; what it said itself is still to come.
+            Err(rustix::io::Errno::CONNRESET) if !reset => reset = true,
             Err(rustix::io::Errno::CONNRESET) => return Ok(0),
             received => return Ok(received.map(|(_, length)| length)?),
         }
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 pub(crate) fn died() -> StepError {
@@ -464,5 +473,29 @@ fn outcome(status: &WaitIdStatus) -> Outcome {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => Outcome::Exited(code),
         (None, signal) => Outcome::Signalled(signal.unwrap_or(libc::SIGKILL)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel tells of the unread answer before it gives what was said last.
+    #[test]
+    fn why_a_process_failed_is_heard_although_it_read_no_answer() {
+        let (near, far) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        let failure = StepError::new("mount overlay", "no space", StartFailure::Setup);
+        let mut message = b"E".to_vec();
+        message.extend(serde_json::to_vec(&failure).unwrap());
+        rustix::net::send(&near, b"g", SendFlags::NOSIGNAL).unwrap();
+        rustix::net::send(&far, &message, SendFlags::NOSIGNAL).unwrap();
+        drop(far);
+        let mut start = Start::going(near);
+        let mut read = || start.read(OsStr::new("true"), &mut Stubs::default()).unwrap();
+        assert!(matches!(read(), Progress::Going));
+        assert!(matches!(read(), Progress::Failed));
+        assert_eq!(start.failure(), failure);
     }
 }

@@ -255,7 +255,7 @@ fn a_start_shows_its_phases_and_what_the_kernel_takes() {
     assert!((floor - last.2.unwrap()).abs() < 0.1 && floor < last.1, "{traced}");
     // Until it runs, of one that is left to itself.
     let traced = place.rbuild("run -d --rm --trace-start busybox true").success();
-    let traced = traced.says("overlay").says("shim       network").says("in all");
+    let traced = traced.says("overlay").says("in all");
     assert!(!traced.stderr.contains("out of sight"), "{traced}");
     place.assert_nothing_left();
 }

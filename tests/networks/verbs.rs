@@ -182,3 +182,12 @@ fn a_container_is_taken_from_a_network_whether_its_shim_answers_or_not() {
     world.rbuild("rm -f web other").success();
     world.until_nothing_is_left();
 }
+
+#[test]
+fn the_network_is_a_phase_of_a_start() {
+    let Some(world) = World::new() else { return };
+    let traced = world.rbuild("run --rm --trace-start busybox true").success();
+    traced.says("  shim       network\n").says("  container  clone with its namespaces\n");
+    let traced = world.rbuild("run --rm --network none --trace-start busybox true").success();
+    assert!(!traced.stderr.contains("  shim       network\n"), "{traced}");
+}

@@ -13,6 +13,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sys::clone::{Child, close_all_except, spawn_child};
 use sys::title;
 
+use crate::capabilities::CapabilitySet;
 use crate::cgroup::{self, Cgroups};
 use crate::engine::{EngineId, Owner, reconcile_in};
 use crate::error::RuntimeError;
@@ -197,7 +198,7 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
     let _leftovers = reconcile_in(&hierarchies, &engine, &told.state);
     let owner = Owner::create(&told.state).step("create the owner file")?;
     let open_files = child::raise_open_files().step("raise the limit on open files")?;
-    let starter = Starter {
+    let mut starter = Starter {
         owner: owner.name.clone(),
         launcher: launcher::sealed().step("make the launcher")?,
         cgroups: Cgroups::prepare(hierarchies, &engine, &owner.name, &told.state),
@@ -210,6 +211,8 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
         user: None,
         phases,
     };
+    // Most have it, and there is time: the container is still being made.
+    starter.compile_filter(CapabilitySet::docker_default());
     starter.phases.end(Phase::Prepare);
     Ok(Ready {
         socket: socket.as_fd().try_clone_to_owned().step("keep the socket")?,

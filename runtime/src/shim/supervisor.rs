@@ -438,7 +438,10 @@ impl Supervisor {
         self.sources.clear();
         self.leave_network();
         self.container.state.shim = None;
-        self.save();
+        // One that goes is out of sight in a moment, and until then as true as if this process had been killed.
+        if !self.container.definition.auto_remove || matches!(farewell, Reply::Failed { .. }) {
+            self.save();
+        }
         drop(self.listener);
         self.container.place.leave_runtime();
         drop(self.lock);
