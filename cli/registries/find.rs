@@ -16,6 +16,14 @@ pub enum When {
     Never,
 }
 
+/// An image that was found.
+#[derive(Debug)]
+pub struct Found {
+    pub image: Image,
+    /// By this process just now: what it told the registry may still be in memory.
+    pub pulled: bool,
+}
+
 /// Finds the image by name or ID. What is told of a pull goes to stderr, as docker's does.
 pub fn find_image(
     store: &Store,
@@ -23,7 +31,7 @@ pub fn find_image(
     when: When,
     quiet: bool,
     environment: &Environment,
-) -> Result<Image> {
+) -> Result<Found> {
     let found = match when {
         When::Always => None,
         When::Missing | When::Never => Some(store.resolve(text)),
@@ -33,7 +41,8 @@ pub fn find_image(
     // What is no name can be no more than the ID of an image that is not there.
     let name = text.parse::<Reference>().ok().filter(|_| is_missing && may_pull);
     let Some(name) = name else {
-        return Ok(found.unwrap_or_else(|| store.resolve(text))?);
+        let image = found.unwrap_or_else(|| store.resolve(text))?;
+        return Ok(Found { image, pulled: false });
     };
     let transfer = Transfer::on_stderr(Direction::Pull);
     if !quiet && when == When::Missing {
@@ -51,5 +60,5 @@ pub fn find_image(
         };
         report::print(&format!("Status: {status} for {}", name.familiar()));
     }
-    Ok(store.resolve(&name.to_string())?)
+    Ok(Found { image: store.resolve(&name.to_string())?, pulled: true })
 }

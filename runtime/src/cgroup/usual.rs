@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use sys::bpf::DeviceProgram;
 
 use super::{Hierarchy, Version, create_dirs, devices};
+use crate::containers::boot_id;
 
 #[derive(Debug, Default)]
 pub(super) struct UsualRules {
@@ -29,16 +30,16 @@ impl UsualRules {
     ) -> Option<UsualRules> {
         let v2 = hierarchies.iter().find(|h| h.version == Version::V2)?;
         let memory = state.map(|state| state.join("device-rules"));
-        let here = fs::metadata(&v2.mount).ok().map(|it| format!("{}:{}", it.dev(), it.ino()))?;
+        let here = state.map(|state| here(v2, state));
         let remembered = memory.as_ref().and_then(|path| fs::read_to_string(path).ok());
         let rules = UsualRules { program: OnceLock::new(), memory };
-        if remembered.is_some_and(|there| there == here) {
+        if remembered.is_some() && remembered == here {
             return Some(rules);
         }
         rules.tried(&v2.mount.join(parent).join(format!("{owner}.trial"))).then(|| {
-            if let Some(path) = &rules.memory {
+            if let (Some(path), Some(here)) = (&rules.memory, &here) {
                 // Where it cannot be written, the next one tries again.
-                let _again = fs::write(path, &here);
+                let _again = fs::write(path, here);
             }
             rules
         })
@@ -53,11 +54,14 @@ impl UsualRules {
     }
 
     pub(super) fn attach(&self, group: impl AsFd) -> sys::Result<()> {
-        self.load().and_then(|program| program.attach(group)).inspect_err(|_| {
-            if let Some(path) = &self.memory {
-                let _gone = fs::remove_file(path);
-            }
-        })
+        self.load().and_then(|program| program.attach(group)).inspect_err(|_| self.forget())
+    }
+
+    /// The next one tries again.
+    pub(super) fn forget(&self) {
+        if let Some(path) = &self.memory {
+            let _gone = fs::remove_file(path);
+        }
     }
 
     fn load(&self) -> sys::Result<&DeviceProgram> {
@@ -67,4 +71,11 @@ impl UsualRules {
         let program = DeviceProgram::load(&devices::v2_program(&[]))?;
         Ok(self.program.get_or_init(|| program))
     }
+}
+
+/// For which kernel, hierarchy and capabilities of ours it was found out.
+fn here(v2: &Hierarchy, state: &Path) -> String {
+    let mount = fs::metadata(&v2.mount).map(|it| (it.dev(), it.ino())).unwrap_or_default();
+    let capabilities = rustix::thread::capabilities(None).map(|sets| sets.effective.bits());
+    format!("{} {mount:?} {:x}", boot_id(state), capabilities.unwrap_or_default())
 }

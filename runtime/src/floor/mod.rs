@@ -132,9 +132,13 @@ impl Kernel {
         let tree = Tree { lower: place.with_extension("lower"), place: place.to_owned() };
         let phases = Phases::new(true);
         watch.again();
-        let group = self.groups.as_ref().map(|groups| groups.make(&self.group)).transpose()?;
-        if group.is_some() {
+        let mut group = None;
+        if let Some(groups) = &self.groups {
+            let made = groups.make(&self.group)?;
             watch.end(Phase::Group);
+            groups.rule(&made)?;
+            watch.end(Phase::Rules);
+            group = Some(made);
         }
         let child =
             spawn_child(

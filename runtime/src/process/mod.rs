@@ -42,7 +42,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::RecvFlags;
-use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
+use rustix::process::{
+    DumpableBehavior, Gid, Signal, Uid, set_dumpable_behavior, set_parent_process_death_signal,
+};
 use sys::RootDir;
 use sys::seccomp::Instruction;
 
@@ -309,15 +311,19 @@ fn enter(
     become_program(launch, user, terminal)
 }
 
-/// A byte says that they are in force.
+/// A byte says that they are in force. It has the other end of the socket too, so it hears of no end; whoever starts it takes it
+/// along.
 fn wait_for_rules(launch: &Launch<'_>) -> Result<(), StepError> {
     if !launch.rules_follow {
         return Ok(());
     }
-    match rustix::net::recv(launch.status, &mut [0; 1], RecvFlags::empty()) {
-        Ok((1, _)) => Ok(()),
-        Ok(_) => Err("who starts it has gone").step("wait for device rules"),
-        Err(errno) => Err(errno).step("wait for device rules"),
+    let step = "wait for device rules";
+    set_parent_process_death_signal(Some(Signal::KILL)).step(step)?;
+    let heard = rustix::net::recv(launch.status, &mut [0; 1], RecvFlags::empty());
+    set_parent_process_death_signal(None).step(step)?;
+    match heard.step(step)? {
+        (1, _) => Ok(()),
+        _ => Err("who starts it has gone").step(step),
     }
 }
 

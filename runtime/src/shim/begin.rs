@@ -23,10 +23,10 @@ use crate::starter::Starter;
 use crate::zygote::message::{Step, StepError};
 use crate::zygote::{ProcessView, check_machine, child, create_mountpoints, launcher};
 
-/// What the command line of a shim begins with; a program that starts shims hands it to [`super::main`].
+/// What the command line of a shim begins with. A program that was executed with it hands the rest to [`Seed::executed`].
 pub const VERB: &str = "container-shim";
 
-/// What a shim was told on its command line.
+/// What a shim was told, on its command line where its program was executed for that.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     pub(super) root: PathBuf,

@@ -1,7 +1,7 @@
 //! The process that a running container belongs to. See `docs/decisions/0007`.
 //!
 //! ```text
-//! rbuild run, start ──fork, exec `container-shim`──▶ shim: PID 1 of a namespace, one thread, poll
+//! rbuild run, start ──fork, `container-shim`───────▶ shim: PID 1 of a namespace, one thread, poll
 //!     │  ▲ attach, begin                              │ ▲                    │
 //!     └──┘ pipes of the client ◀──────────────────────┘ └── pidfd, pipes ────┴─▶ the container
 //! ```

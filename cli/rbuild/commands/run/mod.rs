@@ -5,13 +5,13 @@ mod trace;
 
 use anyhow::{Result, bail};
 use cli::environment::Environment;
-use cli::registries::find_image;
+use cli::registries::{Found, find_image};
 use cli::session::{self, Bond, Manner, Session};
 use cli::zygote::lazy_snapshotter;
 use cli::{Exit, output};
 use engine::{containers_of, names};
 use runtime::Phase;
-use runtime::shim::{AttachStreams, Connection, NewShim, ShimOrder};
+use runtime::shim::{AttachStreams, Connection, NewShim, Seed, ShimOrder};
 use store::Store;
 
 use super::container::make::Plan;
@@ -46,12 +46,17 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::of(container, container.interactive && !args.detach, environment)?;
     let locations = environment.locations();
     let store = Store::open(&locations.root, &locations.state)?;
-    let image =
+    let Found { image, pulled } =
         find_image(&store, &container.image, container.pull.into(), container.quiet, environment)?;
     store.mark_used(&image);
     lazy_snapshotter(&store, environment)?;
     trace.end(Phase::Find);
     let id = names::random_id()?;
+    // Passwords of registries are not to stay in the memory of a shim.
+    let main: Option<&dyn Fn(Seed) -> u8> = match pulled {
+        true => None,
+        false => Some(&|seed| cli::shim::run(seed).status()),
+    };
     // Before any thread exists. It gets ready while the container is made.
     let shim = NewShim::fork(ShimOrder {
         root: store.root(),
@@ -59,7 +64,7 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
         id: &id,
         processes: plan.process_view(),
         traced: trace.is_wanted(),
-        main: Some(&|seed| cli::shim::run(seed).status()),
+        main,
     })?;
     trace.end(Phase::Fork);
     runtime::expect_joins(plan.limits());
