@@ -408,7 +408,11 @@ impl Start {
             return Ok(Progress::Going);
         };
         let mut buffer = vec![0; next_length(status)?];
-        let (length, descriptors) = receive_with_descriptors(status, &mut buffer)?;
+        let (mut length, mut descriptors) = receive_with_descriptors(&*status, &mut buffer)?;
+        if length == 0 && !buffer.is_empty() {
+            // It has ended since, which is told first here, too.
+            (length, descriptors) = receive_with_descriptors(&*status, &mut buffer)?;
+        }
         match buffer[..length].split_first() {
             Some((b'R', stubs)) => {
                 *created = serde_json::from_slice(stubs)?;
