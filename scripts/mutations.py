@@ -59,7 +59,12 @@ MUTATIONS = [
      [(PROCESS + "sysctls.rs", "Mode::empty(), RESOLVE)?;", "Mode::empty(), ResolveFlags::empty())?;")]),
     ("cve_2021_30465_targets_swapped_for_links", "links lead out of the root", BENEATH),
     ("cve_2024_23651_sources_stay_inside", "links lead out of the root", BENEATH),
-    ("tar_slip_links_of_an_archive_stay_inside", "links lead out of the root", BENEATH),
+    # Links of an archive are followed in its index, so none is left for the kernel to follow.
+    ("tar_slip_links_of_an_archive_stay_inside", "links of an archive are followed by the kernel, and lead out of the root",
+     BENEATH + [("store/src/layer/collect.rs", "resolve_with(path, true, |path| self.read_link(path))",
+                 "resolve_with(path, true, |path| self.read_link(path).filter(|_| false))"),
+                ("store/src/layer/collect.rs", "if self.own(dir).is_some_and(|entry| !entry.is_dir()) {",
+                 "if self.own(dir).is_some_and(|entry| !entry.is_dir()) && path.is_empty() {")]),
     ("cp_into_a_running_container_stays_inside", "links lead out of the root", BENEATH),
     ("cve_2014_8989_groups_are_those_of_the_user", "the groups of whoever starts it are kept",
      [(PROCESS + "privileges.rs", "thread::set_thread_groups(&groups).map_err(failed)?;", "let _ = (groups, thread::set_thread_groups);"),
