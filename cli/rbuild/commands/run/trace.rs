@@ -124,8 +124,8 @@ mod tests {
             shown,
             [
                 "   0.000    0.100           rbuild     find",
-                "   0.100    7.900           rbuild     wait",
                 "   0.100    1.900           shim       exec",
+                "   0.100    7.900           rbuild     wait",
                 "   2.000    0.500    0.400  container  clone",
                 "   2.000    5.000           shim       made",
                 "   2.500    1.500           container  root",
