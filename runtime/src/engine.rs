@@ -108,11 +108,12 @@ pub(crate) fn reconcile_in(
 /// The same where an owner has died without it, which its file tells; else nothing but a look at those.
 pub fn reconcile_if_one_died(engine: &EngineId, state: &Path) -> Result<(), RuntimeError> {
     let directory = owners_directory(state);
-    let dead = dead_owners(&directory);
-    match dead.map_err(|source| RuntimeError::Reconcile { path: directory, source })?.is_empty() {
-        true => Ok(()),
-        false => reconcile(engine, state),
+    // Their locks are let go, so that they are found again.
+    let nobody_died = dead_owners(&directory).map(|dead| dead.is_empty());
+    if nobody_died.map_err(|source| RuntimeError::Reconcile { path: directory, source })? {
+        return Ok(());
     }
+    reconcile(engine, state)
 }
 
 /// A dead owner's file goes last: while it is there, whoever comes next does again what was not done.
