@@ -227,7 +227,7 @@ def turns(engines, kinds, count, pause):
 
 
 def row_throughput(engines, options):
-    """iperf3 for two seconds, one stream, TCP; `bare` is a pair of interfaces between two namespaces"""
+    """iperf3 for two seconds, one stream, TCP, both ends on one processor; `bare` is a pair of interfaces between two namespaces"""
     if not shutil.which("iperf3"):
         print("  left out: iperf3 is not installed")
         return
@@ -294,7 +294,8 @@ def bare(options, figures):
 def gigabits(command, environment):
     """Per second, and CPU seconds of the machine for each gigabyte."""
     before = busy()
-    done = subprocess.run([*command, "-t", "2", "--json"], env=environment, capture_output=True, text=True)
+    processor = min(os.sched_getaffinity(0))
+    done = subprocess.run([*command, "-t", "2", "-A", f"{processor},{processor}", "--json"], env=environment, capture_output=True, text=True)
     used = busy() - before
     if done.returncode != 0:
         sys.exit(f"error: {' '.join(command)}: {done.stdout[-500:]} {done.stderr}")

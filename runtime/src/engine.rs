@@ -155,7 +155,7 @@ struct DeadOwner {
 }
 
 /// How many are cleared away at once: each keeps a descriptor.
-const AT_ONCE: usize = 100;
+const AT_ONCE: usize = 50;
 
 /// Up to [`AT_ONCE`] of those whose file nobody has locked and whose starter is gone. A process that is being killed lets its lock go some
 /// time before it is gone, and until then its groups are its own.

@@ -106,7 +106,11 @@ impl HashedFile {
         let used = std::mem::take(&mut self.used);
         if let Work::Alone { file, hasher } = &mut self.work {
             hasher.update(&self.piece[..used]);
-            file.write_all(&self.piece[..used])?;
+            if let Err(error) = file.write_all(&self.piece[..used]) {
+                // Nothing that is written later makes it whole.
+                self.work = Work::Failed;
+                return Err(error);
+            }
             if self.size >= ALONE {
                 self.share()?;
             }
