@@ -199,6 +199,8 @@ fn untold(failed: &Traced, errno: Errno, call: &str) -> Option<String> {
         }
         // What happened has happened, whether it could be noted or not.
         Some(0) if call.ends_with("/state/events") => true,
+        // What was found out is found out again.
+        Some(0) if call.ends_with("/state/device-rules") => true,
         Some(0) => !ESSENTIAL.iter().any(|name| call.starts_with(name)),
         // The C library and the kernel's documentation name some differently.
         Some(1 | 125) if errno == Errno::EIO => {

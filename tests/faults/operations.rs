@@ -69,6 +69,8 @@ impl World {
         // Now it is known which snapshots are its layers.
         sandbox.rbuild(["run", "--rm", "old", "true"]).success();
         sandbox.rbuild(["volume", "create", "gone"]).success();
+        // The container's shim deletes its files when the command has ended.
+        assert_nothing_left(&sandbox);
         copy(&sandbox.root(), &sandbox.path("template"));
         let kept = blobs_of_kept(&sandbox.root());
         World { sandbox, kept }
