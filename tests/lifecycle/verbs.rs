@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::place::Place;
+use crate::support::{busybox_rootfs, run};
 
 const WAITS: &str = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done";
 
@@ -229,6 +230,25 @@ fn wrong_flags_say_what_and_leave_nothing() {
     place.rbuild("kill -s NOPE x").exits(1).says("`NOPE` is no signal");
     place.rbuild("logs --tail some x").exits(1);
     place.assert_nothing_left();
+}
+
+/// Where the kernel's part cannot be measured the reason is told, and no group of it stays.
+#[test]
+fn a_floor_that_cannot_be_measured_leaves_nothing() {
+    let Some(place) = Place::new() else { return };
+    let script = "set -e; mkdir l u w m
+        mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w m
+        export RBUILD_ROOT=$PWD/m/store
+        $0 import $1 busybox
+        $0 run --rm --network none --trace-start busybox true
+        engine=$(printf %x-%x $(stat -c '%d %i' m/store))
+        echo left: $(find /sys/fs/cgroup -path \"*/rbuild/$engine/*.floor\" -prune)";
+    let rbuild = place.sandbox.rbuild_command([""; 0].iter());
+    let mut command = place.sandbox.command("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(rbuild.get_program()).arg(busybox_rootfs());
+    let done = run(&mut command, "").success();
+    let done = done.says("cannot measure what the kernel takes").says("not supported as upperdir");
+    assert!(done.stdout.ends_with("left:\n"), "{done}");
 }
 
 /// Of all three processes, in the order in which they begin.

@@ -41,21 +41,12 @@ const TRIES: usize = 10;
 /// what is in it afterwards is to be removed with it.
 pub fn start_floors(root: &Path, scratch: &Path) -> Result<Vec<PhaseEnd>, RuntimeError> {
     let failed = |source| RuntimeError::Floor { source };
-    let mut kernel = Kernel::prepare(root).map_err(failed)?;
-    let mut best: Vec<(Phase, u64)> = Vec::new();
-    for number in 0..TRIES {
-        let round = kernel.round(&scratch.join(number.to_string()));
-        for (phase, took) in round.map_err(failed)? {
-            match best.iter_mut().find(|(known, _)| *known == phase) {
-                Some((_, least)) => *least = took.min(*least),
-                None => best.push((phase, took)),
-            }
-        }
+    let kernel = Kernel::prepare(root).map_err(failed)?;
+    let best = kernel.best(scratch);
+    if let Some(groups) = kernel.groups {
+        groups.end(&kernel.group);
     }
-    if let Some(groups) = kernel.groups.take() {
-        groups.end();
-    }
-    Ok(best.into_iter().map(|(phase, took)| phase.end_at(took)).collect())
+    Ok(best.map_err(failed)?.into_iter().map(|(phase, took)| phase.end_at(took)).collect())
 }
 
 /// What is made once, as an engine would.
@@ -101,6 +92,19 @@ impl Kernel {
             groups: BareGroups::prepare(&engine),
             group: format!("{}.floor", own_name()?),
         })
+    }
+
+    fn best(&self, scratch: &Path) -> io::Result<Vec<(Phase, u64)>> {
+        let mut best: Vec<(Phase, u64)> = Vec::new();
+        for number in 0..TRIES {
+            for (phase, took) in self.round(&scratch.join(number.to_string()))? {
+                match best.iter_mut().find(|(known, _)| *known == phase) {
+                    Some((_, least)) => *least = took.min(*least),
+                    None => best.push((phase, took)),
+                }
+            }
+        }
+        Ok(best)
     }
 
     fn round(&self, place: &Path) -> io::Result<Vec<(Phase, u64)>> {

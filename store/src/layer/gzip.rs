@@ -11,7 +11,7 @@ use libdeflater::{CompressionLvl, Compressor as Deflate};
 
 /// Up to this level speed counts; who asks for a higher one asks for the smallest bytes.
 const FAST: u32 = 3;
-/// So many places, each so long, evenly spread: what is different for 64 KiB of a piece of 1 MiB is seen.
+/// So many places, each so long, evenly spread: what is different for 68 KiB of a piece of 1 MiB is seen.
 const SAMPLES: usize = 16;
 const SAMPLE: usize = 4 << 10;
 /// A place that gets smaller by less than one part of so many is not worth anything.

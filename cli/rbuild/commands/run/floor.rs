@@ -30,7 +30,7 @@ pub(crate) fn run() -> Exit {
     match answer() {
         Ok(()) => Exit::Success,
         Err(error) => {
-            cli::report::print(&format!("{error:#}"));
+            cli::report::print(&format!("{error}"));
             Exit::Failure
         }
     }
