@@ -26,29 +26,3 @@ pub fn try_lock_byte(file: impl AsFd, byte: u64) -> Result<bool> {
         _ => Err(SysError::new(Call::new("fcntl").fd(file).text("F_OFD_SETLK"), error)),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::fs::File;
-
-    use super::*;
-
-    #[test]
-    fn each_byte_is_a_lock_of_its_own() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("locks");
-        let open = || File::options().create(true).append(true).open(&path).unwrap();
-        let (first, second) = (open(), open());
-        for byte in [0, 7, u64::MAX / 2] {
-            assert!(try_lock_byte(&first, byte).unwrap());
-            assert!(!try_lock_byte(&second, byte).unwrap(), "{byte}");
-        }
-        assert!(try_lock_byte(&second, 8).unwrap());
-        let copy = first.try_clone().unwrap();
-        drop(first);
-        assert!(!try_lock_byte(&second, 7).unwrap());
-        drop(copy);
-        assert!(try_lock_byte(&second, 7).unwrap());
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
-    }
-}
