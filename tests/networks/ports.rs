@@ -277,6 +277,31 @@ fn a_connection_by_ipv6_outlives_a_change_of_networks() {
 
 /// The name server and what copies are processes, which somebody may kill.
 #[test]
+fn thousands_of_ports_are_published_at_once() {
+    let Some(world) = World::new() else { return };
+    let range = "20000-21999:20000-21999";
+    let line = format!("run -d --name many -p {range} -p {range}/udp busybox sleep 1000");
+    world.rbuild(&line).success();
+    world.echo_udp("many", 21999);
+    for (from, server) in
+        [(&world.outside, format!("{HOST}:21999")), (&world.host, "[::1]:21999".into())]
+    {
+        let server = server.parse().unwrap();
+        let answers = || from.ask_udp(server, "hello").as_deref() == Some("hello");
+        super::world::until("the UDP server answers", answers);
+    }
+    // What copies has threads for the ports that something came to, and not for all.
+    let shim = world.shim("many");
+    let children = format!("/proc/{shim}/task/{shim}/children");
+    let children = std::fs::read_to_string(children).unwrap();
+    let threads = |pid: &str| std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
+    let most = children.split_whitespace().map(threads).max();
+    assert!(most.is_some_and(|most| (2..20).contains(&most)), "{most:?} threads");
+    world.rbuild("rm -f many").success();
+    assert_eq!(world.outside.ask_udp(format!("{HOST}:21999").parse().unwrap(), "late"), None);
+}
+
+#[test]
 fn processes_beside_a_container_are_replaced_when_they_die() {
     let Some(world) = World::new() else { return };
     world.rbuild("network create net").success();

@@ -11,6 +11,7 @@ use super::firewall::{self, Changed, Element, Firewall};
 use super::mac::MacAddress;
 use super::namespace::within;
 use super::netlink::Socket;
+use super::netlink::conntrack::forget_udp;
 use super::netlink::link::{
     Pair, add_address, add_default_route, find_link, make_pair, remove_link, set_port, set_up,
     unless,
@@ -194,8 +195,7 @@ impl Networks {
                 self.make_tables(firewall)?;
             }
             pass("the new ports lead to it")?;
-            forget_connections(firewall, &before.ports)?;
-            forget_connections(firewall, &endpoint.ports)
+            forget_connections(firewall, before.ports.iter().chain(&endpoint.ports))
         })
     }
 
@@ -251,12 +251,13 @@ impl Networks {
 }
 
 /// UDP has no end that the kernel would see.
-fn forget_connections(firewall: &mut Firewall, ports: &[BoundPort]) -> Result<()> {
-    for port in ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {
-        let step = "forget old UDP connections";
-        super::netlink::conntrack::forget_udp(&mut firewall.socket, port.host_port).act(step)?;
-    }
-    Ok(())
+fn forget_connections<'a>(
+    firewall: &mut Firewall,
+    ports: impl IntoIterator<Item = &'a BoundPort>,
+) -> Result<()> {
+    let udp = ports.into_iter().filter(|port| port.container.protocol == Protocol::Udp);
+    let ports = udp.map(|port| port.host_port).collect();
+    forget_udp(&mut firewall.socket, &ports).act("forget old UDP connections")
 }
 
 /// The pair, with one end at the bridge and the other in the namespace.

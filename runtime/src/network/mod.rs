@@ -8,7 +8,7 @@
 //! | `sandbox/`      | a container's namespace, endpoints and ports                 |
 //! | `space_pool.rs` | namespaces of programs that have no shim                     |
 //! | `attach.rs`     | a container comes to a network, and goes; `bridge.rs` with it |
-//! | `ports.rs`      | published ports are held; `holder.rs` by whom                |
+//! | `ports.rs`      | published ports are held; `holder.rs` by whom; `arrivals.rs` waits at them |
 //! | `server/`       | processes that answer names and copy what NAT cannot redirect |
 //! | `firewall/`     | NAT, forwarding and isolation                                |
 //! | `files.rs`      | /etc/hosts and /etc/resolv.conf                              |
@@ -18,6 +18,7 @@
 //! | `failpoint.rs`  | where tests make things fail; `trials/` these tests           |
 //! | `names.rs`      | names of kernel objects; `namespace.rs` network namespaces   |
 //! | `netlink/`      | links, addresses, routes; `routes.rs` the host's             |
+mod arrivals;
 mod attach;
 mod bridge;
 mod definition;

@@ -2,14 +2,15 @@
 //! found before anything starts.
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
 
+use super::arrivals::Arrivals;
 use super::directory::Result;
-use super::error::NetworkError;
+use super::error::{Act, NetworkError};
 use super::holder;
 use super::port::{BoundPort, ContainerPort, PortRange, Protocol, PublishedPort};
 
@@ -24,11 +25,46 @@ pub(super) struct HeldPort {
     pub(super) sockets: Vec<OwnedFd>,
 }
 
+/// All of a container's.
+#[derive(Debug, Default)]
+pub(super) struct HeldPorts {
+    all: Vec<HeldPort>,
+    arrivals: Option<Arrivals>,
+}
+
+impl HeldPorts {
+    fn of(all: Vec<HeldPort>) -> Result<HeldPorts> {
+        let mut held = HeldPorts { all, arrivals: None };
+        if !held.is_empty() {
+            held.arrivals = Some(Arrivals::at(held.sockets()).act("wait at the published ports")?);
+        }
+        Ok(held)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &HeldPort> {
+        self.all.iter()
+    }
+
+    pub(super) fn bound(&self) -> Vec<BoundPort> {
+        self.all.iter().map(|port| port.bound).collect()
+    }
+
+    pub(super) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.all.iter().flat_map(|port| &port.sockets).map(AsFd::as_fd)
+    }
+
+    /// Readable while something has come to one of them that NAT has not redirected.
+    pub(super) fn arrivals(&self) -> Option<BorrowedFd<'_>> {
+        self.arrivals.as_ref().map(AsFd::as_fd)
+    }
+}
+
 /// Takes all of them, or none. `default` is the address of ports that are published without one.
-pub(super) fn reserve(
-    wanted: &[PublishedPort],
-    default: Option<Ipv4Addr>,
-) -> Result<Vec<HeldPort>> {
+pub(super) fn reserve(wanted: &[PublishedPort], default: Option<Ipv4Addr>) -> Result<HeldPorts> {
     let mut held = Vec::new();
     // Those with a port of their own first, so that none of the others gets it.
     let (fixed, free): (Vec<_>, Vec<_>) =
@@ -40,8 +76,8 @@ pub(super) fn reserve(
             None => any(host_ip, port.container)?,
         });
     }
-    held.sort_by_key(|port| (port.bound.container, port.bound.host_port));
-    Ok(held)
+    held.sort_by_key(|port: &HeldPort| (port.bound.container, port.bound.host_port));
+    HeldPorts::of(held)
 }
 
 fn first_free(
@@ -152,7 +188,7 @@ mod tests {
     use super::*;
     use crate::network::parse_published;
 
-    fn reserve_texts(texts: &[&str]) -> Result<Vec<HeldPort>> {
+    fn reserve_texts(texts: &[&str]) -> Result<HeldPorts> {
         let wanted: Vec<_> = texts.iter().flat_map(|text| parse_published(text).unwrap()).collect();
         reserve(&wanted, None)
     }
@@ -160,14 +196,14 @@ mod tests {
     #[test]
     fn a_held_port_is_nobody_elses_and_its_holder_is_named() {
         let held = reserve_texts(&["127.0.0.1::80", "127.0.0.1::53/udp"]).unwrap();
-        for port in &held {
+        for port in held.iter() {
             let container = port.bound.container;
             let text = format!("127.0.0.1:{}:{container}", port.bound.host_port);
             let error = reserve_texts(&[&text]).unwrap_err().to_string();
             let own = format!("(PID {})", std::process::id());
             assert!(error.contains("is in use, by") && error.contains(&own), "{error}");
         }
-        let port = held[0].bound.host_port;
+        let port = held.bound()[0].host_port;
         drop(held);
         assert!(reserve_texts(&[&format!("127.0.0.1:{port}:80")]).is_ok());
     }
@@ -175,11 +211,11 @@ mod tests {
     #[test]
     fn of_a_range_the_first_free_port_is_taken() {
         let held = reserve_texts(&["127.0.0.1::80"]).unwrap();
-        let first = held[0].bound.host_port;
+        let first = held.bound()[0].host_port;
         let Some(last) = first.checked_add(20) else { return };
         let range = format!("127.0.0.1:{first}-{last}:80");
         let next = reserve_texts(&[&range]).unwrap();
-        assert!((first + 1..=last).contains(&next[0].bound.host_port));
+        assert!((first + 1..=last).contains(&next.bound()[0].host_port));
         let full = reserve_texts(&[&format!("127.0.0.1:{first}-{first}:80")]);
         assert!(full.is_err());
     }
@@ -188,7 +224,7 @@ mod tests {
     fn a_port_of_every_address_is_one_of_both_families() {
         let held = reserve_texts(&["80", "53/udp"]).unwrap();
         let six = std::net::TcpListener::bind("[::]:0").is_ok();
-        for port in held {
+        for port in held.iter() {
             assert_eq!(port.sockets.len(), if six { 2 } else { 1 });
             assert_ne!(port.bound.host_port, 0);
         }

@@ -3,6 +3,7 @@ use super::super::directory::{Guard, Result};
 use super::super::endpoint::Endpoint;
 use super::super::error::NetworkError;
 use super::super::failpoint::pass;
+use super::super::ports::HeldPorts;
 use super::super::settings::NetworkSettings;
 use super::way_out::{reserve, way_out};
 use super::{Files, Sandbox};
@@ -30,8 +31,8 @@ impl Sandbox {
         let way_out = way_out(&self.networks, &guard, &settings.attachments)?;
         // Before anything is changed: they may be somebody else's by now.
         let fresh = match self.held.is_empty() {
-            true => reserve(&self.networks, settings, way_out.as_ref())?,
-            false => Vec::new(),
+            true => Some(reserve(&self.networks, settings, way_out.as_ref())?),
+            false => None,
         };
         self.leave(&guard, settings)?;
         pass("it has left its networks")?;
@@ -39,10 +40,12 @@ impl Sandbox {
         pass("it has come to its networks")?;
         match &way_out {
             Some((position, _)) => {
-                self.held.extend(fresh);
+                if let Some(fresh) = fresh {
+                    self.held = fresh;
+                }
                 self.lead_out(&guard, &settings.attachments[*position].network)?;
             }
-            None => self.held.clear(),
+            None => self.held = HeldPorts::default(),
         }
         pass("its ports are published where they should be")?;
         drop(guard);

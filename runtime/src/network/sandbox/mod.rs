@@ -22,7 +22,7 @@ use super::failpoint::pass;
 use super::files::{Resolver, asks_the_shim, hosts, resolv_conf};
 use super::namespace;
 use super::port::BoundPort;
-use super::ports::HeldPort;
+use super::ports::HeldPorts;
 use super::server::{Answers, Inside};
 use super::settings::{Attachment, NetworkSettings};
 use crate::containers::{Definition, ProcessName};
@@ -37,7 +37,7 @@ pub(crate) struct Sandbox {
     networks: Networks,
     namespace: OwnedFd,
     endpoints: Vec<Endpoint>,
-    held: Vec<HeldPort>,
+    held: HeldPorts,
     /// What the name server is to know, while there is to be one.
     answers: Option<Answers>,
     name_server: Helper,
@@ -131,7 +131,7 @@ impl Sandbox {
     fn attach(&mut self, guard: &Guard, wanted: &Attachment, leads_out: bool) -> Result<()> {
         let interface = wanted.interface.clone().unwrap_or_else(|| self.free_interface());
         let ports = match leads_out {
-            true => self.held.iter().map(|port| port.bound).collect(),
+            true => self.held.bound(),
             false => Vec::new(),
         };
         let guest = Guest {
@@ -164,7 +164,7 @@ impl Sandbox {
     }
 
     pub(crate) fn ports(&self) -> Vec<BoundPort> {
-        self.held.iter().map(|port| port.bound).collect()
+        self.held.bound()
     }
 
     pub(crate) fn files(&self, settings: &NetworkSettings) -> Files {
@@ -192,7 +192,7 @@ impl Sandbox {
                 left.push(network);
             }
         }
-        self.held.clear();
+        self.held = HeldPorts::default();
         Ok(Remains {
             networks: self.networks.clone(),
             left,

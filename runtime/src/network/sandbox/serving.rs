@@ -1,6 +1,6 @@
 //! The processes beside a container on networks: what they are to know, and when they are begun and ended.
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use super::super::definition::DEFAULT_NETWORK;
@@ -67,8 +67,7 @@ impl Sandbox {
         match self.copier.pidfd() {
             Some(pidfd) => all.push((pidfd, Beside::CopierEnded)),
             None if self.copier.pause().is_none() && self.published_address().is_some() => {
-                let sockets = self.held.iter().flat_map(|port| &port.sockets);
-                all.extend(sockets.map(|socket| (socket.as_fd(), Beside::Arrived)));
+                all.extend(self.held.arrivals().map(|arrivals| (arrivals, Beside::Arrived)));
             }
             None => {}
         }

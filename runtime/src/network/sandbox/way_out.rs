@@ -6,7 +6,7 @@ use super::super::directory::{Guard, Networks, Result};
 use super::super::endpoint::Endpoint;
 use super::super::error::NetworkError;
 use super::super::holder::meet;
-use super::super::ports::{self, HeldPort};
+use super::super::ports::{self, HeldPorts};
 use super::super::settings::{Attachment, NetworkSettings};
 
 /// The network by which a container reaches what is on none of its networks, and where its ports are published.
@@ -31,8 +31,8 @@ pub(super) fn reserve(
     networks: &Networks,
     settings: &NetworkSettings,
     way_out: Option<&(usize, NetworkDefinition)>,
-) -> Result<Vec<HeldPort>> {
-    let Some((_, network)) = way_out else { return Ok(Vec::new()) };
+) -> Result<HeldPorts> {
+    let Some((_, network)) = way_out else { return Ok(HeldPorts::default()) };
     let reserved = ports::reserve(&settings.all_ports(), network_address(network));
     reserved.map_err(|error| name_holder(networks, error))
 }

@@ -18,23 +18,23 @@ mod relay;
 mod wire;
 pub(super) mod zone;
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::{io, iter, thread};
 
 #[cfg(not(test))]
 use sys::clone::spawn_child;
 use sys::clone::{Child, close_all_except};
 
+use super::arrivals::Arrivals;
 use super::directory::{Networks, Result};
 use super::error::Act;
 use super::firewall::resolver;
 use super::namespace::within;
 use super::netlink::Socket;
 use super::port::Protocol;
-use super::ports::HeldPort;
+use super::ports::HeldPorts;
 use dns::Upstream;
 use zone::{Known, Zone};
 
@@ -70,7 +70,7 @@ pub(super) fn start_answering(
 }
 
 /// Starts what copies to the container at this address. To be called from a process with one thread.
-pub(super) fn start_copying(held: &[HeldPort], address: Ipv4Addr) -> Result<Child> {
+pub(super) fn start_copying(held: &HeldPorts, address: Ipv4Addr) -> Result<Child> {
     start("copy what comes to a published port", || copy(held, address))
 }
 
@@ -109,22 +109,18 @@ pub(super) fn open_inside(namespace: &OwnedFd) -> Result<(Inside, Leading)> {
     Ok((Inside { udp, tcp }, Leading(rules)))
 }
 
-/// For ever.
-fn copy(held: &[HeldPort], address: Ipv4Addr) -> io::Result<()> {
-    let sockets = held.iter().flat_map(|port| &port.sockets).map(AsFd::as_fd);
-    close_all_except(&sockets.collect::<Vec<_>>())?;
-    let mut last = None;
-    for port in held {
-        let target = SocketAddrV4::new(address, port.bound.container.port).into();
-        for socket in &port.sockets {
-            let socket = socket.try_clone()?;
-            last = Some(relay(socket, port.bound.container.protocol, target)?);
-        }
+/// For ever; at each port from when something comes to it.
+fn copy(held: &HeldPorts, address: Ipv4Addr) -> io::Result<()> {
+    let sockets: Vec<_> = held.sockets().collect();
+    close_all_except(&sockets)?;
+    let ports = held.iter().flat_map(|port| iter::repeat_n(port.bound, port.sockets.len()));
+    let ports: Vec<_> = ports.map(|bound| bound.container).collect();
+    let arrivals = Arrivals::first_at(sockets.iter().copied())?;
+    loop {
+        let at = arrivals.next()?;
+        let target = SocketAddrV4::new(address, ports[at].port).into();
+        relay(sockets[at].try_clone_to_owned()?, ports[at].protocol, target)?;
     }
-    if let Some(last) = last {
-        let _panicked = last.join();
-    }
-    Ok(())
 }
 
 /// Answers by UDP and TCP, for ever.
@@ -147,14 +143,11 @@ impl Inside {
     }
 }
 
-fn relay(
-    socket: OwnedFd,
-    protocol: Protocol,
-    target: SocketAddr,
-) -> io::Result<thread::JoinHandle<()>> {
+fn relay(socket: OwnedFd, protocol: Protocol, target: SocketAddr) -> io::Result<()> {
     rustix::io::ioctl_fionbio(&socket, false)?;
-    thread::Builder::new().spawn(move || match protocol {
+    let spawned = thread::Builder::new().spawn(move || match protocol {
         Protocol::Tcp => relay::tcp(&TcpListener::from(socket), target),
         Protocol::Udp => relay::udp(&Arc::new(UdpSocket::from(socket)), target),
-    })
+    });
+    spawned.map(drop)
 }
