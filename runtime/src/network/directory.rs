@@ -91,10 +91,6 @@ impl Networks {
         self.directory().join(id)
     }
 
-    fn leases_file(&self, id: &str) -> PathBuf {
-        self.place(id).join("leases.json")
-    }
-
     /// Where the endpoints of a network are, one file for each.
     pub(super) fn endpoints_directory(&self, id: &str) -> PathBuf {
         self.runtime_directory().join(id)
@@ -341,11 +337,11 @@ impl Networks {
     }
 
     pub(super) fn leases(&self, id: &str) -> Result<Leases> {
-        Ok(read_json(&self.leases_file(id))?.unwrap_or_default())
+        Leases::read(&self.place(id))
     }
 
     pub(super) fn write_leases(&self, id: &str, leases: &Leases) -> Result<()> {
-        write_json(&self.leases_file(id), leases)
+        leases.write(&self.place(id))
     }
 
     /// Gives back the addresses of a container that is no more.
@@ -545,7 +541,19 @@ pub(super) mod tests {
         leases.take(&made, "a", None).unwrap();
         networks.write_leases(&made.id, &leases).unwrap();
         assert_eq!(networks.leases(&made.id).unwrap(), leases);
-        networks.release(&guard, "a").unwrap();
+        // A version before had them in one document.
+        let place = networks.place(&made.id);
+        fs::remove_dir_all(place.join("leases")).unwrap();
+        fs::write(place.join("leases.json"), r#"{"10.213.0.2":"a","10.213.0.7":"b"}"#).unwrap();
+        let mut of_before = networks.leases(&made.id).unwrap();
+        assert_eq!(of_before.of("b"), Some([10, 213, 0, 7].into()));
+        of_before.take(&made, "c", None).unwrap();
+        networks.write_leases(&made.id, &of_before).unwrap();
+        assert!(!place.join("leases.json").exists());
+        assert_eq!(networks.leases(&made.id).unwrap(), of_before);
+        for container in ["a", "b", "c"] {
+            networks.release(&guard, container).unwrap();
+        }
         assert_eq!(networks.leases(&made.id).unwrap(), Leases::default());
     }
 }

@@ -1,11 +1,19 @@
 //! Which address of a network belongs to which container. A container keeps its address until it is removed.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::definition::NetworkDefinition;
-use super::error::NetworkError;
+use super::directory::{Result, make_directory, names_in, read_json, remove_file};
+use super::error::{NetworkError, file_error};
+
+/// Of versions before: all of them in one document.
+const DOCUMENT: &str = "leases.json";
+/// The file whose names leases are.
+const FILE: &str = "file";
 
 /// Containers' IDs by their addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +21,41 @@ use super::error::NetworkError;
 pub(super) struct Leases(BTreeMap<Ipv4Addr, String>);
 
 impl Leases {
+    /// Those below a network's place, each a name of one empty file, `ADDRESS@CONTAINER`. To give a file a name takes a tenth of
+    /// what it takes to replace a document, of which the kernel writes the new one before it forgets the old.
+    pub(super) fn read(place: &Path) -> Result<Leases> {
+        let mut all: Leases = read_json(&place.join(DOCUMENT))?.unwrap_or_default();
+        for name in names_in(&place.join("leases"))? {
+            let parts = name.split_once('@');
+            let lease = parts.and_then(|(address, owner)| Some((address.parse().ok()?, owner)));
+            all.0.extend(lease.map(|(address, owner)| (address, owner.to_owned())));
+        }
+        Ok(all)
+    }
+
+    /// New ones first, so that whoever is killed in between leaves nobody without the address that it has.
+    pub(super) fn write(&self, place: &Path) -> Result<()> {
+        let directory = place.join("leases");
+        make_directory(&directory)?;
+        let there: BTreeSet<String> = names_in(&directory)?.into_iter().collect();
+        let wanted = self.0.iter().map(|(address, owner)| format!("{address}@{owner}")).collect();
+        let file = directory.join(FILE);
+        if !there.contains(FILE) {
+            File::create(&file).map_err(file_error("create", &file))?;
+        }
+        for name in BTreeSet::difference(&wanted, &there) {
+            let path = directory.join(name);
+            // A file of its own where a file cannot have as many names.
+            fs::hard_link(&file, &path)
+                .or_else(|_| File::create(&path).map(drop))
+                .map_err(file_error("create", &path))?;
+        }
+        for name in there.difference(&wanted).filter(|name| *name != FILE) {
+            remove_file(&directory.join(name))?;
+        }
+        remove_file(&place.join(DOCUMENT))
+    }
+
     pub(super) fn of(&self, container: &str) -> Option<Ipv4Addr> {
         self.0.iter().find(|(_, owner)| *owner == container).map(|(address, _)| *address)
     }
@@ -23,7 +66,7 @@ impl Leases {
         network: &NetworkDefinition,
         container: &str,
         wanted: Option<Ipv4Addr>,
-    ) -> Result<Ipv4Addr, NetworkError> {
+    ) -> Result<Ipv4Addr> {
         let address = match (wanted, self.of(container)) {
             (Some(wanted), _) => self.checked(network, container, wanted)?,
             (None, Some(address)) if is_free(network, address) => address,
@@ -39,7 +82,7 @@ impl Leases {
         network: &NetworkDefinition,
         container: &str,
         address: Ipv4Addr,
-    ) -> Result<Ipv4Addr, NetworkError> {
+    ) -> Result<Ipv4Addr> {
         if !network.subnet.contains(address) {
             let subnet = network.subnet;
             return Err(NetworkError::Outside {
@@ -68,7 +111,7 @@ impl Leases {
         }
     }
 
-    fn first_free(&self, network: &NetworkDefinition) -> Result<Ipv4Addr, NetworkError> {
+    fn first_free(&self, network: &NetworkDefinition) -> Result<Ipv4Addr> {
         let range = network.ip_range.unwrap_or(network.subnet);
         let free = |address: &Ipv4Addr| is_free(network, *address) && !self.0.contains_key(address);
         let full = || NetworkError::NoAddress { network: network.name.clone(), range };
