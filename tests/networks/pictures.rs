@@ -52,8 +52,10 @@ fn what_is_not_as_it_should_be_is_said_and_mended() {
     let table = world.host.command("nft", ["list", "tables", "ip"]).stdout;
     let table = table.trim().rsplit(' ').next().unwrap().to_owned();
     let bridge = world.look("front", "{{index .Options \"com.docker.network.bridge.name\"}}");
+    let inner = world.look("inner", "{{index .Options \"com.docker.network.bridge.name\"}}");
     let shell = |script: &str| {
         let script = script.replace("TABLE", &table).replace("BRIDGE", &bridge);
+        let script = script.replace("INNER", &inner);
         world.host.command("sh", ["-c", &script]);
     };
     for (script, expected) in [
@@ -78,6 +80,7 @@ fn what_is_not_as_it_should_be_is_said_and_mended() {
         ("nft delete table bridge TABLE", "the table `bridge rbuild-"),
         ("nft flush ruleset", "the table `ip rbuild-"),
         ("ip link set BRIDGE down", "of network `front` is down"),
+        ("ip link set INNER group 7", "of network `inner` is in the group 7, not 29282"),
         ("ip link del BRIDGE", "of network `front` is missing"),
         ("echo 0 > /proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward is 0, not 1"),
     ] {

@@ -15,7 +15,8 @@ use super::firewall::{self, foreign};
 use super::mac::MacAddress;
 use super::netlink::Socket;
 use super::netlink::link::{
-    Link, add_address, find_link, make_bridge, remove_link, set_alias, set_up, unless,
+    INTERNAL_GROUP, Link, add_address, find_link, make_bridge, remove_link, set_alias, set_group,
+    set_up, unless,
 };
 use super::routes;
 
@@ -47,6 +48,7 @@ impl Networks {
                     if !link.up {
                         socket.request(set_up(link.index)).act(step())?;
                     }
+                    set_apart(socket, network, &link)?;
                     return Ok(link);
                 }
                 Whose::HalfMade => {
@@ -98,7 +100,8 @@ impl Networks {
         self.firewall(|firewall| foreign::admit(firewall, name, network.bridge.asks_others))?;
         pass("other firewalls let the bridge through")?;
         let gateway = network.gateway;
-        let made = socket.request(make_bridge(name, MacAddress::of(gateway), mtu));
+        let made =
+            socket.request(make_bridge(name, MacAddress::of(gateway), mtu, group_of(network)));
         unless(libc::EEXIST, made).act(step())?;
         pass("the bridge is there without an address")?;
         let link = find_link(socket, name).act(step())?.ok_or_else(|| {
@@ -158,6 +161,29 @@ impl Networks {
         })?;
         self.leave_endpoints(guard, &network.id)
     }
+}
+
+/// The group of interfaces that a network's bridge is in.
+pub(super) fn group_of(network: &NetworkDefinition) -> u32 {
+    if network.internal { INTERNAL_GROUP } else { 0 }
+}
+
+/// Any other group is the user's affair.
+pub(super) fn is_apart_as_it_should(network: &NetworkDefinition, link: &Link) -> bool {
+    (link.group == INTERNAL_GROUP) == network.internal
+}
+
+/// Bridges of versions before, and those that somebody changed, get their group.
+pub(super) fn set_apart(
+    socket: &mut Socket,
+    network: &NetworkDefinition,
+    link: &Link,
+) -> Result<()> {
+    if is_apart_as_it_should(network, link) {
+        return Ok(());
+    }
+    let step = || format!("set the group of the bridge `{}`", link.name);
+    socket.request(set_group(link.index, group_of(network))).act(step())
 }
 
 /// Who made a bridge of this name.

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::bridge::set_kernel;
+use super::bridge::{set_apart, set_kernel};
 use super::definition::NetworkDefinition;
 use super::directory::{Guard, Networks, Result};
 use super::endpoint::Endpoint;
@@ -43,8 +43,21 @@ impl Networks {
             elements.extend(firewall::of_network(&network, &self.bridge_name(&network)));
             let living = endpoints.iter().filter(|endpoint| self.is_living(endpoint));
             elements.extend(living.flat_map(firewall::of_endpoint));
+            if network.internal {
+                self.set_apart(&network)?;
+            }
         }
         firewall.make(&elements.into_iter().collect::<Vec<_>>())
+    }
+
+    /// The rules know the bridge of an internal network by its group.
+    fn set_apart(&self, network: &NetworkDefinition) -> Result<()> {
+        let name = self.bridge_name(network);
+        let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+        match find_link(&mut socket, &name).act(format!("find `{name}`"))? {
+            Some(link) => set_apart(&mut socket, network, &link),
+            None => Ok(()),
+        }
     }
 
     /// Removes the endpoints of shims that are no more, and bridges that nobody is on or keeps. Costs nothing where no network

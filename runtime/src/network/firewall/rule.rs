@@ -23,6 +23,8 @@ pub(super) enum Meta {
     InName = 6,
     OutName = 7,
     Transport = 16,
+    InGroup = 21,
+    OutGroup = 22,
 }
 
 /// Headers that `payload` reads from.
@@ -142,6 +144,11 @@ impl Rule {
 
     pub(super) fn not_by(self, what: Meta, set: SetName) -> Rule {
         self.meta(what, REGISTER_1).stranger(REGISTER_1, set)
+    }
+
+    /// Not by an interface of this group.
+    pub(super) fn not_of_group(self, what: Meta, group: u32) -> Rule {
+        self.meta(what, REGISTER_1).differs(REGISTER_1, &group.to_ne_bytes())
     }
 
     /// It comes in and goes out by the same bridge of ours.

@@ -1,4 +1,5 @@
 //! The tables: their sets, chains and rules, which do not change, as one transaction of nf_tables.
+use super::super::netlink::link::INTERNAL_GROUP;
 use super::super::netlink::message::Message;
 use super::rule::{
     Connection, DESTINATION_CHANGED, ESTABLISHED_OR_RELATED, Header, Meta, REGISTER_1, REGISTER_2,
@@ -267,11 +268,11 @@ fn forwarded() -> Vec<Rule> {
             .by(Meta::OutName, SetName::Bridges)
             .clamp_segments()
             .says("TCP that begins towards a bridge: segments no larger than the way allows"),
-        // What the rules below say too, for nearly every packet and with two names to look up instead of up to nine.
+        // What the rules below say too, for nearly every packet and with no name to look up instead of up to nine.
         Rule::new()
             .connection(Connection::State, ESTABLISHED_OR_RELATED)
-            .not_by(Meta::InName, SetName::Internal)
-            .not_by(Meta::OutName, SetName::Internal)
+            .not_of_group(Meta::InGroup, INTERNAL_GROUP)
+            .not_of_group(Meta::OutGroup, INTERNAL_GROUP)
             .verdict(Accept)
             .says("what goes on or answers, not by an internal network: let through"),
         Rule::new()

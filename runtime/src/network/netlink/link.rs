@@ -20,6 +20,13 @@ const BRIDGE_PORT_HAIRPIN: u16 = 4; // IFLA_BRPORT_MODE
 const BRIDGE_PORT_ISOLATED: u16 = 33; // IFLA_BRPORT_ISOLATED
 const UP: u32 = libc::IFF_UP as u32;
 
+/// Of each end of a pair, which hands packets over under no queue's lock: left to itself the kernel makes one for each processor,
+/// shows each in /sys, and chooses one for each packet.
+const QUEUES: u32 = 1;
+
+/// The group of interfaces ("rb") that bridges of internal networks are in: a rule compares it without looking a name up.
+pub(in crate::network) const INTERNAL_GROUP: u32 = 0x7262;
+
 /// An interface as the kernel describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::network) struct Link {
@@ -33,6 +40,7 @@ pub(in crate::network) struct Link {
     pub(in crate::network) peer: Option<u32>,
     /// A text beside the name.
     pub(in crate::network) alias: String,
+    pub(in crate::network) group: u32,
     pub(in crate::network) mac: Option<MacAddress>,
     /// Bytes received and sent.
     pub(in crate::network) received: u64,
@@ -83,11 +91,17 @@ fn link_header(family: i32, index: u32, state: u32) -> [u8; LINK_HEADER] {
     header
 }
 
-pub(in crate::network) fn make_bridge(name: &str, mac: MacAddress, mtu: u32) -> Message {
+pub(in crate::network) fn make_bridge(
+    name: &str,
+    mac: MacAddress,
+    mtu: u32,
+    group: u32,
+) -> Message {
     link_message(libc::RTM_NEWLINK, CREATE, 0, true)
         .text(libc::IFLA_IFNAME, name)
         .bytes(libc::IFLA_ADDRESS, &mac.0)
         .u32(libc::IFLA_MTU, mtu)
+        .u32(libc::IFLA_GROUP, group)
         .nest(libc::IFLA_LINKINFO, |info| info.text(libc::IFLA_INFO_KIND, "bridge"))
 }
 
@@ -99,12 +113,16 @@ pub(in crate::network) fn make_pair(pair: &Pair<'_>) -> Message {
                 .text(libc::IFLA_IFNAME, pair.there)
                 .bytes(libc::IFLA_ADDRESS, &pair.mac.0)
                 .u32(libc::IFLA_MTU, pair.mtu)
+                .u32(libc::IFLA_NUM_TX_QUEUES, QUEUES)
+                .u32(libc::IFLA_NUM_RX_QUEUES, QUEUES)
                 .u32(libc::IFLA_NET_NS_FD, pair.namespace.as_raw_fd() as u32)
         })
     };
     link_message(libc::RTM_NEWLINK, CREATE, 0, true)
         .text(libc::IFLA_IFNAME, pair.here)
         .u32(libc::IFLA_MTU, pair.mtu)
+        .u32(libc::IFLA_NUM_TX_QUEUES, QUEUES)
+        .u32(libc::IFLA_NUM_RX_QUEUES, QUEUES)
         .u32(libc::IFLA_MASTER, pair.bridge)
         .nest(libc::IFLA_LINKINFO, |info| {
             info.text(libc::IFLA_INFO_KIND, "veth").nest(libc::IFLA_INFO_DATA, peer)
@@ -128,6 +146,10 @@ pub(in crate::network) fn set_up(index: u32) -> Message {
 
 pub(in crate::network) fn set_alias(index: u32, alias: &str) -> Message {
     link_message(libc::RTM_SETLINK, 0, index, true).text(libc::IFLA_IFALIAS, alias)
+}
+
+pub(in crate::network) fn set_group(index: u32, group: u32) -> Message {
+    link_message(libc::RTM_SETLINK, 0, index, true).u32(libc::IFLA_GROUP, group)
 }
 
 pub(in crate::network) fn set_master(index: u32, bridge: u32) -> Message {
@@ -199,6 +221,7 @@ fn read_link(reply: &Received) -> Link {
         master: number(libc::IFLA_MASTER),
         peer: number(libc::IFLA_LINK),
         alias: find(&attributes, libc::IFLA_IFALIAS).map_or(String::new(), |alias| alias.text()),
+        group: number(libc::IFLA_GROUP).unwrap_or_default(),
         mac: find(&attributes, libc::IFLA_ADDRESS)
             .and_then(|mac| mac.value.try_into().ok().map(MacAddress)),
         received: bytes(2).unwrap_or_default(),

@@ -4,7 +4,7 @@ mod speaker;
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::bridge::set_kernel_values;
+use super::bridge::{group_of, is_apart_as_it_should, set_kernel_values};
 use super::definition::NetworkDefinition;
 use super::directory::{Networks, Result};
 use super::endpoint::Endpoint;
@@ -283,6 +283,14 @@ impl Look {
             };
             if !bridge.up {
                 out.push(format!("the bridge `{name}` of network `{}` is down", network.name));
+            }
+            if !is_apart_as_it_should(network, bridge) {
+                out.push(format!(
+                    "the bridge `{name}` of network `{}` is in the group {}, not {}",
+                    network.name,
+                    bridge.group,
+                    group_of(network)
+                ));
             }
             let rules = self.others.admitted.iter().filter(|admitted| **admitted == name).count();
             if self.others.has_place && network.bridge.asks_others && rules < foreign::RULES {
