@@ -275,16 +275,15 @@ fn a_connection_by_ipv6_outlives_a_change_of_networks() {
     echoes("without it");
 }
 
-/// The name server and what copies are processes, which somebody may kill.
 #[test]
 fn thousands_of_ports_are_published_at_once() {
     let Some(world) = World::new() else { return };
-    let range = "20000-21999:20000-21999";
+    let range = "20000-23999:20000-23999";
     let line = format!("run -d --name many -p {range} -p {range}/udp busybox sleep 1000");
     world.rbuild(&line).success();
-    world.echo_udp("many", 21999);
+    world.echo_udp("many", 23999);
     for (from, server) in
-        [(&world.outside, format!("{HOST}:21999")), (&world.host, "[::1]:21999".into())]
+        [(&world.outside, format!("{HOST}:23999")), (&world.host, "[::1]:23999".into())]
     {
         let server = server.parse().unwrap();
         let answers = || from.ask_udp(server, "hello").as_deref() == Some("hello");
@@ -298,9 +297,10 @@ fn thousands_of_ports_are_published_at_once() {
     let most = children.split_whitespace().map(threads).max();
     assert!(most.is_some_and(|most| (2..20).contains(&most)), "{most:?} threads");
     world.rbuild("rm -f many").success();
-    assert_eq!(world.outside.ask_udp(format!("{HOST}:21999").parse().unwrap(), "late"), None);
+    assert_eq!(world.outside.ask_udp(format!("{HOST}:23999").parse().unwrap(), "late"), None);
 }
 
+/// The name server and what copies are processes, which somebody may kill.
 #[test]
 fn processes_beside_a_container_are_replaced_when_they_die() {
     let Some(world) = World::new() else { return };

@@ -107,6 +107,9 @@ impl NetworkError {
             NetworkError::InUse { .. } => {
                 "stop these containers, or `rbuild network disconnect` them"
             }
+            NetworkError::Publish { source, .. } if source.raw_os_error() == Some(libc::EMFILE) => {
+                "each published port takes two open files; allow more with `ulimit -n`"
+            }
             NetworkError::PortTaken { .. } => "publish another port, or end what uses this one",
             NetworkError::ForeignFirewall { chain } => {
                 return Some(format!(

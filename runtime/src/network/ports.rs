@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::arrivals::Arrivals;
 use super::directory::Result;
@@ -65,6 +66,7 @@ impl HeldPorts {
 
 /// Takes all of them, or none. `default` is the address of ports that are published without one.
 pub(super) fn reserve(wanted: &[PublishedPort], default: Option<Ipv4Addr>) -> Result<HeldPorts> {
+    make_room(wanted.len());
     let mut held = Vec::new();
     // Those with a port of their own first, so that none of the others gets it.
     let (fixed, free): (Vec<_>, Vec<_>) =
@@ -78,6 +80,18 @@ pub(super) fn reserve(wanted: &[PublishedPort], default: Option<Ipv4Addr>) -> Re
     }
     held.sort_by_key(|port: &HeldPort| (port.bound.container, port.bound.host_port));
     HeldPorts::of(held)
+}
+
+/// Two sockets each. What is not allowed is told by the socket that cannot be made; containers have limits of their own.
+fn make_room(ports: usize) {
+    /// For everything else that a shim opens.
+    const OTHERS: u64 = 256;
+    let wanted = 2 * ports as u64 + OTHERS;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|current| current < wanted) {
+        let maximum = maximum.map(|maximum| maximum.max(wanted));
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
 }
 
 fn first_free(
