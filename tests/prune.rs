@@ -37,6 +37,33 @@ fn a_tagged_image_keeps_its_cache_unless_all_goes() {
     sandbox.validate();
 }
 
+/// The index of a layer was called by the key of its step alone once. Nothing reads it by that name.
+#[test]
+fn indexes_under_names_of_versions_before_go() {
+    let sandbox = built();
+    let steps = sandbox.root().join("cache/steps");
+    let names = || -> Vec<String> {
+        let names = std::fs::read_dir(&steps).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    };
+    let before: Vec<_> = names().into_iter().filter(|name| name.ends_with(".index")).collect();
+    assert_eq!(before.len(), 3);
+    for name in &before {
+        let (key, _) = name.split_once('-').unwrap();
+        std::fs::copy(steps.join(name), steps.join(format!("{key}.index"))).unwrap();
+    }
+    // Records stay, so their indexes do.
+    let pruned = sandbox.rbuild(["builder", "prune", "-a", "-f", "--filter", "until=1h"]).success();
+    assert!(!pruned.stdout.contains("Deleted build cache objects"), "{pruned}");
+    let mut after: Vec<_> = names().into_iter().filter(|name| name.ends_with(".index")).collect();
+    after.sort();
+    let mut expected = before;
+    expected.sort();
+    assert_eq!(after, expected);
+    sandbox.build(DOCKERFILE, &["-t", "app"]).success().says("CACHED");
+    sandbox.validate();
+}
+
 #[test]
 fn what_was_used_lately_stays_when_asked_for() {
     let sandbox = built();

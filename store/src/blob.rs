@@ -219,7 +219,7 @@ impl SealedBlob {
         }
         session.confirm(held);
         if own {
-            store.note_own(self.info.digest);
+            store.note_own(self.info);
             store.remember_midstates(&self.info.digest, &self.midstates)?;
         }
         Ok(self.info)

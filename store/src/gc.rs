@@ -5,7 +5,7 @@
 //! | entries of `images/index.json`        | manifests, configurations, layers, the layers' snapshots     |
 //! | leases of living processes, named ones | the blobs and snapshots they list                           |
 //! | cache records (asked of the caller)   | the blobs and snapshots they list                            |
-//! | a kept layer of an image              | its other forms (`cache/forms`), its index                   |
+//! | a kept layer of an image              | its other forms (`cache/forms`) of now, its index            |
 //! | a kept blob                           | its lists (`cache/pieces`, `cache/midstates`, `cache/image-sizes`)  |
 //! | kept snapshots                        | a merged snapshot that stands for a stack of them            |
 //!
@@ -21,6 +21,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
+use crate::archive::LayerForm;
 use crate::archive::pieces::PIECES;
 use crate::descriptor::Descriptor;
 use crate::digest::{ChainId, DiffId, Digest};
@@ -71,9 +72,9 @@ impl Store {
             self.mark_chains(&mut live)?;
             self.mark_merged(&mut live)?;
             self.sweep_forms(&mut live)?;
-            self.sweep_lists(PIECES, &live)?;
-            self.sweep_lists(MIDSTATES, &live)?;
-            self.sweep_lists(SIZES, &live)?;
+            self.sweep_lists(PIECES, &live, &LayerForm::is_suffix)?;
+            self.sweep_lists(MIDSTATES, &live, &str::is_empty)?;
+            self.sweep_lists(SIZES, &live, &str::is_empty)?;
             self.sweep_indexes(&live)?;
             pruned.blobs = blobs.into_iter().filter(|b| !live.blobs.contains(b)).collect();
             pruned.snapshots =
@@ -193,13 +194,14 @@ impl Store {
         }
     }
 
-    /// Other forms of images' layers stay; of what is only in the cache they are soon made again.
+    /// Other forms of images' layers stay; of what is only in the cache they are soon made again. What versions before
+    /// recorded under names that nobody asks for now goes.
     fn sweep_forms(&self, live: &mut Live) -> Result<()> {
         for name in self.file_names("cache/forms")? {
             let path = self.sub("cache/forms").join(&name);
-            let hex = name.split('.').next().unwrap_or("");
-            let diff_id = Digest::from_hex(hex).ok().map(DiffId);
-            let wanted = diff_id.is_some_and(|id| live.diff_ids.contains(&id));
+            let (digest, suffix) = parts(&name);
+            let wanted = digest.is_some_and(|digest| live.diff_ids.contains(&DiffId(digest)))
+                && LayerForm::is_suffix(suffix);
             let bytes = fs::read(&path).map_err(io_error("read", &path))?;
             match serde_json::from_slice::<Descriptor>(&bytes) {
                 Ok(form) if wanted => drop(live.blobs.insert(form.digest)),
@@ -209,14 +211,14 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what is known of blobs that are not to be kept.
-    fn sweep_lists(&self, dir: &str, live: &Live) -> Result<()> {
+    /// Forgets what is known of blobs that are not to be kept, and lists with a suffix that is none of now.
+    fn sweep_lists(&self, dir: &str, live: &Live, is_suffix: &dyn Fn(&str) -> bool) -> Result<()> {
         if !self.sub(dir).exists() {
             return Ok(());
         }
         for name in self.file_names(dir)? {
-            let blob = name.split('.').next().and_then(|hex| Digest::from_hex(hex).ok());
-            if !blob.is_some_and(|blob| live.blobs.contains(&blob)) {
+            let (blob, suffix) = parts(&name);
+            if !blob.is_some_and(|blob| live.blobs.contains(&blob)) || !is_suffix(suffix) {
                 remove_any(&self.sub(dir).join(name))?;
             }
         }
@@ -243,6 +245,12 @@ impl Store {
         let blobs = live.blobs.into_iter().map(Held::Blob);
         Ok(blobs.chain(live.snapshots.into_iter().map(Held::Snapshot)).collect())
     }
+}
+
+/// The digest and the suffix in the name of a record.
+fn parts(name: &str) -> (Option<Digest>, &str) {
+    let (hex, suffix) = name.split_once('.').unwrap_or((name, ""));
+    (Digest::from_hex(hex).ok(), suffix)
 }
 
 /// Outside of a collection, what was there a moment ago may be collected.

@@ -30,6 +30,7 @@ pub mod manifest;
 pub mod media_type;
 mod midstates;
 mod open;
+mod own;
 pub mod platform;
 pub mod reference;
 pub mod registry;

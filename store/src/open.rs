@@ -21,24 +21,23 @@
 //! ```
 //!
 //! Nothing in a store is an absolute path or an inode number, so it may be copied or moved as a whole.
-use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind::{IsADirectory, PermissionDenied};
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use sys::RootDir;
 
 use crate::aside::Patience;
-use crate::digest::Digest;
 use crate::error::{DESCRIPTION, Result, StoreError, io_error};
 use crate::layers::KnownLayers;
 use crate::lease::{self, Held, Session};
 use crate::lock::{Lock, LockName};
+use crate::own::OwnBlobs;
 use crate::snapshot::{
     CopySnapshotter, KnownStamps, OverlaySnapshotter, SnapshotForm, Snapshotter,
 };
@@ -80,8 +79,7 @@ pub(crate) struct Inner {
     pub(crate) patience: Patience,
     /// Threads that compress at a time, if somebody decided.
     workers: OnceLock<NonZero<usize>>,
-    /// Blobs that this process wrote and hashed.
-    own: Mutex<HashSet<Digest>>,
+    pub(crate) own: OwnBlobs,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,7 +115,7 @@ impl Store {
                 stamps: KnownStamps::default(),
                 patience: Patience::default(),
                 workers: OnceLock::new(),
-                own: Mutex::default(),
+                own: OwnBlobs::default(),
             }),
         };
         store.remove_small_leftovers()?;
@@ -158,15 +156,6 @@ impl Store {
 
     pub(crate) fn workers(&self) -> Option<NonZero<usize>> {
         self.inner.workers.get().copied()
-    }
-
-    /// Whether this process wrote the blob, and so knows what it wrote.
-    pub(crate) fn is_own(&self, digest: &Digest) -> bool {
-        self.inner.own.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
-    }
-
-    pub(crate) fn note_own(&self, digest: Digest) {
-        self.inner.own.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
     }
 
     /// Where what does not outlive a reboot is kept.

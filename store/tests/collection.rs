@@ -94,6 +94,33 @@ fn compressed_forms_stay_with_their_layer() {
     assert_valid(&store);
 }
 
+/// Level 1 had another suffix when its bytes were others.
+#[test]
+fn forms_that_only_versions_before_asked_for_go() {
+    let sandbox = sandbox();
+    let root = sandbox.store.root().to_owned();
+    let made = image(&sandbox.store, &["app"], &[&[("a", "1")]]);
+    let form = |level| store::FormOptions { form: store::LayerForm::Gzip { level }, force: false };
+    let now = sandbox.store.with_layer_form(&made, form(1)).unwrap().manifest.layers[0].digest;
+    let before = sandbox.store.with_layer_form(&made, form(6)).unwrap().manifest.layers[0].digest;
+    drop(sandbox.store);
+    let rename = |dir: &str, of: store::Digest| {
+        let name = |level: u32| root.join(dir).join(format!("{}.gzip-{level}", of.hex()));
+        std::fs::rename(name(6), name(2)).unwrap();
+    };
+    rename("cache/forms", made.layers()[0].diff_id.0);
+    rename("cache/pieces", before);
+    let store = open(&root);
+    assert!(prune(&store).blobs.contains(&before));
+    assert!(store.has_blob(&now));
+    for (dir, of) in [("cache/forms", made.layers()[0].diff_id.0), ("cache/pieces", now)] {
+        let names = std::fs::read_dir(root.join(dir)).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [std::ffi::OsString::from(format!("{}.gzip-1s", of.hex()))]);
+    }
+    assert_valid(&store);
+}
+
 #[test]
 fn a_damaged_manifest_stops_the_collection() {
     let sandbox = sandbox();

@@ -1,8 +1,10 @@
 //! Every kind of damage is found.
-use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use store::{Digest, Store, StoreError};
+use store::archive::{ArchiveError, ArchiveKind, ImageToSave};
+use store::{Digest, FormOptions, LayerForm, Store, StoreError};
 
 use crate::support::{assert_valid, image, in_both_forms, may_unpack, sandbox};
 
@@ -61,6 +63,46 @@ fn a_blob_with_another_digest_is_refused() {
     assert_eq!(store.read_document("test", &digest).unwrap(), b"good");
     fs::write(store.blob_path(&digest), "evil").unwrap();
     assert!(matches!(store.read_document("test", &digest), Err(StoreError::BlobCorrupt { .. })));
+}
+
+/// What this process wrote itself it does not hash again, but it sees that somebody else has written there since.
+#[test]
+fn what_was_written_to_after_its_own_process_made_it_is_found() {
+    let gzip = FormOptions { form: LayerForm::GZIP, force: false };
+    let plain = FormOptions { form: LayerForm::Plain, force: false };
+    for bytes in [5, 3 << 20] {
+        let sandbox = sandbox();
+        let store = &sandbox.store;
+        let made = image(store, &["app"], &[&[("a", &"x".repeat(bytes))]]);
+        let outgoing =
+            ImageToSave { target: made.descriptor.clone(), names: Vec::new(), labels: Vec::new() };
+        let save = |form| {
+            store.save(std::slice::from_ref(&outgoing), ArchiveKind::Oci, form, &mut io::sink())
+        };
+        save(plain).unwrap();
+        let blob = store.blob_path(&made.manifest.layers[0].digest);
+        let changed = || {
+            let found = fs::metadata(&blob).unwrap();
+            (found.ctime(), found.ctime_nsec())
+        };
+        let before = changed();
+        flip_a_byte(&blob, 600);
+        // The clock of the file system has to go on.
+        while changed() == before {
+            fs::write(&blob, fs::read(&blob).unwrap()).unwrap();
+        }
+        let failure = |form| match save(form).unwrap_err() {
+            StoreError::Archive(ArchiveError::Save { source, .. }) => *source,
+            other => other,
+        };
+        assert!(matches!(failure(plain), StoreError::BlobCorrupt { .. }), "{bytes}");
+        assert!(matches!(failure(gzip), StoreError::DiffId { .. }), "{bytes}");
+        assert!(files_in(store.root().join("cache/forms")).is_empty(), "{bytes}");
+        // Touched only: hashed again, and sound.
+        flip_a_byte(&blob, 600);
+        save(plain).unwrap();
+        save(gzip).unwrap();
+    }
 }
 
 #[test]

@@ -71,6 +71,19 @@ impl LayerForm {
             LayerForm::Zstd { level } => format!("zstd-{level}"),
         }
     }
+
+    /// Whether forms are recorded with this suffix. Those of versions before are not all.
+    pub(crate) fn is_suffix(suffix: &str) -> bool {
+        let form = match suffix.split_once('-') {
+            Some(("gzip", level)) => {
+                let level = level.strip_suffix('s').unwrap_or(level).parse();
+                level.ok().map(|level| LayerForm::Gzip { level })
+            }
+            Some(("zstd", level)) => level.parse().ok().map(|level| LayerForm::Zstd { level }),
+            _ => Some(LayerForm::Plain),
+        };
+        form.is_some_and(|form| form.cache_suffix() == suffix)
+    }
 }
 
 impl Store {
@@ -199,17 +212,19 @@ impl Store {
         Ok(made)
     }
 
-    /// The plain bytes of a layer, checked, unless this process wrote and hashed them itself just now.
+    /// The plain bytes of a layer, checked, unless they are as this process wrote and hashed them itself.
     fn copy_plain(&self, layer: &ImageLayer, to: &mut dyn io::Write) -> Result<()> {
         let (diff_id, digest) = (layer.diff_id, layer.descriptor.digest);
         let failed = |source| StoreError::Compress { diff_id, source };
-        if digest == diff_id.0 && self.is_own(&digest) {
-            let mut file = self.open_blob(&digest)?;
-            return ahead::copied(&mut file, to).map_err(failed);
-        }
-        let plain = self.open_layer(&layer.descriptor)?;
-        let read = ahead::hashed(plain, |plain| plain.copy_to(to));
-        let actual = DiffId(read.and_then(|read| read).map_err(failed)?.digest);
+        let mut file = self.open_blob(&digest)?;
+        let actual = if digest == diff_id.0 && self.is_own(&digest, &file) {
+            ahead::copied(&mut file, to).map_err(failed)?;
+            DiffId(self.own_digest(&digest, &file)?)
+        } else {
+            let plain = self.open_layer(&layer.descriptor)?;
+            let read = ahead::hashed(plain, |plain| plain.copy_to(to));
+            DiffId(read.and_then(|read| read).map_err(failed)?.digest)
+        };
         match actual == diff_id {
             true => Ok(()),
             false => Err(StoreError::DiffId { digest, expected: diff_id, actual }),
@@ -218,5 +233,22 @@ impl Store {
 
     fn form_path(&self, diff_id: DiffId, form: LayerForm) -> PathBuf {
         self.sub("cache/forms").join(format!("{}.{}", diff_id.0.hex(), form.cache_suffix()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_of_now_are_told_from_others() {
+        let gzip = (0..=9).map(|level| LayerForm::Gzip { level });
+        let zstd = (-7..=22).map(|level| LayerForm::Zstd { level });
+        for form in gzip.chain(zstd).chain([LayerForm::Plain]) {
+            assert!(LayerForm::is_suffix(&form.cache_suffix()), "{form:?}");
+        }
+        for other in ["", "gzip", "gzip-1", "gzip-3", "gzip-6s", "gzip-06", "zstd-", "bzip2-1"] {
+            assert!(!LayerForm::is_suffix(other), "{other}");
+        }
     }
 }

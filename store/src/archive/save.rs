@@ -114,8 +114,9 @@ impl Store {
         let mut file = file.take(blob.size);
         let unreadable = |source| StoreError::BlobSource { source };
         let name = blob_name(&blob.digest);
-        let (actual, size) = if self.is_own(&blob.digest) {
-            (blob.digest, sink.file(&name, &mut file, blob.size)?)
+        let (actual, size) = if self.is_own(&blob.digest, file.get_ref()) {
+            let size = sink.file(&name, &mut file, blob.size)?;
+            (self.own_digest(&blob.digest, file.get_ref())?, size)
         } else {
             let read = ahead::hashed(&mut file, |content| sink.file(&name, content, blob.size));
             let ahead::Hashed { digest, size, .. } = read.map_err(unreadable)??;

@@ -169,7 +169,7 @@ impl Store {
     }
 }
 
-fn digest_of(path: &Path) -> io::Result<Digest> {
+pub(crate) fn digest_of(path: &Path) -> io::Result<Digest> {
     let mut reader = HashingReader::new(File::open(path)?);
     io::copy(&mut reader, &mut io::sink())?;
     Ok(reader.finish().1)
