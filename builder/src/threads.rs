@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// More would get in each other's way.
 const MOST: usize = 8;
 static WORKERS: OnceLock<NonZero<usize>> = OnceLock::new();
+static PROCESSORS: OnceLock<usize> = OnceLock::new();
 
 /// Reads and hashes files on so many threads from now on, in all builds of this process, instead of on all processors. What
 /// is made stays the same. Only the first call counts.
@@ -13,42 +14,46 @@ pub fn set_workers(count: NonZero<usize>) {
     let _decided = WORKERS.set(count);
 }
 
+/// What [`map`] makes: of each thread its own, so that nothing is moved together.
+pub(crate) type Mapped<R> = std::iter::Flatten<std::vec::IntoIter<Vec<R>>>;
+
 /// Does the same to all of them and keeps their order; each thread gets `few` at least.
 pub(crate) fn map<T: Sync, R: Send>(
     all: &[T],
     few: usize,
     one: &(dyn Fn(&T) -> R + Sync),
-) -> Vec<R> {
+) -> Mapped<R> {
     let threads = wanted(all.len() / few);
     if threads == 1 {
-        return all.iter().map(one).collect();
+        return vec![all.iter().map(one).collect()].into_iter().flatten();
     }
     let (first, rest) = all.split_at(all.len().div_ceil(threads));
     std::thread::scope(|scope| {
         let parts = rest.chunks(first.len());
         let parts = parts.map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<R>>()));
         let parts: Vec<_> = parts.collect();
-        let mut results: Vec<R> = first.iter().map(one).collect();
+        let mut results: Vec<Vec<R>> = vec![first.iter().map(one).collect()];
         for part in parts {
-            let part = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            results.extend(part);
+            results.push(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
-        results
+        results.into_iter().flatten()
     })
 }
 
-/// Works on each of `things` until one fails. `count` of them are expected; they are handed out in parts of `few`.
+/// Works on each of `things` until one fails. `count` of them are expected, `few` are worth a thread; they are handed out in
+/// parts of `part`.
 pub(crate) fn each<T: Send>(
     things: &mut (dyn Iterator<Item = T> + Send),
     count: usize,
     few: usize,
+    part: usize,
     work: &(dyn Fn(T) -> bool + Sync),
 ) {
     let things = Mutex::new(things);
     let run = || {
         loop {
             let mut things = things.lock().unwrap_or_else(PoisonError::into_inner);
-            let part: Vec<T> = (&mut **things).take(few).collect();
+            let part: Vec<T> = (&mut **things).take(part).collect();
             drop(things);
             let is_last = part.is_empty();
             if is_last || !part.into_iter().all(work) {
@@ -66,9 +71,11 @@ fn wanted(most: usize) -> usize {
     bounded(most, WORKERS.get().copied())
 }
 
-/// At least one. Asking for the number of processors reads a dozen files.
+/// At least one.
 fn bounded(most: usize, workers: Option<NonZero<usize>>) -> usize {
-    let processors = || std::thread::available_parallelism().map_or(1, |n| n.get()).min(MOST);
+    // Asking for it reads a dozen files.
+    let ask = || std::thread::available_parallelism().map_or(1, |n| n.get()).min(MOST);
+    let processors = || *PROCESSORS.get_or_init(ask);
     match most {
         0 | 1 => 1,
         _ => workers.map_or_else(processors, NonZero::get).min(most),
@@ -96,14 +103,15 @@ mod tests {
         for count in [0, 1, 7, 100, 1001] {
             let all: Vec<usize> = (0..count).collect();
             let doubled: Vec<usize> = (0..count).map(|number| number * 2).collect();
-            assert_eq!(map(&all, 3, &|number| number * 2), doubled);
+            let mapped: Vec<usize> = map(&all, 3, &|number| number * 2).collect();
+            assert_eq!(mapped, doubled);
         }
     }
 
     #[test]
     fn each_is_done_once() {
         let done: Vec<AtomicUsize> = (0..1001).map(|_| AtomicUsize::default()).collect();
-        each(&mut (0..1001), 1001, 8, &|number: usize| {
+        each(&mut (0..1001), 1001, 8, 3, &|number: usize| {
             done[number].fetch_add(1, Ordering::Relaxed);
             true
         });
@@ -113,7 +121,7 @@ mod tests {
     #[test]
     fn a_failure_ends_the_work() {
         let done = AtomicUsize::default();
-        each(&mut (0..), 1, 8, &|_: u32| done.fetch_add(1, Ordering::Relaxed) < 10);
+        each(&mut (0..), 1, 8, 8, &|_: u32| done.fetch_add(1, Ordering::Relaxed) < 10);
         assert_eq!(done.load(Ordering::Relaxed), 11);
     }
 }

@@ -21,6 +21,7 @@ pub mod seccomp;
 pub mod signal;
 pub mod title;
 pub mod writeback;
+mod xattr;
 
 pub use call::Call;
 pub use error::{Result, SysError};

@@ -105,6 +105,27 @@ fn only_regular_files_are_opened() {
     outside_is_untouched(&temp);
 }
 
+/// As if each had been a file a moment ago.
+#[test]
+fn what_is_no_file_any_more_is_not_read() {
+    let (temp, root) = scene();
+    root.create_file("file", 0o600).unwrap().write_all(b"file").unwrap();
+    let mut text = String::new();
+    root.open_known_file("file").unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "file");
+    root.create_dir("dir", 0o755).unwrap();
+    root.mknod("pipe", NodeKind::Fifo, 0o644).unwrap();
+    symlink("file", temp.path().join("root/link")).unwrap();
+    symlink("../outside", temp.path().join("root/out")).unwrap();
+    let refused = |path: &str| root.open_known_file(path).unwrap_err().kind();
+    assert_eq!(refused("dir"), std::io::ErrorKind::IsADirectory);
+    assert_eq!(refused("pipe"), std::io::ErrorKind::InvalidInput); // and does not hang
+    assert!(root.open_known_file("link").is_err());
+    assert_eq!(refused(""), std::io::ErrorKind::IsADirectory);
+    assert_eq!(refused("out/secret"), std::io::ErrorKind::NotFound);
+    outside_is_untouched(&temp);
+}
+
 #[test]
 fn modes_are_exact() {
     let (temp, root) = scene();

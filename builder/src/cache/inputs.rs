@@ -179,18 +179,18 @@ impl Directory {
     /// By name.
     fn iter(&self) -> impl Iterator<Item = Named> + '_ {
         let mut items = self.selection.inside.iter().flat_map(|inside| inside.items(Order::Shown));
-        let mut ready = Vec::new().into_iter();
+        let mut ready: Option<threads::Mapped<Named>> = None;
         from_fn(move || {
-            if ready.len() == 0 {
-                let batch: Vec<Item<'_>> = items.by_ref().take(BATCH).collect();
-                ready = threads::map(&batch, MANY, &|item| self.input(item)).into_iter();
+            if let Some(input) = ready.as_mut().and_then(Iterator::next) {
+                return Some(input);
             }
-            ready.next()
+            let batch: Vec<Item<'_>> = items.by_ref().take(BATCH).collect();
+            ready.insert(threads::map(&batch, MANY, &|item| self.input(item))).next()
         })
     }
 
     fn input(&self, item: &Item<'_>) -> Named {
-        let name = format!("{}{}", self.prefix, String::from_utf8_lossy(&item.path()));
+        let name = item.shown_path(&self.prefix);
         let content = item.digest();
         let content = content.as_ref().map(|digest| digest.as_bytes());
         (name, Input::of_node(&self.overrides.apply(&item.node()), content))

@@ -55,7 +55,9 @@ pub(crate) struct Records {
     input: BufReader<Part>,
     /// How many are still to be read.
     left: usize,
-    next: Option<(Vec<u8>, Record)>,
+    /// Of the next one, or of the one that was found last.
+    name: Vec<u8>,
+    next: Option<Record>,
     loaded_at: i64,
 }
 
@@ -160,7 +162,7 @@ impl FileIndex {
         let part = self.part(path).unwrap_or_default();
         let mut input = BufReader::with_capacity(PIECE.min(part.len()), part);
         let left = count(&mut input).unwrap_or(0);
-        Records { input, left, next: None, loaded_at: self.loaded_at }
+        Records { input, left, name: Vec::new(), next: None, loaded_at: self.loaded_at }
     }
 
     fn part(&self, path: &[u8]) -> Option<Part> {
@@ -214,13 +216,15 @@ impl FileIndex {
 impl Records {
     /// The record of a file that is still what it was. Names must come in their order.
     pub(crate) fn find(&mut self, name: &[u8], metadata: &Metadata) -> Option<Record> {
-        while self.next.as_ref().is_none_or(|(known, _)| known.as_slice() < name) {
+        while self.next.is_none() || self.name.as_slice() < name {
             self.left = self.left.checked_sub(1)?;
             // What cannot be read any more is not known.
-            self.next = Some((part(&mut self.input).ok()?, record(&mut self.input).ok()?));
+            self.next = None;
+            read_part(&mut self.input, &mut self.name).ok()?;
+            self.next = Some(record(&mut self.input).ok()?);
         }
-        let (_, record) = self.next.take_if(|(known, _)| known == name)?;
-        record.holds(metadata, self.loaded_at).then_some(record)
+        let known = self.next.take_if(|_| self.name == name)?;
+        known.holds(metadata, self.loaded_at).then_some(known)
     }
 }
 
@@ -311,22 +315,35 @@ fn count(input: &mut impl Read) -> io::Result<usize> {
     Ok(u32::from_le_bytes(fixed(input)?) as usize)
 }
 
-/// Of as many bytes as there really are, whatever its length says.
-fn part(input: &mut impl Read) -> io::Result<Vec<u8>> {
-    let (length, mut bytes) = (count(input)?, Vec::new());
-    match input.take(length as u64).read_to_end(&mut bytes)? {
-        read if read == length => Ok(bytes),
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
+fn part(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    read_part(input, &mut bytes).map(|()| bytes)
 }
 
-fn record(input: &mut impl Read) -> io::Result<Record> {
-    let mut stat = [0; NUMBERS];
-    for number in &mut stat {
-        *number = u64::from_le_bytes(fixed(input)?);
+/// Into `bytes`, whose memory is used again. Of as many bytes as there really are, whatever its length says.
+fn read_part(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.clear();
+    let mut left = count(input)?;
+    while left > 0 {
+        let ready = input.fill_buf()?;
+        let step = ready.len().min(left);
+        if step == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.extend_from_slice(&ready[..step]);
+        input.consume(step);
+        left -= step;
     }
-    let read_at = i64::from_le_bytes(fixed(input)?);
-    let digest = ContentDigest::from_bytes(fixed(input)?);
+    Ok(())
+}
+
+fn record(input: &mut impl BufRead) -> io::Result<Record> {
+    let numbers: [u8; FIXED] = fixed(input)?;
+    let (words, digest) = numbers.as_chunks::<8>().0.split_at(NUMBERS + 1);
+    let word = |at: usize| u64::from_le_bytes(words[at]);
+    let stat = std::array::from_fn(word);
+    let read_at = word(NUMBERS) as i64;
+    let digest = ContentDigest::from_bytes(std::array::from_fn(|at| digest[at / 8][at % 8]));
     let mut xattrs = Xattrs::new();
     for _ in 0..count(input)? {
         xattrs.insert(part(input)?, part(input)?);

@@ -110,7 +110,7 @@ impl Source for Context {
 
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send>, SourceError> {
         let (parent, name) = parent_and_name(path);
-        let file = self.directory_of(parent).and_then(|dir| dir.open_file_nofollow(as_path(name)));
+        let file = self.directory_of(parent).and_then(|dir| dir.open_known_file(as_path(name)));
         let file = file.map_err(|source| SourceError::Context { path: path.to_vec(), source })?;
         Ok(holes::reader(file))
     }
@@ -127,7 +127,7 @@ impl Source for Context {
 
     /// On all processors. What fails is found again by whoever asks for the digest.
     fn prepare_digests(&self, files: &mut (dyn Iterator<Item = Item<'_>> + Send), count: usize) {
-        threads::each(files, count, FEW, &|item| match self.hash(&item.path()) {
+        threads::each(files, count, FEW, FEW, &|item| match self.hash(&item.path()) {
             Ok(digest) => {
                 item.set_digest(digest);
                 true
@@ -142,7 +142,8 @@ impl Source for Context {
         while !level.is_empty() {
             let below = Mutex::new(Vec::new());
             let count = level.len();
-            threads::each(&mut level.into_iter(), count, FEW, &|path| {
+            // One by one: a directory may have any number of files.
+            threads::each(&mut level.into_iter(), count, FEW, 1, &|path| {
                 let Ok(Some(listing)) = self.list(&path) else { return false };
                 let directories = (0..listing.len()).filter(|position| listing.is_dir(*position));
                 let paths = directories.map(|position| join(&path, listing.name(position)));

@@ -9,7 +9,7 @@ use sys::root_dir::{DirEntry, FileKind, Metadata};
 use sys::{RootDir, SysError};
 
 use super::file_index::{self, FileIndex, Record, Rest, Stat, Xattrs};
-use super::ignore::{Covered, Ignore};
+use super::ignore::{Covered, Ignore, Verdict};
 use crate::execute::source::{
     Listing, Node, NodeKind, SourceError, as_path, join, parent_and_name,
 };
@@ -128,26 +128,26 @@ impl Directories {
         let (mut listing, mut directory) = Directory::with_capacity(entries.len());
         for entry in entries {
             let name = entry.name.as_bytes();
-            let child = join(path, name);
-            let verdict = self.ignore.enter(&child, covered);
+            let child = || join(path, name);
+            let verdict = self.judge(&child, covered);
             let is_dir = entry.kind == FileKind::Dir;
-            if verdict.excluded && (!is_dir || self.ignore.can_skip(&child)) {
+            if verdict.excluded && (!is_dir || self.ignore.can_skip(child())) {
                 continue;
             }
             let mut known = |metadata: &Metadata| records.find(name, metadata);
             let found = look(&dir, &entry, &mut known);
-            let failed = |source: SysError| SourceError::Context { path: child.clone(), source };
+            let failed = |source: SysError| SourceError::Context { path: child(), source };
             let Some(Found { node, rest, known }) = found.map_err(failed)? else { continue };
             if verdict.excluded {
                 // It is there only if something in it was taken back.
                 if !node.is_dir() {
                     continue;
                 }
-                let inside = self.look_into(root, &child, &verdict.covered)?;
+                let inside = self.look_into(root, &child(), &verdict.covered)?;
                 if inside.listing.is_empty() {
                     continue;
                 }
-                self.lock().insert(child, Some(Arc::new(inside)));
+                self.lock().insert(child(), Some(Arc::new(inside)));
             }
             if node.is_dir() {
                 directory.covered.insert(listing.len(), verdict.covered);
@@ -160,6 +160,14 @@ impl Directories {
             listing.push(name, node, digest);
         }
         Ok(Directory { listing: Arc::new(listing), ..directory })
+    }
+
+    /// Without patterns no path is needed.
+    fn judge(&self, path: &dyn Fn() -> Vec<u8>, covered: &Covered) -> Verdict {
+        if self.ignore.is_empty() {
+            return Verdict { excluded: false, covered: Covered::default() };
+        }
+        self.ignore.enter(path(), covered)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

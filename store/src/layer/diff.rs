@@ -54,7 +54,7 @@ pub fn write_layer<W: Write>(
             Some((path, handle)) if path == parent => handle,
             _ => dir.subdir_nofollow(as_path(parent)).map_err(failed)?,
         };
-        let file = handle.open_file_nofollow(as_path(entry.name())).map_err(failed)?;
+        let file = handle.open_known_file(as_path(entry.name())).map_err(failed)?;
         writer.append(&entry, Some(&mut *holes::reader(file)))?;
         open = Some((parent.to_vec(), handle));
     }
@@ -259,6 +259,9 @@ fn scan_error(path: &[u8], source: SysError) -> LayerError {
 
 /// Our mounts never make these; a layer made from one would silently lack the data.
 fn refuse_redirects(path: &[u8], xattrs: &Xattrs) -> Result<(), LayerError> {
+    if xattrs.is_empty() {
+        return Ok(());
+    }
     for name in ["redirect", "metacopy"] {
         for class in ["trusted", "user"] {
             if xattrs.contains_key(format!("{class}.overlay.{name}").as_bytes()) {

@@ -34,7 +34,7 @@ impl RootDir {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let initial = Mode::from_raw_mode(mode & OWNER_BITS);
-        let fd = rustix::fs::openat(&place, place.name.as_os_str(), flags, initial)
+        let fd = rustix::fs::openat(&place, place.name, flags, initial)
             .map_err(|errno| SysError::new(place.call("openat").text("O_CREAT|O_EXCL"), errno))?;
         if mode & !OWNER_BITS != 0 {
             rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(|errno| {
@@ -48,7 +48,7 @@ impl RootDir {
     pub fn create_dir(&self, path: impl AsRef<Path>, mode: u32) -> Result<()> {
         let place = self.place(path.as_ref())?;
         let initial = Mode::from_raw_mode(mode & OWNER_BITS);
-        rustix::fs::mkdirat(&place, place.name.as_os_str(), initial)
+        rustix::fs::mkdirat(&place, place.name, initial)
             .map_err(|errno| SysError::new(place.call("mkdirat").text(octal(mode)), errno))?;
         if mode & !OWNER_BITS != 0 { change_mode(&place, mode) } else { Ok(()) }
     }
@@ -73,8 +73,8 @@ impl RootDir {
 
     pub fn symlink(&self, target: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<()> {
         let (target, place) = (target.as_ref(), self.place(path.as_ref())?);
-        rustix::fs::symlinkat(target, &place, place.name.as_os_str()).map_err(|errno| {
-            let call = Call::new("symlinkat").path(target).fd(&place).path(&place.name);
+        rustix::fs::symlinkat(target, &place, place.name).map_err(|errno| {
+            let call = Call::new("symlinkat").path(target).fd(&place).path(place.name);
             SysError::new(call, errno)
         })
     }
@@ -92,7 +92,7 @@ impl RootDir {
         new: impl AsRef<Path>,
     ) -> Result<()> {
         let (old, new) = (other.place(existing.as_ref())?, self.place(new.as_ref())?);
-        let (old_name, new_name) = (old.name.as_os_str(), new.name.as_os_str());
+        let (old_name, new_name) = (old.name, new.name);
         rustix::fs::linkat(&old, old_name, &new, new_name, AtFlags::empty())
             .map_err(|errno| SysError::new(old.call("linkat").fd(&new).path(new_name), errno))
     }
@@ -111,7 +111,7 @@ impl RootDir {
             }
         };
         let initial = Mode::from_raw_mode(mode & OWNER_BITS);
-        rustix::fs::mknodat(&place, place.name.as_os_str(), file_type, initial, device)
+        rustix::fs::mknodat(&place, place.name, file_type, initial, device)
             .map_err(|errno| SysError::new(place.call("mknodat").text(octal(mode)), errno))?;
         if mode & !OWNER_BITS != 0 { change_mode(&place, mode) } else { Ok(()) }
     }
@@ -119,21 +119,21 @@ impl RootDir {
     /// Moves a name; an existing target is replaced as `rename` does.
     pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         let (from, to) = (self.place(from.as_ref())?, self.place(to.as_ref())?);
-        rustix::fs::renameat(&from, from.name.as_os_str(), &to, to.name.as_os_str())
-            .map_err(|errno| SysError::new(from.call("renameat").fd(&to).path(&to.name), errno))
+        rustix::fs::renameat(&from, from.name, &to, to.name)
+            .map_err(|errno| SysError::new(from.call("renameat").fd(&to).path(to.name), errno))
     }
 
     /// Removes anything but a directory.
     pub fn remove_file(&self, path: impl AsRef<Path>) -> Result<()> {
         let place = self.place(path.as_ref())?;
-        rustix::fs::unlinkat(&place, place.name.as_os_str(), AtFlags::empty())
+        rustix::fs::unlinkat(&place, place.name, AtFlags::empty())
             .map_err(|errno| SysError::new(place.call("unlinkat"), errno))
     }
 
     /// Removes an empty directory.
     pub fn remove_dir(&self, path: impl AsRef<Path>) -> Result<()> {
         let place = self.place(path.as_ref())?;
-        rustix::fs::unlinkat(&place, place.name.as_os_str(), AtFlags::REMOVEDIR)
+        rustix::fs::unlinkat(&place, place.name, AtFlags::REMOVEDIR)
             .map_err(|errno| SysError::new(place.call("unlinkat").text("AT_REMOVEDIR"), errno))
     }
 
@@ -148,7 +148,7 @@ impl RootDir {
         }
         let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::chownat(&place, place.name.as_os_str(), Some(user), Some(group), flags)
+        rustix::fs::chownat(&place, place.name, Some(user), Some(group), flags)
             .map_err(|errno| SysError::new(place.call("fchownat").text(uid).text(gid), errno))
     }
 
@@ -164,7 +164,7 @@ impl RootDir {
             last_access: Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
             last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.into() },
         };
-        rustix::fs::utimensat(&place, place.name.as_os_str(), &times, AtFlags::SYMLINK_NOFOLLOW)
+        rustix::fs::utimensat(&place, place.name, &times, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|errno| SysError::new(place.call("utimensat").text(mtime.secs), errno))
     }
 
@@ -198,7 +198,7 @@ fn change_mode(place: &Place<'_>, mode: u32) -> Result<()> {
     let failed = |errno| SysError::new(place.call("fchmodat").text(octal(mode)), errno);
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd: OwnedFd =
-        rustix::fs::openat(place, place.name.as_os_str(), flags, Mode::empty()).map_err(failed)?;
+        rustix::fs::openat(place, place.name, flags, Mode::empty()).map_err(failed)?;
     if stat_fd(&fd)?.kind == FileKind::Symlink {
         return Err(failed(Errno::OPNOTSUPP));
     }

@@ -20,7 +20,7 @@ const RACE_RETRIES: usize = 256;
 /// The name is `.` for the root itself and for paths that end in `..`.
 pub(super) struct Place<'a> {
     parent: Parent<'a>,
-    pub(super) name: OsString,
+    pub(super) name: &'a OsStr,
 }
 
 enum Parent<'a> {
@@ -40,7 +40,7 @@ impl AsFd for Place<'_> {
 impl Place<'_> {
     /// The call that failed here, for the error.
     pub(super) fn call(&self, name: &'static str) -> Call {
-        Call::new(name).fd(self).path(&self.name)
+        Call::new(name).fd(self).path(self.name)
     }
 
     /// A path for the calls that take no descriptor (extended attributes). It leads through the
@@ -53,7 +53,7 @@ impl Place<'_> {
 }
 
 impl RootDir {
-    pub(super) fn place(&self, path: &Path) -> Result<Place<'_>> {
+    pub(super) fn place<'a>(&'a self, path: &'a Path) -> Result<Place<'a>> {
         let (parent, name) = split(path);
         let parent = match parent {
             None => Parent::Root(self.as_fd()),
@@ -67,15 +67,15 @@ impl RootDir {
 }
 
 /// Splits a path into what must be resolved first (`None`: the root) and the final name.
-fn split(path: &Path) -> (Option<&Path>, OsString) {
+fn split(path: &Path) -> (Option<&Path>, &OsStr) {
     let path = trim(path).as_os_str().as_bytes();
     let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     let name = &path[start..];
     match name {
-        b"" => (None, OsString::from(".")),
-        b".." => (Some(as_path(path)), OsString::from(".")),
-        _ if path[..start].iter().all(|&byte| byte == b'/') => (None, as_os(name).to_owned()),
-        _ => (Some(as_path(&path[..start])), as_os(name).to_owned()),
+        b"" => (None, OsStr::new(".")),
+        b".." => (Some(as_path(path)), OsStr::new(".")),
+        _ if path[..start].iter().all(|&byte| byte == b'/') => (None, as_os(name)),
+        _ => (Some(as_path(&path[..start])), as_os(name)),
     }
 }
 

@@ -20,21 +20,21 @@ impl RootDir {
     /// Symbolic links are removed, never followed; other mounts are not entered (`EBUSY`).
     pub fn remove_tree(&self, path: impl AsRef<Path>) -> Result<()> {
         let place = self.place(path.as_ref())?;
-        match unlink(place.as_fd(), &place.name, AtFlags::empty()) {
+        match unlink(place.as_fd(), place.name, AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) => {}
             other => return other.map_err(|errno| SysError::new(place.call("unlinkat"), errno)),
         }
         // Before anything in it goes: what cannot be removed itself (a mount, the root) stays whole.
-        match unlink(place.as_fd(), &place.name, AtFlags::REMOVEDIR) {
+        match unlink(place.as_fd(), place.name, AtFlags::REMOVEDIR) {
             Err(Errno::NOTEMPTY | Errno::EXIST | Errno::ACCESS) => {}
             other => {
                 let call = || place.call("unlinkat").text("AT_REMOVEDIR");
                 return other.map_err(|errno| SysError::new(call(), errno));
             }
         }
-        let top = open_for_removal(place.as_fd(), &place.name)?;
+        let top = open_for_removal(place.as_fd(), place.name)?;
         Removal { top: &top, moved: 0 }.empty(&top, 0)?;
-        unlink(place.as_fd(), &place.name, AtFlags::REMOVEDIR)
+        unlink(place.as_fd(), place.name, AtFlags::REMOVEDIR)
             .map_err(|errno| SysError::new(place.call("unlinkat").text("AT_REMOVEDIR"), errno))
     }
 }
