@@ -5,7 +5,7 @@ use std::path::Path;
 use runtime::containers::{Containers, Definition, check_name};
 use runtime::events::Event;
 use runtime::{Rootfs, SpecError};
-use store::{Held, Image, RootfsMount, SnapshotId, Store};
+use store::{Held, Image, MountTargets, RootfsMount, SnapshotId, Store};
 
 use crate::define::definition;
 use crate::request::ContainerRequest;
@@ -28,7 +28,7 @@ pub fn make(
     let stack: Vec<_> = layers.into_iter().map(|layer| layer.snapshot).collect();
     let active = store.snapshotter().prepare(&stack).map_err(cannot)?;
     let place = containers.place(id).directory;
-    let mount = active.mount_at(&place);
+    let mount = active.mount_at(&place).with_targets(store, MountTargets::Container).map_err(cannot)?;
     let prepared = mounts::prepare(store, containers, image, request)?;
     let mut definition = definition(request, image, id, rootfs(&mount), &prepared)?;
     definition.network.attachments = attachments;

@@ -133,7 +133,7 @@ pub(crate) fn start(
         pause: None,
         preserved: room.preserved,
         phases: None,
-        rules_follow: false,
+        rules_follow: None,
         prepared: None,
         filesystems: None,
     };

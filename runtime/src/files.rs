@@ -64,7 +64,7 @@ fn prepare_and_run(
         pause: None,
         preserved: 0,
         phases: None,
-        rules_follow: false,
+        rules_follow: None,
         prepared: None,
         filesystems: None,
     };

@@ -156,7 +156,7 @@ impl Starter {
             stdio,
             network,
             filesystems: Some(&filesystems),
-            rules_follow,
+            rules_follow: rules_follow.then(|| status.as_fd()),
             ..self.launch(&spec, &leaf, filter, far_status.as_fd())
         };
         self.phases.end(Phase::Group);
@@ -252,7 +252,7 @@ impl Starter {
                 .map(|pipes| Pause { begin: pipes.begin.as_fd(), report: pipes.report.as_fd() }),
             preserved: self.preserved,
             phases: Some(&self.phases),
-            rules_follow: false,
+            rules_follow: None,
             prepared: None,
             filesystems: None,
         }

@@ -61,6 +61,7 @@ pub use platform::Platform;
 pub use reference::Reference;
 pub use repair::{LostImage, Mended, Remedy, Repairs};
 pub use snapshot::{
-    ActiveSnapshot, OverlaySupport, RootfsMount, SnapshotForm, SnapshotId, Snapshotter,
+    ActiveSnapshot, MountTargets, OverlaySupport, RootfsMount, SnapshotForm, SnapshotId,
+    Snapshotter,
 };
 pub use validate::{Problem, ProblemKind};

@@ -6,7 +6,8 @@
 //! snapshots/fs/<id>/          an unpacked layer in overlayfs' form, or (copy…) a whole file system
 //! snapshots/form              which of the two suits this place, where that had to be found out
 //! snapshots/empty/            a lower directory with nothing in it
-//! snapshots/targets/          the builder's: a lowest layer with the places that every RUN mounts files on
+//! snapshots/targets/          a lowest layer with the places that every RUN mounts files on
+//! snapshots/container-targets/   the same of containers
 //! snapshots/chains/<hex>      chain ID → snapshot id
 //! snapshots/merged/<hex>      a stack of snapshots → the snapshot that stands for it
 //! cache/indexes/<hex>         chain ID → layer index

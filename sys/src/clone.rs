@@ -92,6 +92,13 @@ fn spawn(
     }
 }
 
+/// Closes one descriptor that is a copy of the parent's, for a child that is to hear when the parent has closed it, too. The value that
+/// owns it must not be used or dropped afterwards, which in a child that ends without destructors it is not.
+pub fn close_copy(fd: BorrowedFd<'_>) -> Result<()> {
+    let number = fd.as_raw_fd() as u32;
+    close_range(number, number, 0)
+}
+
 /// Closes every descriptor but the first three and `keep`: for a child that shares nothing else
 /// with its parent. Values owning other descriptors must not be used or dropped afterwards.
 pub fn close_all_except(keep: &[BorrowedFd<'_>]) -> Result<()> {

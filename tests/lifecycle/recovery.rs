@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::moments::shims_of;
 use super::place::Place;
+use crate::support::{installed, leftovers, until};
 
 const WAITS: &str = "while :; do sleep 0.05; done";
 
@@ -146,6 +147,60 @@ fn programs_of_the_hosts_pid_namespace_end_when_their_shim_was_killed() {
         std::thread::sleep(Duration::from_millis(20));
     }
     place.until("box", "{{.State.Status}} {{.State.ExitCode}}", "exited 137");
+    place.rbuild("rm box").success();
+    place.assert_nothing_left();
+}
+
+/// In the first moments of a start: nothing else would end it, and nobody may come to look what is left.
+#[test]
+fn who_waits_for_device_rules_ends_with_its_shim() {
+    let Some(place) = Place::new() else { return };
+    if !installed("strace") {
+        return;
+    }
+    // What this machine can do about devices is found out.
+    place.shell("run --rm --pid host", "true").success();
+    let mut strace = place.sandbox.command("strace");
+    strace.args(["-f", "-o", "/dev/null", "-e", "trace=bpf", "-e", "inject=bpf:signal=KILL"]);
+    strace.arg(env!("CARGO_BIN_EXE_rbuild")).args("run --rm --pid host busybox true".split(' '));
+    let mut strace = strace.stderr(Stdio::null()).spawn().unwrap();
+    // It ends with the last of those that it follows.
+    let began = Instant::now();
+    let status = loop {
+        match strace.try_wait().unwrap() {
+            Some(status) => break status,
+            None if began.elapsed() > Duration::from_secs(60) => {
+                strace.kill().unwrap();
+                panic!("the container's process waits for a shim that is gone");
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    if status.success() {
+        println!("skipped: device rules are no programs here");
+    }
+    place.assert_nothing_left();
+}
+
+/// Whoever is trusted with groups makes some below its own: systemd, or another engine.
+#[test]
+fn groups_that_a_container_made_go_with_it() {
+    let Some(place) = Place::new() else { return };
+    let script = "for g in $(grep -E ' cgroup2? ' /proc/mounts | cut -d ' ' -f 2); do \
+                  mkdir -p $g/made/below && { sleep 600 & echo $! >$g/made/below/cgroup.procs; } \
+                  && echo made; done";
+    let output = place.shell("run --rm --privileged", script).success();
+    if output.stdout.is_empty() {
+        println!("skipped: no cgroups are mounted here");
+    }
+    // Without anybody who looks for leftovers.
+    until("all groups are gone", || leftovers(&place.sandbox).is_empty());
+    // Nor do they stay where the shim was killed.
+    let run = format!("{script}; {WAITS}");
+    place.shell("run -d --privileged --name box", &run).success();
+    place.until_logs("box", output.stdout.trim_end());
+    kill(place.shim("box"));
+    place.until("box", "{{.State.Status}}", "exited");
     place.rbuild("rm box").success();
     place.assert_nothing_left();
 }

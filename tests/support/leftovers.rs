@@ -27,6 +27,8 @@ pub(crate) fn leftovers(sandbox: &Sandbox) -> Vec<String> {
     list(&state.join("zygotes"), &[]);
     let metadata = fs::metadata(&root).unwrap();
     let engine = format!("{:x}-{:x}", metadata.dev(), metadata.ino());
+    // One hierarchy, or one each.
+    list(&Path::new("/sys/fs/cgroup/rbuild").join(&engine), &[]);
     for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
         list(&hierarchy.path().join("rbuild").join(&engine), &[]);
     }

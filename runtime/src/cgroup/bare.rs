@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sys::bpf::DeviceProgram;
 
-use super::{Version, create_dirs, devices, hierarchy, leaf, parent_name, remove_parents};
+use super::{Version, create_dirs, devices, hierarchy, parent_name, removal, remove_parents};
 use crate::engine::EngineId;
 
 /// Where such groups can be made.
@@ -48,7 +48,7 @@ impl BareGroups {
 
     /// Of a group that is still there, since something failed, nothing is left; nor of the engine's own, where nobody else needs it.
     pub(crate) fn end(self, name: &str) {
-        let _next_start = leaf::kill_and_remove(&self.path(name));
+        let _next_start = removal::kill_and_remove([self.path(name)]);
         remove_parents(&self.hierarchy, Path::new(&self.parent));
     }
 }

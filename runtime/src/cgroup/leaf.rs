@@ -3,16 +3,14 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use nix::errno::Errno;
-use rustix::process::{Pid, Signal, kill_process};
 use sys::bpf::DeviceProgram;
 
 use super::limits::{self, Setting};
 use super::{
     Cgroups, DeviceRules, Hierarchy, Version, create_dirs, devices, hand_down, prepare_parent, put,
-    remove_parents,
+    removal, remove_parents,
 };
 use crate::spec::{Amount, ContainerSpec, DeviceRule, Limits};
 
@@ -360,9 +358,7 @@ impl Leaf {
 
     /// Removes it once its processes are gone. Failures leave it to the next reconciliation.
     pub(crate) fn remove(&self) {
-        for (_, path) in &self.directories {
-            let _ = kill_and_remove(path);
-        }
+        let _ = removal::kill_and_remove(self.directories.iter().map(|(_, path)| path.clone()));
         for parent in self.made.iter().rev() {
             // Stays while others use it.
             let _ = fs::remove_dir(parent);
@@ -478,39 +474,6 @@ fn create(hierarchy: &Hierarchy, parent: &Path, path: &Path) -> io::Result<()> {
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
-    }
-}
-
-/// Kills what is in the group and removes it. Processes that are dying keep it for a moment.
-pub(super) fn kill_and_remove(path: &Path) -> io::Result<()> {
-    let mut result = Ok(());
-    for _ in 0..200 {
-        result = match fs::remove_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other,
-        };
-        if result.is_ok() {
-            return Ok(());
-        }
-        kill(path);
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    result
-}
-
-/// By the v2 file when there is one, else process by process, frozen where that is possible.
-fn kill(path: &Path) {
-    if put(&path.join("cgroup.kill"), "1").is_ok() {
-        return;
-    }
-    let freezer = path.join("freezer.state");
-    let frozen = put(&freezer, "FROZEN").is_ok();
-    let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-    for pid in processes.lines().filter_map(|line| line.parse().ok()).filter_map(Pid::from_raw) {
-        let _ = kill_process(pid, Signal::KILL);
-    }
-    if frozen {
-        let _ = put(&freezer, "THAWED");
     }
 }
 

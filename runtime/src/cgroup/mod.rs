@@ -17,6 +17,7 @@ mod freeze;
 mod hierarchy;
 mod leaf;
 mod limits;
+mod removal;
 mod usage;
 mod usual;
 
@@ -303,33 +304,28 @@ pub(crate) fn reconcile(
     let parent = parent_name(engine);
     let others = fs::read_to_string(other_parents(state)).unwrap_or_default();
     let prefix = foreign_prefix(&engine.to_string());
-    let mut result = Ok(());
+    let mut dead = Vec::new();
     for hierarchy in hierarchies {
-        let own = hierarchy.mount.join(&parent);
-        if own.exists() {
-            result = result.and(remove_dead(&own, "", &is_alive));
-            remove_parents(hierarchy, &parent);
-        }
+        dead.extend(dead_groups(&hierarchy.mount.join(&parent), "", &is_alive));
         for other in others.lines() {
-            let other = hierarchy.mount.join(other);
-            result = result.and(remove_dead(&other, &prefix, &is_alive));
+            dead.extend(dead_groups(&hierarchy.mount.join(other), &prefix, &is_alive));
         }
+    }
+    let result = removal::kill_and_remove(dead);
+    for hierarchy in hierarchies.iter().filter(|it| it.mount.join(&parent).exists()) {
+        remove_parents(hierarchy, &parent);
     }
     result
 }
 
-/// Kills and removes the groups `<prefix><owner>.<id>` in a directory whose owner is dead.
-fn remove_dead(directory: &Path, prefix: &str, is_alive: &impl Fn(&str) -> bool) -> io::Result<()> {
-    let Ok(entries) = fs::read_dir(directory) else { return Ok(()) };
-    let mut result = Ok(());
-    for entry in entries.flatten() {
+/// The groups `<prefix><owner>.<id>` in a directory whose owner is dead.
+fn dead_groups(directory: &Path, prefix: &str, is_alive: &impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let groups = entries.filter(|entry| {
         let is_group = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(name) = name.strip_prefix(prefix) else { continue };
-        let owner = name.split('.').next().unwrap_or_default();
-        if is_group && !is_alive(owner) {
-            result = result.and(leaf::kill_and_remove(&entry.path()));
-        }
-    }
-    result
+        let owner = name.strip_prefix(prefix).and_then(|name| name.split('.').next());
+        is_group && owner.is_some_and(|owner| !is_alive(owner))
+    });
+    groups.map(|entry| entry.path()).collect()
 }

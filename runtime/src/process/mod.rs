@@ -43,7 +43,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::RecvFlags;
 use rustix::process::{
-    DumpableBehavior, Gid, Signal, Uid, set_dumpable_behavior, set_parent_process_death_signal,
+    DumpableBehavior, Gid, Uid, set_dumpable_behavior,
 };
 use sys::RootDir;
 use sys::seccomp::Instruction;
@@ -92,8 +92,8 @@ pub(crate) struct Launch<'a> {
     /// So many descriptors from 3 on are the program's.
     pub(crate) preserved: u32,
     pub(crate) phases: Option<&'a Phases>,
-    /// Its device rules are made while it sets itself up: it waits for them.
-    pub(crate) rules_follow: bool,
+    /// Our end of `status` where its device rules are made while it sets itself up: it waits for them.
+    pub(crate) rules_follow: Option<BorrowedFd<'a>>,
     /// What is mounted in a container with a user namespace of its own.
     pub(crate) prepared: Option<&'a Prepared>,
     /// File systems of its own that are mounted already.
@@ -311,17 +311,13 @@ fn enter(
     become_program(launch, user, terminal)
 }
 
-/// A byte says that they are in force. It has the other end of the socket too, so it hears of no end; whoever starts it takes it
-/// along.
+/// A byte says that they are in force. Whoever starts it may be killed, and does not take it along where it has the host's
+/// processes: the end of its socket says so, once nobody else has that.
 fn wait_for_rules(launch: &Launch<'_>) -> Result<(), StepError> {
-    if !launch.rules_follow {
-        return Ok(());
-    }
+    let Some(near) = launch.rules_follow else { return Ok(()) };
     let step = "wait for device rules";
-    set_parent_process_death_signal(Some(Signal::KILL)).step(step)?;
-    let heard = rustix::net::recv(launch.status, &mut [0; 1], RecvFlags::empty());
-    set_parent_process_death_signal(None).step(step)?;
-    match heard.step(step)? {
+    sys::clone::close_copy(near).step(step)?;
+    match rustix::net::recv(launch.status, &mut [0; 1], RecvFlags::empty()).step(step)? {
         (1, _) => Ok(()),
         _ => Err("who starts it has gone").step(step),
     }

@@ -15,6 +15,7 @@ mod duplicate;
 mod form;
 mod merge;
 mod overlay;
+mod targets;
 
 use std::fmt;
 use std::fs;
@@ -28,6 +29,7 @@ pub use copy::CopySnapshotter;
 pub(crate) use copy::KnownStamps;
 pub use form::{OverlaySupport, SnapshotForm};
 pub use overlay::OverlaySnapshotter;
+pub use targets::MountTargets;
 
 use crate::digest::ChainId;
 use crate::error::{Result, StoreError, io_error};

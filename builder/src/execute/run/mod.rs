@@ -8,7 +8,6 @@
 //! | `cache_mount.rs` | directories that outlive builds, and who may use them at once   |
 //! | `secret.rs`      | secrets as files in memory and variables                        |
 //! | `ssh.rs`         | the user's agent behind a socket                                |
-//! | `targets.rs`     | the lowest layer: places to mount on                            |
 //! | `output.rs`      | lines of output, and the last ones for the error                |
 //!
 //! Mounts are made in the runtime's own mount namespace and what is prepared here lies in the
@@ -22,7 +21,6 @@ mod output;
 pub(crate) mod secret;
 mod spec;
 mod ssh;
-mod targets;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +30,7 @@ use runtime::{
     Container, ContainerSpec, ExitStatus, NetworkMode, RuntimeError, StartFailure, Stdio, Zygote,
 };
 use store::usage::Disk;
-use store::{SnapshotId, Snapshotter, Store};
+use store::{MountTargets, SnapshotId, Snapshotter, Store};
 
 pub use error::RunError;
 pub(crate) use mounts::{MountPlan, Prepared, is_made};
@@ -88,9 +86,8 @@ pub(crate) fn execute(
     setting: &Setting<'_>,
 ) -> Result<SnapshotId, StepError> {
     let active = setting.snapshotter.prepare(stack)?;
-    let mut rootfs = spec::rootfs(&active.mount);
-    targets::add(&mut rootfs, setting.store)?;
-    let mut spec = spec::container(id, step, rootfs);
+    let mount = active.mount.clone().with_targets(setting.store, MountTargets::Step)?;
+    let mut spec = spec::container(id, step, spec::rootfs(&mount));
     // Locks and throw-away directories are needed until the process has ended.
     let mounts = mounts::resolve(step, plan, setting)?;
     spec.mounts.extend(mounts.list.iter().cloned());
