@@ -16,14 +16,6 @@ pub enum When {
     Never,
 }
 
-/// An image that was found.
-#[derive(Debug)]
-pub struct Found {
-    pub image: Image,
-    /// By this process just now: what it told the registry may still be in memory.
-    pub pulled: bool,
-}
-
 /// Finds the image by name or ID. What is told of a pull goes to stderr, as docker's does.
 pub fn find_image(
     store: &Store,
@@ -31,7 +23,7 @@ pub fn find_image(
     when: When,
     quiet: bool,
     environment: &Environment,
-) -> Result<Found> {
+) -> Result<Image> {
     let found = match when {
         When::Always => None,
         When::Missing | When::Never => Some(store.resolve(text)),
@@ -41,8 +33,7 @@ pub fn find_image(
     // What is no name can be no more than the ID of an image that is not there.
     let name = text.parse::<Reference>().ok().filter(|_| is_missing && may_pull);
     let Some(name) = name else {
-        let image = found.unwrap_or_else(|| store.resolve(text))?;
-        return Ok(Found { image, pulled: false });
+        return Ok(found.unwrap_or_else(|| store.resolve(text))?);
     };
     let transfer = Transfer::on_stderr(Direction::Pull);
     if !quiet && when == When::Missing {
@@ -60,5 +51,5 @@ pub fn find_image(
         };
         report::print(&format!("Status: {status} for {}", name.familiar()));
     }
-    Ok(Found { image: store.resolve(&name.to_string())?, pulled: true })
+    Ok(store.resolve(&name.to_string())?)
 }

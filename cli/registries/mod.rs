@@ -27,7 +27,7 @@ use crate::environment::Environment;
 use crate::http;
 
 pub use display::{Direction, Transfer};
-pub use find::{Found, When, find_image};
+pub use find::{When, find_image};
 pub use keeper::{Keeper, KeeperError, Kept};
 pub use pausing::until_cancelled;
 pub use rules::{Flaw, RulesError};

@@ -28,7 +28,8 @@ pub fn make(
     let stack: Vec<_> = layers.into_iter().map(|layer| layer.snapshot).collect();
     let active = store.snapshotter().prepare(&stack).map_err(cannot)?;
     let place = containers.place(id).directory;
-    let mount = active.mount_at(&place).with_targets(store, MountTargets::Container).map_err(cannot)?;
+    let mount =
+        active.mount_at(&place).with_targets(store, MountTargets::Container).map_err(cannot)?;
     let prepared = mounts::prepare(store, containers, image, request)?;
     let mut definition = definition(request, image, id, rootfs(&mount), &prepared)?;
     definition.network.attachments = attachments;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use runtime::containers::{LogSettings, RestartPolicy};
 use runtime::network::NetworkSettings;
 use runtime::{
-    Device, DeviceRule, Limits, Mount, Namespaces, NetworkMode, ProcessView, Sysctl, Ulimit,
+    CapabilitySet, Device, DeviceRule, Limits, Mount, Namespaces, NetworkMode, ProcessView, Sysctl,
+    Ulimit,
 };
 use serde::{Deserialize, Serialize};
 
@@ -191,6 +192,22 @@ impl ContainerRequest {
     /// Which processes its shim has to see: known before there is a specification, because the shim is forked before.
     pub fn process_view(&self) -> ProcessView {
         ProcessView::of(&self.confinement.namespaces)
+    }
+
+    /// The network of a container whose process can be made before there is a specification, as far as can be said so early.
+    pub fn usual(&self) -> Option<NetworkMode> {
+        let confinement = &self.confinement;
+        let usual = !self.program.terminal
+            && self.connections.joined.is_none()
+            && confinement.namespaces == Namespaces::default()
+            && !confinement.own_users
+            && !confinement.security.privileged
+            && confinement.security.capabilities == CapabilitySet::docker_default()
+            && confinement.limits == Limits::default()
+            && confinement.device_rules.is_empty()
+            && confinement.oom_score_adj.is_none()
+            && confinement.cgroup_parent.is_none();
+        usual.then(|| self.connections.mode(self.network))
     }
 }
 

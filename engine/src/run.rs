@@ -49,7 +49,7 @@ pub fn fork_shim(containers: &Containers, container: &Container) -> Result<NewSh
     let (root, state) = (containers.root(), containers.state_directory());
     let spec = &container.definition.spec;
     let (id, processes) = (container.id(), ProcessView::needed_by(spec));
-    let order = ShimOrder { root, state, id, processes, traced: false, main: None };
+    let order = ShimOrder { root, state, id, processes, traced: false, usual: None, main: None };
     let shim = NewShim::fork(order)?;
     runtime::expect_joins(&spec.limits);
     Ok(shim)

@@ -133,7 +133,8 @@ pub(crate) fn start(
         pause: None,
         preserved: room.preserved,
         phases: None,
-        rules_follow: None,
+        rules_follow: false,
+        near: None,
         prepared: None,
         filesystems: None,
     };

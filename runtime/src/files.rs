@@ -64,7 +64,8 @@ fn prepare_and_run(
         pause: None,
         preserved: 0,
         phases: None,
-        rules_follow: None,
+        rules_follow: false,
+        near: None,
         prepared: None,
         filesystems: None,
     };

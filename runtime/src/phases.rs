@@ -28,8 +28,9 @@ macro_rules! phases {
 }
 
 phases! {
-    Find "rbuild" "command line, store, image",
+    Open "rbuild" "command line, store",
     Fork "rbuild" "clone of the shim",
+    Find "rbuild" "image",
     Make "rbuild" "directory, lease, name",
     Begun "rbuild" "waits for the start",
     Heard "rbuild" "waits for the end",
@@ -42,6 +43,7 @@ phases! {
     Rules "shim" "clone, device rules",
     Clone "container" "clone with its namespaces",
     Apart "container" "session, cgroup namespace",
+    Told "container" "waits for what to be",
     Rootfs "container" "overlay",
     Base "container" "/proc, /dev, /sys",
     Cover "container" "volumes, devices, masks",

@@ -1,6 +1,5 @@
 //! A container's process that waits to be needed, on the zygote's side; see [`crate::process::ahead`].
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -8,7 +7,7 @@ use sys::clone::{Child, spawn_child};
 
 use crate::cgroup::Leaf;
 use crate::process::ahead::{self, Shape};
-use crate::process::{self, ChildStdio};
+use crate::process::{ChildStdio, Launch};
 use crate::spec::ContainerSpec;
 use crate::starter::{Running, Starter, reap};
 use crate::zygote::channel::send_frame;
@@ -21,30 +20,42 @@ pub(crate) struct Spare {
     leaf: Leaf,
     status: OwnedFd,
     control: OwnedFd,
+    rules_follow: bool,
+}
+
+/// When the device rules of a container are made that has a process already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// With its group: there is time.
+    Now,
+    /// While the container makes its mounts, if it can wait for them.
+    Later,
 }
 
 impl Starter {
-    /// Makes the process of the next container of this shape.
-    pub(crate) fn make_spare(&mut self, shape: Shape) -> Result<Spare, StepError> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
+    /// Makes the process of the next container of this shape, in the group of that name below ours.
+    pub(crate) fn make_spare(
+        &mut self,
+        shape: Shape,
+        name: &str,
+        rules: Rules,
+    ) -> Result<Spare, StepError> {
         let pair = |kind| {
             socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
                 .step("make a status socket")
         };
         let (status, far_status) = pair(SocketType::SEQPACKET)?;
         let (control, far_control) = pair(SocketType::STREAM)?;
-        // No container has a name with this sign in it.
-        let name = format!("ahead+{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let spec = shape.example(&name);
+        let spec = shape.example(name);
         self.compile_filter(spec.capabilities);
-        let leaf = self.create_leaf(&self.group_name(&spec.id), &spec)?;
+        let rules_follow = rules == Rules::Later && self.rules_follow(&spec);
+        let leaf = self.create_leaf(&self.group_name(name), &spec, rules_follow)?;
         let filter = self.compiled_filter(&spec);
-        let launch = self.launch(&spec, &leaf, filter, far_status.as_fd());
-        let made = spawn_child(process::clone_flags(&spec), leaf.v2(), || {
-            ahead::run(&launch, &far_control)
-        });
+        let launch =
+            Launch { rules_follow, ..self.launch(&spec, &leaf, filter, far_status.as_fd()) };
+        let made = spawn_child(ahead::BORN_IN, leaf.v2(), || ahead::run(&launch, &far_control));
         match made {
-            Ok(child) => Ok(Spare { shape, child, leaf, status, control }),
+            Ok(child) => Ok(Spare { shape, child, leaf, status, control, rules_follow }),
             Err(error) => {
                 leaf.remove();
                 Err(error).step("make namespaces")
@@ -57,16 +68,18 @@ impl Spare {
     /// Becomes this container. None if it cannot any more; then nothing is left of it.
     pub(crate) fn start(
         self,
+        starter: &Starter,
         spec: &ContainerSpec,
         stdio: ChildStdio<'_>,
         network: Option<BorrowedFd<'_>>,
-    ) -> Option<Running> {
+    ) -> Option<Result<Running, StepError>> {
         if let ChildStdio::Descriptors(streams) = stdio
             && let descriptors = streams.into_iter().chain(network).collect::<Vec<_>>()
             && send_frame(&self.control, spec, &descriptors).is_ok()
         {
-            let Spare { child, leaf, status, .. } = self;
-            return Some(Running::started(spec.clone(), child, leaf, status));
+            let Spare { child, leaf, status, rules_follow, .. } = self;
+            let running = Running::started(spec.clone(), child, leaf, status);
+            return Some(if rules_follow { starter.with_rules(running) } else { Ok(running) });
         }
         self.end();
         None

@@ -145,18 +145,14 @@ impl Starter {
             Some(_) => Filesystems::new(),
             None => mount_all(&spec)?,
         };
-        let rules_follow = self.devices(&spec) == DeviceRules::V2
-            && spec.user_namespace.is_none()
-            && spec.listed.is_none();
-        let leaf = match rules_follow {
-            true => Leaf::create_without_rules(&self.cgroups, group, &spec).step(GROUP)?,
-            false => self.create_leaf(group, &spec)?,
-        };
+        let rules_follow = self.rules_follow(&spec);
+        let leaf = self.create_leaf(group, &spec, rules_follow)?;
         let launch = Launch {
             stdio,
             network,
             filesystems: Some(&filesystems),
-            rules_follow: rules_follow.then(|| status.as_fd()),
+            rules_follow,
+            near: Some(status.as_fd()),
             ..self.launch(&spec, &leaf, filter, far_status.as_fd())
         };
         self.phases.end(Phase::Group);
@@ -179,8 +175,35 @@ impl Starter {
                 return Err(error);
             }
         };
-        let running = Running::started(spec, child, leaf, status);
-        if rules_follow && let Err(error) = self.apply_rules(&running) {
+        self.with_rules(Running::started(spec, child, leaf, status))
+    }
+
+    /// Whether a container's process waits for its device rules: the kernel takes its time to check them, and it can make its
+    /// mounts meanwhile.
+    pub(crate) fn rules_follow(&self, spec: &ContainerSpec) -> bool {
+        self.devices(spec) == DeviceRules::V2
+            && spec.user_namespace.is_none()
+            && spec.listed.is_none()
+    }
+
+    /// With its device rules, unless these follow.
+    pub(crate) fn create_leaf(
+        &self,
+        group: &str,
+        spec: &ContainerSpec,
+        rules_follow: bool,
+    ) -> Result<Leaf, StepError> {
+        match rules_follow {
+            true => Leaf::create_without_rules(&self.cgroups, group, spec).step(GROUP),
+            false => Leaf::create(&self.cgroups, group, spec, self.devices(spec)).step(GROUP),
+        }
+    }
+
+    /// Gives a process the device rules that it waits for, if it does.
+    pub(crate) fn with_rules(&self, running: Running) -> Result<Running, StepError> {
+        if self.rules_follow(&running.spec)
+            && let Err(error) = self.apply_rules(&running)
+        {
             // It waits for them.
             let _ended = pidfd_send_signal(&running.child.pidfd, Signal::KILL);
             let _status = running.finish();
@@ -190,7 +213,6 @@ impl Starter {
         Ok(running)
     }
 
-    /// While its process makes mounts: the kernel takes its time to check the program.
     fn apply_rules(&self, running: &Running) -> Result<(), StepError> {
         let spec = &running.spec;
         running
@@ -221,10 +243,6 @@ impl Starter {
         }
     }
 
-    pub(crate) fn create_leaf(&self, name: &str, spec: &ContainerSpec) -> Result<Leaf, StepError> {
-        Leaf::create(&self.cgroups, name, spec, self.devices(spec)).step(GROUP)
-    }
-
     /// What the process needs; its standard streams are still the status socket.
     pub(crate) fn launch<'a>(
         &'a self,
@@ -252,7 +270,8 @@ impl Starter {
                 .map(|pipes| Pause { begin: pipes.begin.as_fd(), report: pipes.report.as_fd() }),
             preserved: self.preserved,
             phases: Some(&self.phases),
-            rules_follow: None,
+            rules_follow: false,
+            near: None,
             prepared: None,
             filesystems: None,
         }

@@ -106,10 +106,17 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => create_layout(&root)?,
             Err(error) => return Err(io_error("read", &root.join("schema.json"))(error)),
         }
-        let store = Store {
+        let store = Store::at(root, state.to_owned());
+        store.remove_small_leftovers()?;
+        store.distrust_other_boots()?;
+        Ok(store)
+    }
+
+    fn at(root: PathBuf, state: PathBuf) -> Store {
+        Store {
             inner: Arc::new(Inner {
                 root,
-                state: state.to_owned(),
+                state,
                 session: Mutex::default(),
                 layers: KnownLayers::default(),
                 form: Mutex::default(),
@@ -118,10 +125,13 @@ impl Store {
                 workers: OnceLock::new(),
                 own: OwnBlobs::default(),
             }),
-        };
-        store.remove_small_leftovers()?;
-        store.distrust_other_boots()?;
-        Ok(store)
+        }
+    }
+
+    /// A handle that holds nothing of what this one holds, for a process that was forked when the store was open already.
+    #[must_use]
+    pub fn again(&self) -> Store {
+        Store::at(self.inner.root.clone(), self.inner.state.clone())
     }
 
     /// Writes a description that cannot be read anew: there is only one format yet, and what is described says itself

@@ -267,7 +267,7 @@ fn a_start_shows_its_phases_and_what_the_kernel_takes() {
     let of = |who: &str| phases.iter().filter(|row| row.3.starts_with(who)).count();
     // One less where another cgroup than v2 has device rules.
     assert!([11, 12].contains(&of("shim ")), "{traced}");
-    assert_eq!((of("rbuild "), of("container ")), (5, 7), "{traced}");
+    assert_eq!((of("rbuild "), of("container ")), (6, 8), "{traced}");
     for (_, took, floor, what) in phases {
         assert!(*took <= last.1, "{what}: {traced}");
         let expected = ["clone of the shim", "overlay", "filter", "cgroup of the"];

@@ -100,7 +100,15 @@ impl Host {
             Some(maker) => maker.make(id, processes),
             None => {
                 let (root, state) = (self.store.root(), self.store.state());
-                NewShim::fork(ShimOrder { root, state, id, processes, traced: false, main: None })
+                NewShim::fork(ShimOrder {
+                    root,
+                    state,
+                    id,
+                    processes,
+                    traced: false,
+                    usual: None,
+                    main: None,
+                })
             }
         };
         Ok(made.map_err(engine::EngineError::from)?)

@@ -6,13 +6,16 @@
 //! then, and nothing else: the specification decides about all that follows.
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::sched::{CloneFlags, unshare};
 use sys::clone::close_all_except;
 
 use super::{
-    ChildStdio, Launch, filesystem, join_network, leave_the_caller, report_failure, set_up,
+    ChildStdio, Launch, clone_flags, filesystem, join_network, leave_the_caller, report_failure,
+    set_up,
 };
 use crate::capabilities::CapabilitySet;
 use crate::error::StartFailure;
+use crate::phases::Phase;
 use crate::spec::{
     ContainerSpec, Limits, MachineAccess, NamespaceMode, Namespaces, NetworkMode, Seccomp,
 };
@@ -26,6 +29,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Of a container that asks for nothing special.
+    pub(crate) fn usual(network: NetworkMode) -> Shape {
+        Shape { network }
+    }
+
     /// None for containers that ask for anything special about namespaces, cgroups or devices.
     pub(crate) fn of(spec: &ContainerSpec) -> Option<Shape> {
         let usual = spec.namespaces == Namespaces::default()
@@ -47,6 +55,9 @@ impl Shape {
         ContainerSpec { network: self.network, ..ContainerSpec::new(id, nothing, Vec::new()) }
     }
 }
+
+/// The namespaces that it is born in. The others it makes itself, while who has made it goes on.
+pub(crate) const BORN_IN: i32 = libc::CLONE_NEWPID;
 
 /// The body of such a process. `launch` is that of the example, `control` brings the real one.
 pub(crate) fn run(launch: &Launch<'_>, control: &OwnedFd) -> u8 {
@@ -75,8 +86,14 @@ fn wait(launch: &Launch<'_>, control: &OwnedFd) -> Result<Option<Told>, StepErro
     // It may be there for long, and is to keep nobody's pipe or socket open.
     let keep: [BorrowedFd<'_>; 3] = [launch.status, control.as_fd(), launch.launcher];
     close_all_except(&keep).step("close descriptors")?;
+    let others = CloneFlags::from_bits_retain(clone_flags(launch.spec) & !BORN_IN);
+    unshare(others).step("make namespaces")?;
+    launch.end(Phase::Clone);
     leave_the_caller(launch.leaf, &NamespaceMode::Own)?;
-    match receive_frame::<ContainerSpec>(control).step("hear what to start")? {
+    launch.end(Phase::Apart);
+    let told = receive_frame::<ContainerSpec>(control).step("hear what to start")?;
+    launch.end(Phase::Told);
+    match told {
         None => Ok(None),
         Some((spec, descriptors)) => {
             let mut descriptors = descriptors.into_iter();

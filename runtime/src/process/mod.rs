@@ -42,9 +42,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::RecvFlags;
-use rustix::process::{
-    DumpableBehavior, Gid, Uid, set_dumpable_behavior,
-};
+use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
 use sys::RootDir;
 use sys::seccomp::Instruction;
 
@@ -92,8 +90,10 @@ pub(crate) struct Launch<'a> {
     /// So many descriptors from 3 on are the program's.
     pub(crate) preserved: u32,
     pub(crate) phases: Option<&'a Phases>,
-    /// Our end of `status` where its device rules are made while it sets itself up: it waits for them.
-    pub(crate) rules_follow: Option<BorrowedFd<'a>>,
+    /// Its device rules are made while it sets itself up: it waits for them.
+    pub(crate) rules_follow: bool,
+    /// Our end of `status`, unless it has no copy of that.
+    pub(crate) near: Option<BorrowedFd<'a>>,
     /// What is mounted in a container with a user namespace of its own.
     pub(crate) prepared: Option<&'a Prepared>,
     /// File systems of its own that are mounted already.
@@ -314,9 +314,11 @@ fn enter(
 /// A byte says that they are in force. Whoever starts it may be killed, and does not take it along where it has the host's
 /// processes: the end of its socket says so, once nobody else has that.
 fn wait_for_rules(launch: &Launch<'_>) -> Result<(), StepError> {
-    let Some(near) = launch.rules_follow else { return Ok(()) };
+    if !launch.rules_follow {
+        return Ok(());
+    }
     let step = "wait for device rules";
-    sys::clone::close_copy(near).step(step)?;
+    launch.near.map_or(Ok(()), sys::clone::close_copy).step(step)?;
     match rustix::net::recv(launch.status, &mut [0; 1], RecvFlags::empty()).step(step)? {
         (1, _) => Ok(()),
         _ => Err("who starts it has gone").step(step),

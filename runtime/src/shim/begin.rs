@@ -18,7 +18,9 @@ use crate::cgroup::{self, Cgroups};
 use crate::engine::{EngineId, Owner, reconcile_in};
 use crate::error::RuntimeError;
 use crate::phases::{Phase, Phases};
-use crate::process;
+use crate::process::{self, ahead::Shape};
+use crate::spare::{Rules, Spare};
+use crate::spec::NetworkMode;
 use crate::starter::Starter;
 use crate::zygote::message::{Step, StepError};
 use crate::zygote::{ProcessView, check_machine, child, create_mountpoints, launcher};
@@ -34,6 +36,8 @@ pub(super) struct Told {
     pub(super) id: String,
     /// Whoever starts it wants to know what takes how long.
     pub(super) traced: bool,
+    /// Of a process that is to be made ahead.
+    pub(super) usual: Option<NetworkMode>,
 }
 
 /// The last argument then.
@@ -44,7 +48,7 @@ impl Told {
         let [root, state, id, more @ ..] = arguments else { return None };
         let id = id.to_str()?.to_owned();
         let traced = more.iter().any(|word| word == TRACED);
-        Some(Told { root: root.into(), state: state.into(), id, traced })
+        Some(Told { root: root.into(), state: state.into(), id, traced, usual: None })
     }
 }
 
@@ -83,6 +87,9 @@ pub struct ShimOrder<'a> {
     pub processes: ProcessView,
     /// It tells what takes how long.
     pub traced: bool,
+    /// The network of a container that seems to ask for nothing special: then its process is made before it is known. A shim whose
+    /// program is executed makes none ahead.
+    pub usual: Option<NetworkMode>,
     /// What the new process does, a copy of this one, where it need not execute the program anew, which takes longer than all that
     /// it does then. What this returns is the process's exit status.
     pub main: Option<&'a dyn Fn(Seed) -> u8>,
@@ -113,7 +120,7 @@ impl ShimOrder<'_> {
 
     fn told(&self) -> Told {
         let (root, state) = (self.root.to_owned(), self.state.to_owned());
-        Told { root, state, id: self.id.to_owned(), traced: self.traced }
+        Told { root, state, id: self.id.to_owned(), traced: self.traced, usual: self.usual }
     }
 }
 
@@ -177,6 +184,17 @@ pub(super) struct Ready {
     pub(super) socket: OwnedFd,
     pub(super) starter: Starter,
     pub(super) owner: Owner,
+    /// The container's process, if it could be made ahead.
+    pub(super) spare: Option<Spare>,
+}
+
+impl Ready {
+    /// Nobody wants the container any more.
+    pub(super) fn give_up(self) {
+        self.spare.into_iter().for_each(Spare::end);
+        self.owner.remove();
+        self.starter.cgroups.remove_parents();
+    }
 }
 
 pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> {
@@ -213,10 +231,11 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
     };
     // Most have it, and there is time: the container is still being made.
     starter.compile_filter(CapabilitySet::docker_default());
+    let socket = socket.as_fd().try_clone_to_owned().step("keep the socket")?;
+    let spare = told.usual.and_then(|network| {
+        // What fails now is told when it fails again.
+        starter.make_spare(Shape::usual(network), &told.id, Rules::Later).ok()
+    });
     starter.phases.end(Phase::Prepare);
-    Ok(Ready {
-        socket: socket.as_fd().try_clone_to_owned().step("keep the socket")?,
-        starter,
-        owner,
-    })
+    Ok(Ready { socket, starter, owner, spare })
 }

@@ -86,6 +86,7 @@ fn serve(orders: &OwnedFd, root: &Path, state: &Path) -> u8 {
             id: &order.id,
             processes: order.processes,
             traced: false,
+            usual: None,
             main: None,
         }) {
             Ok((socket, _child)) => send_frame(orders, &Answer::Made, &[socket.as_fd()]),

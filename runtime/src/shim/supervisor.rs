@@ -1,7 +1,7 @@
 //! What a shim knows of its container; how it starts it, notes its end, and ends itself.
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
@@ -25,7 +25,8 @@ use crate::events::Event;
 use crate::joined::Joined;
 use crate::network::{Remains, Sandbox};
 use crate::phases::{Phase as StartPhase, Phases};
-use crate::process::ChildStdio;
+use crate::process::{ChildStdio, ahead::Shape};
+use crate::spare::Spare;
 use crate::spec::ContainerSpec;
 use crate::starter::{Running, Starter};
 use crate::user_namespace::UserNamespace;
@@ -45,6 +46,8 @@ pub(super) struct Supervisor {
     pub(super) container: Container,
     pub(super) spec: ContainerSpec,
     pub(super) starter: Starter,
+    /// For its first start.
+    spare: Option<Spare>,
     /// Where its definition is.
     pub(super) containers: Containers,
     pub(super) sandbox: Option<Sandbox>,
@@ -145,14 +148,14 @@ fn not_ready(error: &StepError) -> Reply {
 impl Supervisor {
     /// Prepares everything, waits for the request to begin, and starts the container. None when nobody asks any more.
     pub(super) fn begin(socket: OwnedFd, told: &Told) -> io::Result<Option<Supervisor>> {
-        let Ready { socket, starter, owner } = match begin::prepare(socket.try_clone()?, told) {
+        let ready = match begin::prepare(socket.try_clone()?, told) {
             Ok(ready) => ready,
             Err(error) => {
                 send_frame(&socket, &not_ready(&error), &[])?;
                 return Ok(None);
             }
         };
-        let mut maker = Client::maker(socket, told.traced);
+        let mut maker = Client::maker(ready.socket.try_clone()?, told.traced);
         let size = loop {
             match maker.receive() {
                 Message::Request(Request::Begin { rows, columns }, _) => break (rows, columns),
@@ -162,22 +165,23 @@ impl Supervisor {
                 Message::Request(Request::Wait, _) => maker.waits = true,
                 Message::Request(..) | Message::Nothing => {}
                 Message::Gone => {
-                    owner.remove();
-                    starter.cgroups.remove_parents();
+                    ready.give_up();
                     return Ok(None);
                 }
             }
         };
-        starter.phases.end(StartPhase::Asked);
+        ready.starter.phases.end(StartPhase::Asked);
         let taken = Supervisor::take_over(told);
-        starter.phases.end(StartPhase::TakeOver);
+        ready.starter.phases.end(StartPhase::TakeOver);
         match taken {
             Ok((container, spec, lock, listener, log)) => {
                 let definition = &container.definition;
+                let Ready { starter, owner, spare, .. } = ready;
                 Ok(Some(Supervisor {
                     restarter: Restarter::new(definition.restart),
                     spec,
                     starter,
+                    spare,
                     containers: Containers::open(&told.root, &told.state),
                     sandbox: None,
                     remains: None,
@@ -201,7 +205,7 @@ impl Supervisor {
             }
             Err(error) => {
                 maker.reply(&not_ready(&error));
-                owner.remove();
+                ready.give_up();
                 Ok(None)
             }
         }
@@ -271,7 +275,7 @@ impl Supervisor {
         if namespace.is_some() {
             self.starter.phases.end(StartPhase::Network);
         }
-        let mut running = self.starter.spawn(self.spec.clone(), child_stdio, namespace)?;
+        let mut running = self.spawn(child_stdio, namespace)?;
         drop((theirs, network));
         running.goes_whole = self.container.definition.auto_remove;
         let terminal = match running.wait_for_start() {
@@ -300,6 +304,26 @@ impl Supervisor {
         self.starter.phases.end(StartPhase::Noted);
         self.phase = Phase::Running { running: Box::new(running), began: Instant::now() };
         Ok(())
+    }
+
+    /// By the process that was made ahead, where it is of the right kind.
+    fn spawn(
+        &mut self,
+        stdio: ChildStdio<'_>,
+        network: Option<BorrowedFd<'_>>,
+    ) -> Result<Running, StepError> {
+        if let Some(spare) = self.spare.take() {
+            match Some(spare.shape) == Shape::of(&self.spec) {
+                true => {
+                    self.starter.phases.end(StartPhase::Group);
+                    if let Some(running) = spare.start(&self.starter, &self.spec, stdio, network) {
+                        return running;
+                    }
+                }
+                false => spare.end(),
+            }
+        }
+        self.starter.spawn(self.spec.clone(), stdio, network)
     }
 
     fn connect(
@@ -436,6 +460,7 @@ impl Supervisor {
     /// Gives up everything that tells others of this shim, so that another one may follow.
     fn finish(mut self, farewell: Reply) -> io::Result<Finished> {
         self.sources.clear();
+        self.spare.take().into_iter().for_each(Spare::end);
         self.leave_network();
         self.container.state.shim = None;
         // One that goes is out of sight in a moment, and until then as true as if this process had been killed.

@@ -74,7 +74,7 @@ fn prepare(
         phases: crate::phases::Phases::default(),
     };
     let socket = socket.try_clone_to_owned().step("keep the socket")?;
-    Ok(Server { socket, starter, containers: Vec::new(), spares: Vec::new() })
+    Ok(Server { socket, starter, containers: Vec::new(), spares: Vec::new(), made_ahead: 0 })
 }
 
 /// Many containers, and overlays of many layers, take many descriptors. Containers themselves get

@@ -9,7 +9,7 @@ use super::channel::{receive_frame, send_frame};
 use super::message::{Event, SpawnRequest, StdioKind, Step, StepError};
 use crate::process::ChildStdio;
 use crate::process::ahead::Shape;
-use crate::spare::Spare;
+use crate::spare::{Rules, Spare};
 use crate::spec::NetworkMode;
 use crate::starter::{Progress, Running, Starter};
 
@@ -25,6 +25,8 @@ pub(super) struct Server {
     pub(super) containers: Vec<Started>,
     /// All of one shape.
     pub(super) spares: Vec<Spare>,
+    /// How many there have been.
+    pub(super) made_ahead: u64,
 }
 
 /// A container and the request it answers.
@@ -134,9 +136,9 @@ impl Server {
         };
         let shape = Shape::of(&spec);
         if self.spares.first().is_some_and(|spare| Some(spare.shape) == shape)
-            && let Some(running) = self.spares.remove(0).start(&spec, stdio, network)
+            && let Some(started) = self.spares.remove(0).start(&self.starter, &spec, stdio, network)
         {
-            return Ok(running);
+            return started;
         }
         self.starter.spawn(spec, stdio, network)
     }
@@ -147,9 +149,11 @@ impl Server {
         for other in self.spares.extract_if(.., |spare| spare.shape != shape) {
             other.end();
         }
-        while self.spares.len() < wanted.min(SPARES)
-            && let Ok(spare) = self.starter.make_spare(shape)
-        {
+        while self.spares.len() < wanted.min(SPARES) {
+            self.made_ahead += 1;
+            // No container has a name with this sign in it.
+            let name = format!("ahead+{}", self.made_ahead);
+            let Ok(spare) = self.starter.make_spare(shape, &name, Rules::Now) else { return };
             self.spares.push(spare);
         }
     }

@@ -22,7 +22,7 @@ fn create(args: &CreateArgs, environment: &Environment) -> Result<Exit> {
     let store = open_store(environment)?;
     lazy_snapshotter(&store, environment)?;
     let containers = engine::recovered_containers(&store)?;
-    let image = find_image(&store, &args.image, args.pull.into(), args.quiet, environment)?.image;
+    let image = find_image(&store, &args.image, args.pull.into(), args.quiet, environment)?;
     store.mark_used(&image);
     let definition = plan.make(&store, &containers, &image, &names::random_id()?)?;
     output::line(&definition.id)?;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use cli::environment::Environment;
 use engine::ContainerRequest;
 use runtime::containers::{Containers, Definition};
-use runtime::{Limits, ProcessView};
+use runtime::{Limits, NetworkMode, ProcessView};
 use store::{Image, Store};
 
 use super::{connections, request};
@@ -40,6 +40,11 @@ impl Plan<'_> {
     /// Which processes its shim has to see.
     pub(crate) fn process_view(&self) -> ProcessView {
         self.request.process_view()
+    }
+
+    /// Its network, if it seems to ask for nothing special.
+    pub(crate) fn usual(&self) -> Option<NetworkMode> {
+        self.request.usual()
     }
 
     pub(crate) fn limits(&self) -> &Limits {

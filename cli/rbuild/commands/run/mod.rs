@@ -5,7 +5,7 @@ mod trace;
 
 use anyhow::{Result, bail};
 use cli::environment::Environment;
-use cli::registries::{Found, find_image};
+use cli::registries::find_image;
 use cli::session::{self, Bond, Manner, Session};
 use cli::zygote::lazy_snapshotter;
 use cli::{Exit, output};
@@ -46,28 +46,27 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::of(container, container.interactive && !args.detach, environment)?;
     let locations = environment.locations();
     let store = Store::open(&locations.root, &locations.state)?;
-    let Found { image, pulled } =
-        find_image(&store, &container.image, container.pull.into(), container.quiet, environment)?;
-    store.mark_used(&image);
-    lazy_snapshotter(&store, environment)?;
-    trace.end(Phase::Find);
     let id = names::random_id()?;
-    // Passwords of registries are not to stay in the memory of a shim.
-    let main: Option<&dyn Fn(Seed) -> u8> = match pulled {
-        true => None,
-        false => Some(&|seed| cli::shim::run(seed).status()),
-    };
-    // Before any thread exists. It gets ready while the container is made.
+    trace.end(Phase::Open);
+    // Before any thread exists, and any password of a registry is in our memory, whose copy a shim keeps. It gets ready while the
+    // image is looked for and the container is made, and ends if nothing comes of that.
+    let main = |seed: Seed| cli::shim::run(seed, Some(&store)).status();
     let shim = NewShim::fork(ShimOrder {
         root: store.root(),
         state: store.state(),
         id: &id,
         processes: plan.process_view(),
         traced: trace.is_wanted(),
-        main,
+        usual: plan.usual(),
+        main: Some(&main),
     })?;
     trace.end(Phase::Fork);
     runtime::expect_joins(plan.limits());
+    let image =
+        find_image(&store, &container.image, container.pull.into(), container.quiet, environment)?;
+    store.mark_used(&image);
+    lazy_snapshotter(&store, environment)?;
+    trace.end(Phase::Find);
     let containers = containers_of(&store);
     plan.make(&store, &containers, &image, &id)?;
     trace.end(Phase::Make);
@@ -89,6 +88,8 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
         output::line(&id)?;
         return Ok(Exit::Success);
     };
+    // The container's own lease holds what it needs; nobody waits for the end of ours now.
+    drop(store);
     let bond = Bond { goes: container.lifecycle.rm, owns: true };
     let exit = session::follow(session, streams, connection, bond)?;
     trace.end(Phase::Heard);
