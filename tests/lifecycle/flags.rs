@@ -68,7 +68,7 @@ fn limits_reach_their_controllers() {
             // Of version 2, whose numbers are others.
             Ok(found) if fs::metadata("/sys/fs/cgroup/cgroup.controllers").is_ok() => {
                 let (device, rate) = expected.split_once(' ').unwrap_or(("", &expected));
-                let weight = if flags.contains("shares") { "79" } else { rate };
+                let weight = if flags.contains("shares") { "174" } else { rate };
                 assert!(found.contains(device) && found.contains(weight), "{flags}: `{found}`");
             }
             Ok(found) => panic!("{flags}: `{found}`, not `{expected}`"),

@@ -1,6 +1,6 @@
 //! The bare calls by which a process becomes a container that is as locked down as ours.
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::sched::{CloneFlags, unshare};
@@ -13,7 +13,7 @@ use sys::seccomp::{Flags, Instruction, install};
 use super::{Tree, open};
 use crate::capabilities::CapabilitySet;
 use crate::phases::{Phase, Phases};
-use crate::process::{HARMLESS, LINKS, MASKED, READ_ONLY};
+use crate::process::{HARMLESS, LINKS, MASKED, READ_ONLY, mount_layers};
 
 /// Those that end here.
 pub(super) const PHASES: [Phase; 7] = [
@@ -48,20 +48,11 @@ pub(super) fn become_one(tree: &Tree, filter: &[Instruction], phases: &Phases) -
 
 fn overlay(tree: &Tree) -> io::Result<OwnedFd> {
     mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    let lower = open(&tree.lower)?;
-    let (upper, work) = (open(&tree.place.join("upper"))?, open(&tree.place.join("work"))?);
-    let settings = [
-        Setting::Text("redirect_dir", "off"),
-        Setting::Text("metacopy", "off"),
-        Setting::Text("index", "off"),
-        Setting::Flag("volatile"),
-        Setting::Descriptor("lowerdir+", lower.as_fd()),
-        Setting::Descriptor("upperdir", upper.as_fd()),
-        Setting::Descriptor("workdir", work.as_fd()),
-    ];
-    let root = new_mount("overlay", &settings, 0)?;
-    attach(&root, open(&tree.lower)?)?;
-    Ok(root)
+    let lowers = vec![open(&tree.lower)?];
+    let upper = (open(&tree.place.join("upper"))?, open(&tree.place.join("work"))?);
+    // As this kernel has it: the ways differ.
+    mount_layers(lowers, upper, &tree.lower)
+        .map_err(|error| io::Error::other(format!("{}: {}", error.step, error.cause)))
 }
 
 fn inside(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {

@@ -30,7 +30,9 @@ pub(crate) struct Prepared {
 }
 
 /// Where directories are mounted for as long as it takes to look into them: an overlay takes its layers only from there.
-const PLACES: [&str; 2] = ["tree", "files"];
+const PLACES: [&str; 3] = ["tree", "files", "root"];
+/// Where the overlay itself is, on kernels that mount it somewhere first.
+const ASIDE: &str = "empty";
 
 impl Prepared {
     pub(crate) fn of(launch: &Launch<'_>, user: &UserNamespace) -> Result<Prepared, StepError> {
@@ -173,7 +175,8 @@ impl Parents<'_> {
         let own_upper =
             upper.as_ref().map(OwnedFd::try_clone).transpose().step("use the upper layer")?;
         let layers = overlay::Layers::of_opened(lower_places, upper.zip(work));
-        let root = self.user.as_its_root(|| overlay::mount_nowhere(&layers, volatile))?;
+        let aside = self.launch.mountpoint(ASIDE);
+        let root = self.user.as_its_root(|| overlay::mount_nowhere(&layers, volatile, &aside))?;
         Ok((root, own_upper))
     }
 

@@ -61,6 +61,7 @@ pub(crate) use filesystem::Filesystems;
 pub(crate) use join::run as run_in_container;
 pub(crate) use mapped::Prepared;
 pub(crate) use masks::{MASKED, READ_ONLY, open_null};
+pub(crate) use overlay::mount_layers;
 pub(crate) use pause::Pause;
 pub(crate) use stubs::{Stubs, remove as remove_stubs};
 

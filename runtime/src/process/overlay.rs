@@ -3,7 +3,8 @@ use std::fmt::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, new_mount};
+use rustix::fs::{Mode, OFlags, open};
+use sys::mount::{MountChange, Setting, attach, change_mount, clone_mount, detach, new_mount};
 
 use super::{Launch, open_place};
 use crate::spec::Rootfs;
@@ -81,6 +82,20 @@ const FEATURES: [(&str, &str); 3] =
 
 /// By descriptors (Linux 6.13), else by one short path a layer (6.7), else by mount(2).
 fn mount_overlay(layers: &Layers, volatile: bool, target: &Path) -> Result<OwnedFd, StepError> {
+    match by_new_calls(layers, volatile).step(STEP)? {
+        Some(root) => {
+            attach(&root, open_place(target)?).step(STEP)?;
+            Ok(root)
+        }
+        None => {
+            by_mount(layers, volatile, target).step(STEP)?;
+            open_place(target)
+        }
+    }
+}
+
+/// None where only mount(2) can do it.
+fn by_new_calls(layers: &Layers, volatile: bool) -> sys::Result<Option<OwnedFd>> {
     // Other settings are refused for reasons of their own, which are worth reporting.
     let refused = |result: &sys::Result<OwnedFd>, errno: i32| {
         result.as_ref().is_err_and(|error| {
@@ -94,19 +109,32 @@ fn mount_overlay(layers: &Layers, volatile: bool, target: &Path) -> Result<Owned
         mounted = by_short_paths(layers, volatile);
         old = refused(&mounted, libc::EINVAL);
     }
-    if old {
-        by_mount(layers, volatile, target).step(STEP)?;
-        return open_place(target);
-    }
-    let root = mounted.step(STEP)?;
-    attach(&root, open_place(target)?).step(STEP)?;
-    Ok(root)
+    if old { Ok(None) } else { mounted.map(Some) }
 }
 
-/// The same mounted nowhere, which mount(2) cannot do.
-pub(super) fn mount_nowhere(layers: &Layers, volatile: bool) -> Result<OwnedFd, StepError> {
+/// An overlay that is written to and need not survive a crash of the machine.
+pub(crate) fn mount_layers(
+    lowers: Vec<OwnedFd>,
+    upper: (OwnedFd, OwnedFd),
+    target: &Path,
+) -> Result<OwnedFd, StepError> {
+    mount_overlay(&Layers::of_opened(lowers, Some(upper)), true, target)
+}
+
+/// The same mounted nowhere; `aside` is where mount(2), which mounts somewhere, does it first.
+pub(super) fn mount_nowhere(
+    layers: &Layers,
+    volatile: bool,
+    aside: &Path,
+) -> Result<OwnedFd, StepError> {
     let volatile = volatile && layers.upper.is_some();
-    by_descriptors(layers, volatile).or_else(|_| by_short_paths(layers, volatile)).step(STEP)
+    if let Some(root) = by_new_calls(layers, volatile).step(STEP)? {
+        return Ok(root);
+    }
+    by_mount(layers, volatile, aside).step(STEP)?;
+    let copy = open_place(aside).and_then(|root| clone_mount(root, false).step(STEP));
+    detach(aside).step(STEP)?;
+    copy
 }
 
 fn common_settings(volatile: bool) -> Vec<Setting<'static>> {
@@ -160,8 +188,12 @@ fn by_mount(layers: &Layers, volatile: bool, target: &Path) -> sys::Result<()> {
         options.push_str(",volatile");
     }
     let failed = |errno| sys::SysError::new(sys::Call::new("chdir").path("/proc/self/fd"), errno);
+    // Whoever starts several containers is still needed where it is.
+    let before = open(c".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
     rustix::process::chdir(c"/proc/self/fd").map_err(failed)?;
-    sys::mount::mount_by_path("overlay", target, &options)
+    let mounted = sys::mount::mount_by_path("overlay", target, &options);
+    rustix::process::fchdir(before).map_err(failed)?;
+    mounted
 }
 
 #[cfg(test)]
