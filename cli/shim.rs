@@ -31,7 +31,7 @@ pub fn run(seed: Seed, store: Option<&Store>) -> Exit {
         Ok(None) => return Exit::Success,
         Err(_) => return Exit::Failure,
     };
-    let withdrawn = withdraw_if_asked(&finished, open);
+    let withdrawn = withdraw_if_asked(&mut finished, open);
     finished.tell();
     let removed = match withdrawn {
         Ok(Some((store, withdrawn))) => withdrawn.discard(&store).is_ok(),
@@ -45,7 +45,7 @@ pub fn run(seed: Seed, store: Option<&Store>) -> Exit {
 }
 
 fn withdraw_if_asked(
-    finished: &Finished,
+    finished: &mut Finished,
     open: impl FnOnce() -> store::error::Result<Store>,
 ) -> Result<Option<(Store, Withdrawn)>> {
     if !finished.container.definition.auto_remove {
@@ -53,6 +53,7 @@ fn withdraw_if_asked(
     }
     let store = open()?;
     let containers = engine::containers_of(&store);
-    let withdrawn = engine::withdraw(&store, &containers, &finished.container)?;
+    let still = finished.still();
+    let withdrawn = engine::withdraw(&store, &containers, &finished.container, still)?;
     Ok(Some((store, withdrawn)))
 }

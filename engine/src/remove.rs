@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime::RuntimeError;
-use runtime::containers::{Container, ContainerError, Containers};
+use runtime::containers::{Container, ContainerError, Containers, Still};
 use runtime::events::Event;
 use runtime::network::Networks;
 use runtime::shim::log_files;
@@ -30,7 +30,7 @@ pub fn lease_name(id: &str) -> String {
 /// Takes the container out of sight, then removes what it was. Of its volumes the anonymous ones go if it was made to
 /// go at its end.
 pub fn remove(store: &Store, containers: &Containers, container: &Container) -> Result<()> {
-    withdraw(store, containers, container)?.discard(store)
+    withdraw(store, containers, container, None)?.discard(store)
 }
 
 /// What a container that is out of sight was made of.
@@ -49,13 +49,14 @@ impl Withdrawn {
 }
 
 /// As [`remove`], but its files are still to be deleted, which may take longer than all the rest. Nobody finds the
-/// container any more, and its name is free.
+/// container any more, and its name is free. `still` is the caller's, if it keeps the container from being started.
 pub fn withdraw(
     store: &Store,
     containers: &Containers,
     container: &Container,
+    still: Option<Still>,
 ) -> Result<Withdrawn> {
-    let withdrawn = take_away(store, containers, container)?;
+    let withdrawn = take_away(store, containers, container, still)?;
     if container.definition.auto_remove {
         remove_volumes(store, containers, container)?;
     }
@@ -68,7 +69,7 @@ pub fn remove_with_volumes(
     containers: &Containers,
     container: &Container,
 ) -> Result<()> {
-    let withdrawn = take_away(store, containers, container)?;
+    let withdrawn = take_away(store, containers, container, None)?;
     remove_volumes(store, containers, container)?;
     withdrawn.discard(store)
 }
@@ -97,7 +98,12 @@ fn remove_volumes(store: &Store, containers: &Containers, container: &Container)
     Ok(())
 }
 
-fn take_away(store: &Store, containers: &Containers, container: &Container) -> Result<Withdrawn> {
+fn take_away(
+    store: &Store,
+    containers: &Containers,
+    container: &Container,
+    mut still: Option<Still>,
+) -> Result<Withdrawn> {
     let aside = match store.temp_path() {
         // Its log may be what fills the disk, and goes anyway.
         Err(error) if store::error::is_full_disk(&error) && !container.state.status.is_alive() => {
@@ -110,7 +116,7 @@ fn take_away(store: &Store, containers: &Containers, container: &Container) -> R
     };
     let deadline = Instant::now() + PATIENCE;
     let withdrawn = loop {
-        match containers.withdraw(&containers.lock()?, container, &aside) {
+        match containers.withdraw(&containers.lock()?, container, &aside, still.take()) {
             Err(ContainerError::Busy { .. }) if Instant::now() < deadline => {}
             withdrawn => break withdrawn?,
         }

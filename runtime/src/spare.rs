@@ -33,9 +33,10 @@ pub(crate) enum Rules {
 }
 
 impl Starter {
-    /// Makes the process of the next container of this shape, in the group of that name below ours.
+    /// Makes the process of the next container of this shape, in the group of that name below ours. If its filter is not compiled
+    /// yet, that is what it does while it waits.
     pub(crate) fn make_spare(
-        &mut self,
+        &self,
         shape: Shape,
         name: &str,
         rules: Rules,
@@ -47,7 +48,6 @@ impl Starter {
         let (status, far_status) = pair(SocketType::SEQPACKET)?;
         let (control, far_control) = pair(SocketType::STREAM)?;
         let spec = shape.example(name);
-        self.compile_filter(spec.capabilities);
         let rules_follow = rules == Rules::Later && self.rules_follow(&spec);
         let leaf = self.create_leaf(&self.group_name(name), &spec, rules_follow)?;
         let filter = self.compiled_filter(&spec);

@@ -63,6 +63,13 @@ pub struct Still {
     _lock: File,
 }
 
+impl Still {
+    /// Of who has the lock already.
+    pub(crate) fn of(place: Place, lock: File) -> Still {
+        Still { place, _lock: lock }
+    }
+}
+
 impl Drop for Still {
     fn drop(&mut self) {
         self.place.leave_runtime();
@@ -314,16 +321,26 @@ impl Containers {
         fs::rename(&temp, &path).map_err(file_error("create", &path))
     }
 
-    /// Moves a container out of sight, to `aside`, and frees its name. False if it had gone already.
-    pub fn withdraw(&self, _guard: &Guard, container: &Container, aside: &Path) -> Result<bool> {
+    /// Moves a container out of sight, to `aside`, and frees its name. False if it had gone already. `still` is the caller's, if it
+    /// keeps the container from being started.
+    pub fn withdraw(
+        &self,
+        _guard: &Guard,
+        container: &Container,
+        aside: &Path,
+        still: Option<Still>,
+    ) -> Result<bool> {
         let place = &container.place;
         // It may have been renamed since it was read.
         let name = self
             .read_definition(container.id(), place)
             .map_or_else(|_| container.definition.name.clone(), |definition| definition.name);
         // No shim may begin with it meanwhile.
-        let lock = shim_lock(place).map_err(file_error("lock", &place.lock_file()))?;
-        let Some(_lock) = lock else {
+        let still = match still {
+            Some(still) => Some(still),
+            None => self.hold(container)?,
+        };
+        let Some(still) = still else {
             return Err(ContainerError::Busy { id: container.short_id().to_owned() });
         };
         match fs::rename(&place.directory, aside) {
@@ -337,6 +354,7 @@ impl Containers {
         if fs::read_to_string(self.name_file(&name)).is_ok_and(|id| id == container.id()) {
             self.free_name(&name)?;
         }
+        drop(still);
         remove_runtime(&place.runtime)?;
         Ok(true)
     }
@@ -410,7 +428,7 @@ impl Containers {
     pub fn hold(&self, container: &Container) -> Result<Option<Still>> {
         let place = &container.place;
         let lock = shim_lock(place).map_err(file_error("lock", &place.lock_file()))?;
-        Ok(lock.map(|lock| Still { place: place.clone(), _lock: lock }))
+        Ok(lock.map(|lock| Still::of(place.clone(), lock)))
     }
 
     /// Brings home the state of a container that ended while the disk was full, if there is room by now.

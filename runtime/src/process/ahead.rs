@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sched::{CloneFlags, unshare};
 use sys::clone::close_all_except;
+use sys::seccomp::Instruction;
 
 use super::{
     ChildStdio, Launch, clone_flags, filesystem, join_network, leave_the_caller, report_failure,
@@ -16,6 +17,7 @@ use super::{
 use crate::capabilities::CapabilitySet;
 use crate::error::StartFailure;
 use crate::phases::Phase;
+use crate::seccomp;
 use crate::spec::{
     ContainerSpec, Limits, MachineAccess, NamespaceMode, Namespaces, NetworkMode, Seccomp,
 };
@@ -61,13 +63,15 @@ pub(crate) const BORN_IN: i32 = libc::CLONE_NEWPID;
 
 /// The body of such a process. `launch` is that of the example, `control` brings the real one.
 pub(crate) fn run(launch: &Launch<'_>, control: &OwnedFd) -> u8 {
-    match wait(launch, control) {
+    let mut compiled = Vec::new();
+    match wait(launch, control, &mut compiled) {
         // It was not needed.
         Ok(None) => 0,
         Ok(Some(Told { spec, streams: [stdin, stdout, stderr], network })) => {
             let stdio = ChildStdio::Descriptors([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
             let network = network.as_ref().map(AsFd::as_fd);
-            let launch = Launch { spec: &spec, stdio, network, ..*launch };
+            let filter = launch.filter.or(Some(&compiled));
+            let launch = Launch { spec: &spec, stdio, network, filter, ..*launch };
             let Err(failure) = join_network(&launch).and_then(|()| set_up(&launch));
             report_failure(launch.status, &failure)
         }
@@ -82,7 +86,12 @@ struct Told {
     network: Option<OwnedFd>,
 }
 
-fn wait(launch: &Launch<'_>, control: &OwnedFd) -> Result<Option<Told>, StepError> {
+/// `filter` is compiled, if that was not done.
+fn wait(
+    launch: &Launch<'_>,
+    control: &OwnedFd,
+    filter: &mut Vec<Instruction>,
+) -> Result<Option<Told>, StepError> {
     // It may be there for long, and is to keep nobody's pipe or socket open.
     let keep: [BorrowedFd<'_>; 3] = [launch.status, control.as_fd(), launch.launcher];
     close_all_except(&keep).step("close descriptors")?;
@@ -91,6 +100,9 @@ fn wait(launch: &Launch<'_>, control: &OwnedFd) -> Result<Option<Told>, StepErro
     launch.end(Phase::Clone);
     leave_the_caller(launch.leaf, &NamespaceMode::Own)?;
     launch.end(Phase::Apart);
+    if launch.filter.is_none() {
+        *filter = seccomp::filter(launch.spec.capabilities);
+    }
     let told = receive_frame::<ContainerSpec>(control).step("hear what to start")?;
     launch.end(Phase::Told);
     match told {

@@ -211,15 +211,18 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
     child::reset_oom_score();
     let engine = EngineId::of_root(&told.root).step("name the engine")?;
     let mountpoints = create_mountpoints(&told.state).step("create the mount points")?;
-    // What cannot be removed today is no reason to start nothing; the next start tries again.
     let hierarchies = cgroup::detect();
-    let _leftovers = reconcile_in(&hierarchies, &engine, &told.state);
+    // What cannot be removed today is no reason to start nothing; the next start tries again.
+    let reconcile = |hierarchies: &[_]| drop(reconcile_in(hierarchies, &engine, &told.state));
+    if told.usual.is_none() {
+        reconcile(&hierarchies);
+    }
     let owner = Owner::create(&told.state).step("create the owner file")?;
     let open_files = child::raise_open_files().step("raise the limit on open files")?;
     let mut starter = Starter {
         owner: owner.name.clone(),
         launcher: launcher::sealed().step("make the launcher")?,
-        cgroups: Cgroups::prepare(hierarchies, &engine, &owner.name, &told.state),
+        cgroups: Cgroups::prepare(hierarchies.clone(), &engine, &owner.name, &told.state),
         mountpoints,
         open_files,
         filters: HashMap::new(),
@@ -229,13 +232,17 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
         user: None,
         phases,
     };
-    // Most have it, and there is time: the container is still being made.
-    starter.compile_filter(CapabilitySet::docker_default());
     let socket = socket.as_fd().try_clone_to_owned().step("keep the socket")?;
     let spare = told.usual.and_then(|network| {
         // What fails now is told when it fails again.
         starter.make_spare(Shape::usual(network), &told.id, Rules::Later).ok()
     });
+    match told.usual {
+        // While the container's process makes its namespaces.
+        Some(_) => reconcile(&hierarchies),
+        // Most have it, and there is time: the container is still being made.
+        None => starter.compile_filter(CapabilitySet::docker_default()),
+    }
     starter.phases.end(Phase::Prepare);
     Ok(Ready { socket, starter, owner, spare })
 }

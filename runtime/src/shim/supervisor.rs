@@ -18,7 +18,7 @@ use super::streams::{Sink, Source};
 use crate::cgroup::DeviceRules;
 use crate::clock;
 use crate::container::{ExitStatus, Stdio};
-use crate::containers::{Container, Containers, ProcessName, State, Status, boot_id};
+use crate::containers::{Container, Containers, ProcessName, State, Status, Still, boot_id};
 use crate::engine::Owner;
 use crate::error::StartFailure;
 use crate::events::Event;
@@ -102,9 +102,16 @@ pub struct Finished {
     unsaved: Option<String>,
     remains: Option<Remains>,
     phases: Phases,
+    /// Of one that is to be removed.
+    still: Option<Still>,
 }
 
 impl Finished {
+    /// The right to take the container away, if it is to go.
+    pub fn still(&mut self) -> Option<Still> {
+        self.still.take()
+    }
+
     /// Tells those who wait. The container is out of sight by then, if it was to be removed.
     pub fn tell(&mut self) {
         self.phases.end(StartPhase::Withdrawn);
@@ -464,18 +471,20 @@ impl Supervisor {
         self.leave_network();
         self.container.state.shim = None;
         // One that goes is out of sight in a moment, and until then as true as if this process had been killed.
-        if !self.container.definition.auto_remove || matches!(farewell, Reply::Failed { .. }) {
+        let goes = self.container.definition.auto_remove;
+        if !goes || matches!(farewell, Reply::Failed { .. }) {
             self.save();
         }
         drop(self.listener);
-        self.container.place.leave_runtime();
-        drop(self.lock);
+        // One that goes takes these along, and nobody may start it before.
+        let still = Still::of(self.container.place.clone(), self.lock);
+        let still = goes.then_some(still);
         self.owner.remove();
         self.starter.cgroups.remove_parents();
         self.starter.phases.end(StartPhase::Over);
         let Supervisor { container, clients, unsaved, remains, starter, .. } = self;
         let phases = starter.phases;
-        Ok(Finished { container, clients, farewell, unsaved, remains, phases })
+        Ok(Finished { container, clients, farewell, unsaved, remains, phases, still })
     }
 }
 

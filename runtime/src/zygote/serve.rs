@@ -7,6 +7,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use super::channel::{receive_frame, send_frame};
 use super::message::{Event, SpawnRequest, StdioKind, Step, StepError};
+use crate::capabilities::CapabilitySet;
 use crate::process::ChildStdio;
 use crate::process::ahead::Shape;
 use crate::spare::{Rules, Spare};
@@ -149,6 +150,7 @@ impl Server {
         for other in self.spares.extract_if(.., |spare| spare.shape != shape) {
             other.end();
         }
+        self.starter.compile_filter(CapabilitySet::docker_default());
         while self.spares.len() < wanted.min(SPARES) {
             self.made_ahead += 1;
             // No container has a name with this sign in it.
