@@ -451,9 +451,12 @@ fn apply(directory: &Path, setting: &Setting) -> Result<(), LeafError> {
                 Some(number) => Errno::from_raw(number).desc(),
                 None => "it cannot be written",
             };
-            let above =
-                directory.parent().and_then(|above| fs::read_to_string(above.join(file)).ok());
-            let there = above.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+            // With v2 a group that has all of them says so in a file of its own.
+            let there =
+                [format!("{file}.effective"), file.to_owned()].into_iter().find_map(|file| {
+                    let text = fs::read_to_string(directory.parent()?.join(file)).ok()?;
+                    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+                });
             let there = match there {
                 Some(text) if setting.controller == "cpuset" => format!("; there are `{text}`"),
                 _ => String::new(),
