@@ -43,7 +43,7 @@ guest_run() {
     [ "${RBUILD_TEST_GUEST:-kvm}" = emulated ] || accelerator="-accel kvm -cpu host,-arch-capabilities"
     # shellcheck disable=SC2086 # several words
     timeout "${RBUILD_TEST_SECONDS:-110}" qemu-system-x86_64 $accelerator -smp 2 -nographic -no-reboot "$@" \
-        -kernel "$(find "$work/kernel" -name 'vmlinuz*')" -initrd "$work/initrd" \
+        -kernel "$(find "$work/kernel/" -name 'vmlinuz*')" -initrd "$work/initrd" \
         -append "console=ttyS0 quiet panic=-1 rdinit=/init" < /dev/null > "$work/output" 2>&1 &
     guest=$!
     tries=0
@@ -59,4 +59,18 @@ guest_run() {
     done
     wait "$guest" || true
     cat "$work/output"
+}
+
+# guest_trial WORK: ends as guest_run does where a guest with nothing in it does not start, before much is made for another one.
+guest_trial() {
+    (
+        trial=$1/trial
+        mkdir -p "$trial/root"
+        ln -s ../kernel "$trial/kernel"
+        guest_tools "$trial/root" sh poweroff
+        printf '#!/bin/sh\necho the guest is up\npoweroff -f\n' > "$trial/root/init"
+        chmod +x "$trial/root/init"
+        guest_initrd "$trial/root" "$trial/initrd"
+        guest_run "$trial" -m 512 > "$trial/shown"
+    )
 }

@@ -19,6 +19,7 @@ guest_kernel "$package" "$work/kernel"
 version=$(ls "$work/kernel/lib/modules")
 PATH=$PATH:/usr/sbin:/sbin
 
+guest_trial "$work"
 # The guest's own disk is made once for each kernel; what a run writes to it is forgotten.
 disk=target/guest/debian-$version.ext4
 if [ ! -e "$disk" ]; then
