@@ -23,20 +23,28 @@ pub(crate) fn map<T: Sync, R: Send>(
     few: usize,
     one: &(dyn Fn(&T) -> R + Sync),
 ) -> Mapped<R> {
+    parts(all, few, &|part| part.iter().map(one).collect::<Vec<R>>()).into_iter().flatten()
+}
+
+/// Gives each thread a part of them, `few` at least, and keeps the order of the parts.
+pub(crate) fn parts<T: Sync, R: Send>(
+    all: &[T],
+    few: usize,
+    work: &(dyn Fn(&[T]) -> R + Sync),
+) -> Vec<R> {
     let threads = wanted(all.len() / few);
     if threads == 1 {
-        return vec![all.iter().map(one).collect()].into_iter().flatten();
+        return vec![work(all)];
     }
     let (first, rest) = all.split_at(all.len().div_ceil(threads));
     std::thread::scope(|scope| {
-        let parts = rest.chunks(first.len());
-        let parts = parts.map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<R>>()));
+        let parts = rest.chunks(first.len()).map(|part| scope.spawn(move || work(part)));
         let parts: Vec<_> = parts.collect();
-        let mut results: Vec<Vec<R>> = vec![first.iter().map(one).collect()];
+        let mut results = vec![work(first)];
         for part in parts {
             results.push(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
-        results.into_iter().flatten()
+        results
     })
 }
 

@@ -10,13 +10,13 @@ use std::iter::{Peekable, from_fn};
 use std::sync::Arc;
 
 use super::StepKey;
-use super::key::KeyBuilder;
+use super::key::{KeyBuilder, put};
 use crate::chmod::Chmod;
 use crate::execute::source::{Item, Node, NodeKind, Order, Selection};
 use crate::threads;
 
 /// Items that are looked at before the first of them is handed out.
-const BATCH: usize = 1 << 13;
+const BATCH: usize = 1 << 12;
 /// So many are worth a thread.
 const MANY: usize = 1024;
 
@@ -86,6 +86,10 @@ impl Input {
 
     /// A file, directory or link as it will be in the layer. `content` is the digest of a file's bytes.
     pub(crate) fn of_node(node: &Node, content: Option<&[u8; 32]>) -> Input {
+        Input { hash: Input::hash(node, content), node: Some(looks(node, content)) }
+    }
+
+    fn hash(node: &Node, content: Option<&[u8; 32]>) -> [u8; 32] {
         let numbers =
             |kind: u8, a: u32, b: u32| [&[kind][..], &a.to_le_bytes(), &b.to_le_bytes()].concat();
         let kind = match &node.kind {
@@ -104,8 +108,7 @@ impl Input {
         for (name, value) in &node.xattrs {
             key = key.part(name).part(value);
         }
-        let key = key.part(content.map_or(&[][..], |digest| digest)).finish();
-        Input { hash: key.0, node: Some(looks(node, content)) }
+        key.part(content.map_or(&[][..], |digest| digest)).finish().0
     }
 
     /// Whether this is what was written down so.
@@ -169,16 +172,54 @@ impl Inputs {
         })
     }
 
+    /// Makes them parts of a key, in the order of [`Inputs::iter`].
+    pub(super) fn add_to(&self, mut key: KeyBuilder) -> KeyBuilder {
+        let [directory] = self.directories.as_slice() else {
+            return self.iter().fold(key, with);
+        };
+        let mut single = self.single.iter().map(|(name, input)| (name.clone(), *input)).peekable();
+        let mut items = directory.items();
+        loop {
+            let batch: Vec<Item<'_>> = items.by_ref().take(BATCH).collect();
+            let (Some(first), Some(last)) = (batch.first(), batch.last()) else { break };
+            let (first, last) = (directory.name(first), directory.name(last));
+            while let Some(before) = single.next_if(|(name, _)| *name <= first) {
+                key = with(key, before);
+            }
+            // Nearly always: what is read besides has no name among these.
+            if single.peek().is_none_or(|(name, _)| *name > last) {
+                let parts = threads::parts(&batch, MANY, &|items| directory.parts(items));
+                key = parts.iter().fold(key, |key, parts| key.parts(parts));
+                continue;
+            }
+            for input in threads::map(&batch, MANY, &|item| directory.input(item)) {
+                while let Some(before) = single.next_if(|(name, _)| *name <= input.0) {
+                    key = with(key, before);
+                }
+                key = with(key, input);
+            }
+        }
+        single.fold(key, with)
+    }
+
     #[cfg(test)]
     pub(super) fn remove(&mut self, name: &str) -> bool {
         self.single.remove(name).is_some()
     }
 }
 
+fn with(key: KeyBuilder, (name, input): Named) -> KeyBuilder {
+    key.part(name.as_bytes()).part(&input.hash)
+}
+
 impl Directory {
+    fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        self.selection.inside.iter().flat_map(|inside| inside.items(Order::Shown))
+    }
+
     /// By name.
     fn iter(&self) -> impl Iterator<Item = Named> + '_ {
-        let mut items = self.selection.inside.iter().flat_map(|inside| inside.items(Order::Shown));
+        let mut items = self.items();
         let mut ready: Option<threads::Mapped<Named>> = None;
         from_fn(move || {
             if let Some(input) = ready.as_mut().and_then(Iterator::next) {
@@ -189,11 +230,30 @@ impl Directory {
         })
     }
 
+    fn name(&self, item: &Item<'_>) -> String {
+        let mut name = String::new();
+        item.show(&self.prefix, &mut name);
+        name
+    }
+
     fn input(&self, item: &Item<'_>) -> Named {
-        let name = item.shown_path(&self.prefix);
         let content = item.digest();
         let content = content.as_ref().map(|digest| digest.as_bytes());
-        (name, Input::of_node(&self.overrides.apply(&item.node()), content))
+        (self.name(item), Input::of_node(&self.overrides.apply(&item.node()), content))
+    }
+
+    /// What [`with`] would add of these.
+    fn parts(&self, items: &[Item<'_>]) -> Vec<u8> {
+        let (mut parts, mut name) = (Vec::with_capacity(items.len() * 80), String::new());
+        for item in items {
+            name.clear();
+            item.show(&self.prefix, &mut name);
+            let content = item.digest();
+            let content = content.as_ref().map(|digest| digest.as_bytes());
+            put(&mut parts, name.as_bytes());
+            put(&mut parts, &Input::hash(&self.overrides.apply(&item.node()), content));
+        }
+        parts
     }
 }
 
@@ -242,5 +302,55 @@ fn looks(node: &Node, content: Option<&[u8; 32]>) -> Looks {
         gid: node.gid,
         content: content.map(|hash| std::array::from_fn(|at| hash[at])),
         xattrs: xattrs.map(|hash| std::array::from_fn(|at| hash[at])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+    use crate::context::Context;
+    use crate::context::file_index::FileIndex;
+    use crate::context::ignore::Ignore;
+    use crate::execute::source::{Wanted, select};
+
+    fn selected(dir: &std::path::Path) -> Arc<Selection> {
+        let context = Context::open(dir, Ignore::default(), FileIndex::default()).unwrap();
+        let found = select(&context, Wanted::Path(b"."), &Ignore::default()).unwrap();
+        Arc::new(found.into_iter().next().unwrap())
+    }
+
+    /// In several batches, with what is read besides before, among and behind them.
+    #[test]
+    fn a_key_has_all_inputs_in_their_order() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..2 * BATCH + 100 {
+            let parent = dir.path().join(format!("d{}", number % 3));
+            fs::create_dir_all(&parent).unwrap();
+            fs::write(parent.join(format!("f{number}")), "").unwrap();
+        }
+        fs::write(dir.path().join("d1-between"), "").unwrap();
+        fs::write(dir.path().join("d1").join(OsStr::from_bytes(b"no\xfftext")), "").unwrap();
+        let selection = selected(dir.path());
+        let fact = |text: &str| KeyBuilder::new(text).finish();
+        let asked =
+            ["", "a", "src/", "src/d1/f1", "src/d1/f1", "src/d1/f2x", "src/d2/f", "src/d9", "z"];
+        for count in [0, 4, asked.len()] {
+            for directories in 0..3 {
+                let mut inputs = Inputs::default();
+                asked[..count].iter().for_each(|name| inputs.fact((*name).to_owned(), fact(name)));
+                for prefix in ["src/", "more/"].into_iter().take(directories) {
+                    inputs.directory(prefix, &selection, &Overrides::default());
+                }
+                let one_by_one = inputs.iter().fold(KeyBuilder::new("t"), with).finish();
+                let key = KeyBuilder::new("t").inputs(&inputs).finish();
+                assert_eq!(key, one_by_one, "{count} {directories}");
+                assert_eq!(inputs.iter().count(), inputs.len());
+                assert!(inputs.iter().is_sorted_by(|one, next| one.0 <= next.0));
+            }
+        }
     }
 }

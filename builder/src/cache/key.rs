@@ -67,8 +67,17 @@ impl KeyBuilder {
     }
 
     pub(crate) fn part(mut self, bytes: &[u8]) -> KeyBuilder {
-        self.fresh.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        self.fresh.extend_from_slice(bytes);
+        put(&mut self.fresh, bytes);
+        self.hashed_in_pieces()
+    }
+
+    /// Parts that were [`put`] together elsewhere.
+    pub(super) fn parts(mut self, parts: &[u8]) -> KeyBuilder {
+        self.fresh.extend_from_slice(parts);
+        self.hashed_in_pieces()
+    }
+
+    fn hashed_in_pieces(mut self) -> KeyBuilder {
         if self.fresh.len() >= Self::PIECE {
             self.hasher.get_or_insert_default().update(&self.fresh);
             self.fresh.clear();
@@ -81,8 +90,7 @@ impl KeyBuilder {
     }
 
     pub(crate) fn inputs(self, inputs: &Inputs) -> KeyBuilder {
-        let parts = inputs.iter();
-        parts.fold(self, |builder, (name, input)| builder.part(name.as_bytes()).part(&input.hash))
+        inputs.add_to(self)
     }
 
     pub(crate) fn finish(self) -> StepKey {
@@ -92,6 +100,12 @@ impl KeyBuilder {
         };
         StepKey(*hash.as_bytes())
     }
+}
+
+/// A part as it is hashed.
+pub(super) fn put(parts: &mut Vec<u8>, bytes: &[u8]) {
+    parts.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    parts.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

@@ -135,17 +135,16 @@ impl<'a> Item<'a> {
         join(&self.folder.path, self.name())
     }
 
-    /// The same behind `prefix`, as it is shown.
-    pub(crate) fn shown_path(&self, prefix: &str) -> String {
+    /// Adds the same behind `prefix`, as it is shown.
+    pub(crate) fn show(&self, prefix: &str, path: &mut String) {
         let (folder, name) = (self.folder.path.as_slice(), self.name());
-        let mut path = String::with_capacity(prefix.len() + folder.len() + 1 + name.len());
+        path.reserve(prefix.len() + folder.len() + 1 + name.len());
         path.push_str(prefix);
         if !folder.is_empty() {
             path.push_str(&String::from_utf8_lossy(folder));
             path.push('/');
         }
         path.push_str(&String::from_utf8_lossy(name));
-        path
     }
 
     pub(crate) fn name(&self) -> &'a [u8] {
