@@ -63,10 +63,12 @@ impl RootDir {
     pub fn open_known_file(&self, path: impl AsRef<Path>) -> Result<File> {
         let place = self.place(path.as_ref())?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = rustix::fs::openat(&place, place.name, flags | OFlags::CLOEXEC, Mode::empty());
-        let fd =
-            fd.map_err(|errno| SysError::new(place.call("openat").text("O_NOFOLLOW"), errno))?;
-        refuse_irregular(&fd).map(|()| File::from(fd))
+        match rustix::fs::openat(&place, place.name, flags | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(fd) => refuse_irregular(&fd).map(|()| File::from(fd)),
+            // Somebody has a lease on it (Samba, say), and has been told: that is waited for.
+            Err(Errno::AGAIN) => self.open_file_nofollow(path.as_ref()),
+            Err(errno) => Err(SysError::new(place.call("openat").text("O_NOFOLLOW"), errno)),
+        }
     }
 
     pub fn read_link(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
@@ -191,4 +193,44 @@ pub(super) fn list(fd: &OwnedFd) -> Result<Vec<DirEntry>> {
         entries.push(DirEntry { name: OsString::from_vec(name.to_vec()), kind });
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn lease(file: &File, command: i32, what: i32) -> i32 {
+        // SAFETY: the call reads no memory of ours.
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), command, what) };
+        assert!(result >= 0, "{}", std::io::Error::last_os_error());
+        result
+    }
+
+    #[test]
+    fn who_has_a_lease_on_a_file_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "text").unwrap();
+        let root = RootDir::open(dir.path()).unwrap();
+        let holder = File::options().write(true).open(dir.path().join("file")).unwrap();
+        // Told by a signal that is ignored: the usual one would end this process.
+        const F_SETSIG: i32 = 10;
+        lease(&holder, F_SETSIG, libc::SIGURG);
+        lease(&holder, libc::F_SETLEASE, libc::F_WRLCK);
+        let text = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut text = String::new();
+                root.open_known_file("file").unwrap().read_to_string(&mut text).unwrap();
+                text
+            });
+            // Until the reader has asked for it.
+            while lease(&holder, libc::F_GETLEASE, 0) == libc::F_WRLCK {
+                std::thread::yield_now();
+            }
+            lease(&holder, libc::F_SETLEASE, libc::F_UNLCK);
+            reader.join().unwrap()
+        });
+        assert_eq!(text, "text");
+    }
 }
