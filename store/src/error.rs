@@ -25,6 +25,8 @@ pub enum StoreError {
     BlobMissing { digest: Digest },
     #[error("blob {expected} has digest {actual}")]
     BlobCorrupt { expected: Digest, actual: Digest },
+    #[error("blob {digest} was written to by somebody while it was read")]
+    BlobChanged { digest: Digest },
     #[error("blob {digest} has {actual} bytes instead of {expected}")]
     BlobSize { digest: Digest, expected: u64, actual: u64 },
     #[error("cannot store {what}, which needs {size} bytes: {written} could be written")]

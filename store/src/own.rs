@@ -2,8 +2,8 @@
 //! the file is the one it made and nobody has written to it since.
 //!
 //! Who writes to a file, cuts it or puts another one in its place changes what [`Stamp`] has. That is asked before such a blob is read
-//! and again afterwards. What remains is a write within the tick of the kernel's clock (4 ms) in which the blob got its
-//! name, and a disk that gives back other bytes than it took: for both every reader of what was written checks the digest.
+//! and again afterwards. What remains is a write before the blob got its name or within that tick of the kernel's
+//! clock (4 ms), and a disk that gives back other bytes than it took: for both every reader of what was written checks the digest.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
@@ -12,9 +12,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::blob::BlobInfo;
 use crate::digest::Digest;
-use crate::error::{Result, io_error};
+use crate::error::{Result, StoreError};
 use crate::open::Store;
-use crate::validate::digest_of;
 
 #[derive(Debug, Default)]
 pub(crate) struct OwnBlobs(Mutex<HashMap<Digest, Stamp>>);
@@ -58,12 +57,11 @@ impl Store {
         stamp.is_some_and(|stamp| file.metadata().is_ok_and(|found| Stamp::of(&found) == *stamp))
     }
 
-    /// The digest of an own blob that has been read: its name, unless somebody has written to it meanwhile.
+    /// The digest of an own blob that has been read: its name. Nobody knows what was read if somebody has written to it meanwhile.
     pub(crate) fn own_digest(&self, digest: &Digest, file: &File) -> Result<Digest> {
-        if self.is_own(digest, file) {
-            return Ok(*digest);
+        match self.is_own(digest, file) {
+            true => Ok(*digest),
+            false => Err(StoreError::BlobChanged { digest: *digest }),
         }
-        let path = self.blob_path(digest);
-        digest_of(&path).map_err(io_error("read the blob", &path))
     }
 }

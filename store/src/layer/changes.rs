@@ -253,7 +253,7 @@ impl Comparison<'_> {
         lower: &TreeEntry,
     ) -> Result<bool, LayerError> {
         let failed = |source| LayerError::Scan { path: show(&entry.path), source };
-        let file = open.open_known_file(as_path(entry.name())).map_err(failed)?;
+        let file = open.open_file_nofollow(as_path(entry.name())).map_err(failed)?;
         let now = ContentDigest::of_reader(holes::reader(file))
             .map_err(|source| LayerError::ReadFile { path: show(&entry.path), source })?;
         Ok(self.parents.content_digest_of(lower)? == now)

@@ -54,7 +54,7 @@ pub fn write_layer<W: Write>(
             Some((path, handle)) if path == parent => handle,
             _ => dir.subdir_nofollow(as_path(parent)).map_err(failed)?,
         };
-        let file = handle.open_known_file(as_path(entry.name())).map_err(failed)?;
+        let file = handle.open_file_nofollow(as_path(entry.name())).map_err(failed)?;
         writer.append(&entry, Some(&mut *holes::reader(file)))?;
         open = Some((parent.to_vec(), handle));
     }

@@ -59,7 +59,7 @@ impl RootDir {
 
     /// Opens what was a regular file when it was last looked at, with half the calls of [`RootDir::open_file_nofollow`]. What
     /// somebody has put in its place since then is opened too before it is refused: without waiting for the other end of
-    /// a pipe, and without making a terminal ours.
+    /// a pipe, and without making a terminal ours. Not for trees that containers write to: to open a device may be enough.
     pub fn open_known_file(&self, path: impl AsRef<Path>) -> Result<File> {
         let place = self.place(path.as_ref())?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
