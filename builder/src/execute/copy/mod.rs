@@ -14,7 +14,7 @@ use sys::RootDir;
 use super::arranged::Arranged;
 use super::source::{
     CheckedOut, DownloadedFile, Folder, InlineFile, Item, NodeKind, Order, Selection, Source,
-    SourceError, Wanted, as_path, clean, parent_and_name, select,
+    SourceError, Wanted, as_path, clean, parent_and_name, select, shown,
 };
 use super::target::{Ownership, Target};
 use super::{FormerLayer, NewLayer, StepError, layer, owners};
@@ -247,7 +247,7 @@ fn add_inputs(
     overrides: &Overrides,
 ) -> Result<(), StepError> {
     setting.check()?;
-    let shown = String::from_utf8_lossy(&selection.path);
+    let shown = shown(&selection.path);
     // The same file may be named twice; the order of the sources counts as well.
     let prefix = if number == 0 { String::new() } else { format!("source {}: ", number + 1) };
     let name = format!("{prefix}{shown}");
@@ -296,7 +296,7 @@ pub(crate) fn link_inputs(step: &CopyStep, beneath: &Tree, inputs: &mut Inputs) 
     while !at.is_empty() {
         let found = beneath.lookup(as_path(at)).is_some_and(|found| found.entry.is_dir());
         let key = KeyBuilder::new("beneath").part(&[u8::from(found)]).finish();
-        inputs.fact(format!("destination {}", String::from_utf8_lossy(at)), key);
+        inputs.fact(format!("destination {}", shown(at)), key);
         at = parent_and_name(at).0;
     }
 }

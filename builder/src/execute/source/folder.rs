@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use store::layer::ContentDigest;
 
-use super::{Listing, Node, join};
+use super::{Listing, Node, join, shown};
 
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -121,7 +121,7 @@ impl Folder {
 
     /// With what the shown paths begin.
     fn shown(&self, visit: Visit) -> String {
-        let name = |position: u32| String::from_utf8_lossy(self.listing.name(position as usize));
+        let name = |position: u32| shown(self.listing.name(position as usize));
         match visit {
             Visit::Item(position) => name(position).into_owned(),
             Visit::Inside(number) => name(self.below[number as usize].0).into_owned() + "/",
@@ -141,10 +141,10 @@ impl<'a> Item<'a> {
         path.reserve(prefix.len() + folder.len() + 1 + name.len());
         path.push_str(prefix);
         if !folder.is_empty() {
-            path.push_str(&String::from_utf8_lossy(folder));
+            path.push_str(&shown(folder));
             path.push('/');
         }
-        path.push_str(&String::from_utf8_lossy(name));
+        path.push_str(&shown(name));
     }
 
     pub(crate) fn name(&self) -> &'a [u8] {
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn by_name_is_by_the_bytes_that_are_shown() {
-        let shown = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
+        let shown = |path: &Vec<u8>| shown(path).into_owned();
         let mut sorted = paths(Order::Layer);
         sorted.sort_by_key(shown);
         assert_eq!(paths(Order::Shown), sorted);

@@ -10,6 +10,7 @@ mod inline;
 mod listing;
 mod resolve;
 mod select;
+mod shown;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub(crate) use inline::InlineFile;
 pub(crate) use listing::Listing;
 pub(crate) use resolve::{Link, TooManyLinks, clean, join, parent_and_name, resolve};
 pub(crate) use select::{Selection, Wanted, select};
+pub(crate) use shown::shown;
 pub(crate) use stage::StageSource;
 
 use store::layer::ContentDigest;
