@@ -293,7 +293,8 @@ fn thousands_of_ports_are_published_at_once() {
     let shim = world.shim("many");
     let children = format!("/proc/{shim}/task/{shim}/children");
     let children = std::fs::read_to_string(children).unwrap();
-    let threads = |pid: &str| std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
+    let threads =
+        |pid: &str| std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     let most = children.split_whitespace().map(threads).max();
     assert!(most.is_some_and(|most| (2..20).contains(&most)), "{most:?} threads");
     world.rbuild("rm -f many").success();

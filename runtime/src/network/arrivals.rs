@@ -35,6 +35,12 @@ impl Arrivals {
         Ok(Arrivals(all))
     }
 
+    /// That socket, at this position, is told once more.
+    pub(super) fn again(&self, position: usize, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let data = EventData::new_u64(position as u64);
+        Ok(epoll::modify(&self.0, socket, data, EventFlags::IN | EventFlags::ONESHOT)?)
+    }
+
     /// Waits for something to arrive: at which of the sockets.
     pub(super) fn next(&self) -> io::Result<usize> {
         let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }];
@@ -77,6 +83,9 @@ mod tests {
         assert!(!is_readable(&each_time) && !is_readable(&once));
         sockets[0].send_to(b"a", sockets[217].local_addr().unwrap()).unwrap();
         assert!(is_readable(&each_time) && is_readable(&each_time));
+        assert_eq!(once.next().unwrap(), 217);
+        assert!(!is_readable(&once));
+        once.again(217, sockets[217].as_fd()).unwrap();
         assert_eq!(once.next().unwrap(), 217);
         assert!(!is_readable(&once));
         sockets[0].send_to(b"a", sockets[3].local_addr().unwrap()).unwrap();

@@ -341,7 +341,7 @@ impl Networks {
     }
 
     pub(super) fn write_leases(&self, id: &str, leases: &Leases) -> Result<()> {
-        leases.write(&self.place(id))
+        leases.write(&self.place(id), self.count_endpoints(id)? > 0)
     }
 
     /// Gives back the addresses of a container that is no more.
@@ -548,9 +548,11 @@ pub(super) mod tests {
         let mut of_before = networks.leases(&made.id).unwrap();
         assert_eq!(of_before.of("b"), Some([10, 213, 0, 7].into()));
         of_before.take(&made, "c", None).unwrap();
-        networks.write_leases(&made.id, &of_before).unwrap();
-        assert!(!place.join("leases.json").exists());
-        assert_eq!(networks.leases(&made.id).unwrap(), of_before);
+        for in_use in [true, false] {
+            of_before.write(&place, in_use).unwrap();
+            assert_eq!(place.join("leases.json").exists(), in_use);
+            assert_eq!(networks.leases(&made.id).unwrap(), of_before);
+        }
         for container in ["a", "b", "c"] {
             networks.release(&guard, container).unwrap();
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::definition::NetworkDefinition;
-use super::directory::{Result, make_directory, names_in, read_json, remove_file};
+use super::directory::{Result, make_directory, names_in, read_json, remove_file, write_json};
 use super::error::{NetworkError, file_error};
 
 /// Of versions before: all of them in one document.
@@ -33,8 +33,13 @@ impl Leases {
         Ok(all)
     }
 
-    /// New ones first, so that whoever is killed in between leaves nobody without the address that it has.
-    pub(super) fn write(&self, place: &Path) -> Result<()> {
+    /// New ones first, so that whoever is killed in between leaves nobody without the address that it has. A document stays one
+    /// while somebody is on the network: shims of that version read it.
+    pub(super) fn write(&self, place: &Path, in_use: bool) -> Result<()> {
+        let document = place.join(DOCUMENT);
+        if in_use && document.exists() {
+            return write_json(&document, self);
+        }
         let directory = place.join("leases");
         make_directory(&directory)?;
         let there: BTreeSet<String> = names_in(&directory)?.into_iter().collect();
@@ -53,7 +58,7 @@ impl Leases {
         for name in there.difference(&wanted).filter(|name| *name != FILE) {
             remove_file(&directory.join(name))?;
         }
-        remove_file(&place.join(DOCUMENT))
+        remove_file(&document)
     }
 
     pub(super) fn of(&self, container: &str) -> Option<Ipv4Addr> {

@@ -82,11 +82,11 @@ pub(super) fn reserve(wanted: &[PublishedPort], default: Option<Ipv4Addr>) -> Re
     HeldPorts::of(held)
 }
 
-/// Two sockets each. What is not allowed is told by the socket that cannot be made; containers have limits of their own.
+/// Two sockets each, and copies of those that something came to. What is not allowed is told by the socket that cannot be made; containers have limits of their own.
 fn make_room(ports: usize) {
     /// For everything else that a shim opens.
     const OTHERS: u64 = 256;
-    let wanted = 2 * ports as u64 + OTHERS;
+    let wanted = 4 * ports as u64 + OTHERS;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_some_and(|current| current < wanted) {
         let maximum = maximum.map(|maximum| maximum.max(wanted));

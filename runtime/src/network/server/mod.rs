@@ -36,6 +36,7 @@ use super::netlink::Socket;
 use super::port::Protocol;
 use super::ports::HeldPorts;
 use dns::Upstream;
+use dns_tcp::BREATH;
 use zone::{Known, Zone};
 
 /// The networks whose names are known, and the servers that are asked else.
@@ -119,7 +120,14 @@ fn copy(held: &HeldPorts, address: Ipv4Addr) -> io::Result<()> {
     loop {
         let at = arrivals.next()?;
         let target = SocketAddrV4::new(address, ports[at].port).into();
-        relay(sockets[at].try_clone_to_owned()?, ports[at].protocol, target)?;
+        let begun = sockets[at]
+            .try_clone_to_owned()
+            .and_then(|socket| relay(socket, ports[at].protocol, target));
+        if begun.is_err() {
+            // Without threads or descriptors for now; those who have theirs go on.
+            thread::sleep(BREATH);
+            arrivals.again(at, sockets[at])?;
+        }
     }
 }
 
