@@ -18,8 +18,8 @@ pub fn run_words(arguments: &[OsString]) -> Exit {
     }
 }
 
-/// In the process that is to be it; `store` is a handle of the one that it was forked from. There is nobody to report an error to: what the shim leaves, the next command that looks at
-/// containers finds.
+/// In the process that is to be it; `store` is a handle of the one that it was forked from. There is nobody to report an error to:
+/// what the shim leaves, the next command that looks at containers finds.
 pub fn run(seed: Seed, store: Option<&Store>) -> Exit {
     let (root, state) = (seed.root().to_owned(), seed.state().to_owned());
     let open = || match store {
@@ -51,9 +51,10 @@ fn withdraw_if_asked(
     if !finished.container.definition.auto_remove {
         return Ok(None);
     }
+    // Given up if the store cannot be opened, so that whoever recovers the container may have it.
+    let still = finished.still();
     let store = open()?;
     let containers = engine::containers_of(&store);
-    let still = finished.still();
     let withdrawn = engine::withdraw(&store, &containers, &finished.container, still)?;
     Ok(Some((store, withdrawn)))
 }

@@ -193,8 +193,11 @@ fn groups_that_a_container_made_go_with_it() {
     if output.stdout.is_empty() {
         println!("skipped: no cgroups are mounted here");
     }
-    // Without anybody who looks for leftovers.
-    until("all groups are gone", || leftovers(&place.sandbox).is_empty());
+    until("all groups are gone", || {
+        // Those whose processes took long to die are left to the next command.
+        place.rbuild("ps").success();
+        leftovers(&place.sandbox).is_empty()
+    });
     // Nor do they stay where the shim was killed.
     let run = format!("{script}; {WAITS}");
     place.shell("run -d --privileged --name box", &run).success();

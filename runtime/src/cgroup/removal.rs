@@ -20,7 +20,7 @@ pub(super) fn kill_and_remove(groups: impl IntoIterator<Item = PathBuf>) -> io::
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut first = Ok(());
-        left.retain(|group| match remove(group) {
+        left.retain(|group| match remove(group, deadline) {
             Ok(()) => false,
             Err(error) => {
                 if first.is_ok() {
@@ -37,11 +37,13 @@ pub(super) fn kill_and_remove(groups: impl IntoIterator<Item = PathBuf>) -> io::
 }
 
 /// What it has in it is killed if it cannot be removed at once.
-fn remove(group: &Path) -> io::Result<()> {
+fn remove(group: &Path, deadline: Instant) -> io::Result<()> {
     if remove_one(group).is_ok() {
         return Ok(());
     }
-    let all = with_those_below(group);
+    // First, so that nobody makes groups faster than they are listed.
+    kill(group);
+    let all = with_those_below(group, deadline);
     all.iter().for_each(|group| kill(group));
     all.iter().rev().try_for_each(|group| remove_one(group))
 }
@@ -54,10 +56,10 @@ fn remove_one(group: &Path) -> io::Result<()> {
 }
 
 /// Each before those below it: a container may make groups of its own, if it is trusted with that.
-fn with_those_below(group: &Path) -> Vec<PathBuf> {
+fn with_those_below(group: &Path, deadline: Instant) -> Vec<PathBuf> {
     let mut all = vec![group.to_owned()];
     let mut next = 0;
-    while let Some(group) = all.get(next) {
+    while let Some(group) = all.get(next).filter(|_| Instant::now() <= deadline) {
         let entries = fs::read_dir(group).into_iter().flatten().flatten();
         let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         let below: Vec<PathBuf> = groups.map(|entry| entry.path()).collect();

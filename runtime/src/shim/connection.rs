@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use sys::clone::Child;
 
@@ -21,8 +21,8 @@ use crate::zygote::channel::{receive_frame, send_frame};
 #[derive(Debug)]
 pub struct NewShim {
     connection: Connection,
-    /// Not waited for: when the container ends is known otherwise. None where it is another's child.
-    _child: Option<Child>,
+    /// Waited for only if nothing comes of it: when a container ends is known otherwise. None where it is another's child.
+    child: Option<Child>,
 }
 
 /// A shim that is talked to.
@@ -60,12 +60,23 @@ impl NewShim {
     /// To be called from a process with one thread whose program hands [`super::VERB`] to [`super::main`].
     pub fn fork(order: ShimOrder<'_>) -> Result<NewShim, RuntimeError> {
         let (socket, child) = begin::fork(order)?;
-        Ok(NewShim { connection: Connection::new(order.id, socket), _child: Some(child) })
+        Ok(NewShim { connection: Connection::new(order.id, socket), child: Some(child) })
     }
 
     /// The shim at the other end of a socket, which another process has forked.
     pub(super) fn behind(socket: OwnedFd, id: &str) -> NewShim {
-        NewShim { connection: Connection::new(id, socket), _child: None }
+        NewShim { connection: Connection::new(id, socket), child: None }
+    }
+
+    /// Nothing comes of it. What it has made for that is gone when this returns, unless it takes longer than anybody should wait.
+    pub fn give_up(self) {
+        const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let NewShim { connection, child } = self;
+        drop(connection);
+        if let Some(child) = child {
+            let mut ended = [PollFd::new(&child.pidfd, PollFlags::IN)];
+            let _later = poll(&mut ended, Some(&PATIENCE));
+        }
     }
 
     /// Attaches before there is any output.

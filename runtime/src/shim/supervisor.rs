@@ -162,19 +162,11 @@ impl Supervisor {
                 return Ok(None);
             }
         };
-        let mut maker = Client::maker(ready.socket.try_clone()?, told.traced);
-        let size = loop {
-            match maker.receive() {
-                Message::Request(Request::Begin { rows, columns }, _) => break (rows, columns),
-                Message::Request(Request::Attach { input, output, errors }, descriptors) => {
-                    maker.attach((input, output, errors), descriptors)?;
-                }
-                Message::Request(Request::Wait, _) => maker.waits = true,
-                Message::Request(..) | Message::Nothing => {}
-                Message::Gone => {
-                    ready.give_up();
-                    return Ok(None);
-                }
+        let (maker, size) = match Supervisor::wait_for_maker(&ready.socket, told) {
+            Ok(Some(asked)) => asked,
+            gone => {
+                ready.give_up();
+                return gone.map(|_| None);
             }
         };
         ready.starter.phases.end(StartPhase::Asked);
@@ -214,6 +206,24 @@ impl Supervisor {
                 maker.reply(&not_ready(&error));
                 ready.give_up();
                 Ok(None)
+            }
+        }
+    }
+
+    /// Until it asks to begin, with a terminal of this size. None when it has gone.
+    fn wait_for_maker(socket: &OwnedFd, told: &Told) -> io::Result<Option<(Client, (u16, u16))>> {
+        let mut maker = Client::maker(socket.try_clone()?, told.traced);
+        loop {
+            match maker.receive() {
+                Message::Request(Request::Begin { rows, columns }, _) => {
+                    return Ok(Some((maker, (rows, columns))));
+                }
+                Message::Request(Request::Attach { input, output, errors }, descriptors) => {
+                    maker.attach((input, output, errors), descriptors)?;
+                }
+                Message::Request(Request::Wait, _) => maker.waits = true,
+                Message::Request(..) | Message::Nothing => {}
+                Message::Gone => return Ok(None),
             }
         }
     }

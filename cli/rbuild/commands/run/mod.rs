@@ -62,13 +62,19 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     })?;
     trace.end(Phase::Fork);
     runtime::expect_joins(plan.limits());
-    let image =
-        find_image(&store, &container.image, container.pull.into(), container.quiet, environment)?;
-    store.mark_used(&image);
-    lazy_snapshotter(&store, environment)?;
-    trace.end(Phase::Find);
     let containers = containers_of(&store);
-    plan.make(&store, &containers, &image, &id)?;
+    let make = || -> Result<()> {
+        let (name, pull, quiet) = (&container.image, container.pull.into(), container.quiet);
+        let image = find_image(&store, name, pull, quiet, environment)?;
+        store.mark_used(&image);
+        lazy_snapshotter(&store, environment)?;
+        trace.end(Phase::Find);
+        plan.make(&store, &containers, &image, &id)
+    };
+    if let Err(error) = make() {
+        shim.give_up();
+        return Err(error);
+    }
     trace.end(Phase::Make);
     let started = match args.detach {
         true => shim.begin((0, 0)).map(|connection| (connection, None)).map_err(Into::into),
