@@ -171,9 +171,10 @@ fn answers_of_others_are_kept_for_a_moment() {
     world.rbuild("network create net").success();
     world.serve("aa", &format!("--network net --dns {OUTSIDE}"));
     let count = || asked.load(std::sync::atomic::Ordering::Relaxed);
-    for _ in 0..5 {
-        assert_eq!(addresses(&world, "aa", "anything.example"), ["192.0.2.7"]);
-    }
+    // By one program: the moment is five seconds, and to start a program takes its time.
+    let script = "for i in 1 2 3 4 5; do nslookup -type=a anything.example; done";
+    let told = world.sandbox.rbuild(["exec", "aa", "sh", "-c", script]).success().stdout;
+    assert_eq!(told.matches("Address: 192.0.2.7").count(), 5, "{told}");
     assert_eq!(count(), 1);
     assert_eq!(addresses(&world, "aa", "other.example"), ["192.0.2.7"]);
     assert_eq!(count(), 2);
