@@ -63,13 +63,14 @@ fn start(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     trace.end(Phase::Fork);
     runtime::expect_joins(plan.limits());
     let containers = containers_of(&store);
-    let make = || -> Result<()> {
+    let mut make = || -> Result<()> {
         let (name, pull, quiet) = (&container.image, container.pull.into(), container.quiet);
         let image = find_image(&store, name, pull, quiet, environment)?;
         store.mark_used(&image);
         lazy_snapshotter(&store, environment)?;
         trace.end(Phase::Find);
-        plan.make(&store, &containers, &image, &id)
+        plan.make(&store, &containers, &image, &id)?;
+        Ok(())
     };
     if let Err(error) = make() {
         shim.give_up();
