@@ -187,13 +187,16 @@ impl World {
         let root = self.sandbox.root();
         let mut left = Vec::new();
         files_below(&root, &mut left);
-        // What each RUN is mounted on is as much a part of a store as its layout.
+        // What the files of a RUN or a container are mounted on is as much a part of a store as its layout.
         let own = [
             "schema.json",
             "images/oci-layout",
             "images/index.json",
             "snapshots/targets/etc/hosts",
             "snapshots/targets/etc/resolv.conf",
+            "snapshots/container-targets/etc/hosts",
+            "snapshots/container-targets/etc/resolv.conf",
+            "snapshots/container-targets/etc/hostname",
         ];
         let relative = |path: &PathBuf| path.strip_prefix(&root).unwrap().display().to_string();
         let left = left.iter().map(relative);
