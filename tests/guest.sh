@@ -24,12 +24,16 @@ guest_trial "$work"
 disk=target/guest/debian-$version.ext4
 if [ ! -e "$disk" ]; then
     mmdebstrap --quiet --variant=minbase bookworm "$work/debian" \
-        --include=kmod,busybox-static,iproute2,nftables,iptables,e2fsprogs,strace,curl,python3-minimal,procps,openssl
+        --include=kmod,busybox-static,iproute2,nftables,iptables,e2fsprogs,strace,curl,python3-minimal,procps,openssl || {
+        echo 'the guest does not start: its system cannot be made' >&2
+        exit 3
+    }
     cp -a "$work/kernel/lib/modules" "$work/debian/usr/lib/"
     chroot "$work/debian" depmod "$version"
     mkdir -p "$work/debian$repository"
-    mke2fs -q -t ext4 -d "$work/debian" "$work/disk" 6G
-    mv "$work/disk" "$disk"
+    rm -f "$disk.part"
+    mke2fs -q -t ext4 -d "$work/debian" "$disk.part" 6G
+    mv "$disk.part" "$disk"
 fi
 
 # The repository and what was built, where they are here: the program knows these places.
