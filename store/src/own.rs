@@ -7,13 +7,15 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::blob::BlobInfo;
 use crate::digest::Digest;
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, io_error};
 use crate::open::Store;
+use crate::validate::digest_of;
 
 #[derive(Debug, Default)]
 pub(crate) struct OwnBlobs(Mutex<HashMap<Digest, Stamp>>);
@@ -57,11 +59,25 @@ impl Store {
         stamp.is_some_and(|stamp| file.metadata().is_ok_and(|found| Stamp::of(&found) == *stamp))
     }
 
-    /// The digest of an own blob that has been read: its name. Nobody knows what was read if somebody has written to it meanwhile.
+    /// The digest of an own blob that has been read: its name. Nobody knows what was read if somebody has written to it meanwhile. Who
+    /// has taken its name away, or put the same blob in its place, has not: it is hashed to be sure.
     pub(crate) fn own_digest(&self, digest: &Digest, file: &File) -> Result<Digest> {
-        match self.is_own(digest, file) {
-            true => Ok(*digest),
-            false => Err(StoreError::BlobChanged { digest: *digest }),
+        if self.is_own(digest, file) {
+            return Ok(*digest);
         }
+        let path = self.blob_path(digest);
+        let found = file.metadata().map_err(io_error("read the blob", &path))?;
+        if !self.is_written_as_own(digest, &Stamp::of(&found)) {
+            return Err(StoreError::BlobChanged { digest: *digest });
+        }
+        // The file that was read, whatever has its name.
+        digest_of(format!("/proc/self/fd/{}", file.as_raw_fd()).as_ref())
+            .map_err(io_error("read the blob", &path))
+    }
+
+    /// But for who names it and may read it.
+    fn is_written_as_own(&self, digest: &Digest, found: &Stamp) -> bool {
+        let own = self.inner.own.0.lock().unwrap_or_else(PoisonError::into_inner);
+        own.get(digest).is_some_and(|stamp| Stamp { changed: found.changed, ..*stamp } == *found)
     }
 }

@@ -159,3 +159,71 @@ fn a_damaged_index_of_images_is_found() {
     fs::write(&path, good).unwrap();
     assert_valid(&sandbox.store);
 }
+
+/// Does something once, in the middle of what is written to it.
+struct Meanwhile<F: FnMut()> {
+    written: usize,
+    act: Option<F>,
+}
+
+impl<F: FnMut()> io::Write for Meanwhile<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.written += bytes.len();
+        if self.written > 1 << 20
+            && let Some(mut act) = self.act.take()
+        {
+            act();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_blob_may_be_replaced_by_itself_while_it_is_read_but_not_written_to() {
+    let sandbox = sandbox();
+    let store = &sandbox.store;
+    let made = image(store, &["app"], &[&[("a", &"x".repeat(8 << 20))]]);
+    let outgoing =
+        ImageToSave { target: made.descriptor.clone(), names: Vec::new(), labels: Vec::new() };
+    let plain = FormOptions { form: LayerForm::Plain, force: false };
+    let save = |act: &dyn Fn()| {
+        let mut to = Meanwhile { written: 0, act: Some(act) };
+        let saved = store.save(std::slice::from_ref(&outgoing), ArchiveKind::Oci, plain, &mut to);
+        assert!(to.act.is_none(), "it was too short");
+        saved
+    };
+    let blob = store.blob_path(&made.manifest.layers[0].digest);
+    let copy = blob.with_extension("copy");
+    // As another build does that makes the same layer.
+    save(&|| {
+        fs::copy(&blob, &copy).unwrap();
+        fs::rename(&copy, &blob).unwrap();
+    })
+    .unwrap();
+    let made = image(store, &["app"], &[&[("a", &"y".repeat(8 << 20))]]);
+    let blob = store.blob_path(&made.manifest.layers[0].digest);
+    let outgoing =
+        ImageToSave { target: made.descriptor.clone(), names: Vec::new(), labels: Vec::new() };
+    let changed = || {
+        let found = fs::metadata(&blob).unwrap();
+        (found.ctime(), found.ctime_nsec())
+    };
+    let before = changed();
+    let write = || {
+        // The clock of the file system has to go on.
+        while changed() == before {
+            flip_a_byte(&blob, 600);
+        }
+    };
+    let mut to = Meanwhile { written: 0, act: Some(write) };
+    let saved = store.save(&[outgoing], ArchiveKind::Oci, plain, &mut to);
+    let failure = match saved.unwrap_err() {
+        StoreError::Archive(ArchiveError::Save { source, .. }) => *source,
+        other => other,
+    };
+    assert!(matches!(failure, StoreError::BlobChanged { .. }), "{failure:?}");
+}
