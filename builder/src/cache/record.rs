@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::ErrorKind::NotFound;
+use std::io::ErrorKind::{AlreadyExists, NotFound};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -231,12 +231,14 @@ impl Cache {
         let dir = self.results.join(parent.to_string());
         let mut tries = 0;
         loop {
-            fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
             let text = key.to_string();
             let write = |file: &mut File| file.write_all(text.as_bytes());
-            match self.replace(&dir.join(result.to_string()), write) {
-                // Pruned while it was empty.
-                Err(StepError::Io { source, .. }) if source.kind() == NotFound && tries < TRIES => {
+            let made = fs::create_dir_all(&dir).map_err(io_error("create", &dir));
+            match made.and_then(|()| self.replace(&dir.join(result.to_string()), write)) {
+                // Pruned while it was empty: before the file came, or when it was there and was looked at.
+                Err(StepError::Io { source, .. })
+                    if matches!(source.kind(), NotFound | AlreadyExists) && tries < TRIES =>
+                {
                     tries += 1;
                 }
                 done => return done,
