@@ -42,6 +42,18 @@ fn rules_are_said_in_words_and_are_what_they_should_be() {
     assert_eq!(rules, 3 + 2 + 2 + 5 + 9 + 3, "{said}");
 }
 
+/// A bridge stays for a second after its last container, and its rules with it.
+#[test]
+fn a_network_that_goes_takes_its_own_rules_only() {
+    let Some(world) = World::new() else { return };
+    world.rbuild("network create one").success();
+    for network in ["bridge", "one"] {
+        world.rbuild(&format!("run --rm --network {network} busybox true")).success();
+    }
+    world.rbuild("network rm one").success();
+    world.rbuild("network rules").success();
+}
+
 #[test]
 fn what_is_not_as_it_should_be_is_said_and_mended() {
     let Some(world) = World::new() else { return };

@@ -150,8 +150,12 @@ impl Networks {
         pass("the bridge is gone")?;
         self.firewall(|firewall| foreign::dismiss(firewall, &name))?;
         pass("other firewalls have forgotten the bridge")?;
+        // Who keeps another bridge removes the tables with it.
+        let is_kept =
+            |other: &NetworkDefinition| other.id != network.id && self.keeper(&other.id).is_some();
+        let is_last = self.is_idle()? && !self.list()?.iter().any(is_kept);
         self.firewall(|firewall| {
-            if self.is_idle()? {
+            if is_last {
                 return firewall.remove();
             }
             match firewall.take(&firewall::of_network(network, &name))? {
