@@ -10,6 +10,7 @@
 //! | `merge.rs`     | several of these as one                                                          |
 //! | `copy.rs`      | each snapshot is all layers of the stack up to its own                           |
 //! | `duplicate.rs` | a whole tree once more                                                           |
+//! | `targets.rs`   | the lowest layer of what runs: places to mount files on                          |
 mod copy;
 mod duplicate;
 mod form;
