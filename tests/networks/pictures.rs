@@ -89,7 +89,10 @@ fn what_is_not_as_it_should_be_is_said_and_mended() {
             "nft flush map ip TABLE any-ports",
             "missing: the port tcp 8080 leads to 10.77.0.2 port 80",
         ),
-        ("nft delete table bridge TABLE", "the table `bridge rbuild-"),
+        (
+            "tc qdisc del dev $(ip -o link show master BRIDGE | grep -o 'rv[^@]*' | head -n 1) clsact",
+            "may send as another",
+        ),
         ("nft flush ruleset", "the table `ip rbuild-"),
         ("ip link set BRIDGE down", "of network `front` is down"),
         ("ip link set INNER group 7", "of network `inner` is in the group 7, not 29282"),

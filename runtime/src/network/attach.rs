@@ -18,6 +18,7 @@ use super::netlink::link::{
 };
 use super::netlink::message::Message;
 use super::port::{BoundPort, Protocol};
+use super::sender::set_sender;
 use super::settings::Attachment;
 use super::subnet::Subnet;
 use crate::containers::{ProcessName, short};
@@ -270,13 +271,9 @@ fn connect(
     let step = || format!("make the pair of interfaces `{}`", pair.here);
     socket.request(make_pair(pair)).act(step())?;
     pass("the pair is there")?;
-    let hairpin = !endpoint.ports.is_empty();
-    if !hairpin && network.bridge.open {
-        return Ok(());
-    }
     let gone = || io::Error::from_raw_os_error(libc::ENODEV);
     let link = find_link(socket, pair.here).act(step())?.ok_or_else(gone).act(step())?;
-    socket.request(set_port(link.index, hairpin, !network.bridge.open)).act(step())
+    set_sender(socket, link.index, endpoint, !network.bridge.open)
 }
 
 /// Addresses and routes, and what of the kernel's settings belongs to them.

@@ -10,7 +10,7 @@
 //! | `attach.rs`     | a container comes to a network, and goes; `bridge.rs` with it |
 //! | `ports.rs`      | published ports are held; `holder.rs` by whom; `arrivals.rs` waits at them |
 //! | `server/`       | processes that answer names and copy what NAT cannot redirect |
-//! | `firewall/`     | NAT, forwarding and isolation                                |
+//! | `firewall/`     | NAT, forwarding and isolation; `sender.rs` senders are who they say |
 //! | `files.rs`      | /etc/hosts and /etc/resolv.conf                              |
 //! | `kept.rs`       | bridges stay for a moment                                    |
 //! | `recover.rs`    | what was left, and what somebody else has removed            |
@@ -43,6 +43,7 @@ mod recover;
 mod routes;
 mod rules;
 mod sandbox;
+mod sender;
 mod server;
 mod settings;
 mod space_pool;

@@ -9,9 +9,8 @@ use super::endpoint::Endpoint;
 use super::error::{Act, NetworkError};
 use super::firewall::{self, Element, Firewall, foreign};
 use super::netlink::Socket;
-use super::netlink::link::{
-    Link, find_link, list_links, remove_link, set_master, set_port, unless,
-};
+use super::netlink::link::{Link, find_link, list_links, remove_link, set_master, unless};
+use super::sender::{guard, set_sender};
 
 impl Networks {
     /// Nobody is on any network.
@@ -39,15 +38,21 @@ impl Networks {
     /// The tables anew, with what is on disk.
     pub(super) fn make_tables(&self, firewall: &mut Firewall) -> Result<()> {
         let mut elements: BTreeSet<Element> = BTreeSet::new();
+        let guarded_by_rules = firewall.has_old()?;
         for (network, endpoints) in self.in_use()? {
             elements.extend(firewall::of_network(&network, &self.bridge_name(&network)));
             let living = endpoints.iter().filter(|endpoint| self.is_living(endpoint));
-            elements.extend(living.flat_map(firewall::of_endpoint));
+            let living: Vec<&Endpoint> = living.collect();
+            elements.extend(living.iter().flat_map(|endpoint| firewall::of_endpoint(endpoint)));
             if network.internal {
                 self.set_apart(&network)?;
             }
+            if guarded_by_rules {
+                living.iter().try_for_each(|endpoint| guard_again(endpoint))?;
+            }
         }
-        firewall.make(&elements.into_iter().collect::<Vec<_>>())
+        firewall.make(&elements.into_iter().collect::<Vec<_>>())?;
+        firewall.remove_old()
     }
 
     /// The rules know the bridge of an internal network by its group.
@@ -223,6 +228,16 @@ impl Networks {
     }
 }
 
+/// A container of a version before, whose senders a table in the family `bridge` checked.
+fn guard_again(endpoint: &Endpoint) -> Result<()> {
+    let step = || format!("set the bridge's port `{}`", endpoint.host_interface);
+    let mut socket = Socket::route().act(step())?;
+    match find_link(&mut socket, &endpoint.host_interface).act(step())? {
+        Some(link) => guard(&mut socket, link.index, endpoint).act(step()),
+        None => Ok(()),
+    }
+}
+
 /// A port that lost its bridge gets it back.
 fn mend_port(
     socket: &mut Socket,
@@ -236,6 +251,5 @@ fn mend_port(
     if link.master != Some(bridge.index) {
         socket.request(set_master(link.index, bridge.index)).act(step())?;
     }
-    let hairpin = !endpoint.ports.is_empty();
-    socket.request(set_port(link.index, hairpin, !network.bridge.open)).act(step())
+    set_sender(socket, link.index, endpoint, !network.bridge.open)
 }

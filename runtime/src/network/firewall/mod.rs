@@ -1,4 +1,4 @@
-//! NAT, forwarding and isolation: one table of nf_tables for each engine in the family `ip`, one in `bridge`.
+//! NAT, forwarding and isolation: one table of nf_tables for each engine, in the family `ip`.
 //!
 //! | file         | what                                                  |
 //! |--------------|-------------------------------------------------------|
@@ -24,9 +24,9 @@ mod table;
 use std::io;
 
 use super::error::{Act, NetworkError};
-use super::netlink::{Refusal, Socket};
+use super::netlink::Socket;
 pub(super) use facts::{of_endpoint, of_network};
-pub(super) use set::{Element, Family, SetName};
+pub(super) use set::{Element, SetName};
 
 /// What the kernel's table is of, in errors.
 const STEP: &str = "change the firewall's table";
@@ -55,36 +55,39 @@ impl Firewall {
         Ok(Firewall { socket, table })
     }
 
-    /// Makes the tables anew, with these elements and no others.
+    /// Makes the table anew, with these elements and no others.
     pub(super) fn make(&mut self, elements: &[Element]) -> Result<(), NetworkError> {
-        let of = |family| {
-            let mut messages = table::make(family, &self.table);
-            let own: Vec<Element> = of_family(elements, family);
-            messages.extend(table::change(&self.table, &own, true));
-            table::transaction(messages)
-        };
-        let (ip, bridge) = (of(Family::Ip), of(Family::Bridge));
-        self.socket.transact(ip).map_err(|refusal| match refusal.errno {
+        let mut messages = table::make(&self.table);
+        messages.extend(table::change(&self.table, elements, true));
+        self.socket.transact(table::transaction(messages)).map_err(|refusal| match refusal.errno {
             libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::ENOENT | libc::EINVAL => {
                 NetworkError::Kernel { what: "nf_tables with maps, NAT and fib" }
             }
             _ => NetworkError::call(STEP, io::Error::from(refusal)),
-        })?;
-        match self.socket.transact(bridge) {
-            // Without the family `bridge` senders are not checked: docs/kernel-features.md.
-            Err(refusal) if is_missing(&refusal) => Ok(()),
-            other => other.act(STEP),
-        }
+        })
     }
 
     /// Whether the table is there.
     pub(super) fn exists(&mut self) -> Result<bool, NetworkError> {
-        self.has(Family::Ip)
+        self.has(table::IP)
     }
 
-    pub(super) fn has(&mut self, family: Family) -> Result<bool, NetworkError> {
-        let ask = table::message(table::GET_TABLE, 0, family as u8).text(1, &self.table);
-        Ok(self.socket.get(ask).act("look for the firewall's table")?.is_some())
+    /// Whether the table is there by which versions before checked senders.
+    pub(super) fn has_old(&mut self) -> Result<bool, NetworkError> {
+        self.has(table::BRIDGE)
+    }
+
+    fn has(&mut self, family: u8) -> Result<bool, NetworkError> {
+        let ask = table::message(table::GET_TABLE, 0, family).text(1, &self.table);
+        match self.socket.get(ask) {
+            // The kernel does not have the family.
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EAFNOSUPPORT)) =>
+            {
+                Ok(false)
+            }
+            other => Ok(other.act("look for the firewall's table")?.is_some()),
+        }
     }
 
     pub(super) fn add(&mut self, elements: &[Element]) -> Result<Changed, NetworkError> {
@@ -96,41 +99,37 @@ impl Firewall {
     }
 
     fn change(&mut self, elements: &[Element], adds: bool) -> Result<Changed, NetworkError> {
-        for family in [Family::Ip, Family::Bridge] {
-            let own = of_family(elements, family);
-            if own.is_empty() {
-                continue;
-            }
-            let messages = table::transaction(table::change(&self.table, &own, adds));
-            match self.socket.transact(messages) {
-                Err(refusal) if family == Family::Bridge && is_missing(&refusal) => {}
-                Err(refusal) if matches!(refusal.errno, libc::ENOENT | libc::EEXIST) => {
-                    return Ok(Changed::Stale);
-                }
-                other => other.act(STEP)?,
-            }
+        if elements.is_empty() {
+            return Ok(Changed::Done);
         }
-        Ok(Changed::Done)
+        let messages = table::transaction(table::change(&self.table, elements, adds));
+        match self.socket.transact(messages) {
+            Err(refusal) if matches!(refusal.errno, libc::ENOENT | libc::EEXIST) => {
+                Ok(Changed::Stale)
+            }
+            other => other.act(STEP).map(|()| Changed::Done),
+        }
     }
 
     /// Removes the tables.
     pub(super) fn remove(&mut self) -> Result<(), NetworkError> {
-        for family in [Family::Ip, Family::Bridge] {
-            let messages = table::transaction(vec![table::delete(family, &self.table)]);
-            match self.socket.transact(messages) {
-                Err(refusal) if refusal.errno == libc::ENOENT || is_missing(&refusal) => {}
-                other => other.act(STEP)?,
-            }
-        }
-        Ok(())
+        self.remove_table(table::IP)?;
+        self.remove_old()
     }
-}
 
-fn of_family(elements: &[Element], family: Family) -> Vec<Element> {
-    elements.iter().filter(|element| element.set.form().family == family).cloned().collect()
-}
+    /// Removes the table of versions before. Asked first: a transaction that fails waits for a grace period of the kernel's.
+    pub(super) fn remove_old(&mut self) -> Result<(), NetworkError> {
+        match self.has_old()? {
+            true => self.remove_table(table::BRIDGE),
+            false => Ok(()),
+        }
+    }
 
-/// This kernel does not have the family.
-fn is_missing(refusal: &Refusal) -> bool {
-    matches!(refusal.errno, libc::EOPNOTSUPP | libc::EAFNOSUPPORT)
+    fn remove_table(&mut self, family: u8) -> Result<(), NetworkError> {
+        let messages = table::transaction(vec![table::delete(family, &self.table)]);
+        match self.socket.transact(messages) {
+            Err(refusal) if refusal.errno == libc::ENOENT => Ok(()),
+            other => other.act(STEP),
+        }
+    }
 }

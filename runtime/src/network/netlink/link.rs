@@ -12,12 +12,16 @@ use crate::network::subnet::Subnet;
 const LINK_HEADER: usize = 16;
 const ADDRESS_HEADER: usize = 8;
 const ROUTE_HEADER: usize = 12;
+const NEIGHBOUR_HEADER: usize = 12;
 
 const CREATE: i32 = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 const METRIC_MTU: u16 = 2; // RTAX_MTU
 const PEER: u16 = 1; // VETH_INFO_PEER
 const BRIDGE_PORT_HAIRPIN: u16 = 4; // IFLA_BRPORT_MODE
+const BRIDGE_PORT_LEARNING: u16 = 8; // IFLA_BRPORT_LEARNING
+const BRIDGE_PORT_FLOOD: u16 = 9; // IFLA_BRPORT_UNICAST_FLOOD
 const BRIDGE_PORT_ISOLATED: u16 = 33; // IFLA_BRPORT_ISOLATED
+const NEIGHBOUR_HARDWARE: u16 = 2; // NDA_LLADDR
 const UP: u32 = libc::IFF_UP as u32;
 
 /// Of each end of a pair, which hands packets over under no queue's lock: left to itself the kernel makes one for each processor,
@@ -129,15 +133,32 @@ pub(in crate::network) fn make_pair(pair: &Pair<'_>) -> Message {
         })
 }
 
-/// How a bridge treats a port: whether what comes from it may go back by it, and whether it reaches other isolated ones.
+/// How a bridge treats a port: whether what comes from it may go back by it, and whether it reaches other isolated ones. Who is
+/// behind it is told by [`set_neighbour`] and neither learnt from packets nor looked for with them.
 pub(in crate::network) fn set_port(index: u32, hairpin: bool, isolated: bool) -> Message {
     Message::new(libc::RTM_SETLINK, 0).raw(&link_header(libc::AF_BRIDGE, index, 0)).nest(
         libc::IFLA_PROTINFO,
         |port| {
             port.byte(BRIDGE_PORT_HAIRPIN, hairpin.into())
+                .byte(BRIDGE_PORT_LEARNING, 0)
+                .byte(BRIDGE_PORT_FLOOD, 0)
                 .byte(BRIDGE_PORT_ISOLATED, isolated.into())
         },
     )
+}
+
+/// Who is behind a bridge's port.
+pub(in crate::network) fn set_neighbour(index: u32, mac: MacAddress) -> Message {
+    const STATIC: u16 = 0x40; // NUD_NOARP
+    const OF_THE_BRIDGE: u8 = 0x04; // NTF_MASTER
+    let mut header = [0; NEIGHBOUR_HEADER];
+    header[0] = libc::AF_BRIDGE as u8;
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    header[8..10].copy_from_slice(&STATIC.to_ne_bytes());
+    header[10] = OF_THE_BRIDGE;
+    Message::new(libc::RTM_NEWNEIGH, libc::NLM_F_CREATE | libc::NLM_F_REPLACE)
+        .raw(&header)
+        .bytes(NEIGHBOUR_HARDWARE, &mac.0)
 }
 
 pub(in crate::network) fn set_up(index: u32) -> Message {

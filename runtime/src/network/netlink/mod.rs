@@ -4,10 +4,12 @@
 //! |---------------|---------------------------------------------------------|
 //! | `message.rs`  | messages with nested attributes, written and read         |
 //! | `link.rs`     | interfaces, addresses, routes                             |
+//! | `filter.rs`   | programs that look at what comes in                       |
 //! | `conntrack.rs`| connections that the kernel tracks                        |
 //!
 //! `network/firewall` writes the messages of nf_tables. Why this is ours: ARCHITECTURE.md, "Dependencies".
 pub(super) mod conntrack;
+pub(super) mod filter;
 pub(super) mod link;
 pub(super) mod message;
 

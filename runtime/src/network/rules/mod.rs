@@ -11,9 +11,10 @@ use super::endpoint::Endpoint;
 use super::error::{Act, NetworkError};
 use super::firewall::foreign::{self, Others};
 use super::firewall::kernel::{ChainState, Held, HeldChain, HeldRule};
-use super::firewall::{self, Element, Family, SetName};
+use super::firewall::{self, Element, Firewall, SetName};
 use super::netlink::Socket;
 use super::netlink::link::{Link, list_links};
+use super::sender::is_guarded;
 use speaker::Speaker;
 
 /// What is to be read, in parts.
@@ -32,8 +33,6 @@ pub struct RulesPart {
     pub lines: Vec<String>,
 }
 
-const FAMILIES: [(Family, &str); 2] = [(Family::Ip, "ip"), (Family::Bridge, "bridge")];
-
 /// Everything the description is made of, of one moment.
 struct Look {
     table: String,
@@ -41,8 +40,9 @@ struct Look {
     /// Bridges that may be there, with their networks.
     bridges: Vec<(String, NetworkDefinition)>,
     links: Vec<Link>,
-    /// By family.
-    held: [Option<Held>; 2],
+    held: Option<Held>,
+    /// Of those whose interface is there, the names of the interfaces by which nobody sends as another.
+    guarded: BTreeSet<String>,
     others: Others,
 }
 
@@ -50,7 +50,7 @@ impl Networks {
     /// Reads the kernel's state back.
     pub fn rules(&self) -> Result<Rules> {
         let look = self.look()?;
-        let speaker = Speaker::of(&look.bridges, &look.in_use);
+        let speaker = Speaker::of(&look.bridges);
         let mut rules =
             Rules { parts: parts(&look, &speaker), foreign: look.foreign(), ..Rules::default() };
         look.differ(&speaker, &mut rules.differences);
@@ -74,15 +74,15 @@ impl Networks {
             }
         }
         let table = self.names.table();
-        let held = self.firewall(|firewall| {
-            Ok([firewall.read(Family::Ip)?, firewall.read(Family::Bridge)?])
-        })?;
+        let held = self.firewall(Firewall::read)?;
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+        let links = list_links(&mut socket).act("list interfaces")?;
         let all = self.list()?.into_iter();
         Ok(Look {
             bridges: all.map(|network| (self.bridge_name(&network), network)).collect(),
+            guarded: guarded(&mut socket, &in_use, &links)?,
             in_use,
-            links: list_links(&mut socket).act("list interfaces")?,
+            links,
             held,
             others: foreign::others(&table)?,
             table,
@@ -91,12 +91,10 @@ impl Networks {
 }
 
 fn parts(look: &Look, speaker: &Speaker) -> Vec<RulesPart> {
-    let mut parts = vec![bridges(look, speaker), ports(look), senders(look, speaker)];
-    for ((_, family), held) in FAMILIES.iter().zip(&look.held) {
-        let title = format!("rules of the table `{} {}`", family, look.table);
-        let lines = held.iter().flat_map(|held| &held.chains).flat_map(chain_lines).collect();
-        parts.push(RulesPart { title, lines });
-    }
+    let mut parts = vec![bridges(look, speaker), ports(look), senders(look)];
+    let chains = look.held.iter().flat_map(|held| &held.chains);
+    let title = format!("rules of the table `ip {}`", look.table);
+    parts.push(part(&title, chains.flat_map(chain_lines).collect()));
     parts.push(others(look));
     parts.push(settings(look));
     parts.retain(|part| !part.lines.is_empty());
@@ -109,7 +107,7 @@ fn part(title: &str, lines: Vec<String>) -> RulesPart {
 
 /// Elements of one set, as the kernel has them.
 fn elements(look: &Look, set: SetName) -> impl Iterator<Item = &Element> {
-    let all = look.held.iter().flatten().flat_map(|held| &held.elements);
+    let all = look.held.iter().flat_map(|held| &held.elements);
     all.filter(move |element| element.set == set)
 }
 
@@ -157,13 +155,31 @@ fn ports(look: &Look) -> RulesPart {
     part("published ports", all.filter_map(line).collect())
 }
 
-fn senders(look: &Look, speaker: &Speaker) -> RulesPart {
-    let line = |element: &Element| {
-        let (key, _) = element.parts();
-        let [interface, mac, address] = key.as_slice() else { return None };
-        Some(format!("{} sends as {mac} and {address} only", speaker.port(interface)))
+fn senders(look: &Look) -> RulesPart {
+    let line = |endpoint: &Endpoint| {
+        let Endpoint { name, host_interface, mac, address, .. } = endpoint;
+        format!("container `{name}` by `{host_interface}` sends as {mac} and {address} only")
     };
-    part("senders", elements(look, SetName::Senders).filter_map(line).collect())
+    let endpoints = look.in_use.iter().flat_map(|(_, endpoints)| endpoints);
+    let guarded = endpoints.filter(|endpoint| look.guarded.contains(&endpoint.host_interface));
+    part("senders", guarded.map(line).collect())
+}
+
+/// The interfaces with the program that lets nobody send as another.
+fn guarded(
+    socket: &mut Socket,
+    in_use: &[(NetworkDefinition, Vec<Endpoint>)],
+    links: &[Link],
+) -> Result<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for endpoint in in_use.iter().flat_map(|(_, endpoints)| endpoints) {
+        let name = &endpoint.host_interface;
+        let Some(link) = links.iter().find(|link| link.name == *name) else { continue };
+        if is_guarded(socket, link.index, endpoint).act("read who may send")? {
+            all.insert(name.clone());
+        }
+    }
+    Ok(all)
 }
 
 fn chain_lines(chain: &HeldChain) -> Vec<String> {
@@ -233,20 +249,13 @@ impl Look {
             );
             wanted.extend(endpoints.iter().flat_map(firewall::of_endpoint));
         }
-        for ((family, name), held) in FAMILIES.into_iter().zip(&self.held) {
-            let of_family = |element: &&Element| element.set.family() == family;
-            match held {
-                None if self.in_use.is_empty() => {}
-                None => out.push(format!("the table `{name} {}` is missing", self.table)),
-                Some(_) if self.in_use.is_empty() => {
-                    out.push(format!("the table `{name} {}` is there for nobody", self.table));
-                }
-                Some(held) => {
-                    let wanted: BTreeSet<Element> =
-                        wanted.iter().filter(of_family).cloned().collect();
-                    differ_table(name, held, &wanted, speaker, out);
-                }
+        match &self.held {
+            None if self.in_use.is_empty() => {}
+            None => out.push(format!("the table `ip {}` is missing", self.table)),
+            Some(_) if self.in_use.is_empty() => {
+                out.push(format!("the table `ip {}` is there for nobody", self.table));
             }
+            Some(held) => differ_table(held, &wanted, speaker, out),
         }
         for (setting, wanted) in wanted_settings(self) {
             let found = value_of(&setting);
@@ -309,6 +318,9 @@ impl Look {
                     Some(found) if !found.up => {
                         out.push(format!("`{port}` of container `{container}` is down"));
                     }
+                    Some(_) if !self.guarded.contains(port) => out.push(format!(
+                        "container `{container}` may send as another: `{port}` has no filter of ours"
+                    )),
                     Some(_) => {}
                 }
             }
@@ -325,15 +337,9 @@ impl Look {
     }
 }
 
-fn differ_table(
-    family: &str,
-    held: &Held,
-    wanted: &BTreeSet<Element>,
-    speaker: &Speaker,
-    out: &mut Vec<String>,
-) {
+fn differ_table(held: &Held, wanted: &BTreeSet<Element>, speaker: &Speaker, out: &mut Vec<String>) {
     for set in &held.missing_sets {
-        out.push(format!("the set `{set}` of the table `{family}` is missing"));
+        out.push(format!("the set `{set}` of the table `ip` is missing"));
     }
     for element in wanted.difference(&held.elements) {
         out.push(format!("missing: {}", speaker.element(element)));
@@ -342,7 +348,7 @@ fn differ_table(
         out.push(format!("nobody needs: {}", speaker.element(element)));
     }
     for name in &held.strange_chains {
-        out.push(format!("the chain `{name}` of the table `{family}` is none of ours"));
+        out.push(format!("the chain `{name}` of the table `ip` is none of ours"));
     }
     for chain in &held.chains {
         let name = chain.name;

@@ -111,7 +111,7 @@ fn whatever_fails_while_a_sandbox_closes_the_next_command_finds_it() {
 }
 
 /// By which a container comes to a network that nobody is on.
-const COMES: [&str; 13] = [
+const COMES: [&str; 14] = [
     "the network has a place for endpoints",
     "other firewalls let the bridge through",
     "the bridge is there without an address",
@@ -121,6 +121,7 @@ const COMES: [&str; 13] = [
     "it has an address",
     "the endpoint is written",
     "the pair is there",
+    "the bridge knows who is behind the port",
     "the pair is connected",
     "the container's end has its address",
     "the firewall lets it through",
