@@ -39,7 +39,7 @@ fn rules_are_said_in_words_and_are_what_they_should_be() {
     }
     // Every rule that was made is read back.
     let rules = said.lines().filter(|line| line.starts_with("    ")).count();
-    assert_eq!(rules, 3 + 2 + 2 + 5 + 9 + 3, "{said}");
+    assert_eq!(rules, 3 + 2 + 2 + 5 + 9, "{said}");
 }
 
 /// A bridge stays for a second after its last container, and its rules with it.
