@@ -69,7 +69,7 @@ pub use port::{
     parse_published,
 };
 pub use rules::{Rules, RulesPart};
-pub(crate) use sandbox::{Beside, Owner, Remains, Sandbox, files_of};
+pub(crate) use sandbox::{Beside, Owner, Remains, Sandbox, SandboxSpace, files_of};
 pub use settings::{Attachment, DnsSettings, HostAddress, NetworkSettings};
 pub use space_pool::{Space, SpacePool};
 pub use subnet::{Subnet, SubnetError};

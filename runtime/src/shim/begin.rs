@@ -17,6 +17,7 @@ use crate::capabilities::CapabilitySet;
 use crate::cgroup::{self, Cgroups};
 use crate::engine::{EngineId, Owner, reconcile_in};
 use crate::error::RuntimeError;
+use crate::network::SandboxSpace;
 use crate::phases::{Phase, Phases};
 use crate::process::{self, ahead::Shape};
 use crate::spare::{Rules, Spare};
@@ -186,6 +187,8 @@ pub(super) struct Ready {
     pub(super) owner: Owner,
     /// The container's process, if it could be made ahead.
     pub(super) spare: Option<Spare>,
+    /// The namespace of its interfaces, likewise.
+    pub(super) space: Option<OwnedFd>,
 }
 
 impl Ready {
@@ -243,6 +246,9 @@ pub(super) fn prepare(socket: OwnedFd, told: &Told) -> Result<Ready, StepError> 
         // Most have it, and there is time: the container is still being made.
         None => starter.compile_filter(CapabilitySet::docker_default()),
     }
+    // What fails now is told when it fails again, here too.
+    let on_networks = told.usual == Some(NetworkMode::Sandbox);
+    let space = on_networks.then(SandboxSpace::ahead).and_then(Result::ok);
     starter.phases.end(Phase::Prepare);
-    Ok(Ready { socket, starter, owner, spare })
+    Ok(Ready { socket, starter, owner, spare, space })
 }

@@ -7,7 +7,8 @@ use super::supervisor::Supervisor;
 use crate::containers::{Container, ProcessName, Status};
 use crate::inside::root_of;
 use crate::network::{
-    NetworkError, NetworkSettings, Networks, Owner, Sandbox, files_of, merged_hosts, namespace,
+    NetworkError, NetworkSettings, Networks, Owner, Sandbox, SandboxSpace, files_of, merged_hosts,
+    namespace,
 };
 use crate::spec::NetworkMode;
 use crate::zygote::message::{Step, StepError};
@@ -17,6 +18,7 @@ impl Supervisor {
     /// files in /etc are part of the specification after that.
     pub(super) fn enter_network(&mut self) -> Result<Option<OwnedFd>, StepError> {
         if self.spec.network != NetworkMode::Sandbox {
+            self.space = None;
             return Ok(None);
         }
         match self.container.definition.network.joined.clone() {
@@ -36,9 +38,13 @@ impl Supervisor {
             let shim = ProcessName::of_self().step("read /proc/self/stat")?;
             let definition = &self.container.definition;
             let owner = Owner { id: definition.id.clone(), name: definition.name.clone(), shim };
-            let user = self.starter.user.as_ref();
+            let space = match (&self.starter.user, self.space.take()) {
+                (Some(user), _) => SandboxSpace::Of(user),
+                (None, Some(made)) => SandboxSpace::Made(made),
+                (None, None) => SandboxSpace::New,
+            };
             let sandbox =
-                Sandbox::open(networks, owner, &definition.network, user).map_err(failed(step))?;
+                Sandbox::open(networks, owner, &definition.network, space).map_err(failed(step))?;
             let files = sandbox.files(&definition.network);
             self.spec.etc.hosts = Some(files.hosts);
             self.spec.etc.resolv_conf = Some(files.resolv_conf);

@@ -48,6 +48,8 @@ pub(super) struct Supervisor {
     pub(super) starter: Starter,
     /// For its first start.
     spare: Option<Spare>,
+    /// The namespace of its interfaces, made ahead.
+    pub(super) space: Option<OwnedFd>,
     /// Where its definition is.
     pub(super) containers: Containers,
     pub(super) sandbox: Option<Sandbox>,
@@ -175,12 +177,13 @@ impl Supervisor {
         match taken {
             Ok((container, spec, lock, listener, log)) => {
                 let definition = &container.definition;
-                let Ready { starter, owner, spare, .. } = ready;
+                let Ready { starter, owner, spare, space, .. } = ready;
                 Ok(Some(Supervisor {
                     restarter: Restarter::new(definition.restart),
                     spec,
                     starter,
                     spare,
+                    space,
                     containers: Containers::open(&told.root, &told.state),
                     sandbox: None,
                     remains: None,

@@ -56,6 +56,16 @@ pub(crate) struct Owner {
     pub(crate) shim: ProcessName,
 }
 
+/// The namespace that a sandbox is to have.
+#[derive(Debug)]
+pub(crate) enum SandboxSpace<'a> {
+    New,
+    /// A new one that belongs to this user namespace's root.
+    Of(&'a UserNamespace),
+    /// By [`SandboxSpace::ahead`].
+    Made(OwnedFd),
+}
+
 /// What a container on networks finds in /etc.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Files {
@@ -73,23 +83,36 @@ pub(crate) struct Remains {
     _name_server: Helper,
 }
 
+impl SandboxSpace<'_> {
+    /// Makes one before it is known whose it will be: no interface in it belongs to a network yet.
+    pub(crate) fn ahead() -> Result<OwnedFd> {
+        SandboxSpace::New.namespace()
+    }
+
+    fn namespace(self) -> Result<OwnedFd> {
+        let made = match self {
+            SandboxSpace::Made(made) => return Ok(made),
+            SandboxSpace::Of(user) => user.make_network(),
+            SandboxSpace::New => namespace::make(),
+        };
+        let namespace = made.act("make a network namespace")?;
+        furnish_namespace(&namespace)?;
+        Ok(namespace)
+    }
+}
+
 impl Sandbox {
-    /// Makes it. With a user namespace it belongs to that one's root.
+    /// Makes it.
     pub(crate) fn open(
         networks: Networks,
         owner: Owner,
         settings: &NetworkSettings,
-        user: Option<&UserNamespace>,
+        space: SandboxSpace<'_>,
     ) -> Result<Sandbox> {
         let way_out = way_out(&networks, &networks.lock()?, &settings.attachments)?;
         let held = reserve(&networks, settings, way_out.as_ref())?;
         pass("its ports are held")?;
-        let namespace = match user {
-            Some(user) => user.make_network(),
-            None => namespace::make(),
-        };
-        let namespace = namespace.act("make a network namespace")?;
-        furnish_namespace(&namespace)?;
+        let namespace = space.namespace()?;
         pass("its namespace is there")?;
         let mut sandbox = Sandbox {
             networks,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use super::super::directory::Result;
 use super::super::failpoint::armed::{Outcome, places, with_fault};
 use super::super::port::{ContainerPort, Protocol, PublishedPort};
-use super::super::sandbox::{Owner, Sandbox};
+use super::super::sandbox::{Owner, Sandbox, SandboxSpace};
 use super::super::settings::{Attachment, NetworkSettings};
 use super::faults::every_place;
 use super::world::{Resident, World, within_one};
@@ -22,7 +22,7 @@ fn settings(networks: &[&str]) -> NetworkSettings {
 fn open(world: &World, resident: &Resident, networks: &[&str]) -> Result<Sandbox> {
     let Resident { id, name, process: shim, .. } = resident;
     let owner = Owner { id: id.clone(), name: name.clone(), shim: *shim };
-    Sandbox::open(world.networks.clone(), owner, &settings(networks), None)
+    Sandbox::open(world.networks.clone(), owner, &settings(networks), SandboxSpace::New)
 }
 
 fn close(sandbox: Sandbox) -> Result<()> {
