@@ -222,14 +222,20 @@ fn feed(mut to: File, mut keys: Option<DetachKeys>, leave: impl FnOnce() + Send 
     });
 }
 
-/// To the end of `from`; fails when `to` takes no more.
+/// To the end of `from`; fails when `to` takes no more. Most write little or nothing, and each page that is touched costs
+/// the kernel more than reading it: the large buffer is for those who write a lot.
 fn copy(mut from: Source, mut to: impl Write) -> io::Result<()> {
-    let mut buffer = [0; 64 << 10];
-    while let Some(count @ 1..) = from.read(&mut buffer) {
+    let mut small = [0; 4 << 10];
+    let mut large = Vec::new();
+    loop {
+        let buffer = if large.is_empty() { &mut small[..] } else { &mut large };
+        let Some(count @ 1..) = from.read(buffer) else { return Ok(()) };
         to.write_all(&buffer[..count])?;
         to.flush()?;
+        if count == small.len() {
+            large.resize(64 << 10, 0);
+        }
     }
-    Ok(())
 }
 
 /// Whether our terminal, which was one, is none any more.
