@@ -272,3 +272,14 @@ fn meets_a_look(place: &Place, directory: &Path, before: &[i32], start: &mut Chi
     }
     true
 }
+
+/// Its shim, and the process made ahead, were there before it was known that there is no such image.
+#[test]
+fn a_run_that_comes_to_nothing_has_left_nothing_when_it_ends() {
+    let Some(place) = Place::new() else { return };
+    let before = leftovers(&place.sandbox);
+    for _ in 0..20 {
+        place.sandbox.rbuild(["run", "--rm", "absent"]).exits(125);
+        assert_eq!(leftovers(&place.sandbox), before);
+    }
+}
