@@ -54,6 +54,8 @@ const MOVE: u8 = 0xb7; // BPF_ALU64 | BPF_MOV | BPF_K
 const COPY: u8 = 0xbf; // BPF_ALU64 | BPF_MOV | BPF_X
 const AND: u8 = 0x57; // BPF_ALU64 | BPF_AND | BPF_K
 const SHIFT_RIGHT: u8 = 0x77; // BPF_ALU64 | BPF_RSH | BPF_K
+const JUMP: u8 = 0x05; // BPF_JMP | BPF_JA
+const JUMP_EQUAL: u8 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const JUMP_NOT_EQUAL: u8 = 0x55; // BPF_JMP | BPF_JNE | BPF_K
 const EXIT: u8 = 0x95; // BPF_JMP | BPF_EXIT
 
@@ -69,7 +71,8 @@ fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instr
     Instruction { code, registers: from << 4 | to, offset, immediate }
 }
 
-/// The same rules over the kernel's `bpf_cgroup_dev_ctx`: access << 16 | kind, major, minor.
+/// The same rules over the kernel's `bpf_cgroup_dev_ctx`: access << 16 | kind, major, minor. The kernel checks every way through
+/// it at each start, so rules that begin alike have that in common.
 pub(super) fn v2_program(more: &[DeviceRule]) -> Vec<Instruction> {
     let answer = |value| [instruction(MOVE, 0, 0, 0, value), instruction(EXIT, 0, 0, 0, 0)];
     let mut program = vec![
@@ -80,33 +83,99 @@ pub(super) fn v2_program(more: &[DeviceRule]) -> Vec<Instruction> {
         instruction(LOAD_WORD, 4, 1, 4, 0),    // r4: major
         instruction(LOAD_WORD, 5, 1, 8, 0),    // r5: minor
     ];
-    for rule in rules(more) {
-        let mut tests = vec![
-            // r6: what is wanted beyond what the rule gives
-            instruction(COPY, 6, 3, 0, 0),
-            instruction(AND, 6, 0, 0, !access(rule.access)),
-            instruction(JUMP_NOT_EQUAL, 6, 0, 0, 0),
-        ];
-        let kind = rule.kind.map(|kind| match kind {
-            DeviceKind::Character => CHARACTER,
-            DeviceKind::Block => BLOCK,
-        });
-        let number = |number: Option<u32>| number.map(|number| number as i32);
-        for (register, value) in [(2, kind), (4, number(rule.major)), (5, number(rule.minor))] {
-            tests.extend(value.map(|v| instruction(JUMP_NOT_EQUAL, register, 0, 0, v)));
-        }
-        let length = tests.len();
-        for (position, test) in tests.iter_mut().enumerate() {
-            if test.code == JUMP_NOT_EQUAL {
-                // Behind the answer of this rule.
-                test.offset = (length - position - 1 + 2) as i16;
-            }
-        }
-        program.extend(tests);
-        program.extend(answer(1));
+    // The kernel takes no instructions that nothing leads to.
+    if !compare(&mut program, &rules(more), Part::Access) {
+        program.extend(answer(0));
     }
-    program.extend(answer(0));
+    let allowed = program.len();
+    program.extend(answer(1));
+    for (at, one) in program[..allowed].iter_mut().enumerate() {
+        if one.offset == TO_THE_END {
+            one.offset = (allowed - at - 1) as i16;
+        }
+    }
     program
+}
+
+/// What rules say, in the order in which it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Access,
+    Kind,
+    Major,
+    Minor,
+}
+
+/// Until it is known where the program allows.
+const TO_THE_END: i16 = i16::MAX;
+
+impl Part {
+    /// The register, and with what it is compared, if the rule asks.
+    fn of(self, rule: &DeviceRule) -> Option<(u8, i32)> {
+        let number = |number: Option<u32>| number.map(|number| number as i32);
+        match self {
+            Part::Access => None,
+            Part::Kind => rule.kind.map(|kind| match kind {
+                DeviceKind::Character => (2, CHARACTER),
+                DeviceKind::Block => (2, BLOCK),
+            }),
+            Part::Major => number(rule.major).map(|major| (4, major)),
+            Part::Minor => number(rule.minor).map(|minor| (5, minor)),
+        }
+    }
+
+    fn is_alike(self, one: &DeviceRule, other: &DeviceRule) -> bool {
+        match self {
+            Part::Access => one.access == other.access,
+            part => part.of(one) == part.of(other),
+        }
+    }
+
+    fn next(self) -> Option<Part> {
+        match self {
+            Part::Access => Some(Part::Kind),
+            Part::Kind => Some(Part::Major),
+            Part::Major => Some(Part::Minor),
+            Part::Minor => None,
+        }
+    }
+}
+
+/// Goes to the end where one of the rules allows, to what follows where none does. True if nothing gets that far.
+fn compare(program: &mut Vec<Instruction>, rules: &[DeviceRule], part: Part) -> bool {
+    for alike in rules.chunk_by(|one, other| part.is_alike(one, other)) {
+        let wanted = part.of(&alike[0]);
+        let refuses = match (part, wanted) {
+            (Part::Access, _) if alike[0].access != DeviceAccess::ALL => {
+                // r6: what is wanted beyond what the rules give
+                program.push(instruction(COPY, 6, 3, 0, 0));
+                program.push(instruction(AND, 6, 0, 0, !access(alike[0].access)));
+                Some((6, 0))
+            }
+            (Part::Minor, Some((register, minor))) => {
+                program.push(instruction(JUMP_EQUAL, register, 0, TO_THE_END, minor));
+                continue;
+            }
+            (_, wanted) => wanted,
+        };
+        let at = program.len();
+        program.extend(
+            refuses.map(|(register, value)| instruction(JUMP_NOT_EQUAL, register, 0, 0, value)),
+        );
+        let is_all = match part.next() {
+            Some(next) => compare(program, alike, next),
+            None => {
+                program.push(instruction(JUMP, 0, 0, TO_THE_END, 0));
+                true
+            }
+        };
+        if refuses.is_some() {
+            program[at].offset = (program.len() - at - 1) as i16;
+        } else if is_all {
+            return true;
+        }
+    }
+    false
 }
 
 fn access(access: DeviceAccess) -> i32 {
@@ -136,11 +205,53 @@ mod tests {
                 AND => registers[to] &= i64::from(immediate),
                 SHIFT_RIGHT => registers[to] >>= immediate,
                 JUMP_NOT_EQUAL if registers[to] != i64::from(immediate) => at += offset as usize,
-                JUMP_NOT_EQUAL => {}
+                JUMP_EQUAL if registers[to] == i64::from(immediate) => at += offset as usize,
+                JUMP => at += offset as usize,
+                JUMP_EQUAL | JUMP_NOT_EQUAL => {}
                 EXIT => return registers[0] == 1,
                 _ => panic!("unknown instruction {code:#x}"),
             }
         }
+    }
+
+    /// What the rules answer, one by one.
+    fn allowed_by(rules: &[DeviceRule], wanted: i32, kind: i32, major: i32, minor: i32) -> bool {
+        rules.iter().any(|rule| {
+            let kind_of = |kind| if kind == DeviceKind::Block { BLOCK } else { CHARACTER };
+            let is = |number: Option<u32>, found: i32| number.is_none_or(|n| n as i32 == found);
+            wanted & !access(rule.access) == 0
+                && rule.kind.is_none_or(|of| kind_of(of) == kind)
+                && is(rule.major, major)
+                && is(rule.minor, minor)
+        })
+    }
+
+    #[test]
+    fn whatever_rules_have_in_common_each_means_what_it_says() {
+        let lists = [
+            &[][..],
+            &["a *:* rwm"],
+            &["c *:* rwm", "c 5:1 r", "b 8:1 rwm"],
+            &["c *:5 rwm", "c 5:* rwm", "c 5:5 rwm"],
+            &["b 8:0 rw", "b 8:1 rw", "b 9:1 rw", "c 8:1 rw", "a 7:* rwm", "a *:7 m"],
+        ];
+        for list in lists {
+            let more: Vec<DeviceRule> = list.iter().map(|text| text.parse().unwrap()).collect();
+            let (program, all) = (v2_program(&more), rules(&more));
+            for wanted in 1..8 {
+                for (kind, major, minor) in [BLOCK, CHARACTER].into_iter().flat_map(|kind| {
+                    let numbers = [0, 1, 3, 5, 7, 8, 9, 136];
+                    numbers.into_iter().flat_map(move |a| numbers.map(|b| (kind, a, b)))
+                }) {
+                    assert_eq!(
+                        allowed(&program, wanted, kind, major, minor),
+                        allowed_by(&all, wanted, kind, major, minor),
+                        "{list:?}: {wanted} {kind} {major}:{minor}"
+                    );
+                }
+            }
+        }
+        assert_eq!(v2_program(&[]).len(), 30);
     }
 
     #[test]
