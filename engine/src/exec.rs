@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use runtime::containers::{Container, Status};
 use runtime::events::Event;
-use runtime::{CapabilitySet, ContainerSpec, EngineId, Execution, Seccomp, Stdio};
+use runtime::{CapabilitySet, ContainerSpec, EngineId, Execution, NetworkMode, Seccomp, Stdio};
 use serde::{Deserialize, Serialize};
 use store::Store;
 
 use crate::names;
+use crate::networks::networks_of;
 use crate::request::{Variable, set_variable};
 use crate::{EngineError, Result};
 
@@ -69,6 +70,11 @@ pub fn start(
     if container.state.status != Status::Running {
         return Err(EngineError::NotRunning { name: container.definition.name.clone() });
     }
+    if request_administers(spec, container) {
+        let definition = &container.definition;
+        let owner = definition.network.joined.as_ref().unwrap_or(&definition.id);
+        networks_of(store)?.administered(owner)?;
+    }
     let id = names::random_id()?;
     let event =
         |action: String| Event::of_container(&container.definition, action).with("execID", &id);
@@ -79,6 +85,13 @@ pub fn start(
     let execution = runtime::exec(&engine, container, spec, stdio)?;
     event(format!("exec_start: {words}")).note(store.state());
     Ok(execution.noting_its_end(event("exec_die".to_owned()), store.state()))
+}
+
+/// It may do with the container's interfaces what the container itself may not.
+fn request_administers(spec: &ContainerSpec, container: &Container) -> bool {
+    spec.network == NetworkMode::Sandbox
+        && spec.administers_networks()
+        && !container.definition.spec.administers_networks()
 }
 
 /// Nobody is attached: it reads nothing, and what it writes is lost.

@@ -64,6 +64,7 @@ impl Capability {
     pub const SETUID: Capability = Capability(7);
     pub const SETPCAP: Capability = Capability(8);
     pub const NET_BIND_SERVICE: Capability = Capability(10);
+    pub const NET_ADMIN: Capability = Capability(12);
     pub const NET_RAW: Capability = Capability(13);
     pub const SYS_MODULE: Capability = Capability(16);
     pub const SYS_RAWIO: Capability = Capability(17);

@@ -8,5 +8,6 @@ mod packets;
 mod pictures;
 mod ports;
 mod sandbox;
+mod senders;
 mod verbs;
 pub(crate) mod world;

@@ -72,7 +72,8 @@ fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instr
 }
 
 /// The same rules over the kernel's `bpf_cgroup_dev_ctx`: access << 16 | kind, major, minor. The kernel checks every way through
-/// it at each start, so rules that begin alike have that in common.
+/// it at each start, so rules that begin alike have that in common. Of more rules than a jump leads over it is empty, which the
+/// kernel refuses.
 pub(super) fn v2_program(more: &[DeviceRule]) -> Vec<Instruction> {
     let answer = |value| [instruction(MOVE, 0, 0, 0, value), instruction(EXIT, 0, 0, 0, 0)];
     let mut program = vec![
@@ -89,6 +90,9 @@ pub(super) fn v2_program(more: &[DeviceRule]) -> Vec<Instruction> {
     }
     let allowed = program.len();
     program.extend(answer(1));
+    if program.len() >= TO_THE_END as usize {
+        return Vec::new();
+    }
     for (at, one) in program[..allowed].iter_mut().enumerate() {
         if one.offset == TO_THE_END {
             one.offset = (allowed - at - 1) as i16;
@@ -252,6 +256,9 @@ mod tests {
             }
         }
         assert_eq!(v2_program(&[]).len(), 30);
+        let many: Vec<DeviceRule> =
+            (0..40_000).map(|minor| format!("c 7:{minor} rw").parse().unwrap()).collect();
+        assert!(v2_program(&many).is_empty());
     }
 
     #[test]

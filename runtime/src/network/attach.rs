@@ -13,12 +13,12 @@ use super::namespace::within;
 use super::netlink::Socket;
 use super::netlink::conntrack::forget_udp;
 use super::netlink::link::{
-    Pair, add_address, add_default_route, find_link, make_pair, remove_link, set_port, set_up,
-    unless,
+    Link, Pair, add_address, add_default_route, find_link, make_pair, remove_link, set_port,
+    set_up, unless,
 };
 use super::netlink::message::Message;
 use super::port::{BoundPort, Protocol};
-use super::sender::set_sender;
+use super::sender::connect_port;
 use super::settings::Attachment;
 use super::subnet::Subnet;
 use crate::containers::{ProcessName, short};
@@ -33,6 +33,8 @@ pub(super) struct Guest<'a> {
     pub(super) name: &'a str,
     pub(super) shim: ProcessName,
     pub(super) namespace: &'a OwnedFd,
+    /// It may change the interfaces in its namespace.
+    pub(super) administers: bool,
 }
 
 /// What its endpoint is to be.
@@ -67,18 +69,25 @@ impl Networks {
             .and_then(|()| self.lease(&network, guest.id, wish.attachment))
             .and_then(|address| {
                 pass("it has an address")?;
-                let endpoint = self.endpoint(&network, guest, &wish, address);
+                let mut endpoint = self.endpoint(&network, guest, &wish, address);
+                self.refuse_known_mac(&network, &endpoint)?;
                 self.write_endpoint(&endpoint)?;
                 let pair = Pair {
                     here: &endpoint.host_interface,
                     there: &endpoint.interface,
                     namespace: guest.namespace.as_fd(),
-                    bridge: bridge.index,
                     mac: endpoint.mac,
                     mtu: bridge.mtu,
                 };
                 let connected = pass("the endpoint is written")
-                    .and_then(|()| connect(&mut socket, &network, &pair, &endpoint))
+                    .and_then(|()| connect(&mut socket, &pair, &bridge, &network, &endpoint))
+                    .and_then(|is_guarded| {
+                        if !is_guarded {
+                            endpoint.by_rules = true;
+                            self.write_endpoint(&endpoint)?;
+                        }
+                        Ok(())
+                    })
                     .and_then(|()| pass("the pair is connected"))
                     .and_then(|()| furnish(guest.namespace, &network, &endpoint, wish.leads_out))
                     .and_then(|()| pass("the container's end has its address"))
@@ -91,6 +100,44 @@ impl Networks {
         made.inspect_err(|_| {
             let _left = self.remove_bridge(guard, &network);
         })
+    }
+
+    /// A bridge knows one port for each hardware address.
+    fn refuse_known_mac(&self, network: &NetworkDefinition, endpoint: &Endpoint) -> Result<()> {
+        let mac = endpoint.mac;
+        let taken = |by: String| NetworkError::MacTaken { mac, network: network.name.clone(), by };
+        if mac == MacAddress::of(network.gateway) {
+            return Err(taken("its gateway".to_owned()));
+        }
+        // One that is made of an address is as much its own as that.
+        if mac == MacAddress::of(endpoint.address) && self.count_endpoints(&network.id)? == 0 {
+            return Ok(());
+        }
+        let others = self.endpoints(&network.id)?.into_iter();
+        let mut others = others.filter(|other| other.container != endpoint.container);
+        match others.find(|other| other.mac == mac && self.is_living(other)) {
+            Some(other) => Err(taken(format!("container `{}`", other.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// The container's interfaces are administered by one of its processes, or by another container that shares them: rules check
+    /// its senders from now on.
+    pub fn administered(&self, container: &str) -> Result<()> {
+        let _guard = self.lock()?;
+        for network in self.list()? {
+            let Some(mut endpoint) = self.read_endpoint(&network.id, container)? else { continue };
+            if endpoint.by_rules || !self.is_living(&endpoint) {
+                continue;
+            }
+            endpoint.by_rules = true;
+            self.write_endpoint(&endpoint)?;
+            self.firewall(|firewall| match firewall.add(&firewall::of_sender(&endpoint))? {
+                Changed::Stale => self.make_tables(firewall),
+                Changed::Done => Ok(()),
+            })?;
+        }
+        Ok(())
     }
 
     fn endpoint_of(&self, network: &NetworkDefinition, id: &str) -> Result<Option<Endpoint>> {
@@ -145,6 +192,7 @@ impl Networks {
             host_interface: self.names.veth(guest.id, &network.id, guest.shim),
             names,
             aliases: wish.attachment.aliases.clone(),
+            by_rules: guest.administers,
             ports: wish.ports.clone(),
             shim: guest.shim,
             boot: self.boot.clone(),
@@ -217,6 +265,7 @@ impl Networks {
 
     /// The way back. With `here` the pair is removed too; else it goes with the namespace.
     pub(super) fn detach(&self, _guard: &Guard, endpoint: &Endpoint, here: bool) -> Result<()> {
+        let endpoint = &self.as_written(endpoint)?;
         self.firewall(|firewall| {
             let taken = firewall.take(&firewall::of_endpoint(endpoint))?;
             pass("the firewall has forgotten it")?;
@@ -261,19 +310,20 @@ fn forget_connections<'a>(
     forget_udp(&mut firewall.socket, &ports).act("forget old UDP connections")
 }
 
-/// The pair, with one end at the bridge and the other in the namespace.
+/// The pair, with one end at the bridge and the other in the namespace. False if only rules can check what it sends.
 fn connect(
     socket: &mut Socket,
-    network: &NetworkDefinition,
     pair: &Pair<'_>,
+    bridge: &Link,
+    network: &NetworkDefinition,
     endpoint: &Endpoint,
-) -> Result<()> {
+) -> Result<bool> {
     let step = || format!("make the pair of interfaces `{}`", pair.here);
     socket.request(make_pair(pair)).act(step())?;
     pass("the pair is there")?;
     let gone = || io::Error::from_raw_os_error(libc::ENODEV);
     let link = find_link(socket, pair.here).act(step())?.ok_or_else(gone).act(step())?;
-    set_sender(socket, link.index, endpoint, !network.bridge.open)
+    connect_port(socket, link.index, bridge.index, endpoint, !network.bridge.open)
 }
 
 /// Addresses and routes, and what of the kernel's settings belongs to them.

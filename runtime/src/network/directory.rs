@@ -394,7 +394,17 @@ impl Networks {
     pub(super) fn write_endpoint(&self, endpoint: &Endpoint) -> Result<()> {
         let directory = self.endpoints_directory(&endpoint.network);
         make_directory(&directory)?;
-        write_json(&directory.join(&endpoint.container), endpoint)
+        write_json(&directory.join(&endpoint.container), &self.as_written(endpoint)?)
+    }
+
+    /// As its shim knows it, but for what others have found out about the container since: see [`Networks::administered`].
+    pub(super) fn as_written(&self, endpoint: &Endpoint) -> Result<Endpoint> {
+        let written = match endpoint.by_rules {
+            true => None,
+            false => self.read_endpoint(&endpoint.network, &endpoint.container)?,
+        };
+        let by_rules = written.map_or(endpoint.by_rules, |written| written.by_rules);
+        Ok(Endpoint { by_rules, ..endpoint.clone() })
     }
 
     pub(super) fn remove_endpoint(&self, endpoint: &Endpoint) -> Result<()> {

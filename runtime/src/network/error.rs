@@ -3,6 +3,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use super::mac::MacAddress;
 use super::port::Protocol;
 use super::subnet::Subnet;
 
@@ -50,6 +51,8 @@ pub enum NetworkError {
     InUse { network: String, containers: Vec<String> },
     #[error("container {container} is on the network `{network}` already")]
     Attached { container: String, network: String },
+    #[error("the hardware address {mac} is that of {by} on the network `{network}`")]
+    MacTaken { mac: MacAddress, network: String, by: String },
     #[error("container {container} is not on the network `{network}`")]
     NotAttached { container: String, network: String },
     #[error("port {port}/{protocol} of {address} is in use{}", holder_words(holder))]

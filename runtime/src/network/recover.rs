@@ -9,8 +9,8 @@ use super::endpoint::Endpoint;
 use super::error::{Act, NetworkError};
 use super::firewall::{self, Element, Firewall, foreign};
 use super::netlink::Socket;
-use super::netlink::link::{Link, find_link, list_links, remove_link, set_master, unless};
-use super::sender::{guard, set_sender};
+use super::netlink::link::{Link, find_link, list_links, remove_link, unless};
+use super::sender::connect_port;
 
 impl Networks {
     /// Nobody is on any network.
@@ -38,21 +38,15 @@ impl Networks {
     /// The tables anew, with what is on disk.
     pub(super) fn make_tables(&self, firewall: &mut Firewall) -> Result<()> {
         let mut elements: BTreeSet<Element> = BTreeSet::new();
-        let guarded_by_rules = firewall.has_old()?;
         for (network, endpoints) in self.in_use()? {
             elements.extend(firewall::of_network(&network, &self.bridge_name(&network)));
             let living = endpoints.iter().filter(|endpoint| self.is_living(endpoint));
-            let living: Vec<&Endpoint> = living.collect();
-            elements.extend(living.iter().flat_map(|endpoint| firewall::of_endpoint(endpoint)));
+            elements.extend(living.flat_map(firewall::of_endpoint));
             if network.internal {
                 self.set_apart(&network)?;
             }
-            if guarded_by_rules {
-                living.iter().try_for_each(|endpoint| guard_again(endpoint))?;
-            }
         }
-        firewall.make(&elements.into_iter().collect::<Vec<_>>())?;
-        firewall.remove_old()
+        firewall.make(&elements.into_iter().collect::<Vec<_>>())
     }
 
     /// The rules know the bridge of an internal network by its group.
@@ -186,6 +180,7 @@ impl Networks {
         self.remove_idle(&guard)?;
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
         self.remove_stray_pairs(&mut socket)?;
+        let mut mended = Ok(());
         for (mut network, endpoints) in self.in_use()? {
             let bridge = self.bridge(&guard, &mut network, &mut socket)?;
             set_kernel(&bridge.name)?;
@@ -193,13 +188,15 @@ impl Networks {
                 foreign::admit(firewall, &bridge.name, network.bridge.asks_others)
             })?;
             for endpoint in &endpoints {
-                mend_port(&mut socket, &network, &bridge, endpoint)?;
+                // One that somebody else is in the way of does not keep the others from being mended.
+                mended = mended.and(mend_port(&mut socket, &network, &bridge, endpoint));
             }
         }
         if self.is_idle()? {
-            return Ok(());
+            return mended;
         }
-        self.firewall(|firewall| self.make_tables(firewall))
+        self.firewall(|firewall| self.make_tables(firewall))?;
+        mended
     }
 
     /// Takes a network away that nobody is on.
@@ -228,16 +225,6 @@ impl Networks {
     }
 }
 
-/// A container of a version before, whose senders a table in the family `bridge` checked.
-fn guard_again(endpoint: &Endpoint) -> Result<()> {
-    let step = || format!("set the bridge's port `{}`", endpoint.host_interface);
-    let mut socket = Socket::route().act(step())?;
-    match find_link(&mut socket, &endpoint.host_interface).act(step())? {
-        Some(link) => guard(&mut socket, link.index, endpoint).act(step()),
-        None => Ok(()),
-    }
-}
-
 /// A port that lost its bridge gets it back.
 fn mend_port(
     socket: &mut Socket,
@@ -248,8 +235,6 @@ fn mend_port(
     let name = &endpoint.host_interface;
     let step = || format!("connect `{name}` to its bridge");
     let Some(link) = find_link(socket, name).act(step())? else { return Ok(()) };
-    if link.master != Some(bridge.index) {
-        socket.request(set_master(link.index, bridge.index)).act(step())?;
-    }
-    set_sender(socket, link.index, endpoint, !network.bridge.open)
+    let _guarded = connect_port(socket, link.index, bridge.index, endpoint, !network.bridge.open)?;
+    Ok(())
 }

@@ -2,7 +2,8 @@
 //! and what a container is found by on its bridge is told to the bridge instead of learnt from what is sent.
 //!
 //! A program of the container's own two addresses compares a packet with numbers in it. A rule for all containers would look
-//! three of them up, which is 4 % of what one processor sends to the host (decision 0028).
+//! three of them up, which is 4 % of what one processor sends to the host. Who administers its interfaces can send past the
+//! program, so such a container's endpoint is checked by a rule too (decision 0028).
 use std::io;
 use std::net::Ipv4Addr;
 
@@ -12,7 +13,7 @@ use super::failpoint::pass;
 use super::mac::MacAddress;
 use super::netlink::Socket;
 use super::netlink::filter::{Instruction, add_filter, add_stage, list_filters};
-use super::netlink::link::{set_neighbour, set_port, unless};
+use super::netlink::link::{set_master, set_neighbour, set_port, unless};
 
 /// A frame's own header, and what an IPv4 packet and an ARP packet have at least behind it.
 const FRAME: u32 = 14;
@@ -25,36 +26,46 @@ const IPV4_SENDER: u32 = FRAME + 12;
 const ARP_SENDER: u32 = FRAME + 8;
 const ARP_ADDRESS: u32 = FRAME + 14;
 
-/// The bridge's port of an endpoint as it is to be: its senders are checked and known, whatever was there before.
-pub(super) fn set_sender(
+/// Makes the interface a port of the bridge, up, with its senders checked from the first packet on. False if this kernel has no such
+/// programs: then rules have to do it.
+pub(super) fn connect_port(
     socket: &mut Socket,
     index: u32,
+    bridge: u32,
     endpoint: &Endpoint,
     isolated: bool,
-) -> Result<(), NetworkError> {
+) -> Result<bool, NetworkError> {
     let step = || format!("set the bridge's port `{}`", endpoint.host_interface);
+    let is_guarded = guard(socket, index, endpoint).act(step())?;
+    pass("its senders are checked")?;
     let hairpin = !endpoint.ports.is_empty();
-    let port = vec![set_port(index, hairpin, isolated), set_neighbour(index, endpoint.mac)];
+    let port = vec![
+        set_master(index, bridge),
+        set_port(index, hairpin, isolated),
+        set_neighbour(index, endpoint.mac),
+    ];
     socket.transact(port).act(step())?;
-    pass("the bridge knows who is behind the port")?;
-    guard(socket, index, endpoint).act(step())
+    Ok(is_guarded)
 }
 
 /// Only what has the endpoint's own addresses comes through from now on.
-pub(super) fn guard(socket: &mut Socket, index: u32, endpoint: &Endpoint) -> io::Result<()> {
+fn guard(socket: &mut Socket, index: u32, endpoint: &Endpoint) -> io::Result<bool> {
     let program = program(endpoint.mac, endpoint.address);
     let stage = unless(libc::EEXIST, socket.request(add_stage(index)));
     match stage.and_then(|()| socket.request(add_filter(index, &program))) {
-        // Without the classifier senders are not checked: docs/kernel-features.md.
-        Err(refusal) if matches!(refusal.errno, libc::ENOENT | libc::EOPNOTSUPP) => Ok(()),
-        other => Ok(other?),
+        Ok(()) => Ok(true),
+        Err(refusal) if matches!(refusal.errno, libc::ENOENT | libc::EOPNOTSUPP) => Ok(false),
+        Err(refusal) => Err(refusal.into()),
     }
 }
 
-/// Whether the kernel has it as [`guard`] makes it.
+/// Whether the kernel has it as [`connect_port`] makes it.
 pub(super) fn is_guarded(socket: &mut Socket, index: u32, endpoint: &Endpoint) -> io::Result<bool> {
     let program = program(endpoint.mac, endpoint.address);
-    Ok(list_filters(socket, index)?.contains(&program))
+    match list_filters(socket, index) {
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(false),
+        filters => Ok(filters?.contains(&program)),
+    }
 }
 
 /// IPv4 and ARP of one hardware address and one IP address are let through, nothing else is. Classic BPF, which ends as if the

@@ -81,6 +81,11 @@ impl SpacePool {
         }
     }
 
+    /// Its program may change the namespace itself.
+    pub fn administered(&self, space: &Space) -> Result<()> {
+        self.networks.administered(&space.id)
+    }
+
     /// Of a program after which nobody is to have it.
     pub fn retire(&self, space: Space) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +100,13 @@ impl SpacePool {
         furnish_namespace(&namespace)?;
         let id = random_id()?;
         let attachment = Attachment::to(STEPS_NETWORK);
-        let guest = Guest { id: &id, name: NAME, shim: self.owner, namespace: &namespace };
+        let guest = Guest {
+            id: &id,
+            name: NAME,
+            shim: self.owner,
+            namespace: &namespace,
+            administers: false,
+        };
         let wish = Wish {
             attachment: &attachment,
             interface: "eth0".to_owned(),

@@ -37,7 +37,12 @@ impl Supervisor {
             let networks = self.networks().map_err(failed(step))?;
             let shim = ProcessName::of_self().step("read /proc/self/stat")?;
             let definition = &self.container.definition;
-            let owner = Owner { id: definition.id.clone(), name: definition.name.clone(), shim };
+            let owner = Owner {
+                id: definition.id.clone(),
+                name: definition.name.clone(),
+                shim,
+                administers: self.spec.administers_networks(),
+            };
             let space = match (&self.starter.user, self.space.take()) {
                 (Some(user), _) => SandboxSpace::Of(user),
                 (None, Some(made)) => SandboxSpace::Made(made),
@@ -68,6 +73,9 @@ impl Supervisor {
             return Err("it is not running").step(step);
         }
         let networks = self.networks().map_err(failed(&step))?;
+        if self.spec.administers_networks() {
+            networks.administered(id).map_err(failed(&step))?;
+        }
         if other.definition.spec.network == NetworkMode::Sandbox {
             let files = files_of(&networks, &other.definition).map_err(failed(&step))?;
             self.spec.etc.hosts = Some(files.hosts);

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
-use crate::capabilities::CapabilitySet;
+use crate::capabilities::{Capability, CapabilitySet};
 use crate::seccomp::Profile;
 
 pub use device::{Device, DeviceAccess, DeviceKind, DeviceRule, DeviceRuleError};
@@ -138,6 +138,11 @@ impl ContainerSpec {
     }
 
     /// What cannot be had together with a user namespace of its own.
+    /// Whether it may change the interfaces in its network namespace, and how packets go there.
+    pub fn administers_networks(&self) -> bool {
+        self.capabilities.contains(Capability::NET_ADMIN)
+    }
+
     pub fn check_user_namespace(&self) -> Result<(), SpecError> {
         let shared = |mode: &NamespaceMode| !mode.is_own();
         let spreads = |mount: &Mount| match &mount.source {

@@ -21,8 +21,19 @@ pub(in crate::network) fn of_network(network: &NetworkDefinition, bridge: &str) 
     all
 }
 
+/// What a container sends, where the table checks it.
+pub(in crate::network) fn of_sender(endpoint: &Endpoint) -> Vec<Element> {
+    vec![
+        Element::bridge(SetName::Guarded, &endpoint.host_interface),
+        Element::sender(&endpoint.host_interface, endpoint.mac, endpoint.address),
+    ]
+}
+
 pub(in crate::network) fn of_endpoint(endpoint: &Endpoint) -> Vec<Element> {
-    let mut all = Vec::new();
+    let mut all = match endpoint.by_rules {
+        true => of_sender(endpoint),
+        false => Vec::new(),
+    };
     for port in &endpoint.ports {
         let host = match port.host_ip {
             None => None,
@@ -87,14 +98,17 @@ mod tests {
             host_interface: "rvx".into(),
             names: Vec::new(),
             aliases: Vec::new(),
+            by_rules: true,
             ports,
             shim: ProcessName { pid: 1, start: 1 },
             boot: String::new(),
         };
         let all =
             of_endpoint(&endpoint(vec![port(None), port(Some("127.0.0.1")), port(Some("::1"))]));
-        let counts = [SetName::AnyPorts, SetName::Ports, SetName::Hairpins];
-        assert_eq!(counts.map(|set| count(&all, set)), [1, 1, 1]);
-        assert!(of_endpoint(&endpoint(Vec::new())).is_empty());
+        let counts = [SetName::AnyPorts, SetName::Ports, SetName::Hairpins, SetName::Senders];
+        assert_eq!(counts.map(|set| count(&all, set)), [1, 1, 1, 1]);
+        assert_eq!(count(&of_endpoint(&endpoint(Vec::new())), SetName::Hairpins), 0);
+        let usual = Endpoint { by_rules: false, ..endpoint(Vec::new()) };
+        assert!(of_endpoint(&usual).is_empty());
     }
 }

@@ -8,8 +8,8 @@ use super::super::error::{Act, NetworkError};
 use super::super::netlink::message::{Attribute, Received, attributes, find};
 use super::Firewall;
 use super::rule::Rule;
-use super::set::{Element, SetName};
-use super::table::{Chain, GET_CHAIN, GET_ELEMENT, GET_RULE, IP, chains, message};
+use super::set::{Element, Family, SetName};
+use super::table::{Chain, GET_CHAIN, GET_ELEMENT, GET_RULE, chains, message};
 
 const HEADER: usize = 4;
 const STEP: &str = "read the firewall's table";
@@ -51,19 +51,22 @@ pub(in crate::network) enum HeldRule {
 
 impl Firewall {
     /// None if there is no such table.
-    pub(in crate::network) fn read(&mut self) -> Result<Option<Held>, NetworkError> {
-        if !self.exists()? {
+    pub(in crate::network) fn read(
+        &mut self,
+        family: Family,
+    ) -> Result<Option<Held>, NetworkError> {
+        if !self.has(family)? {
             return Ok(None);
         }
         let (mut elements, mut missing_sets) = (BTreeSet::new(), Vec::new());
-        for set in SetName::ALL {
+        for set in SetName::ALL.into_iter().filter(|set| set.form().family == family) {
             match self.elements(set)? {
                 Some(found) => elements.extend(found),
                 None => missing_sets.push(set.name()),
             }
         }
-        let (found, rules) = (self.list(GET_CHAIN)?, self.list(GET_RULE)?);
-        let wanted = chains();
+        let (found, rules) = (self.list(GET_CHAIN, family)?, self.list(GET_RULE, family)?);
+        let wanted = chains(family);
         let name = |chain: &Received| text_of(chain, 3);
         let strange = found.iter().map(name).filter(|name| wanted.iter().all(|c| c.name != name));
         Ok(Some(Held {
@@ -75,8 +78,8 @@ impl Firewall {
     }
 
     /// Chains or rules of our table.
-    fn list(&mut self, kind: u16) -> Result<Vec<Received>, NetworkError> {
-        let ask = message(kind, 0, IP).text(1, &self.table);
+    fn list(&mut self, kind: u16, family: Family) -> Result<Vec<Received>, NetworkError> {
+        let ask = message(kind, 0, family as u8).text(1, &self.table);
         let mut all = self.socket.dump(ask).act(STEP)?;
         // Older kernels list those of all tables.
         all.retain(|one| text_of(one, 1) == self.table);
@@ -85,7 +88,8 @@ impl Firewall {
 
     /// None if there is no such set.
     fn elements(&mut self, set: SetName) -> Result<Option<Vec<Element>>, NetworkError> {
-        let ask = message(GET_ELEMENT, 0, IP).text(1, &self.table).text(2, set.name());
+        let family = set.form().family as u8;
+        let ask = message(GET_ELEMENT, 0, family).text(1, &self.table).text(2, set.name());
         let replies = match self.socket.dump(ask) {
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
             other => other.act(STEP)?,

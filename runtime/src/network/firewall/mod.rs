@@ -1,4 +1,5 @@
-//! NAT, forwarding and isolation: one table of nf_tables for each engine, in the family `ip`.
+//! NAT, forwarding and isolation: one table of nf_tables for each engine in the family `ip`, and one in `bridge` while a container
+//! needs it.
 //!
 //! | file         | what                                                  |
 //! |--------------|-------------------------------------------------------|
@@ -25,8 +26,8 @@ use std::io;
 
 use super::error::{Act, NetworkError};
 use super::netlink::Socket;
-pub(super) use facts::{of_endpoint, of_network};
-pub(super) use set::{Element, SetName};
+pub(super) use facts::{of_endpoint, of_network, of_sender};
+pub(super) use set::{Element, Family, SetName};
 
 /// What the kernel's table is of, in errors.
 const STEP: &str = "change the firewall's table";
@@ -55,35 +56,41 @@ impl Firewall {
         Ok(Firewall { socket, table })
     }
 
-    /// Makes the table anew, with these elements and no others.
+    /// Makes the tables anew, with these elements and no others.
     pub(super) fn make(&mut self, elements: &[Element]) -> Result<(), NetworkError> {
-        let mut messages = table::make(&self.table);
-        messages.extend(table::change(&self.table, elements, true));
-        self.socket.transact(table::transaction(messages)).map_err(|refusal| match refusal.errno {
+        let of = |family, own: &[Element]| {
+            let mut messages = table::make(family, &self.table);
+            messages.extend(table::change(&self.table, own, true));
+            table::transaction(messages)
+        };
+        let ip = of(Family::Ip, &of_family(elements, Family::Ip));
+        let senders = of_family(elements, Family::Bridge);
+        let bridge = of(Family::Bridge, &senders);
+        self.socket.transact(ip).map_err(|refusal| match refusal.errno {
             libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::ENOENT | libc::EINVAL => {
                 NetworkError::Kernel { what: "nf_tables with maps, NAT and fib" }
             }
             _ => NetworkError::call(STEP, io::Error::from(refusal)),
-        })
+        })?;
+        if senders.is_empty() {
+            return self.remove_from(Family::Bridge);
+        }
+        match self.socket.transact(bridge) {
+            // Without the family `bridge` senders are not checked: docs/kernel-features.md.
+            Err(refusal) if is_missing(refusal.errno) => Ok(()),
+            other => other.act(STEP),
+        }
     }
 
     /// Whether the table is there.
     pub(super) fn exists(&mut self) -> Result<bool, NetworkError> {
-        self.has(table::IP)
+        self.has(Family::Ip)
     }
 
-    /// Whether the table is there by which versions before checked senders.
-    pub(super) fn has_old(&mut self) -> Result<bool, NetworkError> {
-        self.has(table::BRIDGE)
-    }
-
-    fn has(&mut self, family: u8) -> Result<bool, NetworkError> {
-        let ask = table::message(table::GET_TABLE, 0, family).text(1, &self.table);
+    pub(super) fn has(&mut self, family: Family) -> Result<bool, NetworkError> {
+        let ask = table::message(table::GET_TABLE, 0, family as u8).text(1, &self.table);
         match self.socket.get(ask) {
-            // The kernel does not have the family.
-            Err(error)
-                if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EAFNOSUPPORT)) =>
-            {
+            Err(error) if matches!(error.raw_os_error(), Some(errno) if is_missing(errno)) => {
                 Ok(false)
             }
             other => Ok(other.act("look for the firewall's table")?.is_some()),
@@ -99,37 +106,46 @@ impl Firewall {
     }
 
     fn change(&mut self, elements: &[Element], adds: bool) -> Result<Changed, NetworkError> {
-        if elements.is_empty() {
-            return Ok(Changed::Done);
-        }
-        let messages = table::transaction(table::change(&self.table, elements, adds));
-        match self.socket.transact(messages) {
-            Err(refusal) if matches!(refusal.errno, libc::ENOENT | libc::EEXIST) => {
-                Ok(Changed::Stale)
+        for family in [Family::Ip, Family::Bridge] {
+            let own = of_family(elements, family);
+            if own.is_empty() {
+                continue;
             }
-            other => other.act(STEP).map(|()| Changed::Done),
+            let messages = table::transaction(table::change(&self.table, &own, adds));
+            match self.socket.transact(messages) {
+                Err(refusal) if family == Family::Bridge && is_missing(refusal.errno) => {}
+                Err(refusal) if matches!(refusal.errno, libc::ENOENT | libc::EEXIST) => {
+                    return Ok(Changed::Stale);
+                }
+                other => other.act(STEP)?,
+            }
         }
+        Ok(Changed::Done)
     }
 
     /// Removes the tables.
     pub(super) fn remove(&mut self) -> Result<(), NetworkError> {
-        self.remove_table(table::IP)?;
-        self.remove_old()
+        [Family::Ip, Family::Bridge].into_iter().try_for_each(|family| self.remove_from(family))
     }
 
-    /// Removes the table of versions before. Asked first: a transaction that fails waits for a grace period of the kernel's.
-    pub(super) fn remove_old(&mut self) -> Result<(), NetworkError> {
-        match self.has_old()? {
-            true => self.remove_table(table::BRIDGE),
-            false => Ok(()),
+    /// Asked first: a transaction that fails waits for a grace period of the kernel's, some 10 to 20 ms.
+    fn remove_from(&mut self, family: Family) -> Result<(), NetworkError> {
+        if !self.has(family)? {
+            return Ok(());
         }
-    }
-
-    fn remove_table(&mut self, family: u8) -> Result<(), NetworkError> {
         let messages = table::transaction(vec![table::delete(family, &self.table)]);
         match self.socket.transact(messages) {
             Err(refusal) if refusal.errno == libc::ENOENT => Ok(()),
             other => other.act(STEP),
         }
     }
+}
+
+fn of_family(elements: &[Element], family: Family) -> Vec<Element> {
+    elements.iter().filter(|element| element.set.form().family == family).cloned().collect()
+}
+
+/// This kernel does not have the family.
+fn is_missing(errno: i32) -> bool {
+    matches!(errno, libc::EOPNOTSUPP | libc::EAFNOSUPPORT)
 }

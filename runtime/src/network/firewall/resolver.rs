@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use super::super::error::{Act, NetworkError};
 use super::super::netlink::Socket;
 use super::rule::{Meta, REGISTER_1, Rule, WORD_0, WORD_1};
-
-use super::table::{Chain, Hook, IP, delete, make_chain, new_table, transaction};
+use super::set::Family;
+use super::table::{Chain, Hook, delete, make_chain, new_table, transaction};
 
 const TABLE: &str = "rbuild-names";
 const PORT: u16 = 53;
@@ -40,8 +40,8 @@ pub(in crate::network) fn lead(
         priority: -100,
         rules: vec![to(libc::IPPROTO_UDP, udp), to(libc::IPPROTO_TCP, tcp)],
     };
-    let new = || new_table(TABLE);
-    let mut messages = vec![new(), delete(IP, TABLE), new()];
-    messages.extend(make_chain(TABLE, &chain));
+    let new = || new_table(Family::Ip, TABLE);
+    let mut messages = vec![new(), delete(Family::Ip, TABLE), new()];
+    messages.extend(make_chain(Family::Ip as u8, TABLE, &chain));
     socket.transact(transaction(messages)).act("lead the container to its name server")
 }

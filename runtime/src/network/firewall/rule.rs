@@ -11,6 +11,7 @@ pub(super) const REGISTER_2: u32 = 2;
 pub(super) const WORD_0: u32 = REGISTER_1;
 pub(super) const WORD_1: u32 = 9;
 pub(super) const WORD_2: u32 = 10;
+pub(super) const WORD_6: u32 = 14;
 
 const VERDICT_REGISTER: u32 = 0;
 const LIST_ELEMENT: u16 = 1;
@@ -18,6 +19,7 @@ const LIST_ELEMENT: u16 = 1;
 /// What of a packet `meta` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meta {
+    Protocol = 1,
     InName = 6,
     OutName = 7,
     Transport = 16,
@@ -28,6 +30,7 @@ pub(super) enum Meta {
 /// Headers that `payload` reads from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Header {
+    Link = 0,
     Network = 1,
     Transport = 2,
 }

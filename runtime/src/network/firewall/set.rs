@@ -1,6 +1,7 @@
 //! Sets and maps of nf_tables, and their elements: what changes when networks and containers come and go.
 use std::net::Ipv4Addr;
 
+use super::super::mac::MacAddress;
 use super::super::port::Protocol;
 
 /// Names of interfaces are compared with all their 16 bytes.
@@ -8,6 +9,7 @@ const NAME: usize = 16;
 
 /// Numbers by which `nft` knows what to show; the kernel does not look at them.
 const TYPE_ADDRESS: u32 = 7;
+const TYPE_HARDWARE: u32 = 9;
 const TYPE_PROTOCOL: u32 = 12;
 const TYPE_PORT: u32 = 13;
 const TYPE_NAME: u32 = 41;
@@ -31,6 +33,17 @@ pub(in crate::network) enum SetName {
     AnyPorts,
     /// Each container that publishes ports, with itself.
     Hairpins,
+    /// In the family `bridge`: ports of bridges whose senders are checked.
+    Guarded,
+    /// The senders that may be: interface, hardware address, IP address.
+    Senders,
+}
+
+/// The tables, by family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::network) enum Family {
+    Ip = 2,
+    Bridge = 7,
 }
 
 /// One element: to which set it belongs, its key, and what a map has for it.
@@ -44,12 +57,13 @@ pub(in crate::network) struct Element {
 /// What a set holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
+    pub(super) family: Family,
     pub(super) key: &'static [u32],
     pub(super) value: &'static [u32],
 }
 
 impl SetName {
-    pub(super) const ALL: [SetName; 8] = [
+    pub(super) const ALL: [SetName; 10] = [
         SetName::Bridges,
         SetName::Pairs,
         SetName::Internal,
@@ -58,6 +72,8 @@ impl SetName {
         SetName::Ports,
         SetName::AnyPorts,
         SetName::Hairpins,
+        SetName::Guarded,
+        SetName::Senders,
     ];
 
     pub(in crate::network) fn name(self) -> &'static str {
@@ -70,7 +86,13 @@ impl SetName {
             SetName::Ports => "ports",
             SetName::AnyPorts => "any-ports",
             SetName::Hairpins => "hairpins",
+            SetName::Guarded => "guarded",
+            SetName::Senders => "senders",
         }
+    }
+
+    pub(in crate::network) fn family(self) -> Family {
+        self.form().family
     }
 
     /// For `nft`, which would show names of interfaces as numbers else: the order of a key's bytes.
@@ -82,16 +104,20 @@ impl SetName {
     }
 
     pub(super) fn form(self) -> Form {
-        let (key, value): (&[u32], &[u32]) = match self {
-            SetName::Pairs => (&[TYPE_NAME, TYPE_NAME], &[]),
+        let (family, key, value): (_, &[u32], &[u32]) = match self {
+            SetName::Pairs => (Family::Ip, &[TYPE_NAME, TYPE_NAME], &[]),
             SetName::Ports => {
-                (&[TYPE_PROTOCOL, TYPE_ADDRESS, TYPE_PORT], &[TYPE_ADDRESS, TYPE_PORT])
+                (Family::Ip, &[TYPE_PROTOCOL, TYPE_ADDRESS, TYPE_PORT], &[TYPE_ADDRESS, TYPE_PORT])
             }
-            SetName::AnyPorts => (&[TYPE_PROTOCOL, TYPE_PORT], &[TYPE_ADDRESS, TYPE_PORT]),
-            SetName::Hairpins => (&[TYPE_ADDRESS, TYPE_ADDRESS], &[]),
-            _ => (&[TYPE_NAME], &[]),
+            SetName::AnyPorts => {
+                (Family::Ip, &[TYPE_PROTOCOL, TYPE_PORT], &[TYPE_ADDRESS, TYPE_PORT])
+            }
+            SetName::Hairpins => (Family::Ip, &[TYPE_ADDRESS, TYPE_ADDRESS], &[]),
+            SetName::Guarded => (Family::Bridge, &[TYPE_NAME], &[]),
+            SetName::Senders => (Family::Bridge, &[TYPE_NAME, TYPE_HARDWARE, TYPE_ADDRESS], &[]),
+            _ => (Family::Ip, &[TYPE_NAME], &[]),
         };
-        Form { key, value }
+        Form { family, key, value }
     }
 }
 
@@ -104,6 +130,7 @@ pub(super) fn type_of(types: &[u32]) -> u32 {
 pub(super) fn length_of(types: &[u32]) -> u32 {
     let length = |one: &u32| match *one {
         TYPE_NAME => NAME as u32,
+        TYPE_HARDWARE => 8,
         _ => 4,
     };
     types.iter().map(length).sum()
@@ -177,6 +204,11 @@ impl Element {
         let of_value = self.value.as_deref().unwrap_or_default();
         (read(key, &self.key), read(value, of_value))
     }
+
+    pub(super) fn sender(interface: &str, mac: MacAddress, address: Ipv4Addr) -> Element {
+        let key = Bytes::default().name(interface).padded(&mac.0).address(address);
+        Element::of(SetName::Senders, key)
+    }
 }
 
 fn read(types: &[u32], mut bytes: &[u8]) -> Vec<String> {
@@ -197,6 +229,7 @@ fn part_words(kind: u32, part: &[u8]) -> String {
             String::from_utf8_lossy(&name[..end]).into_owned()
         }
         (TYPE_ADDRESS, [a, b, c, d]) => Ipv4Addr::new(*a, *b, *c, *d).to_string(),
+        (TYPE_HARDWARE, [a, b, c, d, e, f, ..]) => MacAddress([*a, *b, *c, *d, *e, *f]).to_string(),
         (TYPE_PORT, [a, b, ..]) => u16::from_be_bytes([*a, *b]).to_string(),
         (TYPE_PROTOCOL, [number, ..]) => {
             let mut known = [Protocol::Tcp, Protocol::Udp].into_iter();
@@ -224,6 +257,7 @@ mod tests {
             Element::hairpin(address),
             Element::port(Protocol::Tcp, None, 8080, (address, 80)),
             Element::port(Protocol::Udp, Some(Ipv4Addr::LOCALHOST), 53, (address, 53)),
+            Element::sender("rvx", MacAddress::of(address), address),
         ];
         for element in &all {
             let form = element.set.form();
@@ -236,6 +270,7 @@ mod tests {
             format!("{} = {}", key.join(" "), value.join(" "))
         };
         assert_eq!(parts(&all[4]), "udp 127.0.0.1 53 = 172.17.0.2 53");
+        assert_eq!(parts(&all[5]), "rvx 02:42:ac:11:00:02 172.17.0.2 = ");
         assert_eq!(hex(&all[3].key), "060000001f900000");
         assert_eq!(hex(all[3].value.as_ref().unwrap()), "ac11000200500000");
         assert_eq!(hex(&all[4].key), "110000007f00000100350000");

@@ -2,14 +2,10 @@
 use super::super::netlink::link::INTERNAL_GROUP;
 use super::super::netlink::message::Message;
 use super::rule::{
-    Connection, DESTINATION_CHANGED, ESTABLISHED_OR_RELATED, Meta, REGISTER_1, Rule, Verdict,
-    WORD_0, WORD_1, WORD_2,
+    Connection, DESTINATION_CHANGED, ESTABLISHED_OR_RELATED, Header, Meta, REGISTER_1, REGISTER_2,
+    Rule, Verdict, WORD_0, WORD_1, WORD_2, WORD_6,
 };
-use super::set::{Element, SetName, length_of, type_of};
-
-/// The tables' family, and that of a table of versions before.
-pub(super) const IP: u8 = 2;
-pub(super) const BRIDGE: u8 = 7;
+use super::set::{Element, Family, SetName, length_of, type_of};
 
 const SUBSYSTEM: u16 = 10 << 8;
 const NEW_TABLE: u16 = SUBSYSTEM;
@@ -67,24 +63,31 @@ pub(super) fn transaction(messages: Vec<Message>) -> Vec<Message> {
     all
 }
 
-/// The table, empty of elements, instead of the one that may be there.
-pub(super) fn make(table: &str) -> Vec<Message> {
-    let new = || new_table(table);
-    let mut all = vec![new(), delete(IP, table), new()];
-    let sets = SetName::ALL.into_iter().enumerate();
-    all.extend(sets.map(|(number, set)| make_set(table, set, number as u32 + 1)));
-    for chain in chains() {
-        all.extend(make_chain(table, &chain));
+/// The table of this family, empty of elements, instead of the one that may be there.
+pub(super) fn make(family: Family, table: &str) -> Vec<Message> {
+    let new = || new_table(family, table);
+    let mut all = vec![new(), delete(family, table), new()];
+    let sets = SetName::ALL.into_iter().filter(|set| set.form().family == family);
+    all.extend(sets.enumerate().map(|(number, set)| make_set(table, set, number as u32 + 1)));
+    for chain in chains(family) {
+        all.extend(make_chain(family as u8, table, &chain));
     }
     all
 }
 
-pub(super) fn new_table(table: &str) -> Message {
-    message(NEW_TABLE, libc::NLM_F_CREATE, IP).text(1, table)
+pub(super) fn chains(family: Family) -> Vec<Chain> {
+    match family {
+        Family::Ip => ip_chains(),
+        Family::Bridge => bridge_chains(),
+    }
 }
 
-pub(super) fn delete(family: u8, table: &str) -> Message {
-    message(DELETE_TABLE, 0, family).text(1, table)
+pub(super) fn new_table(family: Family, table: &str) -> Message {
+    message(NEW_TABLE, libc::NLM_F_CREATE, family as u8).text(1, table)
+}
+
+pub(super) fn delete(family: Family, table: &str) -> Message {
+    message(DELETE_TABLE, 0, family as u8).text(1, table)
 }
 
 fn make_set(table: &str, set: SetName, number: u32) -> Message {
@@ -92,7 +95,7 @@ fn make_set(table: &str, set: SetName, number: u32) -> Message {
     let form = set.form();
     let flags = if form.value.is_empty() { 0 } else { MAP };
     let values = (!form.value.is_empty()).then_some(form.value);
-    message(NEW_SET, libc::NLM_F_CREATE, IP)
+    message(NEW_SET, libc::NLM_F_CREATE, form.family as u8)
         .text(1, table)
         .text(2, set.name())
         .be32(3, flags)
@@ -103,16 +106,16 @@ fn make_set(table: &str, set: SetName, number: u32) -> Message {
         .bytes(13, &SetName::user_data(form.key))
 }
 
-pub(super) fn make_chain(table: &str, chain: &Chain) -> Vec<Message> {
+pub(super) fn make_chain(family: u8, table: &str, chain: &Chain) -> Vec<Message> {
     const ACCEPT: u32 = 1;
-    let new = message(NEW_CHAIN, libc::NLM_F_CREATE, IP)
+    let new = message(NEW_CHAIN, libc::NLM_F_CREATE, family)
         .text(1, table)
         .text(3, chain.name)
         .nest(4, |hook| hook.be32(1, chain.hook as u32).be32(2, chain.priority as u32))
         .be32(5, ACCEPT)
         .text(7, chain.kind);
     let rules = chain.rules.iter().map(|rule| {
-        message(NEW_RULE, libc::NLM_F_CREATE | libc::NLM_F_APPEND, IP)
+        message(NEW_RULE, libc::NLM_F_CREATE | libc::NLM_F_APPEND, family)
             .text(1, table)
             .text(2, chain.name)
             .nest(4, |list| list.raw(&rule.clone().into_body()))
@@ -127,7 +130,8 @@ pub(super) fn change(table: &str, elements: &[Element], adds: bool) -> Vec<Messa
     for set in SetName::ALL {
         let of_set: Vec<&Element> = elements.iter().filter(|element| element.set == set).collect();
         for part in of_set.chunks(ELEMENTS) {
-            let head = message(kind, flags, IP).text(1, table).text(2, set.name());
+            let family = set.form().family as u8;
+            let head = message(kind, flags, family).text(1, table).text(2, set.name());
             all.push(head.nest(3, |list| part.iter().fold(list, |list, one| element(list, one))));
         }
     }
@@ -141,7 +145,7 @@ fn element(list: Message, element: &Element) -> Message {
     })
 }
 
-pub(super) fn chains() -> Vec<Chain> {
+fn ip_chains() -> Vec<Chain> {
     use Verdict::{Accept, Drop};
     let rule = Rule::new;
     // Comparing is cheaper than looking a name up, and most packets end there.
@@ -285,4 +289,43 @@ fn forwarded() -> Vec<Rule> {
         to(SetName::Bridges).verdict(Drop).says("to a bridge otherwise: dropped"),
         from(SetName::Bridges).verdict(Accept).says("from a bridge to anywhere else: let through"),
     ]
+}
+
+/// Senders are who they say: packets and ARP by interface, hardware address and IP address; nothing else is sent.
+fn bridge_chains() -> Vec<Chain> {
+    // Only who is guarded is among the senders, so one name is looked up for nearly every packet.
+    let of = |protocol: i32| {
+        Rule::new()
+            .meta(Meta::Protocol, REGISTER_1)
+            .compare(REGISTER_1, &(protocol as u16).to_be_bytes())
+            .meta(Meta::InName, REGISTER_1)
+    };
+    let known = |rule: Rule| rule.member(REGISTER_1, SetName::Senders).verdict(Verdict::Accept);
+    vec![Chain {
+        name: "senders",
+        words: "whatever comes to a bridge by one of its ports, before anything else",
+        kind: "filter",
+        hook: Hook::Prerouting,
+        priority: -300,
+        rules: vec![
+            known(of(libc::ETH_P_IP).payload(Header::Link, 6, 6, REGISTER_2).payload(
+                Header::Network,
+                12,
+                4,
+                WORD_6,
+            ))
+            .says("IPv4 from the container's own addresses: let through"),
+            known(of(libc::ETH_P_ARP).payload(Header::Network, 8, 6, REGISTER_2).payload(
+                Header::Network,
+                14,
+                4,
+                WORD_6,
+            ))
+            .says("ARP about the container's own addresses: let through"),
+            Rule::new()
+                .by(Meta::InName, SetName::Guarded)
+                .verdict(Verdict::Drop)
+                .says("anything else from a container: dropped"),
+        ],
+    }]
 }

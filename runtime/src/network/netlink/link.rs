@@ -76,7 +76,6 @@ pub(in crate::network) struct Pair<'a> {
     pub(in crate::network) here: &'a str,
     pub(in crate::network) there: &'a str,
     pub(in crate::network) namespace: BorrowedFd<'a>,
-    pub(in crate::network) bridge: u32,
     pub(in crate::network) mac: MacAddress,
     pub(in crate::network) mtu: u32,
 }
@@ -112,7 +111,7 @@ pub(in crate::network) fn make_bridge(
 pub(in crate::network) fn make_pair(pair: &Pair<'_>) -> Message {
     let peer = |message: Message| {
         message.nest(PEER, |peer| {
-            // It can be up only when both exist.
+            // Neither is up before it is known what may come by it.
             peer.raw(&link_header(libc::AF_UNSPEC, 0, 0))
                 .text(libc::IFLA_IFNAME, pair.there)
                 .bytes(libc::IFLA_ADDRESS, &pair.mac.0)
@@ -122,12 +121,11 @@ pub(in crate::network) fn make_pair(pair: &Pair<'_>) -> Message {
                 .u32(libc::IFLA_NET_NS_FD, pair.namespace.as_raw_fd() as u32)
         })
     };
-    link_message(libc::RTM_NEWLINK, CREATE, 0, true)
+    link_message(libc::RTM_NEWLINK, CREATE, 0, false)
         .text(libc::IFLA_IFNAME, pair.here)
         .u32(libc::IFLA_MTU, pair.mtu)
         .u32(libc::IFLA_NUM_TX_QUEUES, QUEUES)
         .u32(libc::IFLA_NUM_RX_QUEUES, QUEUES)
-        .u32(libc::IFLA_MASTER, pair.bridge)
         .nest(libc::IFLA_LINKINFO, |info| {
             info.text(libc::IFLA_INFO_KIND, "veth").nest(libc::IFLA_INFO_DATA, peer)
         })
@@ -147,15 +145,16 @@ pub(in crate::network) fn set_port(index: u32, hairpin: bool, isolated: bool) ->
     )
 }
 
-/// Who is behind a bridge's port.
+/// Who is behind a bridge's port, for good: what comes by another port does not change that.
 pub(in crate::network) fn set_neighbour(index: u32, mac: MacAddress) -> Message {
     const STATIC: u16 = 0x40; // NUD_NOARP
     const OF_THE_BRIDGE: u8 = 0x04; // NTF_MASTER
+    const STICKY: u8 = 0x40; // NTF_STICKY, ignored before Linux 4.20
     let mut header = [0; NEIGHBOUR_HEADER];
     header[0] = libc::AF_BRIDGE as u8;
     header[4..8].copy_from_slice(&index.to_ne_bytes());
     header[8..10].copy_from_slice(&STATIC.to_ne_bytes());
-    header[10] = OF_THE_BRIDGE;
+    header[10] = OF_THE_BRIDGE | STICKY;
     Message::new(libc::RTM_NEWNEIGH, libc::NLM_F_CREATE | libc::NLM_F_REPLACE)
         .raw(&header)
         .bytes(NEIGHBOUR_HARDWARE, &mac.0)

@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 use super::error::{Act, NetworkError};
 use super::firewall::foreign::{self, Others};
 use super::firewall::kernel::{ChainState, Held, HeldChain, HeldRule};
-use super::firewall::{self, Element, Firewall, SetName};
+use super::firewall::{self, Element, Family, SetName};
 use super::netlink::Socket;
 use super::netlink::link::{Link, list_links};
 use super::sender::is_guarded;
@@ -33,6 +33,8 @@ pub struct RulesPart {
     pub lines: Vec<String>,
 }
 
+const FAMILIES: [(Family, &str); 2] = [(Family::Ip, "ip"), (Family::Bridge, "bridge")];
+
 /// Everything the description is made of, of one moment.
 struct Look {
     table: String,
@@ -40,8 +42,9 @@ struct Look {
     /// Bridges that may be there, with their networks.
     bridges: Vec<(String, NetworkDefinition)>,
     links: Vec<Link>,
-    held: Option<Held>,
-    /// Of those whose interface is there, the names of the interfaces by which nobody sends as another.
+    /// By family.
+    held: [Option<Held>; 2],
+    /// Interfaces by which nobody sends as another, as their programs say.
     guarded: BTreeSet<String>,
     others: Others,
 }
@@ -50,7 +53,7 @@ impl Networks {
     /// Reads the kernel's state back.
     pub fn rules(&self) -> Result<Rules> {
         let look = self.look()?;
-        let speaker = Speaker::of(&look.bridges);
+        let speaker = Speaker::of(&look.bridges, &look.in_use);
         let mut rules =
             Rules { parts: parts(&look, &speaker), foreign: look.foreign(), ..Rules::default() };
         look.differ(&speaker, &mut rules.differences);
@@ -74,7 +77,9 @@ impl Networks {
             }
         }
         let table = self.names.table();
-        let held = self.firewall(Firewall::read)?;
+        let held = self.firewall(|firewall| {
+            Ok([firewall.read(Family::Ip)?, firewall.read(Family::Bridge)?])
+        })?;
         let mut socket = Socket::route().act("reach the kernel's interfaces")?;
         let links = list_links(&mut socket).act("list interfaces")?;
         let all = self.list()?.into_iter();
@@ -92,9 +97,11 @@ impl Networks {
 
 fn parts(look: &Look, speaker: &Speaker) -> Vec<RulesPart> {
     let mut parts = vec![bridges(look, speaker), ports(look), senders(look)];
-    let chains = look.held.iter().flat_map(|held| &held.chains);
-    let title = format!("rules of the table `ip {}`", look.table);
-    parts.push(part(&title, chains.flat_map(chain_lines).collect()));
+    for ((_, family), held) in FAMILIES.iter().zip(&look.held) {
+        let title = format!("rules of the table `{} {}`", family, look.table);
+        let lines = held.iter().flat_map(|held| &held.chains).flat_map(chain_lines).collect();
+        parts.push(RulesPart { title, lines });
+    }
     parts.push(others(look));
     parts.push(settings(look));
     parts.retain(|part| !part.lines.is_empty());
@@ -107,7 +114,7 @@ fn part(title: &str, lines: Vec<String>) -> RulesPart {
 
 /// Elements of one set, as the kernel has them.
 fn elements(look: &Look, set: SetName) -> impl Iterator<Item = &Element> {
-    let all = look.held.iter().flat_map(|held| &held.elements);
+    let all = look.held.iter().flatten().flat_map(|held| &held.elements);
     all.filter(move |element| element.set == set)
 }
 
@@ -158,11 +165,12 @@ fn ports(look: &Look) -> RulesPart {
 fn senders(look: &Look) -> RulesPart {
     let line = |endpoint: &Endpoint| {
         let Endpoint { name, host_interface, mac, address, .. } = endpoint;
-        format!("container `{name}` by `{host_interface}` sends as {mac} and {address} only")
+        let how = if endpoint.by_rules { ", by rules too" } else { "" };
+        format!("container `{name}` by `{host_interface}` sends as {mac} and {address} only{how}")
     };
     let endpoints = look.in_use.iter().flat_map(|(_, endpoints)| endpoints);
-    let guarded = endpoints.filter(|endpoint| look.guarded.contains(&endpoint.host_interface));
-    part("senders", guarded.map(line).collect())
+    let is_checked = |one: &&Endpoint| one.by_rules || look.guarded.contains(&one.host_interface);
+    part("senders", endpoints.filter(is_checked).map(line).collect())
 }
 
 /// The interfaces with the program that lets nobody send as another.
@@ -249,13 +257,22 @@ impl Look {
             );
             wanted.extend(endpoints.iter().flat_map(firewall::of_endpoint));
         }
-        match &self.held {
-            None if self.in_use.is_empty() => {}
-            None => out.push(format!("the table `ip {}` is missing", self.table)),
-            Some(_) if self.in_use.is_empty() => {
-                out.push(format!("the table `ip {}` is there for nobody", self.table));
+        for ((family, name), held) in FAMILIES.into_iter().zip(&self.held) {
+            let of_family = |element: &&Element| element.set.family() == family;
+            match held {
+                None if self.in_use.is_empty() => {}
+                // It is there for those who could get around their programs.
+                None if family == Family::Bridge && !wanted.iter().any(|one| of_family(&one)) => {}
+                None => out.push(format!("the table `{name} {}` is missing", self.table)),
+                Some(_) if self.in_use.is_empty() => {
+                    out.push(format!("the table `{name} {}` is there for nobody", self.table));
+                }
+                Some(held) => {
+                    let wanted: BTreeSet<Element> =
+                        wanted.iter().filter(of_family).cloned().collect();
+                    differ_table(name, held, &wanted, speaker, out);
+                }
             }
-            Some(held) => differ_table(held, &wanted, speaker, out),
         }
         for (setting, wanted) in wanted_settings(self) {
             let found = value_of(&setting);
@@ -318,9 +335,9 @@ impl Look {
                     Some(found) if !found.up => {
                         out.push(format!("`{port}` of container `{container}` is down"));
                     }
-                    Some(_) if !self.guarded.contains(port) => out.push(format!(
-                        "container `{container}` may send as another: `{port}` has no filter of ours"
-                    )),
+                    Some(_) if !self.guarded.contains(port) && !endpoint.by_rules => {
+                        out.push(format!("container `{container}` may send as another by `{port}`"))
+                    }
                     Some(_) => {}
                 }
             }
@@ -337,9 +354,15 @@ impl Look {
     }
 }
 
-fn differ_table(held: &Held, wanted: &BTreeSet<Element>, speaker: &Speaker, out: &mut Vec<String>) {
+fn differ_table(
+    family: &str,
+    held: &Held,
+    wanted: &BTreeSet<Element>,
+    speaker: &Speaker,
+    out: &mut Vec<String>,
+) {
     for set in &held.missing_sets {
-        out.push(format!("the set `{set}` of the table `ip` is missing"));
+        out.push(format!("the set `{set}` of the table `{family}` is missing"));
     }
     for element in wanted.difference(&held.elements) {
         out.push(format!("missing: {}", speaker.element(element)));
@@ -348,7 +371,7 @@ fn differ_table(held: &Held, wanted: &BTreeSet<Element>, speaker: &Speaker, out:
         out.push(format!("nobody needs: {}", speaker.element(element)));
     }
     for name in &held.strange_chains {
-        out.push(format!("the chain `{name}` of the table `ip` is none of ours"));
+        out.push(format!("the chain `{name}` of the table `{family}` is none of ours"));
     }
     for chain in &held.chains {
         let name = chain.name;

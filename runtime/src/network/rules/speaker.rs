@@ -1,16 +1,21 @@
 //! What elements of sets and maps say, with the names that people know.
 use super::super::definition::NetworkDefinition;
+use super::super::endpoint::Endpoint;
 use super::super::firewall::{Element, SetName};
 
 /// Knows whose interfaces and addresses these are.
 #[derive(Debug)]
 pub(super) struct Speaker<'a> {
     bridges: &'a [(String, NetworkDefinition)],
+    in_use: &'a [(NetworkDefinition, Vec<Endpoint>)],
 }
 
 impl<'a> Speaker<'a> {
-    pub(super) fn of(bridges: &'a [(String, NetworkDefinition)]) -> Speaker<'a> {
-        Speaker { bridges }
+    pub(super) fn of(
+        bridges: &'a [(String, NetworkDefinition)],
+        in_use: &'a [(NetworkDefinition, Vec<Endpoint>)],
+    ) -> Speaker<'a> {
+        Speaker { bridges, in_use }
     }
 
     /// ``network `net` (10.0.0.0/24) on `rb…` ``
@@ -21,6 +26,18 @@ impl<'a> Speaker<'a> {
             }
             None => format!("`{name}`, a bridge of no network"),
         }
+    }
+
+    pub(super) fn port(&self, name: &str) -> String {
+        let mut endpoints = self.endpoints();
+        match endpoints.find(|endpoint| endpoint.host_interface == name) {
+            Some(endpoint) => format!("container `{}` by `{name}`", endpoint.name),
+            None => format!("`{name}`, which belongs to no container,"),
+        }
+    }
+
+    fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.in_use.iter().flat_map(|(_, endpoints)| endpoints)
     }
 
     pub(super) fn element(&self, element: &Element) -> String {
@@ -40,6 +57,12 @@ impl<'a> Speaker<'a> {
                 format!("the port {} leads to {}", key.join(" "), value.join(" port "))
             }
             SetName::Hairpins => format!("{first} reaches its own published ports"),
+            SetName::Guarded => format!("{} is looked at as a sender", self.port(first)),
+            SetName::Senders => format!(
+                "{} may send as {}",
+                self.port(first),
+                key.get(1..).unwrap_or_default().join(" and ")
+            ),
         }
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Owner {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) shim: ProcessName,
+    /// It may change the interfaces in its namespace.
+    pub(crate) administers: bool,
 }
 
 /// The namespace that a sandbox is to have.
@@ -157,11 +159,17 @@ impl Sandbox {
             true => self.held.bound(),
             false => Vec::new(),
         };
+        // Another container that shares its network may do so.
+        let mut administers = self.owner.administers;
+        for endpoint in &self.endpoints {
+            administers |= self.networks.as_written(endpoint)?.by_rules;
+        }
         let guest = Guest {
             id: &self.owner.id,
             name: &self.owner.name,
             shim: self.owner.shim,
             namespace: &self.namespace,
+            administers,
         };
         let wish = Wish { attachment: wanted, interface, leads_out, ports };
         let endpoint = self.networks.attach(guard, guest, wish)?;

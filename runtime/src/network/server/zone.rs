@@ -148,6 +148,7 @@ pub(super) mod tests {
             host_interface: "rvx".to_owned(),
             names,
             aliases: Vec::new(),
+            by_rules: false,
             ports: Vec::new(),
             shim: ProcessName { pid: 1, start: 1 },
             boot: String::new(),

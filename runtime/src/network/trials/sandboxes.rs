@@ -21,7 +21,7 @@ fn settings(networks: &[&str]) -> NetworkSettings {
 
 fn open(world: &World, resident: &Resident, networks: &[&str]) -> Result<Sandbox> {
     let Resident { id, name, process: shim, .. } = resident;
-    let owner = Owner { id: id.clone(), name: name.clone(), shim: *shim };
+    let owner = Owner { id: id.clone(), name: name.clone(), shim: *shim, administers: false };
     Sandbox::open(world.networks.clone(), owner, &settings(networks), SandboxSpace::New)
 }
 
@@ -121,7 +121,7 @@ const COMES: [&str; 14] = [
     "it has an address",
     "the endpoint is written",
     "the pair is there",
-    "the bridge knows who is behind the port",
+    "its senders are checked",
     "the pair is connected",
     "the container's end has its address",
     "the firewall lets it through",

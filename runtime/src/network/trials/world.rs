@@ -102,7 +102,7 @@ impl World {
         let attachment = Attachment::to(network);
         let namespace = resident.namespace.as_ref().unwrap();
         let (id, name) = (resident.id.as_str(), resident.name.as_str());
-        let guest = Guest { id, name, shim: resident.process, namespace };
+        let guest = Guest { id, name, shim: resident.process, namespace, administers: false };
         let interface = format!("eth-{network}");
         self.networks.attach(
             &guard,
