@@ -1,6 +1,6 @@
 //! Sealing: from the snapshot a RUN left to a layer, and what a layer's content is known by.
 
-use store::layer::{Entry, EntryKind, LayerIndex, write_layer};
+use store::layer::{Entry, EntryKind, LayerIndex, write_snapshot};
 use store::tree::Tree;
 use store::{LayerForm, SnapshotId, Store};
 
@@ -18,7 +18,7 @@ pub(super) fn seal_snapshot(
     let snapshotter = store.snapshotter();
     let index = snapshotter.changes(snapshot, &below.tree(store)?)?;
     let (dir, mut writer) = (snapshotter.dir(snapshot)?, layer::new_layer(store, pack, None)?);
-    let written = write_layer(&index, &dir, &mut writer).map_err(StepError::from);
+    let written = write_snapshot(&index, &dir, &mut writer).map_err(StepError::from);
     written.and_then(|()| layer::seal(writer)).map_err(space_for(|| &index))
 }
 

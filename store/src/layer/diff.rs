@@ -12,7 +12,7 @@ use sys::{RootDir, SysError};
 
 use super::entry::{Entry, EntryKind, Xattrs, join, split_parent};
 use super::error::show;
-use super::{LayerError, LayerIndex, LayerWriter, holes, xattr};
+use super::{LayerError, LayerIndex, LayerWriter, contents, xattr};
 use crate::id_map::{IdMap, Owner};
 use crate::tree::Tree;
 
@@ -36,29 +36,25 @@ pub fn scan(upper: &RootDir, parents: &Tree, id_map: IdMap) -> Result<LayerIndex
     Ok(scan.index)
 }
 
-/// Writes the entries of an index with the files' bytes from the directory they were found in.
+/// Writes the entries of an index with the files' bytes from the directory they were found in, in which somebody may go on
+/// writing.
 pub fn write_layer<W: Write>(
     index: &LayerIndex,
     dir: &RootDir,
     writer: &mut LayerWriter<W>,
 ) -> Result<(), LayerError> {
-    let mut open: Option<(Vec<u8>, RootDir)> = None;
-    for entry in index {
-        if !entry.is_file() {
-            writer.append(&entry, None)?;
-            continue;
-        }
-        let (parent, _) = split_parent(&entry.path).unwrap_or_default();
-        let failed = |source| scan_error(&entry.path, source);
-        let handle = match open.take() {
-            Some((path, handle)) if path == parent => handle,
-            _ => dir.subdir_nofollow(as_path(parent)).map_err(failed)?,
-        };
-        let file = handle.open_file_nofollow(as_path(entry.name())).map_err(failed)?;
-        writer.append(&entry, Some(&mut *holes::reader(file)))?;
-        open = Some((parent.to_vec(), handle));
-    }
-    Ok(())
+    let open = |dir: &RootDir, name: &Path| dir.open_file_nofollow(name);
+    contents::each(index, dir, open, &mut |entry, content| writer.append(entry, content))
+}
+
+/// As [`write_layer`], of a directory that nobody writes to: what was a file when it was looked at is one still.
+pub fn write_snapshot<W: Write>(
+    index: &LayerIndex,
+    dir: &RootDir,
+    writer: &mut LayerWriter<W>,
+) -> Result<(), LayerError> {
+    let open = |dir: &RootDir, name: &Path| dir.open_known_file(name);
+    contents::each(index, dir, open, &mut |entry, content| writer.append(entry, content))
 }
 
 /// What is called `name` in a directory (the directory itself if that is empty), as a layer would have it. None for a
@@ -253,7 +249,7 @@ impl Names {
     }
 }
 
-fn scan_error(path: &[u8], source: SysError) -> LayerError {
+pub(super) fn scan_error(path: &[u8], source: SysError) -> LayerError {
     LayerError::Scan { path: show(path), source }
 }
 

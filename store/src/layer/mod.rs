@@ -6,6 +6,7 @@
 //! | `index.rs`    | the sorted entries of a layer, answering without unpacking              |
 //! | `codec.rs`    | the stored form of an index                                             |
 //! | `content.rs`  | the digest of a file's bytes that cache keys use                        |
+//! | `contents.rs` | the bytes of many files of a directory                                  |
 //! | `read.rs`     | archive → members, every field checked                                  |
 //! | `member.rs`   | a header and its extensions → entry                                     |
 //! | `write.rs`    | entries → archive, deterministic                                        |
@@ -29,6 +30,7 @@ mod codec;
 mod collect;
 pub mod compress;
 pub mod content;
+mod contents;
 pub mod diff;
 pub(crate) mod disk;
 pub mod entry;
@@ -50,7 +52,7 @@ pub use collect::index_layer;
 pub(crate) use compress::compressor_with;
 pub use compress::{Compression, compressor, decompressor};
 pub use content::ContentDigest;
-pub use diff::{entry_on_disk, scan, write_layer};
+pub use diff::{entry_on_disk, scan, write_layer, write_snapshot};
 pub use entry::{Entry, EntryKind};
 pub use error::LayerError;
 pub use index::{Child, Entries, LayerIndex, compare_paths};

@@ -6,6 +6,7 @@
 mod gnu_tar;
 mod hostile;
 mod kinds;
+mod many;
 mod merge;
 mod random;
 mod round_trip;
