@@ -129,12 +129,48 @@ fn what_was_pulled_is_there_after_a_power_loss() {
     let mut pull = sandbox.rbuild_command(["pull", &name]);
     pull.env("RBUILD_ROOT", disk.store()).env_remove("RBUILD_OFFLINE");
     crate::support::run(&mut pull, "").success();
-    let unsynced = fs::read_dir(disk.store().join("unsynced")).unwrap();
-    let unsynced: Vec<_> =
-        unsynced.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    let snapshots = unsynced.iter().all(|marker| marker.contains(".snapshot."));
-    assert!(snapshots && !unsynced.is_empty(), "{unsynced:?}");
+    let left = unsynced(&disk);
+    let snapshots = left.iter().all(|marker| marker.contains(".snapshot."));
+    assert!(snapshots && !left.is_empty(), "{left:?}");
     assert_whole(&sandbox, &disk.after_power_loss(), &[&name], "after the pull");
+}
+
+/// A RUN of very many files is waited for by nobody: its layer is what has to be there. Somebody writes the files
+/// later, but not as long as the test has the lock.
+#[test]
+fn an_image_of_many_files_is_there_after_a_power_loss() {
+    if !may_mount() {
+        return;
+    }
+    let (sandbox, disk) = (Sandbox::new(), Disk::new());
+    let rootfs = crate::support::busybox_rootfs();
+    disk.rbuild(&sandbox, &["import", rootfs.to_str().unwrap(), "busybox"]).success();
+    let many =
+        "RUN mkdir /many; cd /many; i=0; while [ $i -lt 3000 ]; do echo $i > $i; i=$((i+1)); done";
+    let dockerfile =
+        format!("FROM busybox AS other\n{many}\nRUN rm -r /many/2*\nFROM other\nRUN echo x > /x\n");
+    sandbox.write("context/Dockerfile", &dockerfile);
+    let lock = fs::File::create(disk.store().join("locks/leftovers")).unwrap();
+    lock.lock().unwrap();
+    disk.rbuild(&sandbox, &["build", "-t", "app", "context"]).success();
+    let left = unsynced(&disk);
+    let snapshots = left.iter().all(|marker| marker.contains(".snapshot."));
+    assert!(snapshots && !left.is_empty(), "{left:?}");
+    let after = disk.after_power_loss();
+    assert_whole(&sandbox, &after, &["busybox", "app"], "after the build");
+    let count = after.rbuild(&sandbox, &["run", "--rm", "app", "sh", "-c", "ls /many | wc -l"]);
+    count.success().prints("1889\n");
+    let again = after.rbuild(&sandbox, &["build", "-t", "app", "context"]);
+    assert_eq!(again.status, Some(0), "{again}");
+    // Who has time for it makes the rest last.
+    drop(lock);
+    disk.rbuild(&sandbox, &["system", "remove-leftovers"]).success();
+    assert_eq!(unsynced(&disk), [] as [String; 0]);
+}
+
+fn unsynced(disk: &Disk) -> Vec<String> {
+    let names = fs::read_dir(disk.store().join("unsynced")).unwrap();
+    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 /// A moment in the middle of a build, some of which may have reached the disk.

@@ -3,10 +3,13 @@
 //! Renaming makes everything safe against a killed process, but a file renamed and not synced may be empty
 //! after a power failure. Syncing each file would cost a build more than the build; so each blob and snapshot
 //! gets a marker in `unsynced/` before it becomes visible, one `syncfs` before an image gets its names covers
-//! all of them, and the markers go. (A pull waits for its blobs alone.) Markers found after a reboot name what cannot be trusted: it is removed.
+//! all of them, and the markers go. Who has made very many files of layers waits for the blobs alone ([`MANY_FILES`]; a pull
+//! always does). Markers found after a reboot name what cannot be trusted: it is removed.
 use std::fs::{self, File};
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::digest::Digest;
 use crate::error::{Result, io_error};
@@ -28,15 +31,49 @@ const RECORDS: [&str; 6] = [
     "cache/places",
 ];
 
+/// Files in new snapshots that the disk takes at once. It takes 50,000 in most of a second.
+const MANY_FILES: usize = 2048;
+/// Blobs that are synced one by one, which takes about a millisecond each.
+const FEW_BLOBS: usize = 32;
+
+/// What a handle of a store has made since the last sync.
+#[derive(Debug, Default)]
+pub(crate) struct Fresh {
+    /// In snapshots.
+    files: AtomicUsize,
+}
+
 impl Store {
+    /// So many files have been written into a snapshot.
+    pub fn note_files(&self, count: usize) {
+        self.inner.fresh.files.fetch_add(count, Relaxed);
+    }
+
+    /// Whether there are so many of them that an image got its names before they were on the disk. Somebody should
+    /// [`Store::sync`] when there is time: what no sync has seen is made again after a reboot.
+    pub fn is_far_from_synced(&self) -> bool {
+        self.inner.fresh.files.load(Relaxed) > MANY_FILES
+    }
+
+    /// What has to be on the disk before an image gets names.
+    pub(crate) fn sync_for_names(&self) -> Result<()> {
+        if !self.is_far_from_synced() {
+            return self.sync();
+        }
+        let blobs = self.settled_markers()?.iter().filter(|it| blob_of(it).is_some()).count();
+        if blobs > FEW_BLOBS { self.sync() } else { self.sync_blobs() }
+    }
+
     /// Makes everything stored so far survive a loss of power. Costs nothing if nothing is new. To be called without locks.
     pub fn sync(&self) -> Result<()> {
+        let files = self.inner.fresh.files.load(Relaxed);
         let markers = self.settled_markers()?;
         if markers.is_empty() {
             return Ok(());
         }
         let root = File::open(self.root()).map_err(io_error("open", self.root()))?;
         rustix::fs::syncfs(&root).map_err(|errno| io_error("sync", self.root())(errno.into()))?;
+        self.inner.fresh.files.fetch_sub(files, Relaxed);
         self.remove_markers(&markers)
     }
 
@@ -44,9 +81,8 @@ impl Store {
     /// called without locks.
     pub(crate) fn sync_blobs(&self) -> Result<()> {
         let mut markers = self.settled_markers()?;
-        markers.retain(|marker| matches!(parse_marker(marker), Some(Held::Blob(_))));
-        for marker in &markers {
-            let Some(Held::Blob(digest)) = parse_marker(marker) else { continue };
+        markers.retain(|marker| blob_of(marker).is_some());
+        for digest in markers.iter().filter_map(|marker| blob_of(marker)) {
             sync_file(&self.blob_path(&digest))?;
         }
         if !markers.is_empty() {
@@ -199,6 +235,13 @@ fn marker_name(held: &Held) -> String {
     }
 }
 
+fn blob_of(marker: &str) -> Option<Digest> {
+    match parse_marker(marker) {
+        Some(Held::Blob(digest)) => Some(digest),
+        _ => None,
+    }
+}
+
 fn parse_marker(name: &str) -> Option<Held> {
     let mut parts = name.split('.').skip(1);
     match (parts.next()?, parts.next()?) {
@@ -229,6 +272,34 @@ mod tests {
         let second = made();
         assert_eq!((first.len(), second.len()), (1, 1));
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn many_files_are_not_waited_for_before_names_and_few_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("root"), &dir.path().join("state")).unwrap();
+        let markers = || {
+            let mut kinds: Vec<_> = markers(&store.sub("unsynced")).unwrap();
+            kinds.iter_mut().for_each(|it| *it = it.split('.').nth(1).unwrap_or_default().into());
+            kinds
+        };
+        let make = |files| {
+            let active = store.snapshotter().prepare(&[]).unwrap();
+            store.snapshotter().commit(active).unwrap();
+            store.put_bytes(format!("{files}").as_bytes()).unwrap();
+            store.note_files(files);
+        };
+        make(MANY_FILES);
+        store.sync_for_names().unwrap();
+        assert!(markers().is_empty() && !store.is_far_from_synced());
+        make(MANY_FILES + 1);
+        assert!(store.is_far_from_synced());
+        store.sync_for_names().unwrap();
+        assert_eq!(markers(), ["snapshot"]);
+        // Nobody syncs so many blobs one by one.
+        (0..=FEW_BLOBS).for_each(|n| drop(store.put_bytes(format!("b{n}").as_bytes()).unwrap()));
+        store.sync_for_names().unwrap();
+        assert!(markers().is_empty() && !store.is_far_from_synced());
     }
 
     #[test]

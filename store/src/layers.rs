@@ -139,6 +139,7 @@ impl Store {
         let index = Arc::new(index);
         self.put_layer_index(layer.chain_id, index.clone())?;
         let snapshot = snapshotter.commit(active)?;
+        self.note_files(index.len());
         self.set_snapshot_of_chain(layer.chain_id, &snapshot)?;
         Ok((snapshot, index))
     }

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use sys::RootDir;
 
 use crate::aside::Patience;
+use crate::durability::Fresh;
 use crate::error::{DESCRIPTION, Result, StoreError, io_error};
 use crate::layers::KnownLayers;
 use crate::lease::{self, Held, Session};
@@ -81,6 +82,7 @@ pub(crate) struct Inner {
     /// Threads that compress at a time, if somebody decided.
     workers: OnceLock<NonZero<usize>>,
     pub(crate) own: OwnBlobs,
+    pub(crate) fresh: Fresh,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -124,6 +126,7 @@ impl Store {
                 patience: Patience::default(),
                 workers: OnceLock::new(),
                 own: OwnBlobs::default(),
+                fresh: Fresh::default(),
             }),
         }
     }

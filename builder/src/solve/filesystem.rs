@@ -271,8 +271,9 @@ impl Filesystem {
         let active = snapshotter.stage(stack)?;
         let reader = std::io::BufReader::new(store.open_layer(&sealed.descriptor)?);
         let form = snapshotter.whiteouts();
-        apply(reader, &active.upper, &self.tree(store)?, form, IdMap::Identity)?;
+        let index = apply(reader, &active.upper, &self.tree(store)?, form, IdMap::Identity)?;
         let id = snapshotter.commit(active)?;
+        store.note_files(index.len());
         store.set_snapshot_of_chain(chain, &id)?;
         Ok(id)
     }

@@ -17,6 +17,7 @@ pub(super) fn seal_snapshot(
 ) -> Result<NewLayer, StepError> {
     let snapshotter = store.snapshotter();
     let index = snapshotter.changes(snapshot, &below.tree(store)?)?;
+    store.note_files(index.len());
     let (dir, mut writer) = (snapshotter.dir(snapshot)?, layer::new_layer(store, pack, None)?);
     let written = write_snapshot(&index, &dir, &mut writer).map_err(StepError::from);
     written.and_then(|()| layer::seal(writer)).map_err(space_for(|| &index))

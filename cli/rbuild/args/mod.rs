@@ -423,6 +423,6 @@ pub(crate) enum SystemCommand {
     Start(SystemStartArgs),
     /// Show which containers run, and which wait for `system start`
     Status(SystemStatusArgs),
-    /// Wait until the bytes of everything that was removed are gone, which else happens in the background
+    /// Wait until the bytes of everything that was removed are gone and what was made is on the disk, which else happens in the background
     RemoveLeftovers(RemoveLeftoversArgs),
 }

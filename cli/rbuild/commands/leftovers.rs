@@ -1,4 +1,4 @@
-//! Removing what was set aside, in a process of its own that nobody waits for.
+//! Removing what was set aside, and writing to the disk what is not there yet, in a process of its own that nobody waits for.
 //!
 //! The process has no terminal, no pipe of ours and no directory but `/`, works at the lowest priority and ends when
 //! there is nothing left. Its standard input is the locked file that says that it is the only one: the kernel
@@ -29,6 +29,16 @@ fn start_if_needed(environment: &Environment) -> Result<()> {
     if store.leftovers()?.is_empty() {
         return Ok(());
     }
+    spawn(&store, environment)
+}
+
+/// Has the process write what `store` has not synced. Without it that is written by the next command that syncs.
+pub(super) fn sync_later(store: &Store, environment: &Environment) {
+    let _next_time = spawn(store, environment);
+}
+
+/// Unless there is one.
+fn spawn(store: &Store, environment: &Environment) -> Result<()> {
     let Some(remover) = store.try_remover()? else { return Ok(()) };
     let locations = environment.locations();
     Command::new("/proc/self/exe")
@@ -44,16 +54,18 @@ fn start_if_needed(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
-/// Removes everything and waits for it.
+/// Removes everything, and has everything on the disk, and waits for it.
 pub(super) fn remove(args: &RemoveLeftoversArgs, environment: &Environment) -> Result<Exit> {
     if args.only_one {
         step_back();
     }
     let store = open_store(environment)?;
+    store.sync()?;
     let mut failed = store.remove_leftovers()?;
     if args.only_one {
         flock(io::stdin(), FlockOperation::Unlock)?;
         failed = remove_what_came(&store, failed)?;
+        store.sync()?;
     }
     Ok(if failed == 0 { Exit::Success } else { Exit::Failure })
 }

@@ -95,7 +95,7 @@ impl Store {
         if let Some(name) = names.iter().find(|name| name.digest().is_some()) {
             return Err(StoreError::NameWithDigest { name: name.familiar() });
         }
-        self.sync()?;
+        self.sync_for_names()?;
         let manifest = Descriptor { annotations: BTreeMap::new(), ..manifest.clone() };
         self.update_index(|index| {
             names::assign(index, &[(&manifest, names)]);

@@ -26,7 +26,7 @@ use store::Store;
 
 use fetch::Fetcher;
 
-use super::snapshots;
+use super::{leftovers, snapshots};
 use crate::args::{BuildArgs, ProgressMode};
 use cli::zygote::Engine;
 
@@ -62,6 +62,9 @@ pub(crate) fn run(args: &BuildArgs, environment: &Environment) -> Result<Exit> {
     }
     if args.explain {
         outcome.explanation.iter().for_each(|line| report::print(line));
+    }
+    if store.is_far_from_synced() {
+        leftovers::sync_later(&store, environment);
     }
     drop(store);
     if request.private_network {
