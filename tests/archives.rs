@@ -173,3 +173,39 @@ fn a_full_disk_is_named() {
     let full = sandbox.rbuild(["export", "-o", "/dev/full", "app"]).exits(1);
     full.says("No space left on device");
 }
+
+/// The outputs are written while the image gets its names: neither is without the other, and what cannot be written leaves
+/// the image.
+#[test]
+fn an_image_has_its_names_whether_or_not_an_output_can_be_written() {
+    let sandbox = Sandbox::new();
+    sandbox.write("context/a", &"text\n".repeat(100_000));
+    sandbox.write("context/Dockerfile", "FROM scratch\nCOPY a /a\n");
+    let build = |name: &str, outputs: &[&str]| {
+        let mut args = vec!["build", "-t", name];
+        outputs.iter().for_each(|output| args.extend(["-o", output]));
+        args.push("context");
+        sandbox.rbuild(args)
+    };
+    build(
+        "whole",
+        &["type=oci,dest=whole.tar", "type=docker,dest=docker.tar", "type=tar,dest=files.tar"],
+    )
+    .success();
+    let failed = build("half", &["type=oci,dest=half.tar", "type=oci,dest=no/such/file.tar"]);
+    assert_ne!(failed.status, Some(0), "{failed}");
+    assert!(failed.stderr.contains("no/such/file.tar"), "{failed}");
+    let ids = ["whole", "half"].map(|name| {
+        let id = sandbox.rbuild(["inspect", "--format", "{{.Id}}", name]).success().stdout.clone();
+        sandbox.rbuild(["rmi", name]).success();
+        id
+    });
+    assert_eq!(ids[0], ids[1]);
+    for archive in ["whole.tar", "docker.tar", "half.tar"] {
+        sandbox.rbuild(["load", "-i", archive]).success();
+        let name = if archive == "half.tar" { "half" } else { "whole" };
+        let id = sandbox.rbuild(["inspect", "--format", "{{.Id}}", name]).success().stdout.clone();
+        assert_eq!(id, ids[0], "{archive}");
+    }
+    sandbox.validate();
+}

@@ -297,7 +297,9 @@ mod tests {
         store.sync_for_names().unwrap();
         assert_eq!(markers(), ["snapshot"]);
         // Nobody syncs so many blobs one by one.
-        (0..=FEW_BLOBS).for_each(|n| drop(store.put_bytes(format!("b{n}").as_bytes()).unwrap()));
+        for number in 0..=FEW_BLOBS {
+            store.put_bytes(format!("b{number}").as_bytes()).unwrap();
+        }
         store.sync_for_names().unwrap();
         assert!(markers().is_empty() && !store.is_far_from_synced());
     }
