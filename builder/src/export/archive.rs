@@ -24,7 +24,13 @@ pub(super) fn write(
     if images.len() > 1 && kind == ArchiveKind::Docker {
         return Err(ExportError::SeveralPlatforms);
     }
-    let (form, image) = (form(options), [to_save(store, images, names, options)?]);
+    let names = output_names(names, &options.names)?;
+    let form = FormOptions { form: options.compression.form(), force: options.force_compression };
+    let target = match images {
+        [image] => image.descriptor.clone(),
+        several => store.put_index(several)?,
+    };
+    let image = [ImageToSave { target, names, labels: Vec::new() }];
     let mut written = Vec::new();
     if let (true, Destination::Path(path)) = (options.as_directory, &options.dest) {
         written = store.save_directory(&image, form, path)?;
@@ -36,34 +42,6 @@ pub(super) fn write(
     }
     // Something has been written, so there is a manifest.
     written.pop().ok_or(ExportError::Nothing)
-}
-
-/// Everything that [`write`] adds to the store.
-pub(super) fn prepare(
-    store: &Store,
-    images: &[Image],
-    names: &[Reference],
-    options: &ImageOutput,
-) -> Result<(), ExportError> {
-    Ok(store.prepare_save(&[to_save(store, images, names, options)?], form(options))?)
-}
-
-fn form(options: &ImageOutput) -> FormOptions {
-    FormOptions { form: options.compression.form(), force: options.force_compression }
-}
-
-fn to_save(
-    store: &Store,
-    images: &[Image],
-    names: &[Reference],
-    options: &ImageOutput,
-) -> Result<ImageToSave, ExportError> {
-    let names = output_names(names, &options.names)?;
-    let target = match images {
-        [image] => image.descriptor.clone(),
-        several => store.put_index(several)?,
-    };
-    Ok(ImageToSave { target, names, labels: Vec::new() })
 }
 
 /// `name=` replaces the names of `--tag`.

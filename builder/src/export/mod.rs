@@ -46,21 +46,6 @@ pub fn write(
     }
 }
 
-/// Makes what [`write`] would add to the store.
-pub(crate) fn prepare(
-    store: &Store,
-    images: &[Image],
-    names: &[Reference],
-    output: &Output,
-) -> Result<(), ExportError> {
-    match output {
-        Output::Oci(options) | Output::Docker(options) => {
-            archive::prepare(store, images, names, options)
-        }
-        Output::Push(_) | Output::Tar(_) | Output::Local(_) => Ok(()),
-    }
-}
-
 /// Writes all files of a tree as a tar archive.
 pub fn write_tree(tree: &Tree, destination: &Destination) -> Result<(), ExportError> {
     files::write_trees(&[(String::new(), tree.clone())].into(), destination)

@@ -3,7 +3,6 @@
 
 mod cached;
 pub(crate) mod filesystem;
-mod finish;
 mod images;
 mod make;
 mod mounts;
@@ -27,12 +26,12 @@ use crate::cancel::Cancel;
 use crate::commit::{self, Committed};
 use crate::error::BuildError;
 use crate::execute::StepError;
+use crate::export;
 use crate::plan::{self, BuildPlan};
 use crate::progress::{BuildEvent, Progress, Warning};
 use crate::request::{BuildRequest, NetworkMode, Output};
 use crate::step::{PlannedStep, StageId, Step};
 use filesystem::Filesystem;
-use finish::Finish;
 use images::Images;
 use remotes::Remotes;
 use session::{Session, StepSlots, Surroundings};
@@ -91,9 +90,18 @@ pub(crate) fn build(
     }
     drop(spaces);
     progress.event(BuildEvent::Solved);
-    let finish =
-        Finish { store, request, names: &names, parts: &parts, other: &other_parts, teller };
-    let (committed, exported) = finish.all()?;
+    let committed = commit::commit(store, &parts, &names).map_err(commit_error)?;
+    let other = commit::nameless(store, &other_parts).map_err(commit_error)?;
+    let mut exported = None;
+    for output in &request.outputs {
+        let images = if output.clamps(clamp) == clamp { &committed.images } else { &other };
+        exported = match (output, &request.registries) {
+            (Output::Push(options), Some(registries)) => {
+                push::push(store, registries, images, &names, options, teller)?.or(exported)
+            }
+            _ => export::write(store, images, &names, output)?.or(exported),
+        };
+    }
     cached::export(store, request, &slots, &targets, teller)?;
     Ok(BuiltImage {
         image_id: image_id(&committed),

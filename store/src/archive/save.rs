@@ -71,11 +71,6 @@ impl Store {
         Ok(outgoing.into_iter().map(|outgoing| outgoing.descriptor).collect())
     }
 
-    /// Makes what [`Store::save`] adds to the store: layers in other forms, and their manifests.
-    pub fn prepare_save(&self, images: &[ImageToSave], options: FormOptions) -> Result<()> {
-        self.all_outgoing(images, options).map(drop)
-    }
-
     fn all_outgoing(&self, images: &[ImageToSave], options: FormOptions) -> Result<Vec<Outgoing>> {
         let outgoing = |image: &ImageToSave| {
             self.outgoing(&image.target, options).map_err(|error| about(image, error))
