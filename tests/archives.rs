@@ -174,8 +174,7 @@ fn a_full_disk_is_named() {
     full.says("No space left on device");
 }
 
-/// The outputs are written while the image gets its names: neither is without the other, and what cannot be written leaves
-/// the image.
+/// What cannot be written leaves the image and what was written before.
 #[test]
 fn an_image_has_its_names_whether_or_not_an_output_can_be_written() {
     let sandbox = Sandbox::new();
