@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 
-use runtime::containers::{Container, Status};
+use runtime::containers::{Container, Containers, Status};
 use runtime::events::Event;
 use runtime::{CapabilitySet, ContainerSpec, EngineId, Execution, NetworkMode, Seccomp, Stdio};
 use serde::{Deserialize, Serialize};
@@ -71,9 +71,8 @@ pub fn start(
         return Err(EngineError::NotRunning { name: container.definition.name.clone() });
     }
     if request_administers(spec, container) {
-        let definition = &container.definition;
-        let owner = definition.network.joined.as_ref().unwrap_or(&definition.id);
-        networks_of(store)?.administered(owner)?;
+        let owner = Containers::open(store.root(), store.state()).owner_of_network(container)?;
+        networks_of(store)?.administered(owner.id())?;
     }
     let id = names::random_id()?;
     let event =

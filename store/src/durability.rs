@@ -43,6 +43,14 @@ pub(crate) struct Fresh {
     files: AtomicUsize,
 }
 
+impl Fresh {
+    /// So many are on the disk, as another thread may have found as well.
+    fn forget(&self, files: usize) {
+        let less = |now: usize| Some(now.saturating_sub(files));
+        let _always = self.files.fetch_update(Relaxed, Relaxed, less);
+    }
+}
+
 impl Store {
     /// So many files have been written into a snapshot.
     pub fn note_files(&self, count: usize) {
@@ -69,11 +77,12 @@ impl Store {
         let files = self.inner.fresh.files.load(Relaxed);
         let markers = self.settled_markers()?;
         if markers.is_empty() {
+            self.inner.fresh.forget(files);
             return Ok(());
         }
         let root = File::open(self.root()).map_err(io_error("open", self.root()))?;
         rustix::fs::syncfs(&root).map_err(|errno| io_error("sync", self.root())(errno.into()))?;
-        self.inner.fresh.files.fetch_sub(files, Relaxed);
+        self.inner.fresh.forget(files);
         self.remove_markers(&markers)
     }
 

@@ -60,13 +60,14 @@ pub(super) fn remove(args: &RemoveLeftoversArgs, environment: &Environment) -> R
         step_back();
     }
     let store = open_store(environment)?;
-    store.sync()?;
+    let synced = store.sync();
     let mut failed = store.remove_leftovers()?;
     if args.only_one {
         flock(io::stdin(), FlockOperation::Unlock)?;
         failed = remove_what_came(&store, failed)?;
         store.sync()?;
     }
+    synced?;
     Ok(if failed == 0 { Exit::Success } else { Exit::Failure })
 }
 

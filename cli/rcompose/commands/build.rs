@@ -241,7 +241,11 @@ impl<'a> Builder<'a> {
             let threads: Vec<_> = jobs.iter().map(|job| scope.spawn(|| one(job))).collect();
             let ended = threads.into_iter().map(thread::ScopedJoinHandle::join);
             let ended: Result<Vec<_>, _> = ended.collect();
-            ended.ok().context("a build has crashed")
+            let ended = ended.ok().context("a build has crashed")?;
+            if host.store.is_far_from_synced() {
+                host.store.sync()?;
+            }
+            Ok(ended)
         })
     }
 }

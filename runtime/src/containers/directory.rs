@@ -86,6 +86,11 @@ impl Place {
         self.directory.join("log/json.log")
     }
 
+    /// There if somebody else may change the interfaces of the container that runs.
+    pub(crate) fn administered_file(&self) -> PathBuf {
+        self.runtime.join("administered")
+    }
+
     pub(crate) fn lock_file(&self) -> PathBuf {
         self.runtime.join("lock")
     }
@@ -101,6 +106,8 @@ impl Container {
         short(&self.definition.id)
     }
 }
+
+const MOST_JOINED: usize = 64;
 
 pub(crate) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
@@ -147,6 +154,19 @@ impl Containers {
         let lock = File::create(&path).map_err(file_error("create", &path))?;
         lock.lock().map_err(file_error("lock", &path))?;
         Ok(Guard { _lock: lock })
+    }
+
+    /// Whose network the container has: its own, or at the end of those that it joins that of the last one.
+    pub fn owner_of_network(&self, container: &Container) -> Result<Container> {
+        let mut owner = container.clone();
+        // None joins itself, but somebody may have changed a definition.
+        for _ in 0..MOST_JOINED {
+            match owner.definition.network.joined.clone() {
+                Some(id) => owner = self.read(&id)?,
+                None => break,
+            }
+        }
+        Ok(owner)
     }
 
     /// The IDs of all containers.

@@ -58,7 +58,7 @@ impl Place {
 
     /// Gives up the lock, which the caller holds, and the socket. A state that is kept there stays.
     pub(crate) fn leave_runtime(&self) {
-        for file in [self.runtime.join("socket"), self.lock_file()] {
+        for file in [self.runtime.join("socket"), self.administered_file(), self.lock_file()] {
             // What is left is found by whoever looks for leftovers.
             let _left = fs::remove_file(file);
         }

@@ -1,4 +1,5 @@
 //! A container comes to a network, and goes.
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -13,12 +14,12 @@ use super::namespace::within;
 use super::netlink::Socket;
 use super::netlink::conntrack::forget_udp;
 use super::netlink::link::{
-    Link, Pair, add_address, add_default_route, find_link, make_pair, remove_link, set_port,
-    set_up, unless,
+    Pair, add_address, add_default_route, find_link, make_pair, remove_link, set_port, set_up,
+    unless,
 };
 use super::netlink::message::Message;
 use super::port::{BoundPort, Protocol};
-use super::sender::connect_port;
+use super::sender::{guard, set_sender};
 use super::settings::Attachment;
 use super::subnet::Subnet;
 use crate::containers::{ProcessName, short};
@@ -80,13 +81,17 @@ impl Networks {
                     mtu: bridge.mtu,
                 };
                 let connected = pass("the endpoint is written")
-                    .and_then(|()| connect(&mut socket, &pair, &bridge, &network, &endpoint))
-                    .and_then(|is_guarded| {
-                        if !is_guarded {
+                    .and_then(|()| make(&mut socket, &pair, &endpoint))
+                    .and_then(|(index, is_guarded)| {
+                        if !is_guarded && !endpoint.by_rules {
                             endpoint.by_rules = true;
                             self.write_endpoint(&endpoint)?;
                         }
-                        Ok(())
+                        if endpoint.by_rules {
+                            self.check_by_rules(&endpoint)?;
+                        }
+                        pass("its senders are checked")?;
+                        set_sender(&mut socket, index, &bridge, &network, &endpoint)
                     })
                     .and_then(|()| pass("the pair is connected"))
                     .and_then(|()| furnish(guest.namespace, &network, &endpoint, wish.leads_out))
@@ -125,19 +130,37 @@ impl Networks {
     /// its senders from now on.
     pub fn administered(&self, container: &str) -> Result<()> {
         let _guard = self.lock()?;
+        // For the networks that it comes to later. Who has no shim comes to none.
+        let place = self.containers.place(container);
+        match File::create(place.administered_file()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(NetworkError::call("note who administers the container", error));
+            }
+            _ => {}
+        }
         for network in self.list()? {
             let Some(mut endpoint) = self.read_endpoint(&network.id, container)? else { continue };
-            if endpoint.by_rules || !self.is_living(&endpoint) {
-                continue;
+            if self.is_living(&endpoint) {
+                endpoint.by_rules = true;
+                self.write_endpoint(&endpoint)?;
+                self.check_by_rules(&endpoint)?;
             }
-            endpoint.by_rules = true;
-            self.write_endpoint(&endpoint)?;
-            self.firewall(|firewall| match firewall.add(&firewall::of_sender(&endpoint))? {
-                Changed::Stale => self.make_tables(firewall),
-                Changed::Done => Ok(()),
-            })?;
         }
         Ok(())
+    }
+
+    /// Even if it was said before: somebody may have removed the table, or may have been killed before saying it.
+    fn check_by_rules(&self, endpoint: &Endpoint) -> Result<()> {
+        self.firewall(|firewall| match firewall.add(&firewall::of_sender(endpoint))? {
+            Changed::Stale => self.make_tables(firewall),
+            Changed::Done => Ok(()),
+        })
+    }
+
+    /// Whether senders of anybody are checked by rules.
+    pub(super) fn needs_rules(&self) -> Result<bool> {
+        let all = self.in_use()?.into_iter().flat_map(|(_, endpoints)| endpoints);
+        Ok(all.into_iter().any(|endpoint| endpoint.by_rules && self.is_living(&endpoint)))
     }
 
     fn endpoint_of(&self, network: &NetworkDefinition, id: &str) -> Result<Option<Endpoint>> {
@@ -192,7 +215,8 @@ impl Networks {
             host_interface: self.names.veth(guest.id, &network.id, guest.shim),
             names,
             aliases: wish.attachment.aliases.clone(),
-            by_rules: guest.administers,
+            by_rules: guest.administers
+                || self.containers.place(guest.id).administered_file().exists(),
             ports: wish.ports.clone(),
             shim: guest.shim,
             boot: self.boot.clone(),
@@ -237,9 +261,9 @@ impl Networks {
         pass("the endpoint has other ports")?;
         self.set_hairpin(endpoint)?;
         self.firewall(|firewall| {
-            let taken = firewall.take(&firewall::of_endpoint(&before))?;
+            let taken = firewall.take(&firewall::of_ports(&before))?;
             pass("the old ports lead nowhere")?;
-            let added = firewall.add(&firewall::of_endpoint(endpoint))?;
+            let added = firewall.add(&firewall::of_ports(endpoint))?;
             if taken == Changed::Stale || added == Changed::Stale {
                 self.make_tables(firewall)?;
             }
@@ -273,19 +297,13 @@ impl Networks {
             pass("the endpoint is gone")?;
             if taken == Changed::Stale && !self.is_idle()? {
                 self.make_tables(firewall)?;
+            } else if endpoint.by_rules && !self.needs_rules()? {
+                firewall.remove_senders()?;
             }
             forget_connections(firewall, &endpoint.ports)?;
             pass("its connections are forgotten")
         })?;
-        if here {
-            let mut socket = Socket::route().act("reach the kernel's interfaces")?;
-            let name = &endpoint.host_interface;
-            let step = || format!("remove `{name}`");
-            if let Some(link) = find_link(&mut socket, name).act(step())? {
-                unless(libc::ENODEV, socket.request(remove_link(link.index))).act(step())?;
-            }
-        }
-        Ok(())
+        if here { remove_pair(&endpoint.host_interface) } else { Ok(()) }
     }
 
     /// Takes a container from a network for its shim, which does not do it.
@@ -300,6 +318,18 @@ impl Networks {
     }
 }
 
+/// If it is still there.
+pub(super) fn remove_pair(here: &str) -> Result<()> {
+    let mut socket = Socket::route().act("reach the kernel's interfaces")?;
+    let step = || format!("remove `{here}`");
+    match find_link(&mut socket, here).act(step())? {
+        Some(link) => {
+            Ok(unless(libc::ENODEV, socket.request(remove_link(link.index))).act(step())?)
+        }
+        None => Ok(()),
+    }
+}
+
 /// UDP has no end that the kernel would see.
 fn forget_connections<'a>(
     firewall: &mut Firewall,
@@ -310,20 +340,14 @@ fn forget_connections<'a>(
     forget_udp(&mut firewall.socket, &ports).act("forget old UDP connections")
 }
 
-/// The pair, with one end at the bridge and the other in the namespace. False if only rules can check what it sends.
-fn connect(
-    socket: &mut Socket,
-    pair: &Pair<'_>,
-    bridge: &Link,
-    network: &NetworkDefinition,
-    endpoint: &Endpoint,
-) -> Result<bool> {
+/// The pair, with one end in the namespace. The number of the other one, and whether its senders are checked.
+fn make(socket: &mut Socket, pair: &Pair<'_>, endpoint: &Endpoint) -> Result<(u32, bool)> {
     let step = || format!("make the pair of interfaces `{}`", pair.here);
     socket.request(make_pair(pair)).act(step())?;
     pass("the pair is there")?;
     let gone = || io::Error::from_raw_os_error(libc::ENODEV);
     let link = find_link(socket, pair.here).act(step())?.ok_or_else(gone).act(step())?;
-    connect_port(socket, link.index, bridge.index, endpoint, !network.bridge.open)
+    Ok((link.index, guard(socket, link.index, endpoint).act(step())?))
 }
 
 /// Addresses and routes, and what of the kernel's settings belongs to them.

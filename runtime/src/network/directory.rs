@@ -403,7 +403,8 @@ impl Networks {
             true => None,
             false => self.read_endpoint(&endpoint.network, &endpoint.container)?,
         };
-        let by_rules = written.map_or(endpoint.by_rules, |written| written.by_rules);
+        let is_it = |written: &Endpoint| written.shim == endpoint.shim && written.by_rules;
+        let by_rules = endpoint.by_rules || written.is_some_and(|written| is_it(&written));
         Ok(Endpoint { by_rules, ..endpoint.clone() })
     }
 

@@ -10,7 +10,7 @@ use super::error::{Act, NetworkError};
 use super::firewall::{self, Element, Firewall, foreign};
 use super::netlink::Socket;
 use super::netlink::link::{Link, find_link, list_links, remove_link, unless};
-use super::sender::connect_port;
+use super::sender::{guard, set_sender};
 
 impl Networks {
     /// Nobody is on any network.
@@ -98,7 +98,8 @@ impl Networks {
         nobody_is_left: bool,
     ) -> Result<()> {
         for endpoint in dead {
-            self.detach(guard, endpoint, false)?;
+            // Others may be in its namespace, and would send without rules.
+            self.detach(guard, endpoint, endpoint.by_rules)?;
             let Endpoint { network, network_name, container, .. } = endpoint;
             self.note(network, network_name, "disconnect", Some(container));
         }
@@ -110,9 +111,12 @@ impl Networks {
 
     /// Somebody may have flushed the ruleset, or docker may have come later than we.
     fn mend_tables(&self) -> Result<()> {
-        self.firewall(|firewall| match firewall.exists()? {
-            true => Ok(()),
-            false => self.make_tables(firewall),
+        let needs_rules = self.needs_rules()?;
+        self.firewall(|firewall| {
+            match firewall.exists()? && (!needs_rules || firewall.checks_senders()?) {
+                true => Ok(()),
+                false => self.make_tables(firewall),
+            }
         })?;
         let others = foreign::others(&self.names.table())?;
         if !others.has_place {
@@ -189,7 +193,11 @@ impl Networks {
             })?;
             for endpoint in &endpoints {
                 // One that somebody else is in the way of does not keep the others from being mended.
-                mended = mended.and(mend_port(&mut socket, &network, &bridge, endpoint));
+                let port = mend_port(&mut socket, &network, &bridge, endpoint);
+                if matches!(port, Ok(false)) {
+                    self.write_endpoint(&Endpoint { by_rules: true, ..endpoint.clone() })?;
+                }
+                mended = mended.and(port.map(drop));
             }
         }
         if self.is_idle()? {
@@ -225,16 +233,17 @@ impl Networks {
     }
 }
 
-/// A port that lost its bridge gets it back.
+/// A port that lost its bridge gets it back. False if only rules can check its senders.
 fn mend_port(
     socket: &mut Socket,
     network: &NetworkDefinition,
     bridge: &Link,
     endpoint: &Endpoint,
-) -> Result<()> {
+) -> Result<bool> {
     let name = &endpoint.host_interface;
     let step = || format!("connect `{name}` to its bridge");
-    let Some(link) = find_link(socket, name).act(step())? else { return Ok(()) };
-    let _guarded = connect_port(socket, link.index, bridge.index, endpoint, !network.bridge.open)?;
-    Ok(())
+    let Some(link) = find_link(socket, name).act(step())? else { return Ok(true) };
+    let is_guarded = guard(socket, link.index, endpoint).act(step())?;
+    set_sender(socket, link.index, bridge, network, endpoint)?;
+    Ok(is_guarded)
 }

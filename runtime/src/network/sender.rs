@@ -7,13 +7,13 @@
 use std::io;
 use std::net::Ipv4Addr;
 
+use super::definition::NetworkDefinition;
 use super::endpoint::Endpoint;
 use super::error::{Act, NetworkError};
-use super::failpoint::pass;
 use super::mac::MacAddress;
 use super::netlink::Socket;
 use super::netlink::filter::{Instruction, add_filter, add_stage, list_filters};
-use super::netlink::link::{set_master, set_neighbour, set_port, unless};
+use super::netlink::link::{Link, set_master, set_neighbour, set_port, unless};
 
 /// A frame's own header, and what an IPv4 packet and an ARP packet have at least behind it.
 const FRAME: u32 = 14;
@@ -26,30 +26,27 @@ const IPV4_SENDER: u32 = FRAME + 12;
 const ARP_SENDER: u32 = FRAME + 8;
 const ARP_ADDRESS: u32 = FRAME + 14;
 
-/// Makes the interface a port of the bridge, up, with its senders checked from the first packet on. False if this kernel has no such
-/// programs: then rules have to do it.
-pub(super) fn connect_port(
+/// Makes the interface a port of the bridge, up. Who sends by it is checked before that.
+pub(super) fn set_sender(
     socket: &mut Socket,
     index: u32,
-    bridge: u32,
+    bridge: &Link,
+    network: &NetworkDefinition,
     endpoint: &Endpoint,
-    isolated: bool,
-) -> Result<bool, NetworkError> {
+) -> Result<(), NetworkError> {
     let step = || format!("set the bridge's port `{}`", endpoint.host_interface);
-    let is_guarded = guard(socket, index, endpoint).act(step())?;
-    pass("its senders are checked")?;
-    let hairpin = !endpoint.ports.is_empty();
+    let (hairpin, isolated) = (!endpoint.ports.is_empty(), !network.bridge.open);
     let port = vec![
-        set_master(index, bridge),
+        set_master(index, bridge.index),
         set_port(index, hairpin, isolated),
         set_neighbour(index, endpoint.mac),
     ];
-    socket.transact(port).act(step())?;
-    Ok(is_guarded)
+    socket.transact(port).act(step())
 }
 
-/// Only what has the endpoint's own addresses comes through from now on.
-fn guard(socket: &mut Socket, index: u32, endpoint: &Endpoint) -> io::Result<bool> {
+/// Only what has the endpoint's own addresses comes through from now on. False if this kernel has no such programs: then rules have
+/// to see to it.
+pub(super) fn guard(socket: &mut Socket, index: u32, endpoint: &Endpoint) -> io::Result<bool> {
     let program = program(endpoint.mac, endpoint.address);
     let stage = unless(libc::EEXIST, socket.request(add_stage(index)));
     match stage.and_then(|()| socket.request(add_filter(index, &program))) {
@@ -59,7 +56,7 @@ fn guard(socket: &mut Socket, index: u32, endpoint: &Endpoint) -> io::Result<boo
     }
 }
 
-/// Whether the kernel has it as [`connect_port`] makes it.
+/// Whether the kernel has it as [`guard`] makes it.
 pub(super) fn is_guarded(socket: &mut Socket, index: u32, endpoint: &Endpoint) -> io::Result<bool> {
     let program = program(endpoint.mac, endpoint.address);
     match list_filters(socket, index) {

@@ -63,13 +63,18 @@ impl SpacePool {
         Ok(SpacePool { networks, owner, free: Mutex::default(), made: Mutex::default() })
     }
 
-    /// One that nobody else uses.
-    pub fn take(&self) -> Result<Space> {
+    /// One that nobody else uses, for a program that may change it or may not.
+    pub fn take(&self, administers: bool) -> Result<Space> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match free {
-            Some(space) => Ok(space),
-            None => self.make(),
+        let space = match free {
+            Some(space) => space,
+            None => self.make()?,
+        };
+        if administers && let Err(error) = self.networks.administered(&space.id) {
+            self.retire(space);
+            return Err(error);
         }
+        Ok(space)
     }
 
     /// Of a program that has ended, and could not change the namespace itself.
@@ -79,11 +84,6 @@ impl SpacePool {
             Ok(true) => self.free.lock().unwrap_or_else(PoisonError::into_inner).push(space),
             _ => self.retire(space),
         }
-    }
-
-    /// Its program may change the namespace itself.
-    pub fn administered(&self, space: &Space) -> Result<()> {
-        self.networks.administered(&space.id)
     }
 
     /// Of a program after which nobody is to have it.

@@ -74,7 +74,8 @@ impl Supervisor {
         }
         let networks = self.networks().map_err(failed(&step))?;
         if self.spec.administers_networks() {
-            networks.administered(id).map_err(failed(&step))?;
+            let owner = self.containers.owner_of_network(&other).step(step.clone())?;
+            networks.administered(owner.id()).map_err(failed(&step))?;
         }
         if other.definition.spec.network == NetworkMode::Sandbox {
             let files = files_of(&networks, &other.definition).map_err(failed(&step))?;

@@ -137,12 +137,12 @@ impl ContainerSpec {
         }
     }
 
-    /// What cannot be had together with a user namespace of its own.
     /// Whether it may change the interfaces in its network namespace, and how packets go there.
     pub fn administers_networks(&self) -> bool {
         self.capabilities.contains(Capability::NET_ADMIN)
     }
 
+    /// What cannot be had together with a user namespace of its own.
     pub fn check_user_namespace(&self) -> Result<(), SpecError> {
         let shared = |mode: &NamespaceMode| !mode.is_own();
         let spreads = |mount: &Mount| match &mount.source {

@@ -21,6 +21,8 @@ const SMALL: u64 = 32 << 10;
 const PORTION_FILES: usize = 64;
 const PORTION_BYTES: usize = 256 << 10;
 const PORTIONS: usize = 2;
+/// Of the files that are only opened: several layers may be written at once.
+const PORTION_OPEN: usize = 4;
 /// So few are read sooner than a thread has started.
 const FEW: usize = 256;
 
@@ -107,14 +109,20 @@ enum Item {
 }
 
 fn read_on(index: &LayerIndex, mut files: Files<'_>, portions: &SyncSender<Portion>) {
-    let mut portion = Portion::default();
+    let (mut portion, mut open) = (Portion::default(), 0);
     for entry in index.iter().filter(Entry::is_file) {
         let item = files.open(&entry).and_then(|file| read(&entry, file, &mut portion.bytes));
         let item = item.unwrap_or_else(Item::Failed);
         let failed = matches!(item, Item::Failed(_));
         portion.items.push(Some(item));
-        let full =
-            portion.items.len() == PORTION_FILES || portion.bytes.len() >= PORTION_BYTES || failed;
+        open += usize::from(matches!(portion.items.last(), Some(Some(Item::Open(_)))));
+        let full = portion.items.len() == PORTION_FILES
+            || portion.bytes.len() >= PORTION_BYTES
+            || open == PORTION_OPEN
+            || failed;
+        if full {
+            open = 0;
+        }
         if full && portions.send(std::mem::take(&mut portion)).is_err() || failed {
             return;
         }

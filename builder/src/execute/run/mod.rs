@@ -115,13 +115,7 @@ pub(crate) fn execute(
 fn space(step: &RunStep, setting: &Setting<'_>) -> Result<Option<Space>, StepError> {
     match (step.network, setting.spaces) {
         (crate::step::NetworkMode::Default, Some(spaces)) => {
-            let taken = spaces.take().and_then(|space| {
-                if step.insecure {
-                    spaces.administered(&space)?;
-                }
-                Ok(space)
-            });
-            match taken {
+            match spaces.take(step.insecure) {
                 Ok(space) => Ok(Some(space)),
                 // As BuildKit does where it has no networks.
                 Err(error) if error.is_the_machines() => {

@@ -30,10 +30,16 @@ pub(in crate::network) fn of_sender(endpoint: &Endpoint) -> Vec<Element> {
 }
 
 pub(in crate::network) fn of_endpoint(endpoint: &Endpoint) -> Vec<Element> {
-    let mut all = match endpoint.by_rules {
-        true => of_sender(endpoint),
-        false => Vec::new(),
-    };
+    let mut all = of_ports(endpoint);
+    if endpoint.by_rules {
+        all.extend(of_sender(endpoint));
+    }
+    all
+}
+
+/// What is published.
+pub(in crate::network) fn of_ports(endpoint: &Endpoint) -> Vec<Element> {
+    let mut all = Vec::new();
     for port in &endpoint.ports {
         let host = match port.host_ip {
             None => None,

@@ -26,7 +26,7 @@ use std::io;
 
 use super::error::{Act, NetworkError};
 use super::netlink::Socket;
-pub(super) use facts::{of_endpoint, of_network, of_sender};
+pub(super) use facts::{of_endpoint, of_network, of_ports, of_sender};
 pub(super) use set::{Element, Family, SetName};
 
 /// What the kernel's table is of, in errors.
@@ -126,6 +126,16 @@ impl Firewall {
     /// Removes the tables.
     pub(super) fn remove(&mut self) -> Result<(), NetworkError> {
         [Family::Ip, Family::Bridge].into_iter().try_for_each(|family| self.remove_from(family))
+    }
+
+    /// Whether senders are checked by rules; where the kernel has no such rules nothing is missing.
+    pub(super) fn checks_senders(&mut self) -> Result<bool, NetworkError> {
+        self.has(Family::Bridge)
+    }
+
+    /// Nobody's senders have to be checked by rules any more.
+    pub(super) fn remove_senders(&mut self) -> Result<(), NetworkError> {
+        self.remove_from(Family::Bridge)
     }
 
     /// Asked first: a transaction that fails waits for a grace period of the kernel's, some 10 to 20 ms.

@@ -13,7 +13,7 @@ mod way_out;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::attach::{Guest, Wish, furnish_namespace};
+use super::attach::{Guest, Wish, furnish_namespace, remove_pair};
 use super::definition::NetworkDefinition;
 use super::directory::{Guard, Networks, Result};
 use super::endpoint::Endpoint;
@@ -80,6 +80,8 @@ pub(crate) struct Files {
 pub(crate) struct Remains {
     networks: Networks,
     left: Vec<NetworkDefinition>,
+    /// Usually gone with the namespace; others that share it would keep them.
+    pairs: Vec<String>,
     shim: ProcessName,
     /// Killed, but its end may take the kernel longer than anybody should wait.
     _name_server: Helper,
@@ -159,17 +161,12 @@ impl Sandbox {
             true => self.held.bound(),
             false => Vec::new(),
         };
-        // Another container that shares its network may do so.
-        let mut administers = self.owner.administers;
-        for endpoint in &self.endpoints {
-            administers |= self.networks.as_written(endpoint)?.by_rules;
-        }
         let guest = Guest {
             id: &self.owner.id,
             name: &self.owner.name,
             shim: self.owner.shim,
             namespace: &self.namespace,
-            administers,
+            administers: self.owner.administers,
         };
         let wish = Wish { attachment: wanted, interface, leads_out, ports };
         let endpoint = self.networks.attach(guard, guest, wish)?;
@@ -214,8 +211,12 @@ impl Sandbox {
         self.copier.end();
         pass("nobody answers it any more")?;
         let mut left = Vec::new();
+        let mut pairs = Vec::new();
         while let Some(endpoint) = self.endpoints.pop() {
-            self.networks.detach(guard, &endpoint, false)?;
+            // Who else is in its namespace may be checked by rules that go now.
+            let at_once = self.networks.as_written(&endpoint)?.by_rules;
+            self.networks.detach(guard, &endpoint, at_once)?;
+            pairs.push(endpoint.host_interface.clone());
             self.note(&endpoint, "disconnect");
             // Now, because the store may be removed before its bridges are.
             if let Ok(network) = self.networks.find(&endpoint.network) {
@@ -227,6 +228,7 @@ impl Sandbox {
         Ok(Remains {
             networks: self.networks.clone(),
             left,
+            pairs,
             shim: self.owner.shim,
             _name_server: std::mem::take(&mut self.name_server),
         })
@@ -252,6 +254,7 @@ impl Remains {
     /// Removes bridges that nobody is on.
     pub(crate) fn remove(self) -> Result<()> {
         let guard = self.networks.lock_what_is_left()?;
+        self.pairs.iter().try_for_each(|pair| remove_pair(pair))?;
         for network in &self.left {
             // Somebody has come and gone meanwhile.
             if self.networks.keeper(&network.id).is_some_and(|keeper| keeper != self.shim) {
