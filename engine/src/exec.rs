@@ -70,7 +70,7 @@ pub fn start(
     if container.state.status != Status::Running {
         return Err(EngineError::NotRunning { name: container.definition.name.clone() });
     }
-    if request_administers(spec, container) {
+    if administers_more(spec, container) {
         let owner = Containers::open(store.root(), store.state()).owner_of_network(container)?;
         networks_of(store)?.administered(owner.id())?;
     }
@@ -87,7 +87,7 @@ pub fn start(
 }
 
 /// It may do with the container's interfaces what the container itself may not.
-fn request_administers(spec: &ContainerSpec, container: &Container) -> bool {
+fn administers_more(spec: &ContainerSpec, container: &Container) -> bool {
     spec.network == NetworkMode::Sandbox
         && spec.administers_networks()
         && !container.definition.spec.administers_networks()

@@ -287,23 +287,34 @@ impl Networks {
         }
     }
 
-    /// The way back. With `here` the pair is removed too; else it goes with the namespace.
+    /// The way back. With `here` the pair is removed too; else it goes with the namespace. Others may be in that, and are not to send
+    /// without the rules that go now.
     pub(super) fn detach(&self, _guard: &Guard, endpoint: &Endpoint, here: bool) -> Result<()> {
         let endpoint = &self.as_written(endpoint)?;
         self.firewall(|firewall| {
-            let taken = firewall.take(&firewall::of_endpoint(endpoint))?;
+            let taken = firewall.take(&firewall::of_ports(endpoint))?;
             pass("the firewall has forgotten it")?;
             self.remove_endpoint(endpoint)?;
             pass("the endpoint is gone")?;
             if taken == Changed::Stale && !self.is_idle()? {
                 self.make_tables(firewall)?;
-            } else if endpoint.by_rules && !self.needs_rules()? {
-                firewall.remove_senders()?;
             }
             forget_connections(firewall, &endpoint.ports)?;
             pass("its connections are forgotten")
         })?;
-        if here { remove_pair(&endpoint.host_interface) } else { Ok(()) }
+        if here || endpoint.by_rules {
+            remove_pair(&endpoint.host_interface)?;
+        }
+        if endpoint.by_rules { self.forget_sender(endpoint) } else { Ok(()) }
+    }
+
+    /// After its pair. The table is there for those who need it.
+    fn forget_sender(&self, endpoint: &Endpoint) -> Result<()> {
+        self.firewall(|firewall| match self.needs_rules()? {
+            // Made anew meanwhile, it has nothing of it.
+            true => firewall.take(&firewall::of_sender(endpoint)).map(drop),
+            false => firewall.remove_senders(),
+        })
     }
 
     /// Takes a container from a network for its shim, which does not do it.

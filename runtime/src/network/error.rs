@@ -113,6 +113,9 @@ impl NetworkError {
             NetworkError::Publish { source, .. } if source.raw_os_error() == Some(libc::EMFILE) => {
                 "each published port takes two open files; allow more with `ulimit -n`"
             }
+            NetworkError::MacTaken { .. } => {
+                "choose another one with `--mac-address`, or leave it to the address"
+            }
             NetworkError::PortTaken { .. } => "publish another port, or end what uses this one",
             NetworkError::ForeignFirewall { chain } => {
                 return Some(format!(

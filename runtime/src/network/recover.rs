@@ -67,18 +67,19 @@ impl Networks {
         }
         let guard = self.lock()?;
         self.remove_halves(&guard)?;
-        let mut in_use = false;
+        let (mut in_use, mut needs_rules) = (false, false);
         for network in self.list()? {
             let endpoints = self.endpoints(&network.id)?;
             let (living, dead): (Vec<_>, Vec<_>) =
                 endpoints.into_iter().partition(|endpoint| self.is_living(endpoint));
             let needed = !living.is_empty() || self.keeper(&network.id).is_some();
             in_use |= needed;
+            needs_rules |= living.iter().any(|endpoint| endpoint.by_rules);
             let may_have_a_bridge = self.endpoints_directory(&network.id).is_dir();
             self.remove_dead(&guard, &network, &dead, may_have_a_bridge && !needed)?;
         }
         if in_use {
-            return self.mend_tables();
+            return self.mend_tables(needs_rules);
         }
         self.remove_strays()?;
         let directory = self.runtime_directory();
@@ -98,8 +99,7 @@ impl Networks {
         nobody_is_left: bool,
     ) -> Result<()> {
         for endpoint in dead {
-            // Others may be in its namespace, and would send without rules.
-            self.detach(guard, endpoint, endpoint.by_rules)?;
+            self.detach(guard, endpoint, false)?;
             let Endpoint { network, network_name, container, .. } = endpoint;
             self.note(network, network_name, "disconnect", Some(container));
         }
@@ -110,8 +110,7 @@ impl Networks {
     }
 
     /// Somebody may have flushed the ruleset, or docker may have come later than we.
-    fn mend_tables(&self) -> Result<()> {
-        let needs_rules = self.needs_rules()?;
+    fn mend_tables(&self, needs_rules: bool) -> Result<()> {
         self.firewall(|firewall| {
             match firewall.exists()? && (!needs_rules || firewall.checks_senders()?) {
                 true => Ok(()),

@@ -73,16 +73,18 @@ impl Supervisor {
             return Err("it is not running").step(step);
         }
         let networks = self.networks().map_err(failed(&step))?;
-        if self.spec.administers_networks() {
-            let owner = self.containers.owner_of_network(&other).step(step.clone())?;
-            networks.administered(owner.id()).map_err(failed(&step))?;
-        }
         if other.definition.spec.network == NetworkMode::Sandbox {
             let files = files_of(&networks, &other.definition).map_err(failed(&step))?;
             self.spec.etc.hosts = Some(files.hosts);
             self.spec.etc.resolv_conf = Some(files.resolv_conf);
         }
-        namespace::of_container(&other).step(step)
+        let namespace = namespace::of_container(&other).step(step.clone())?;
+        // Whoever owns it now: if it is started again after this, that is not the network that is joined.
+        if self.spec.administers_networks() {
+            let owner = self.containers.owner_of_network(&other).step(step.clone())?;
+            networks.administered(owner.id()).map_err(failed(&step))?;
+        }
+        Ok(namespace)
     }
 
     /// The files in /etc follow, in the container that runs as far as they can be written there.

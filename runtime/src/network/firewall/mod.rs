@@ -88,12 +88,15 @@ impl Firewall {
     }
 
     pub(super) fn has(&mut self, family: Family) -> Result<bool, NetworkError> {
+        Ok(self.look_for(family)? == Some(true))
+    }
+
+    /// None if this kernel does not have the family.
+    fn look_for(&mut self, family: Family) -> Result<Option<bool>, NetworkError> {
         let ask = table::message(table::GET_TABLE, 0, family as u8).text(1, &self.table);
         match self.socket.get(ask) {
-            Err(error) if matches!(error.raw_os_error(), Some(errno) if is_missing(errno)) => {
-                Ok(false)
-            }
-            other => Ok(other.act("look for the firewall's table")?.is_some()),
+            Err(error) if error.raw_os_error().is_some_and(is_missing) => Ok(None),
+            other => Ok(Some(other.act("look for the firewall's table")?.is_some())),
         }
     }
 
@@ -130,7 +133,7 @@ impl Firewall {
 
     /// Whether senders are checked by rules; where the kernel has no such rules nothing is missing.
     pub(super) fn checks_senders(&mut self) -> Result<bool, NetworkError> {
-        self.has(Family::Bridge)
+        Ok(self.look_for(Family::Bridge)? != Some(false))
     }
 
     /// Nobody's senders have to be checked by rules any more.

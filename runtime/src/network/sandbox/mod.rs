@@ -213,9 +213,7 @@ impl Sandbox {
         let mut left = Vec::new();
         let mut pairs = Vec::new();
         while let Some(endpoint) = self.endpoints.pop() {
-            // Who else is in its namespace may be checked by rules that go now.
-            let at_once = self.networks.as_written(&endpoint)?.by_rules;
-            self.networks.detach(guard, &endpoint, at_once)?;
+            self.networks.detach(guard, &endpoint, false)?;
             pairs.push(endpoint.host_interface.clone());
             self.note(&endpoint, "disconnect");
             // Now, because the store may be removed before its bridges are.
